@@ -1,0 +1,91 @@
+"""Every error that mnistexp raises on purpose, as one tree.
+
+    MnistexpError              exit code 1: something failed while running
+    ├── BadInput               exit code 2: the request can't be carried out as written
+    │   └── ConfigError        ... a configuration; carries every problem found, not just the first
+    ├── DataError              the digits could not be had or are not digits
+    ├── RunError               a run folder is missing, damaged or in use
+    ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
+    └── TrialsFailed           exit code 3: the sweep finished, some of its trials did not
+
+`cli.py` is the one place that turns these into messages and exit codes; a library user catches `MnistexpError`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+__all__ = [
+    "BadInput",
+    "ConfigError",
+    "DataError",
+    "Interrupted",
+    "MnistexpError",
+    "Problem",
+    "RunError",
+    "TrialsFailed",
+    "nearest",
+]
+
+
+class MnistexpError(Exception):
+    """A failure that mnistexp can explain in one message. Not a bug."""
+
+    exit_code = 1
+
+
+class BadInput(MnistexpError):
+    """A request that can't be carried out as written; nothing has been computed or stored."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration.
+
+    `key` is dotted (`training.epochs`); `line` counts from 1 and is None where the value came from no file.
+    """
+
+    where: str
+    key: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.where}:{self.line}" if self.line else self.where
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+
+class ConfigError(BadInput):
+    """A configuration with problems, all of them: `problems` holds one `Problem` each."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DataError(MnistexpError):
+    """The digits could not be had, or what was found are not digits."""
+
+
+class RunError(MnistexpError):
+    """A run folder is missing, damaged, of an unknown version, or in use by another process."""
+
+
+class Interrupted(MnistexpError):
+    """Stopped by the user; everything finished before that is kept."""
+
+    exit_code = 130
+
+
+class TrialsFailed(MnistexpError):
+    """A sweep came to its end, but some of its trials failed; the others are stored."""
+
+    exit_code = 3
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """A suggestion such as `; did you mean 'adam'?`, or nothing where no allowed name is close."""
+    close = get_close_matches(str(name), list(allowed), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,226 @@
+"""The optimizers on offer: one class is the whole entry for one optimizer.
+
+A class holds the hyper-parameters with Keras' defaults and their bounds, the default grid of its sweep, the Keras class
+of the same mathematics, and the update itself on one flat vector of parameters. Nothing here imports TensorFlow: an
+update is arithmetic on whatever tensors it is given.
+
+Source of the formulas: Keras 3 (`keras.optimizers`), whose documentation names the papers.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["OPTIMIZERS", "AnyOptimizer", "Optimizer"]
+
+Rate = Annotated[float, Field(gt=0, le=1000)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+ClosedShare = Annotated[float, Field(ge=0, le=1)]
+Epsilon = Annotated[float, Field(gt=0, le=1)]
+Grid = dict[str, tuple[float, ...]]
+Tensor = Any  # a tf.Tensor, or anything with the same arithmetic
+Step = tuple[Tensor, list[Tensor]]
+
+RATES = (0.001, 0.01, 0.1, 1.0)
+BETAS: Grid = {"learning_rate": RATES, "beta_1": (0.5, 0.7, 0.9), "beta_2": (0.8, 0.9, 0.999)}
+
+
+class Optimizer(BaseModel):
+    """Hyper-parameters of one optimizer; subclasses add theirs, their grid and their update.
+
+    With `decay` the learning rate of a step is `learning_rate / (1 + decay * step)`, step counting from 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: str
+    learning_rate: Rate = 0.001
+    decay: ClosedShare = 0.0
+
+    keras_class: ClassVar[str]
+    keras_options: ClassVar[dict[str, Any]] = {}
+    slots: ClassVar[tuple[float, ...]] = ()
+    """The starting value of each state vector, as long as the parameters, that the update carries along."""
+    scalar_slots: ClassVar[tuple[float, ...]] = ()
+    """The starting value of each state scalar; they follow the vectors."""
+    grid: ClassVar[Grid]
+
+    def hyperparameters(self) -> dict[str, float]:
+        """Name to value of every number that tunes the update; all of them may be swept."""
+        return self.model_dump(exclude={"name"})
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        """One step: the new parameters and the new slots.
+
+        `h` maps each hyper-parameter to a float32 scalar, `learning_rate` already decayed, and `1-<name>` to its
+        complement, subtracted before rounding to float32 as Keras does. `t` is the step, from 1, a float32 scalar; `p`,
+        `g` and the vector slots are float32 vectors of one length.
+        """
+        raise NotImplementedError
+
+
+class Sgd(Optimizer):
+    """Stochastic gradient descent without momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    learning_rate: Rate = 0.01
+    keras_class: ClassVar[str] = "SGD"
+    grid: ClassVar[Grid] = {"learning_rate": RATES}
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        return p - h["learning_rate"] * g, []
+
+
+class Momentum(Optimizer):
+    """SGD with classical momentum."""
+
+    name: Literal["momentum"] = "momentum"
+    learning_rate: Rate = 0.01
+    momentum: Share = 0.9
+    keras_class: ClassVar[str] = "SGD"
+    slots: ClassVar[tuple[float, ...]] = (0.0,)
+    grid: ClassVar[Grid] = {"learning_rate": RATES, "momentum": (0.5, 0.9, 0.99)}
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        velocity = h["momentum"] * slots[0] - h["learning_rate"] * g
+        return p + velocity, [velocity]
+
+
+class Nesterov(Optimizer):
+    """SGD with Nesterov momentum; with decay 1e-6 the assignment's default."""
+
+    name: Literal["nesterov"] = "nesterov"
+    learning_rate: Rate = 0.01
+    momentum: Share = 0.9
+    keras_class: ClassVar[str] = "SGD"
+    keras_options: ClassVar[dict[str, Any]] = {"nesterov": True}
+    slots: ClassVar[tuple[float, ...]] = (0.0,)
+    grid: ClassVar[Grid] = {"learning_rate": RATES, "momentum": (0.5, 0.9, 0.99)}
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        step = h["learning_rate"] * g
+        velocity = h["momentum"] * slots[0] - step
+        return p + (h["momentum"] * velocity - step), [velocity]
+
+
+class Adagrad(Optimizer):
+    """Adagrad: each parameter's rate falls with its summed squared gradients."""
+
+    name: Literal["adagrad"] = "adagrad"
+    epsilon: Epsilon = 1e-7
+    keras_class: ClassVar[str] = "Adagrad"
+    slots: ClassVar[tuple[float, ...]] = (0.1,)
+    grid: ClassVar[Grid] = {"learning_rate": RATES}
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        total = slots[0] + g * g
+        return p - h["learning_rate"] * g / (total + h["epsilon"]) ** 0.5, [total]
+
+
+class RmsProp(Optimizer):
+    """RMSprop: the gradient over the root of its running mean square."""
+
+    name: Literal["rmsprop"] = "rmsprop"
+    rho: Share = 0.9
+    epsilon: Epsilon = 1e-7
+    keras_class: ClassVar[str] = "RMSprop"
+    slots: ClassVar[tuple[float, ...]] = (0.0,)
+    grid: ClassVar[Grid] = {"learning_rate": RATES, "rho": (0.5, 0.9, 0.99)}
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        v = h["rho"] * slots[0] + h["1-rho"] * (g * g)
+        return p - h["learning_rate"] * g / (v + h["epsilon"]) ** 0.5, [v]
+
+
+class Adam(Optimizer):
+    """Adam: bias-corrected running means of the gradient and of its square."""
+
+    name: Literal["adam"] = "adam"
+    beta_1: Share = 0.9
+    beta_2: Share = 0.999
+    epsilon: Epsilon = 1e-7
+    keras_class: ClassVar[str] = "Adam"
+    slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)
+    grid: ClassVar[Grid] = BETAS
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        m = slots[0] + (g - slots[0]) * h["1-beta_1"]
+        v = slots[1] + (g * g - slots[1]) * h["1-beta_2"]
+        alpha = h["learning_rate"] * (1 - h["beta_2"] ** t) ** 0.5 / (1 - h["beta_1"] ** t)
+        return p - m * alpha / (v**0.5 + h["epsilon"]), [m, v]
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"] = "adamw"
+    weight_decay: Share = 0.004
+    beta_1: Share = 0.9
+    beta_2: Share = 0.999
+    epsilon: Epsilon = 1e-7
+    keras_class: ClassVar[str] = "AdamW"
+    slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)
+    grid: ClassVar[Grid] = {"learning_rate": RATES, "weight_decay": (0.0, 0.004, 0.04), "beta_1": (0.5, 0.9)}
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        return Adam.update(h, t, p - p * h["weight_decay"] * h["learning_rate"], g, slots)
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov momentum, on the momentum schedule of Dozat (2015) that Keras uses."""
+
+    name: Literal["nadam"] = "nadam"
+    beta_1: Share = 0.9
+    beta_2: Share = 0.999
+    epsilon: Epsilon = 1e-7
+    keras_class: ClassVar[str] = "Nadam"
+    slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)
+    scalar_slots: ClassVar[tuple[float, ...]] = (1.0,)
+    grid: ClassVar[Grid] = BETAS
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        u_now = h["beta_1"] * (1 - 0.5 * 0.96**t)
+        u_next = h["beta_1"] * (1 - 0.5 * 0.96 ** (t + 1))
+        product = slots[2] * u_now
+        m = slots[0] + (g - slots[0]) * h["1-beta_1"]
+        v = slots[1] + (g * g - slots[1]) * h["1-beta_2"]
+        m_hat = m * (u_next / (1 - product * u_next)) + g * ((1 - u_now) / (1 - product))
+        v_hat = v / (1 - h["beta_2"] ** t)
+        return p - m_hat * h["learning_rate"] / (v_hat**0.5 + h["epsilon"]), [m, v, product]
+
+
+class Adadelta(Optimizer):
+    """Adadelta: steps in units of its own recent steps. With rho 1 nothing is learnt of either, which leaves SGD."""
+
+    name: Literal["adadelta"] = "adadelta"
+    rho: ClosedShare = 0.95
+    epsilon: Epsilon = 1e-7
+    keras_class: ClassVar[str] = "Adadelta"
+    slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)
+    grid: ClassVar[Grid] = {"learning_rate": RATES, "rho": RATES}
+
+    @staticmethod
+    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+        squares = h["rho"] * slots[0] + h["1-rho"] * (g * g)
+        delta = (slots[1] + h["epsilon"]) ** 0.5 * g / (squares + h["epsilon"]) ** 0.5
+        return p - h["learning_rate"] * delta, [squares, h["rho"] * slots[1] + h["1-rho"] * (delta * delta)]
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    entry.model_fields["name"].default: entry for entry in Optimizer.__subclasses__()
+}
+"""Name to class, in the order of this file."""
+
+if TYPE_CHECKING:
+    AnyOptimizer = Optimizer
+else:
+    AnyOptimizer = Annotated[Union[tuple(OPTIMIZERS.values())], Field(discriminator="name")]

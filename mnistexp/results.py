@@ -1,0 +1,110 @@
+"""What trainings and sweeps give back: frozen records of plain Python numbers and numpy arrays."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FoldResult", "History", "SweepResult", "TrainingResult", "TrialResult"]
+
+
+@dataclass(frozen=True)
+class History:
+    """Loss and accuracy after each epoch; `val_` lists are empty where nothing was validated.
+
+    `loss` and `accuracy` are means over the training digits while they were learnt from, as Keras reports them; the
+    `val_` ones are measured after the epoch. All float, of one length each; NaN from the epoch of a divergence on.
+    """
+
+    loss: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    val_loss: tuple[float, ...] = ()
+    val_accuracy: tuple[float, ...] = ()
+
+    @property
+    def epochs(self) -> int:
+        return len(self.loss)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """One training: its curves and what the finished network says of the test digits.
+
+    `probabilities`: float32 (n_test, 10). `labels`: int64 (n_test,). `seconds`: wall time of each epoch.
+    `diverged_at`: the epoch, from 1, whose loss was not a number.
+    """
+
+    history: History
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    test_loss: float
+    weights: tuple[NDArray[np.float32], ...]
+    repeat: int = 0
+    seconds: tuple[float, ...] = ()
+    diverged_at: int | None = None
+    stopped_at: int | None = None
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One fit of one trial on one fold.
+
+    `score`: accuracy on the validation part after the last epoch. `rows`: int64, the validation digits' positions in the
+    training part; `probabilities`: float32 (len(rows), 10), their out-of-fold predictions.
+    `error`: None, or the last line of the traceback of a fit that raised; then score is NaN and the arrays are empty.
+    """
+
+    fold: int
+    repeat: int
+    score: float
+    history: History
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    seconds: float = 0.0
+    diverged_at: int | None = None
+    error: str | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One point of a sweep: dotted config keys to values, and its fits in order of (repeat, fold)."""
+
+    index: int
+    params: dict[str, float | int | str | bool]
+    folds: tuple[FoldResult, ...]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        return np.array([fold.score for fold in self.folds])
+
+    @property
+    def mean(self) -> float:
+        return float(self.scores.mean())
+
+    @property
+    def std(self) -> float:
+        """Population standard deviation (ddof 0) over the fits, as scikit-learn's `std_test_score`."""
+        return float(self.scores.std())
+
+    @property
+    def failed(self) -> bool:
+        return any(fold.error for fold in self.folds)
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """All trials of a sweep in the grid's order, and the labels of the digits they were scored on.
+
+    `labels`: int64 (n_train,). `tied`: indices of the trials that can't be told from the best.
+    """
+
+    trials: tuple[TrialResult, ...]
+    labels: NDArray[np.int64]
+    best: int
+    tied: tuple[int, ...] = ()
+    fits_run: int = 0
+    fits_cached: int = 0
+    fits_failed: int = 0
+    seconds: float = 0.0
+    notes: tuple[str, ...] = field(default=())
