@@ -1,15 +1,25 @@
-"""What an experiment is: frozen, bounded settings, read from YAML."""
+"""What an experiment is: frozen settings, each with its bounds. `settings.py` reads them from YAML and command lines."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from math import ceil
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from mnistexp.optimizers import AnyOptimizer, Nesterov
 
-__all__ = ["DataConfig", "EarlyStopping", "ExperimentConfig", "ModelConfig", "SweepConfig", "TrainingConfig"]
+__all__ = [
+    "DataConfig",
+    "EarlyStopping",
+    "ExperimentConfig",
+    "ModelConfig",
+    "SweepConfig",
+    "TrainingConfig",
+]
 
-Scalar = float | int | str | bool
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Units = Annotated[int, Field(ge=1, le=4096)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=40)]
 
 
 class Section(BaseModel):
@@ -21,24 +31,30 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which digits, and how they are split."""
 
-    source: str = "embedded"
+    source: Annotated[str, Field(min_length=1, max_length=4096)] = "embedded"
     """`embedded`, `openml`, a `.npz` file, or a folder of IDX files."""
     digits: Annotated[int, Field(ge=20, le=70_000)] = 1000
     """The first so many digits of the source."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
-    cache_dir: str | None = None
-    """Where `openml` keeps its download; None is scikit-learn's own folder."""
+    split_seed: Seed = 1
+    cache_dir: Annotated[str, Field(min_length=1)] | None = None
+    """Where `openml` keeps its download; null is scikit-learn's own folder."""
+
+    @property
+    def test_digits(self) -> int:
+        """How many digits the split sets aside, counted as scikit-learn counts."""
+        return ceil(self.digits * self.test_fraction)
 
 
 class ModelConfig(Section):
     """The network: two blocks of convolution and pooling, a dense layer, ten softmax outputs."""
 
     kind: Literal["cnn"] = "cnn"
-    filters: tuple[int, int] = (16, 32)
+    filters: Annotated[tuple[Units, Units], Field(strict=False)] = (16, 32)
     kernel_size: Annotated[int, Field(ge=1, le=7)] = 3
-    dense_units: Annotated[int, Field(ge=1, le=4096)] = 128
+    dense_units: Units = 128
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of units dropped after the first pooling and after the dense layer while training."""
 
 
 class EarlyStopping(Section):
@@ -56,7 +72,7 @@ class TrainingConfig(Section):
     batch_size: Annotated[int, Field(ge=1, le=70_000)] = 32
     shuffle: bool = True
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the training part cut off for validation; with 0 the curves validate on the test digits."""
+    """Share of the training part kept for validation; with 0 the curves are validated on the test digits."""
     validate_every_epoch: bool = True
     early_stopping: EarlyStopping | None = None
 
@@ -70,11 +86,58 @@ class SweepConfig(Section):
 class ExperimentConfig(Section):
     """One experiment, whole."""
 
-    name: str = "experiment"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 2
+    name: Name | None = None
+    """Short name of the run folder; null is made from the optimizer and the epochs."""
+    seed: Seed = 2
+    """Root of every random draw of the trainings; the split has its own, `data.split_seed`."""
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Independent trainings of the same settings, each with a seed derived from `seed`."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     optimizer: AnyOptimizer = Nesterov(decay=1e-6)
     training: TrainingConfig = TrainingConfig()
     sweep: SweepConfig | None = None
+
+    @property
+    def training_digits(self) -> int:
+        """How many digits are left to learn from after the test and validation parts are set aside."""
+        left = self.data.digits - self.data.test_digits
+        return left - ceil(left * self.training.validation_fraction)
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> Self:
+        problems = _conflicts(self)
+        if problems:
+            raise PydanticCustomError("conflicts", "{problems}", {"problems": problems})
+        return self
+
+
+def _conflicts(config: ExperimentConfig) -> list[tuple[str, str]]:
+    """Dotted key and message of each setting that is fine alone and impossible beside the others."""
+    problems = []
+    digits, training = config.training_digits, config.training
+    if digits < 10 or config.data.test_digits < 1:
+        problems.append(
+            (
+                "data.test_fraction",
+                f"leaves {digits} of {config.data.digits} digits to learn from; at least 10 are needed",
+            )
+        )
+    elif training.batch_size > digits:
+        problems.append(
+            ("training.batch_size", f"is {training.batch_size}, allowed: at most the {digits} digits to learn from")
+        )
+    if training.early_stopping and training.validation_fraction == 0:
+        problems.append(
+            (
+                "training.early_stopping",
+                "needs training.validation_fraction above 0: stopping on the test digits would spoil their accuracy",
+            )
+        )
+    if training.early_stopping and not training.validate_every_epoch:
+        problems.append(
+            ("training.validate_every_epoch", "is false, allowed: true, as early stopping watches each epoch")
+        )
+    if config.sweep and config.sweep.folds > digits:
+        problems.append(("sweep.folds", f"is {config.sweep.folds}, allowed: at most the {digits} digits to learn from"))
+    return problems
