@@ -1,4 +1,4 @@
-"""What an experiment is: frozen settings, each with its bounds. `settings.py` reads them from YAML and command lines."""
+"""What an experiment is: frozen settings, each with its bounds. `settings.py` reads them from files and flags."""
 
 from math import ceil
 from typing import Annotated, Literal, Self

