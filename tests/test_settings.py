@@ -1,0 +1,230 @@
+"""Configurations: what is written is what is read, and what is wrong is said, all of it at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistexp import settings, yaml_source
+from mnistexp.config import ExperimentConfig
+from mnistexp.errors import ConfigError, Problem
+from mnistexp.optimizers import OPTIMIZERS
+from mnistexp.problems import dotted_keys
+
+ROOT = Path(__file__).parent.parent
+
+
+def resolve(text: str = "", *sets: str) -> settings.Settings:
+    return settings.resolve([yaml_source.parse(text, "file.yaml"), *settings.assignments(sets)])
+
+
+def problems(text: str = "", *sets: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        resolve(text, *sets)
+    return str(caught.value)
+
+
+def problems_of(call: Callable[[], object]) -> tuple[Problem, ...]:
+    """What a call finds wrong; any other exception than a `ConfigError` is a failed test."""
+    try:
+        call()
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+# Laws
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_resolved_configuration_reads_back_as_itself(name: str) -> None:
+    config = resolve("", f"optimizer.name={name}", "training.epochs=7", "model.filters=[4, 8]").config
+    again = settings.resolve([yaml_source.parse(settings.to_yaml(config, "two\nlines"), "again.yaml")]).config
+    assert again == config
+
+
+def test_stronger_layers_win_and_say_so() -> None:
+    found = settings.resolve(
+        [
+            yaml_source.parse("training:\n  epochs: 5\n  batch_size: 16\n", "file.yaml"),
+            *settings.assignments(["training.epochs=6"]),
+            settings.flag("--epochs", "training.epochs", 7),
+        ]
+    )
+    assert (found.config.training.epochs, found.config.training.batch_size) == (7, 16)
+    assert found.origins["training.epochs"] == "--epochs"
+    assert found.origins["training.batch_size"] == "file.yaml:3"
+    assert found.origins["seed"] == "default"
+    assert set(found.origins) >= {"model.filters", "optimizer.name", "data.source"}
+
+
+def test_naming_another_optimizer_starts_its_section_anew() -> None:
+    text = "optimizer: {name: nesterov, momentum: 0.5, learning_rate: 0.5}"
+    switched = resolve(text, "optimizer.name=adam").config.optimizer
+    assert switched == OPTIMIZERS["adam"]()
+    kept = resolve(text, "optimizer.name=nesterov").config.optimizer
+    assert kept.hyperparameters()["momentum"] == 0.5
+
+
+def test_override_changes_one_key_and_nothing_else() -> None:
+    base = ExperimentConfig()
+    changed = settings.override(base, {"model.dropout": 0.5})
+    assert changed.model.dropout == 0.5
+    assert settings.override(changed, {"model.dropout": 0.0}) == base
+
+
+def test_configurations_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        ExperimentConfig().seed = 3  # type: ignore[misc]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x), max_leaves=5
+    )
+)
+def test_any_value_is_taken_or_refused_with_a_message(value: object) -> None:
+    for key in ("training.epochs", "optimizer.learning_rate", "model.filters", "name", "data.source"):
+        said = problems_of(lambda key=key: settings.override(ExperimentConfig(), {key: value}))
+        assert all(problem.key.startswith(key) and "allowed" in problem.message for problem in said)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
+    assert all(problem.message for problem in problems_of(lambda: resolve(text)))
+
+
+# The files that ship
+
+
+def test_visible_and_packaged_configurations_agree() -> None:
+    visible = {path.stem: path.read_text() for path in (ROOT / "configs").rglob("*.yaml")}
+    assert visible == {name: settings.packaged(name) for name in settings.packaged_names()}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.y*ml")), ids=lambda path: path.name)
+def test_every_configuration_is_valid_and_opens_with_command_result_and_time(path: Path) -> None:
+    base = yaml_source.parse(settings.packaged("train"), "train")
+    settings.resolve([base, settings.read_file(str(path))])
+    head = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("#"))
+    for word in ("Command:   mnistexp ", "Expected:  ", "Time:      "):
+        assert word in head
+
+
+# Problems
+
+
+def test_all_problems_are_reported_together_with_their_lines() -> None:
+    said = problems("training:\n  epochs: 0\n  batch_sise: 3\noptimizer:\n  name: adm\nmodel:\n  dropout: 1.0\n")
+    assert said.splitlines() == [
+        "file.yaml:2: training.epochs: is 0, allowed: 1 <= value <= 100000",
+        "file.yaml:3: training.batch_sise: unknown key, allowed: epochs, batch_size, shuffle, validation_fraction, "
+        "validate_every_epoch, early_stopping; did you mean 'batch_size'?",
+        "file.yaml:5: optimizer.name: is 'adm', allowed: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, "
+        "nadam, adadelta; did you mean 'adam'?",
+        "file.yaml:7: model.dropout: is 1.0, allowed: 0 <= value < 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epochs: 3", "did you mean 'training.epochs'?"),
+        ("optimizer: {name: adam, momentum: 0.9}", "adam has none, momentum and nesterov have"),
+        ("optimizer: {learning_rate: 0.1}", "optimizer.name: is missing, allowed: sgd, "),
+        ("optimizer: {name: adam, beta_1: 1}", "optimizer.beta_1: is 1, allowed: 0 <= value < 1"),
+        ("optimizer: {name: adam, learning_rate: 0}", "allowed: 0 < value <= 1000"),
+        ("optimizer: {name: adam, learning_rate: .nan}", "is nan, allowed: a finite number"),
+        ("training: {epochs: '10'}", "is '10', allowed: a whole number, 1 <= value"),
+        ("training: {epochs: true}", "is True, allowed: a whole number"),
+        ("training: {shuffle: yes}", "is 'yes', allowed: true or false"),
+        ("training: {batch_size: 801}", "training.batch_size: is 801, allowed: at most the 800 digits"),
+        ("training: {early_stopping: {}}", "needs training.validation_fraction above 0"),
+        ("training: 3", "is 3, allowed: a section of `key: value` lines"),
+        ("model: {kind: cmn}", "is 'cmn', allowed: cnn; did you mean 'cnn'?"),
+        ("model: {filters: [16]}", "model.filters"),
+        ("model: {filters: 16}", "is 16, allowed: a list"),
+        ("name: a/b", "allowed: letters, digits"),
+        ("seed: -1", "allowed: 0 <= value < 4294967296"),
+        ("data: {digits: 1000, test_fraction: 0.995}", "leaves 5 of 1000 digits"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(text: str, expected: str) -> None:
+    assert expected in problems(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- a\n- b", "file.yaml:1: holds a list, allowed: `key: value` lines"),
+        ("just text", "holds text"),
+        ("seed: 1\nname: a\nseed: 2", "file.yaml:3: seed: stands twice, first on line 1"),
+        ("1: 2", "the key '1' is not text"),
+        ("a:\n\tb: 1", "file.yaml:2: not valid YAML"),
+        ("a: [1, 2", "not valid YAML"),
+        ("a: 1\n---\nb: 2", "not valid YAML"),
+        ("a: &a [*a]", "an alias refers to what it stands in"),
+        ("[" * 30 + "]" * 30, "nested too deeply"),
+        ("[" * 5000, "nested too deeply"),
+        ("seed: " + "9" * 5000, "can't be read"),
+        ("x: !!python/object/apply:os.system [ls]", "not valid YAML"),
+        ("\x00", "not valid YAML"),
+        (
+            "a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+            "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]",
+            "holds too many values",
+        ),
+    ],
+)
+def test_hostile_yaml_is_refused(text: str, expected: str) -> None:
+    assert expected in problems(text)
+
+
+def test_plain_scalars_mean_what_they_look_like() -> None:
+    values = yaml_source.parse(
+        "a: 1e-3\nb: 1E5\nc: no\nd: 2020-01-01\ne: 010\nf: .5\ng: 1:30\nh: ~\ni: 1_0", "x"
+    ).values
+    assert values == {
+        "a": 0.001, "b": 1e5, "c": "no", "d": "2020-01-01", "e": "010", "f": 0.5, "g": "1:30", "h": None, "i": "1_0",
+    }  # fmt: skip
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**20), 10**20) | st.booleans() | st.text())
+def test_values_written_by_a_yaml_library_read_back_as_they_were(value: object) -> None:
+    read = yaml_source.parse_value(yaml.safe_dump(value, allow_unicode=True), "x")
+    assert read == value or (isinstance(value, str) and "\x85" in value)
+
+
+def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    cases = {
+        "missing.yaml": (None, "no such file"),
+        "binary.yaml": (b"\x89PNG\r\n\xff", "is not UTF-8 text"),
+        "large.yaml": (b"#" * 200_000, "larger than a configuration may be"),
+    }
+    for name, (content, expected) in cases.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(ConfigError, match=expected):
+            settings.read_file(str(tmp_path / name))
+    with pytest.raises(ConfigError, match="can't be read"):
+        yaml_source.read(tmp_path)
+
+
+def test_an_unknown_packaged_name_suggests_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'train'"):
+        settings.read_file("tran")
+
+
+def test_malformed_assignments_are_reported_together() -> None:
+    said = problems("", "epochs", "=3", "training.epochs=[", "a..b=1")
+    assert len(said.splitlines()) == 4
+    assert "'epochs' is not an assignment, allowed: dotted.key=value" in said
+
+
+def test_dotted_keys_list_every_leaf_once() -> None:
+    keys = dotted_keys()
+    assert len(keys) == len(set(keys))
+    assert {"seed", "optimizer.rho", "training.early_stopping.patience", "model.dropout"} <= set(keys)
