@@ -1,9 +1,9 @@
 """What an experiment is: frozen settings, each with its bounds. `settings.py` reads them from files and flags."""
 
-from math import ceil
-from typing import Annotated, Literal, Self
+from math import ceil, isfinite
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from mnistexp.optimizers import AnyOptimizer, Nesterov
@@ -13,6 +13,7 @@ __all__ = [
     "EarlyStopping",
     "ExperimentConfig",
     "ModelConfig",
+    "Range",
     "SweepConfig",
     "TrainingConfig",
 ]
@@ -77,10 +78,131 @@ class TrainingConfig(Section):
     early_stopping: EarlyStopping | None = None
 
 
-class SweepConfig(Section):
-    """Which settings to try, and how each is scored."""
+Value = float | int | str | bool | None | tuple[float | int | str | bool, ...]
+Values = tuple[Value, ...]
+Grid = dict[str, Values]
 
+
+def _checked(name: str, schema: Any) -> PlainValidator:
+    """Validation of `sweep.<name>` that tells of every wrong entry under the key that the user wrote."""
+
+    def check(given: Any) -> Any:
+        problems: list[tuple[str, str]] = []
+        if name == "grid" and isinstance(given, list | tuple):
+            result: Any = tuple(_settings_to_try(f"sweep.grid.{i}", grid, problems) for i, grid in enumerate(given))
+        else:
+            result = _settings_to_try(f"sweep.{name}", given, problems)
+        if not problems and name == "zip" and len({len(values) for values in result.values()}) > 1:
+            lengths = ", ".join(f"{key} has {len(values)}" for key, values in result.items())
+            problems.append(("sweep.zip", f"pairs lists of different lengths ({lengths}), allowed: one length"))
+        if problems:
+            raise PydanticCustomError("conflicts", "{problems}", {"problems": problems})
+        return result
+
+    return PlainValidator(check, json_schema_input_type=schema)
+
+
+def _settings_to_try(where: str, given: Any, problems: list[tuple[str, str]]) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        problems.append((where, f"is {given!r:.60}, allowed: a section of `key: [value, ...]` lines"))
+        return {}
+    found: dict[str, Any] = {}
+    for key, entry in given.items():
+        place = f"{where}.{key}"
+        if isinstance(entry, list | tuple) and entry:
+            found[str(key)] = tuple(tuple(value) if isinstance(value, list) else value for value in entry)
+            bad = [value for value in found[str(key)] if not _is_value(value)]
+            problems.extend((place, f"holds {value!r:.60}, allowed: numbers, text, true or false") for value in bad)
+        elif where == "sweep.random" and isinstance(entry, dict | Range):
+            try:
+                found[str(key)] = Range.model_validate(entry)
+            except ValidationError as error:
+                for item in error.errors(include_url=False):
+                    inner = ".".join([place, *map(str, item["loc"])])
+                    problems.append((inner, item["msg"].removeprefix("Value error, ")))
+        else:
+            ranges = ", or low and high" if where == "sweep.random" else ""
+            problems.append((place, f"is {entry!r:.60}, allowed: a list of values{ranges}"))
+    return found
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return bool(value) and all(_is_value(item) and not isinstance(item, tuple) for item in value)
+    return isfinite(value) if isinstance(value, float) else value is None or isinstance(value, int | str | bool)
+
+
+class Range(Section):
+    """Where a random search and TPE draw a value from, both ends included."""
+
+    low: float
+    high: float
+    log: bool = False
+    """Draw evenly on a logarithmic scale."""
+    integer: bool = False
+
+    @model_validator(mode="after")
+    def _ends_are_ordered(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low {self.low} has no logarithm, allowed: above 0")
+        if self.integer and not (self.low.is_integer() and self.high.is_integer()):
+            raise ValueError("low and high must be whole numbers where integer is true")
+        return self
+
+
+if TYPE_CHECKING:
+    GridOrGrids = Grid | tuple[Grid, ...]
+    Pairs = Grid
+    Space = dict[str, Range | Values]
+else:
+    # pydantic's own check of such unions reports one wrong value once for each type that it might have been.
+    GridOrGrids = Annotated[Any, _checked("grid", Grid | list[Grid])]
+    Pairs = Annotated[Any, _checked("zip", Grid)]
+    Space = Annotated[Any, _checked("random", dict[str, Range | Values])]
+
+
+class SweepConfig(Section):
+    """Which settings to try, and how each is scored.
+
+    The points of a sweep are every combination of a point of `grid`, a row of `zip` and a sample of `random`. Keys are
+    dotted and of the sections model, optimizer and training.
+    """
+
+    grid: GridOrGrids = {}
+    """Key to values, all combined; of a list of such grids each is gone through on its own."""
+    zip: Pairs = {}
+    """Key to values, the first of each together, then the second, ...; all of one length."""
+    random: Space = {}
+    """Key to a `Range`, or to a list to choose from; `samples` points are drawn."""
+    samples: Annotated[int, Field(ge=1, le=100_000)] = 20
+    strategy: Literal["product", "halving", "tpe"] = "product"
+    """`product` trains every point in full; `halving` keeps the best of each round for one of more epochs; `tpe` lets
+    Optuna choose the samples of `random` after the scores of earlier ones."""
+    generation: Annotated[int, Field(ge=1, le=1000)] = 8
+    """How many samples `tpe` asks for at once; a setting, so that results don't depend on the number of workers."""
+    factor: Annotated[int, Field(ge=2, le=100)] = 3
+    """One in so many trials survives a round of `halving`, to be trained so many times longer."""
+    min_epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
+    """The least that the first round of `halving` trains."""
     folds: Annotated[int, Field(ge=2, le=1000)] = 3
+    shuffle_folds: bool = False
+    stratified: bool = False
+    select: Literal["best", "one-se", "cheapest"] = "best"
+    """The best mean; the cheapest within one standard error of it; or the cheapest that can't be told from it."""
+    as_submitted: bool = False
+    """Repeat the notebook's fault: each row trains the default network with its optimizer's default settings, whatever
+    the row says, and with a seed of its own."""
+    fail_fast: bool = False
+    retries: Annotated[int, Field(ge=0, le=100)] = 2
+    """How often a fit is tried again whose worker died."""
+    executor: Literal["serial", "processes", "dask"] = "processes"
+    workers: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """null is one for each physical core that this process may use."""
+    scheduler: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """Address of a Dask scheduler, such as tcp://host:8786; null starts a cluster on this machine."""
+    cache: bool = True
 
 
 class ExperimentConfig(Section):
