@@ -5,7 +5,36 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FoldResult", "History", "SweepResult", "TrainingResult", "TrialResult"]
+__all__ = ["EpochDone", "FitDone", "FoldResult", "History", "SweepResult", "TrainingResult", "TrialResult"]
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """Progress of a training: the epoch just finished, from 1, of the repeat, from 0; None where not validated."""
+
+    repeat: int
+    repeats: int
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class FitDone:
+    """Progress of a sweep: `done` of `total` fits, `cached` of them from the cache; `what` names the fit just done.
+
+    `best`: the best mean score so far of a trial with all its fits done; `seconds_left` is None until one fit has run.
+    """
+
+    done: int
+    total: int
+    cached: int
+    what: str
+    best: float | None = None
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,93 @@
+"""What a command says while it works: a bar on a terminal, one plain line per fit elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mnistexp.results import EpochDone, FitDone
+
+__all__ = ["Watch", "watching"]
+
+Watch = Callable[[EpochDone | FitDone], None]
+"""Told of each epoch of a training and of each finished fit."""
+
+
+@contextmanager
+def watching(console: Console, *, quiet: bool) -> Iterator[Watch]:
+    """A watch that shows progress on the console (standard error) until the block ends."""
+    if quiet:
+        yield lambda event: None
+    elif console.is_terminal:
+        with _bar(console) as progress:
+            yield _BarWatch(progress)
+    else:
+        yield _LineWatch(console)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class _BarWatch:
+    """One bar for the epochs of a training, or for the fits of a sweep."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+
+    def __call__(self, event: EpochDone | FitDone) -> None:
+        if self._task is None:
+            self._task = self._progress.add_task("", total=1, figures="")
+        if isinstance(event, EpochDone):
+            name = "epoch" if event.repeats == 1 else f"training {event.repeat + 1}/{event.repeats}, epoch"
+            done, total = event.repeat * event.epochs + event.epoch, event.repeats * event.epochs
+            figures = figures_of(event)
+        else:
+            name, done, total = "fit", event.done, event.total
+            figures = f"best {event.best:.4f}" if event.best is not None else ""
+        self._progress.update(self._task, description=name, completed=done, total=total, figures=figures)
+
+
+class _LineWatch:
+    """One line per finished fit; of one long training a line now and then."""
+
+    SECONDS = 10.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said = self._started = time.monotonic()
+
+    def __call__(self, event: EpochDone | FitDone) -> None:
+        now = time.monotonic()
+        if isinstance(event, FitDone):
+            best = f", best so far {event.best:.4f}" if event.best is not None else ""
+            left = f", about {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""
+            self._say(f"fit {event.done}/{event.total}: {event.what}{best}{left}")
+        elif event.epoch == event.epochs or now - self._said > self.SECONDS:
+            name = f"training {event.repeat + 1}/{event.repeats}, " if event.repeats > 1 else ""
+            self._say(f"{name}epoch {event.epoch}/{event.epochs}: {figures_of(event)}, {now - self._started:.0f} s")
+            self._said = now
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def figures_of(event: EpochDone) -> str:
+    """The losses and accuracies of an epoch in one line."""
+    figures = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    if event.val_loss is not None and event.val_accuracy is not None:
+        figures += f", validation loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
+    return figures
