@@ -1,0 +1,276 @@
+"""Training one network on one set of digits: epochs, validation, stopping, and the state to go on from.
+
+TensorFlow is loaded by the first call that needs it, not by importing this module.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.config import ExperimentConfig
+from mnistexp.model import DROPOUT, Seed, build_model, build_optimizer, initial_weights
+from mnistexp.results import History
+
+if TYPE_CHECKING:
+    from mnistexp.loop import Loop
+
+__all__ = ["EpochRow", "Fit", "Seed", "State", "evaluate", "fit", "keras_model", "predict"]
+
+Digits = tuple[NDArray[np.uint8], NDArray[Any]]
+PIECE_SECONDS = 0.2
+"""How long TensorFlow may run before Python gets a chance to show progress and to notice Ctrl-C."""
+EVALUATION_BATCH = 512
+
+
+class EpochRow(NamedTuple):
+    """One epoch of a `History`; the `val_` numbers are NaN where the epoch was not validated."""
+
+    loss: float
+    accuracy: float
+    val_loss: float = math.nan
+    val_accuracy: float = math.nan
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a training needs to go on after a finished epoch as if it had never stopped.
+
+    `tensors`: float32, the flat parameters and the optimizer's slots. `best`: epoch, validation loss and flat parameters
+    of the best epoch so far, where early stopping watches for it.
+    """
+
+    tensors: tuple[Any, ...]
+    rows: tuple[EpochRow, ...] = ()
+    best: tuple[int, float, Any] | None = None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state as arrays for `np.savez`; `fit(..., resume_from=...)` takes them back, bit for bit."""
+        arrays = {f"tensor_{index}": np.array(tensor) for index, tensor in enumerate(self.tensors)}
+        arrays["rows"] = np.array(self.rows, np.float64).reshape(len(self.rows), len(EpochRow._fields))
+        if self.best:
+            arrays |= {"best": np.array(self.best[:2], np.float64), "best_tensor": np.array(self.best[2])}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "State":
+        tensors = [arrays[f"tensor_{index}"] for index in range(sum(name.startswith("tensor_") for name in arrays))]
+        best = (int(arrays["best"][0]), float(arrays["best"][1]), arrays["best_tensor"]) if "best" in arrays else None
+        return cls(tuple(tensors), tuple(EpochRow(*map(float, row)) for row in arrays["rows"]), best)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A finished, stopped or interrupted training.
+
+    `weights`: float32 arrays in the order and shapes of Keras' `get_weights`. `probabilities`: float32 (n, 10) of the
+    validation digits by those weights, None without validation. `seconds`: wall time of each epoch.
+    `diverged_at`: the epoch, from 1, whose loss was not a number. `stopped_at`: the epoch after which early stopping
+    ended. `best_epoch`: the epoch of the least validation loss. `interrupted`: not all epochs were trained; history
+    and weights are those of the last whole one.
+    """
+
+    history: History
+    weights: tuple[NDArray[np.float32], ...]
+    probabilities: NDArray[np.float32] | None
+    state: State = field(repr=False)
+    seconds: tuple[float, ...] = ()
+    diverged_at: int | None = None
+    stopped_at: int | None = None
+    best_epoch: int | None = None
+    interrupted: bool = False
+
+
+def fit(
+    config: ExperimentConfig,
+    x: NDArray[np.uint8],
+    y: NDArray[Any],
+    validation: Digits | None,
+    seed: Seed,
+    *,
+    on_epoch: Callable[[int, EpochRow], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+    checkpoint: Callable[[State], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    resume_from: Mapping[str, NDArray[Any]] | None = None,
+) -> Fit:
+    """Train on images uint8 (n, 28, 28) and labels (n,), as `config.model`, `.optimizer` and `.training` say.
+
+    `on_epoch(epoch, row)` is called after each epoch, counted from 1; `on_progress(epochs)` several times a second with
+    the epochs done, in fractions; `checkpoint(state)` after each epoch, with what `resume_from=state.arrays()` goes on
+    from to the same bits; `should_stop()` several times a second. Where it is true, or on Ctrl-C, the training ends with
+    `interrupted` set and everything up to the last whole epoch kept.
+    """
+    run = _Run(config, (x, y), validation, seed)
+    state = State.from_arrays(resume_from) if resume_from is not None else run.start()
+    interrupted = False
+    try:
+        while not run.finished(state):
+            epoch = len(state.rows)
+            after = run.epoch(state, on_progress, should_stop)
+            if after is None:
+                interrupted = True
+                break
+            state = after
+            if on_epoch:
+                on_epoch(epoch + 1, state.rows[-1])
+            if checkpoint:
+                checkpoint(state)
+    except KeyboardInterrupt:
+        interrupted = True
+    return run.result(state, interrupted)
+
+
+def predict(
+    config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], x: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Probabilities float32 (n, 10) of images uint8 (n, 28, 28)."""
+    loop = _loop(config)
+    return _evaluate(loop, loop.start(weights)[0], _tensors((x, np.zeros(len(x)))))[1]
+
+
+def evaluate(
+    config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], x: NDArray[np.uint8], y: NDArray[Any]
+) -> tuple[float, float]:
+    """Mean loss (sparse categorical cross-entropy) and accuracy on images uint8 (n, 28, 28) and labels (n,)."""
+    loop = _loop(config)
+    (loss, accuracy), _ = _evaluate(loop, loop.start(weights)[0], _tensors((x, y)))
+    return loss, accuracy
+
+
+def keras_model(config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], seed: Seed | int = 0) -> Any:
+    """The trained network as a compiled `keras.Model` of Keras' own layers.
+
+    Its `evaluate` on images float32 (n, 28, 28, 1) from 0 to 1 gives the loss and accuracy that `evaluate` here gives.
+    """
+    model = build_model(config.model, seed)
+    model.set_weights(list(weights))
+    model.compile(build_optimizer(config.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+class _Run:
+    """One training: its digits as tensors, its settings, and the compiled loop that serves it."""
+
+    def __init__(self, config: ExperimentConfig, digits: Digits, validation: Digits | None, seed: Seed) -> None:
+        self.config, self.seed = config, seed
+        self.loop = _loop(config)
+        self.digits = _tensors(digits)
+        self.validation = _tensors(validation) if validation is not None else None
+        self.size = len(digits[0])
+        self.batches = math.ceil(self.size / config.training.batch_size)
+        self.numbers = np.array([*config.optimizer.hyperparameters().values(), config.model.dropout], np.float64)
+        self.drops = seed.words(DROPOUT).view(np.int32)
+        self.pace = 0.0
+
+    def start(self) -> State:
+        return State(self.loop.start(initial_weights(self.config.model, self.seed)))
+
+    def finished(self, state: State) -> bool:
+        training, done = self.config.training, len(state.rows)
+        if done >= training.epochs or (done and not math.isfinite(state.rows[-1].loss)):
+            return True
+        return bool(training.early_stopping and state.best and done - state.best[0] >= training.early_stopping.patience)
+
+    def epoch(
+        self, state: State, on_progress: Callable[[float], None] | None, should_stop: Callable[[], bool] | None
+    ) -> State | None:
+        """The state after one more epoch, or None where it was told to stop before the end."""
+        began, training, number = perf_counter(), self.config.training, len(state.rows)
+        order = self.seed.order(number, self.size) if training.shuffle else np.arange(self.size, dtype=np.int32)
+        tensors, sums, done = state.tensors, np.zeros(2), 0
+        while done < self.batches:
+            until = self._until(done)
+            batches = np.array([done, until, training.batch_size, number * self.batches], np.int32)
+            piece = perf_counter()
+            tensors, sums = self.loop.train(tensors, sums, self.digits, order, batches, self.numbers, self.drops)
+            sums = sums.numpy()
+            self.pace = (perf_counter() - piece) / (until - done)
+            done = until
+            if on_progress:
+                on_progress(number + done / self.batches)
+            if should_stop and should_stop():
+                return None
+        loss, accuracy = (sums / self.size).tolist()
+        validation = (math.nan, math.nan)
+        if self.validation is not None and (training.validate_every_epoch or number + 1 == training.epochs):
+            validation, _ = _evaluate(self.loop, tensors[0], self.validation)
+        row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
+        return State(tensors, (*state.rows, row), self._best(state, row, tensors[0]))
+
+    def result(self, state: State, interrupted: bool) -> Fit:
+        rows, training = state.rows, self.config.training
+        stopping, diverged = training.early_stopping, bool(rows) and not math.isfinite(rows[-1].loss)
+        flat = state.tensors[0]
+        if stopping and stopping.restore_best_weights and state.best:
+            flat = state.best[2]
+        probabilities = None
+        if self.validation is not None:
+            _, probabilities = _evaluate(self.loop, flat, self.validation)
+        ended_early = len(rows) < training.epochs and not interrupted and not diverged
+        return Fit(
+            history=_history(rows, training.epochs if diverged else len(rows), self.validation is not None),
+            weights=tuple(weight.numpy() for weight in self.loop.weights(flat)),
+            probabilities=probabilities,
+            state=state,
+            seconds=tuple(row.seconds for row in rows),
+            diverged_at=len(rows) if diverged else None,
+            stopped_at=len(rows) if ended_early else None,
+            best_epoch=_best_epoch(rows),
+            interrupted=interrupted,
+        )
+
+    def _until(self, done: int) -> int:
+        """The batch to run to: about `PIECE_SECONDS` of work by the pace of the piece before, and few on the first."""
+        pieces = max(1, int(PIECE_SECONDS / self.pace)) if self.pace else 1
+        return min(self.batches, done + pieces)
+
+    def _best(self, state: State, row: EpochRow, flat: Any) -> tuple[int, float, Any] | None:
+        stopping = self.config.training.early_stopping
+        if not stopping:
+            return None
+        if state.best is None or row.val_loss < state.best[1] - stopping.min_delta:
+            return len(state.rows) + 1, row.val_loss, flat
+        return state.best
+
+
+def _loop(config: ExperimentConfig) -> "Loop":
+    from mnistexp.loop import loop_for
+
+    shape = config.model.model_copy(update={"dropout": 0.0})
+    return loop_for(shape, config.optimizer.name, config.model.dropout > 0)
+
+
+def _tensors(digits: Digits) -> tuple[Any, Any]:
+    from mnistexp.loop import tf
+
+    return tf.constant(digits[0], tf.uint8), tf.constant(np.asarray(digits[1], np.int32))
+
+
+def _evaluate(loop: "Loop", flat: Any, digits: tuple[Any, Any]) -> tuple[tuple[float, float], NDArray[np.float32]]:
+    """Mean loss and accuracy, and the probabilities."""
+    sums, parts, n = np.zeros(2), [], len(digits[0])
+    for first in range(0, n, EVALUATION_BATCH):
+        more, probabilities = loop.evaluate(flat, tuple(part[first : first + EVALUATION_BATCH] for part in digits))
+        sums = sums + more.numpy()
+        parts.append(probabilities.numpy())
+    loss, accuracy = (sums / n).tolist()
+    return (loss, accuracy), np.concatenate(parts)
+
+
+def _history(rows: tuple[EpochRow, ...], length: int, validated: bool) -> History:
+    """The rows as columns, filled up with NaN to `length`."""
+    rows = rows + (EpochRow(math.nan, math.nan),) * (length - len(rows))
+    columns = list(zip(*rows, strict=True)) or [()] * 5
+    return History(columns[0], columns[1], *(columns[2:4] if validated else ((), ())))
+
+
+def _best_epoch(rows: tuple[EpochRow, ...]) -> int | None:
+    losses = [row.val_loss if math.isfinite(row.val_loss) else math.inf for row in rows]
+    best = min(losses, default=math.inf)
+    return losses.index(best) + 1 if math.isfinite(best) else None
