@@ -14,13 +14,11 @@ import math
 import struct
 import warnings
 import zlib
-from http.client import HTTPException
 from importlib import resources
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +53,6 @@ NPZ_KEYS = (
 )
 IDX_IMAGES = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
 IDX_LABELS = ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte")
-DAMAGE = (
-    OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, MemoryError, OverflowError, NotImplementedError,
-    RuntimeError, RecursionError, BadZipFile, zlib.error, struct.error,
-)  # fmt: skip
-"""What numpy, zipfile and gzip raise, between them, on a file that is not what it says."""
-
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -74,7 +66,7 @@ def read(config: DataConfig) -> Arrays:
     if config.source == "embedded":
         images, labels = embedded("first_1000")
     elif config.source == "openml":
-        images, labels = _openml(config.cache_dir)
+        images, labels = _openml(config)
     else:
         images, labels = _local(config.source)
     _check_form(images, labels, config.source)
@@ -125,28 +117,34 @@ def embedded(name: str) -> Arrays:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             images, labels = archive["images"], archive["labels"]
         intact = (sha256(images), sha256(labels)) == EMBEDDED[name]
-    except DAMAGE:
+    except Exception:  # whatever numpy makes of a damaged file
         intact = False
     if not intact:
         raise DataError(f"{path}: damaged: not the digits that mnistexp was published with; install it anew")
     return images, labels
 
 
-def _openml(cache_dir: str | None) -> Arrays:
+def _openml(config: DataConfig) -> Arrays:
     from sklearn.datasets import fetch_openml
 
-    parser = "pandas" if find_spec("pandas") else "liac-arff"  # the second needs nothing else, and minutes
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the retry, which the message below covers
             found = fetch_openml(
-                "mnist_784", version=1, as_frame=False, parser=parser, data_home=cache_dir, n_retries=1, delay=0.1
+                "mnist_784",
+                version=1,
+                as_frame=False,
+                parser="liac-arff",  # with "pandas", scikit-learn up to 1.9 fails on the labels under pandas 3.1
+                data_home=config.cache_dir,
+                n_retries=1,
+                delay=0.1,
             )
-        images = found.data.astype(np.int64)
-        if not np.array_equal(images, found.data):
+        data = found.data[: config.digits]
+        images = data.astype(np.int64)
+        if not np.array_equal(images, data):
             raise ValueError("grey values that are not whole numbers")
-        return images, found.target.astype(np.int64)
-    except (*DAMAGE, HTTPException) as error:
+        return images, found.target[: config.digits].astype(np.int64)
+    except Exception as error:  # of the network, the cache folder, or the parser
         raise DataError(
             f"openml: mnist_784 could not be had: {error or type(error).__name__}. It needs www.openml.org, or a "
             "data.cache_dir that holds an earlier download; data.source 'embedded' needs no network"
@@ -174,19 +172,25 @@ def _local(source: str) -> Arrays:
 def _npz(path: Path) -> Arrays:
     try:
         with ZipFile(path) as zipped:
-            for entry in zipped.infolist():
-                if entry.file_size > LIMIT:
-                    raise DataError(f"{path}: {entry.filename} takes {entry.file_size:,} bytes; at most {LIMIT:,}")
-        with np.load(path, allow_pickle=False) as archive:
-            names = {name.lower(): name for name in archive.files}
-            pair = next((pair for pair in NPZ_KEYS if names.keys() >= set(pair)), None)
+            entries = {entry.filename.removesuffix(".npy").lower(): entry for entry in zipped.infolist()}
+            pair = next((pair for pair in NPZ_KEYS if entries.keys() >= set(pair)), None)
             if pair is None:
                 pairs = ", ".join("/".join(keys) for keys in NPZ_KEYS)
-                raise DataError(f"{path}: holds {', '.join(archive.files) or 'nothing'}; expected one of {pairs}")
-            images, labels = (np.asanyarray(archive[names[key]]) for key in pair)
-    except DAMAGE as error:
+                raise DataError(f"{path}: holds {', '.join(entries) or 'nothing'}; expected one of {pairs}")
+            images, labels = (_npz_array(zipped, entries[key], path) for key in pair)
+            return images, labels
+    except DataError:
+        raise
+    except Exception as error:  # whatever zipfile, zlib and numpy make of a file that is not what it says
         raise DataError(f"{path}: not a readable .npz file of plain arrays: {error or type(error).__name__}") from error
-    return images, labels
+
+
+def _npz_array(zipped: ZipFile, entry: ZipInfo, path: Path) -> NDArray[Any]:
+    """One array of an open `.npz`. Unlike `numpy.load`, reads it to its end, where its checksum is verified."""
+    if entry.file_size > LIMIT:
+        raise DataError(f"{path}: {entry.filename} takes {entry.file_size:,} bytes; at most {LIMIT:,}")
+    array: NDArray[Any] = np.lib.format.read_array(BytesIO(zipped.read(entry)), allow_pickle=False)
+    return array
 
 
 def _idx_folder(folder: Path) -> Arrays:
@@ -212,7 +216,7 @@ def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             file.seek(0)
             contents = (gzip.GzipFile(fileobj=file) if zipped else file).read(header + LIMIT + 1)
         magic, *shape = struct.unpack(f">{1 + dimensions}I", contents[:header])
-    except DAMAGE as error:
+    except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError(f"{path}: not a readable IDX file: {error or type(error).__name__}") from error
     if magic != 0x0800 + dimensions:
         raise DataError(f"{path}: begins with magic number {magic}; expected {0x0800 + dimensions}")
