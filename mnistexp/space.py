@@ -1,0 +1,234 @@
+"""The settings that a sweep tries: its grid, its paired values and its random draws, checked and resolved to trials."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mnistexp.config import ExperimentConfig, ModelConfig, Range, SweepConfig, Value
+from mnistexp.errors import BadInput, ConfigError, Problem, nearest
+from mnistexp.optimizers import OPTIMIZERS
+from mnistexp.problems import dotted_keys
+from mnistexp.settings import override
+
+__all__ = ["Params", "Point", "Trial", "base_points", "default_grid", "draws", "full_key", "resolved"]
+
+LARGEST = 100_000
+"""Points of one sweep."""
+
+Params = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Values for the swept keys, and under which key of the configuration each value stands."""
+
+    params: Params
+    places: Mapping[str, str]
+
+    def __or__(self, other: "Point") -> "Point":
+        return Point(self.params | other.params, {**self.places, **other.places})
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row of a sweep: `params`, as the resolved configuration has them, and the configuration to train.
+
+    The two differ where the sweep repeats the notebook's fault. `repeat_from` is the first of the repeat numbers that
+    its seeds derive from: 0, unless each row is to have a seed of its own.
+    """
+
+    index: int
+    params: Params
+    config: ExperimentConfig
+    repeat_from: int = 0
+
+
+def default_grid(names: Sequence[str]) -> tuple[dict[str, tuple[Value, ...]], ...]:
+    """The default grid of each optimizer, one after the other; `all` stands for every optimizer there is.
+
+    Raises `BadInput` for an unknown name.
+    """
+    chosen = list(OPTIMIZERS) if "all" in names else list(dict.fromkeys(names))
+    for name in chosen:
+        if name not in OPTIMIZERS:
+            allowed = ["all", *OPTIMIZERS]
+            raise BadInput(f"optimizer: {name!r}, allowed: {', '.join(allowed)}{nearest(name, allowed)}")
+    return tuple(
+        {"optimizer.name": (name,)} | {f"optimizer.{key}": values for key, values in OPTIMIZERS[name].grid.items()}
+        for name in chosen
+    )
+
+
+def full_key(name: str) -> str:
+    """The dotted key that a bare name such as `learning_rate` or `epochs` stands for; a dotted key stays as it is.
+
+    Raises `BadInput` for a name that no setting to sweep has.
+    """
+    if "." in name:
+        return name
+    keys = [key for key in dotted_keys() if _may_be_swept(key)]
+    found = [key for key in keys if key.rpartition(".")[2] == name]
+    if len(found) != 1:
+        names = [key.rpartition(".")[2] for key in keys]
+        raise BadInput(
+            f"{name!r} is {'ambiguous' if found else 'no setting to sweep'}, allowed: {', '.join(found or keys)}"
+            f"{nearest(name, names)}"
+        )
+    return found[0]
+
+
+def _may_be_swept(key: str) -> bool:
+    """Early stopping would choose the epoch by the score itself; the rest outside is not for a trial to decide."""
+    section, _, name = key.partition(".")
+    if section == "training":
+        return name.partition(".")[0] not in {"early_stopping", "validation_fraction"}
+    return section in {"model", "optimizer"} and bool(name)
+
+
+def base_points(config: ExperimentConfig) -> list[Point]:
+    """Every combination of a grid's point and a row of paired values, in the order of scikit-learn's `ParameterGrid`.
+
+    Raises `ConfigError` with every key that can't be swept, is swept twice, or makes too many points.
+    """
+    from sklearn.model_selection import ParameterGrid
+
+    sweep = _sweep_of(config)
+    _refuse(_misplaced(config, sweep))
+    rows = [
+        Point(dict(zip(sweep.zip, row, strict=True)), {key: f"sweep.zip.{key}" for key in sweep.zip})
+        for row in zip(*sweep.zip.values(), strict=True)
+    ] or [Point({}, {})]
+    points = []
+    for where, grid in _grids(sweep):
+        places = {key: f"{where}.{key}" for key in grid}
+        # An optimizer's name comes first: it starts the section anew, with nothing of the values before it.
+        order = sorted(grid, key=lambda key: (not key.endswith(".name"), key))
+        points += [
+            Point({key: params[key] for key in order}, places) | row for params in ParameterGrid(grid) for row in rows
+        ]
+    return points
+
+
+def _sweep_of(config: ExperimentConfig) -> SweepConfig:
+    if config.sweep is None:
+        raise ConfigError([Problem("configuration", "sweep", "is missing, allowed: a section that says what to try")])
+    return config.sweep
+
+
+def _grids(sweep: SweepConfig) -> list[tuple[str, dict[str, tuple[Value, ...]]]]:
+    """Each grid, and the key under which it stands; where there is none, one that leaves everything as it is."""
+    if isinstance(sweep.grid, dict):
+        return [("sweep.grid", sweep.grid)]
+    return [(f"sweep.grid.{number}", grid) for number, grid in enumerate(sweep.grid)] or [("sweep.grid", {})]
+
+
+def _misplaced(config: ExperimentConfig, sweep: SweepConfig) -> Iterator[tuple[str, str]]:
+    """Dotted key and message of what can't be swept, whatever the values."""
+    grids = _grids(sweep)
+    sections: list[tuple[str, Mapping[str, Any]]] = [*grids, ("sweep.zip", sweep.zip), ("sweep.random", sweep.random)]
+    for where, section in sections:
+        for key in section:
+            earlier = next(place for place, other in sections if key in other)
+            if not _may_be_swept(key):
+                yield f"{where}.{key}", f"can't be swept, allowed: keys of model, optimizer and training{_hint(key)}"
+            elif earlier != where and where in {"sweep.zip", "sweep.random"}:
+                yield f"{where}.{key}", f"is swept twice, also by {earlier}"
+            elif key == "training.epochs" and sweep.strategy == "halving":
+                yield f"{where}.{key}", "can't be swept by halving, which decides itself how long each trial trains"
+    if config.training.early_stopping is not None:
+        yield "training.early_stopping", "is set, allowed: null, as a sweep scores each fit after its last epoch"
+    if sweep.strategy == "tpe" and not sweep.random:
+        yield "sweep.random", "is empty; tpe needs ranges or lists to draw from"
+    if sweep.as_submitted and sweep.strategy != "product":
+        yield "sweep.as_submitted", f"has no use with strategy {sweep.strategy}: its scores don't depend on the rows"
+    points = sum(math.prod(map(len, grid.values())) for _, grid in grids)
+    points *= max(map(len, sweep.zip.values()), default=1) * (sweep.samples if sweep.random else 1)
+    if points > LARGEST:
+        yield "sweep", f"makes {points:,} points, allowed: at most {LARGEST:,}"
+
+
+def _hint(key: str) -> str:
+    keys = [known for known in dotted_keys() if _may_be_swept(known)]
+    same_name = [known for known in keys if known.rpartition(".")[2] == key.rpartition(".")[2]]
+    return f"; did you mean {same_name[0]!r}?" if same_name else nearest(key, keys)
+
+
+def draws(space: Mapping[str, Range | tuple[Value, ...]], samples: int, seed: int) -> list[Point]:
+    """Random samples of a space; each key has its own stream, so that neither more samples nor more keys change it."""
+    if not space:
+        return [Point({}, {})]
+    columns = {}
+    for key, values in space.items():
+        entropy = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+        generator = np.random.default_rng([seed, entropy])
+        columns[key] = [_draw(values, generator) for _ in range(samples)]
+    places = {key: f"sweep.random.{key}" for key in space}
+    return [Point({key: columns[key][number] for key in space}, places) for number in range(samples)]
+
+
+def _draw(values: Range | tuple[Value, ...], generator: np.random.Generator) -> Value:
+    if not isinstance(values, Range):
+        return values[int(generator.integers(len(values)))]
+    if values.integer and not values.log:
+        return int(generator.integers(int(values.low), int(values.high), endpoint=True))
+    share = generator.random()
+    if values.log:
+        drawn = values.low * math.exp(share * math.log(values.high / values.low))
+    else:
+        drawn = values.low + share * (values.high - values.low)
+    drawn = min(max(drawn, values.low), values.high)
+    return round(drawn) if values.integer else drawn
+
+
+def resolved(config: ExperimentConfig, points: Sequence[Point], first: int = 0) -> list[Trial]:
+    """The points as trials numbered from `first`; of points that come to the same configuration only the first.
+
+    Raises `ConfigError` with every value that its key doesn't take, once each.
+    """
+    sweep = _sweep_of(config)
+    base = config.model_copy(update={"sweep": None, "name": None})
+    problems: dict[tuple[str, str], None] = {}
+    found: dict[ExperimentConfig, Params] = {}
+    for point in points:
+        try:
+            settings = override(base, point.params)
+        except ConfigError as error:
+            problems |= {(_place(point, item.key), item.message): None for item in error.problems}
+        else:
+            found.setdefault(settings, {key: _value(settings, key) for key in point.params})
+    _refuse(problems)
+    trials = [Trial(first + number, params, settings) for number, (settings, params) in enumerate(found.items())]
+    return [_as_submitted(trial, base) for trial in trials] if sweep.as_submitted else trials
+
+
+def _place(point: Point, key: str) -> str:
+    """Where the value stands that a problem with `key` comes from: a section's problem is that of a key in it."""
+    for swept, place in point.places.items():
+        if swept == key or swept.startswith(f"{key}.") or key.startswith(f"{swept}."):
+            return place
+    return key
+
+
+def _value(config: ExperimentConfig, key: str) -> Value:
+    found: Any = config
+    for name in key.split("."):
+        found = getattr(found, name)
+    return found  # type: ignore[no-any-return]
+
+
+def _as_submitted(trial: Trial, base: ExperimentConfig) -> Trial:
+    """What the notebook's row trained: its `create_model` ignored its arguments, and its seeds ran on."""
+    optimizer = trial.config.optimizer
+    default = {"model": ModelConfig(), "optimizer": type(optimizer)(name=optimizer.name)}
+    return Trial(trial.index, trial.params, base.model_copy(update=default), trial.index * base.repeats)
+
+
+def _refuse(problems: Any) -> None:
+    """Raise `ConfigError` with the problems, pairs of dotted key and message, if there are any."""
+    found = [Problem("configuration", key, message) for key, message in problems]
+    if found:
+        raise ConfigError(found)
