@@ -1,0 +1,259 @@
+"""Files that are written whole or not at all, and strict JSON.
+
+Failures of the operating system leave here as a `RunError` that names the path and gives the reason in plain words.
+Names that start with a dot are this package's own business: temporaries, locks, heartbeats. Listings skip them.
+"""
+
+import errno
+import json
+import math
+import operator
+import os
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistexp.errors import RunError
+
+__all__ = [
+    "explained",
+    "is_folder",
+    "make_folder",
+    "move",
+    "read_bytes",
+    "read_json",
+    "read_text",
+    "replacing",
+    "sync",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+TEMPORARY = ".tmp-"
+LARGEST_READ = 256 * 2**20
+
+_REASONS = {
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than the limit set for this process",
+    errno.ENOENT: "it, or a folder above it, doesn't exist",
+    errno.ENOTDIR: "a file is where a folder should be",
+    errno.EISDIR: "a folder is where a file should be",
+    errno.EEXIST: "something else is already there",
+    errno.ENOTEMPTY: "something else is already there",
+    errno.ENAMETOOLONG: "the name or the path is too long",
+    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.EMFILE: "too many files are open in this process",
+    errno.ENFILE: "too many files are open on this machine",
+    errno.EIO: "the storage reports an input/output error",
+    errno.ESTALE: "the network file system lost track of it",
+}
+# A network file system, or a virus scanner on Windows, may refuse for a moment what it allows in the next.
+_PASSING = {errno.EBUSY, errno.ESTALE} | ({errno.EACCES} if sys.platform == "win32" else set())
+_ATTEMPTS = 5
+# Some file systems can't flush a folder, and have nothing to flush.
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+
+
+@contextmanager
+def explained(action: str, path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the body into `RunError("can't <action> <path>: <plain reason>")`."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise RunError(f"can't {action} {path}: {reason}") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder; False for what can't even be looked up (too long, a circle of links, a null byte)."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def sync(path: Path) -> None:
+    """Have the content of a file, or the names in a folder, reach the disk. Raises OSError."""
+    folder = path.is_dir()
+    try:
+        handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    except PermissionError:
+        # A folder may be open to new names yet closed to reading, and on Windows no folder can be opened at all.
+        if folder:
+            return
+        raise
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename within one file system, flushed to the disk. Raises OSError.
+
+    A rename over NFS that is sent twice reports that the source is missing although the first one was carried out;
+    so after an error the target itself is asked.
+    """
+    identity = _identity(source)
+    for attempt in range(_ATTEMPTS):
+        try:
+            os.replace(source, target)  # noqa: PTH105 - Path.replace builds a Path that nobody wants
+        except OSError as error:
+            if identity is not None and _identity(target) == identity:
+                break
+            if error.errno not in _PASSING or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(0.02 * 2**attempt)
+        else:
+            break
+    sync(target.parent)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def make_folder(path: Path) -> list[Path]:
+    """Make a folder and those above it that are missing; returns the ones made, outermost first. Raises RunError."""
+    with explained("create", path):
+        made = []
+        for folder in (*reversed(path.parents), path):
+            try:
+                folder.mkdir()
+            except OSError as error:
+                # Some systems answer "read-only" or "permission denied" before "exists": ask what is there instead.
+                if is_folder(folder):
+                    continue
+                if error.errno == errno.EEXIST:
+                    folder.stat()
+                    raise NotADirectoryError(errno.ENOTDIR, "") from error
+                raise
+            made.append(folder)
+            sync(folder.parent)
+        return made
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the body a temporary name, with the suffix of `path`, to write to; at the end it becomes `path` in one step.
+
+    When the body raises, `path` is as it was before. An OSError becomes a RunError.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{path.suffix}")
+    with explained("write", path):
+        try:
+            yield temporary
+            sync(temporary)
+            move(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, on the disk when this returns. Raises RunError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8; half a surrogate pair, which a command line can hold, is written as `\\udcff`."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: Path, document: Mapping[str, object], schema_version: int = 1) -> None:
+    """Write a JSON object that any JSON reader takes, whole or not at all. Raises RunError.
+
+    `schema_version` comes first, then the keys in the document's order, a line each. Numpy values are converted;
+    numbers that are not finite become null. Raises TypeError for what has no place in JSON.
+    """
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        for key, value in _plain({"schema_version": schema_version} | dict(document)).items()
+    ]
+    write_text(path, "{\n  " + ",\n  ".join(lines) + "\n}\n")
+
+
+def _plain(value: Any) -> Any:
+    """`value` in JSON's own types."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else str(operator.index(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no place in JSON: {value!r}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of an ordinary file of at most 256 MiB. Raises RunError."""
+    with explained("read", path), open(path, "rb", opener=_open_at_once) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise RunError(f"can't read {path}: not an ordinary file")
+        if found.st_size > LARGEST_READ:
+            raise RunError(f"can't read {path}: {found.st_size:,} bytes, more than any file of a run has")
+        return file.read()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a named pipe would keep us for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_text(path: Path) -> str:
+    """The content of a UTF-8 file. Raises RunError."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path} is damaged: not UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def read_json(path: Path, versions: Collection[int] = (1,)) -> dict[str, Any]:
+    """A JSON object whose `schema_version` is one of `versions`. Raises RunError, naming the file and what is wrong."""
+    try:
+        document = json.loads(read_text(path), parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise RunError(f"{path} is damaged: not a JSON object")
+    version = document.get("schema_version")
+    if type(version) is not int or version not in versions:
+        known = ", ".join(str(known) for known in sorted(versions))
+        raise RunError(f"{path} has schema version {version!r}; this mnistexp knows {known}")
+    return document
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse(digits)

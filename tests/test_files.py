@@ -1,0 +1,334 @@
+"""Laws of whole-or-nothing files, strict JSON and locks."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistexp import files
+from mnistexp.errors import RunError
+from mnistexp.locks import lock
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_what_is_written_is_read_back_and_nothing_else_stays(tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    files.write_bytes(path, b"old")
+    files.write_bytes(path, bytes(range(256)))
+    assert files.read_bytes(path) == bytes(range(256))
+    assert names(tmp_path) == {"weights.bin"}
+
+
+def test_a_body_that_raises_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    files.write_text(path, "old")
+
+    with pytest.raises(KeyboardInterrupt), files.replacing(path) as temporary:
+        assert temporary.suffix == ".keras"
+        temporary.write_text("half of the n")
+        raise KeyboardInterrupt
+    assert files.read_text(path) == "old"
+    assert names(tmp_path) == {"model.keras"}
+
+
+def test_temporaries_are_hidden_from_listings(tmp_path: Path) -> None:
+    with files.replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+        assert all(name.startswith(".") for name in names(tmp_path))
+
+
+def test_numbers_that_are_not_finite_become_null_and_numpy_becomes_plain(tmp_path: Path) -> None:
+    document = {
+        "nan": float("nan"),
+        "list": [float("inf"), -float("inf"), 1.5],
+        "scalar": np.float32(0.1),
+        "count": np.int64(3),
+        "flag": np.bool_(True),
+        "matrix": np.array([[1.0, np.nan], [2.0, 3.0]]),
+        "classes": {0: 97, np.int64(1): 116},
+        "tuple": (1, "ü", None),
+    }
+    files.write_json(tmp_path / "a.json", document)
+    assert json.loads((tmp_path / "a.json").read_text("utf-8"), parse_constant=pytest.fail) == {
+        "schema_version": 1,
+        "nan": None,
+        "list": [None, None, 1.5],
+        "scalar": 0.10000000149011612,
+        "count": 3,
+        "flag": True,
+        "matrix": [[1.0, None], [2.0, 3.0]],
+        "classes": {"0": 97, "1": 116},
+        "tuple": [1, "ü", None],
+    }
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(document=st.dictionaries(st.text(), JSON, max_size=5))
+def test_json_round_trip(tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]) -> None:
+    path = tmp_path_factory.getbasetemp() / "round.json"
+    document.pop("schema_version", None)
+    files.write_json(path, document)
+    first = path.read_bytes()
+    assert files.read_json(path) == {"schema_version": 1} | document
+    files.write_json(path, document)
+    assert path.read_bytes() == first
+
+
+def test_half_a_surrogate_pair_from_a_command_line_survives(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"name": "\udcff"})
+    assert files.read_json(tmp_path / "a.json")["name"] == "\udcff"
+
+
+@pytest.mark.parametrize("value", [object(), {1.5: "x"}, {None: 1}, {1, 2}, b"x"])
+def test_what_json_can_not_hold_is_a_type_error_and_writes_nothing(tmp_path: Path, value: object) -> None:
+    with pytest.raises(TypeError):
+        files.write_json(tmp_path / "a.json", {"value": value})
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not JSON"),
+        (b'{"schema_version": 1, "a": ', "not JSON"),
+        (b'{"schema_version": 1, "a": NaN}', "not JSON"),
+        (b'{"schema_version": 1, "a": 1e999}', "not JSON"),
+        (b'{"a": ' + b"[" * 100_000, "not JSON"),
+        (b'{"schema_version": ' + b"9" * 5000 + b"}", "not JSON"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"[1]", "not a JSON object"),
+        (b'{"a": 1}', "has schema version None; this mnistexp knows 1"),
+        (b'{"schema_version": 7}', "has schema version 7; this mnistexp knows 1"),
+        (b'{"schema_version": true}', "has schema version True; this mnistexp knows 1"),
+    ],
+)
+def test_damaged_json_is_named_with_its_fault(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_bytes(content)
+    with pytest.raises(RunError) as caught:
+        files.read_json(path)
+    assert str(path) in str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_reading_neither_waits_for_a_pipe_nor_drains_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(RunError, match="not an ordinary file"):
+            files.read_bytes(path)
+
+
+def test_reading_refuses_what_no_run_can_hold(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(10 * 2**30)
+    with pytest.raises(RunError, match="10,737,418,240 bytes"):
+        files.read_bytes(tmp_path / "sparse")
+
+
+def a_file_in_the_way(folder: Path) -> Path:
+    (folder / "file").write_text("")
+    return folder / "file" / "a.txt"
+
+
+def a_circle_of_links(folder: Path) -> Path:
+    (folder / "one").symlink_to("two")
+    (folder / "two").symlink_to("one")
+    return folder / "one" / "a.txt"
+
+
+def a_folder_there(folder: Path) -> Path:
+    (folder / "a.txt").mkdir()
+    return folder / "a.txt"
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (a_file_in_the_way, "a file is where a folder should be"),
+        (a_circle_of_links, "its symbolic links lead in a circle"),
+        (a_folder_there, "a folder is where a file should be"),
+        (lambda folder: folder / ("n" * 300), "the name or the path is too long"),
+        (lambda folder: folder / "missing" / "a.txt", "doesn't exist"),
+    ],
+)
+def test_failures_to_write_are_explained(tmp_path: Path, place: Callable[[Path], Path], reason: str) -> None:
+    path = place(tmp_path)
+    with pytest.raises(RunError) as caught:
+        files.write_text(path, "x")
+    assert reason in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_folders_to_make_meet_the_same_reasons(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="a file is where a folder should be"):
+        files.make_folder(a_file_in_the_way(tmp_path))
+    with pytest.raises(RunError, match="its symbolic links lead in a circle"):
+        files.make_folder(a_circle_of_links(tmp_path))
+
+
+def test_making_a_folder_tells_which_were_made(tmp_path: Path) -> None:
+    assert files.make_folder(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
+    assert files.make_folder(tmp_path / "a" / "b") == []
+
+
+def refused_in_a_child(first: str, path: Path, size: int) -> str:
+    """What the RunError says that writing `size` bytes raises in a process of its own, which runs `first` before."""
+    code = (
+        f"import os, resource, sys; from pathlib import Path; from mnistexp import errors, files\n{first}\n"
+        f"try:\n    files.write_bytes(Path(sys.argv[1]), bytes({size}))\nexcept errors.RunError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_a_file_size_limit_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    files.write_bytes(path, b"old")
+    message = refused_in_a_child("resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))", path, 20_000)
+    assert "larger than the limit" in message
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == {"a.bin"}
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount a small disk; the file size limit above tests the same path")
+    try:
+        files.write_bytes(disk / "a.bin", b"old")
+        with pytest.raises(RunError, match="the disk is full"):
+            files.write_bytes(disk / "a.bin", bytes(100_000))
+        assert files.read_bytes(disk / "a.bin") == b"old"
+        assert names(disk) == {"a.bin"}
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(RunError, match="the file system is read-only"):
+            files.write_bytes(disk / "a.bin", b"new")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_folder_closed_to_us_is_explained(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    # Permissions don't stop root, so be somebody else; should a folder above be closed to them, that is as good.
+    nobody = "if os.getuid() == 0: os.setuid(65534)"
+    assert "permission denied" in refused_in_a_child(nobody, closed / "a.txt", 1)
+    assert not names(closed)
+
+
+def test_a_rename_that_was_carried_out_though_reported_lost_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.replace
+
+    def sent_twice(source: Path, target: Path) -> None:
+        really(source, target)
+        really(source, target)
+
+    monkeypatch.setattr(os, "replace", sent_twice)
+    files.write_text(tmp_path / "a.txt", "x")
+    assert files.read_text(tmp_path / "a.txt") == "x"
+
+
+def test_a_rename_refused_for_a_moment_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = os.replace
+    refusals = [errno.EBUSY, errno.ESTALE]
+
+    def busy(source: Path, target: Path) -> None:
+        if refusals:
+            raise OSError(refusals.pop(), "refused")
+        really(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    files.write_text(tmp_path / "a.txt", "x")
+    assert files.read_text(tmp_path / "a.txt") == "x"
+
+
+def test_a_rename_that_keeps_failing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write_text(tmp_path / "a.txt", "old")
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(RunError, match="input/output error"):
+        files.write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == {"a.txt"}
+    assert files.read_text(tmp_path / "a.txt") == "old"
+
+
+def test_content_and_name_are_flushed_before_the_write_returns(tmp_path: Path) -> None:
+    """The order of system calls is the promise: file flushed, renamed, folder flushed."""
+    code = f"from pathlib import Path; from mnistexp import files; files.write_text(Path({str(tmp_path)!r}) / 'a', 'x')"
+    program = (
+        "import sys, os\n"
+        "def hook(event, arguments):\n"
+        "    if event == 'os.rename': print('rename')\n"
+        "sys.addaudithook(hook)\n"
+        "flush = os.fsync\n"
+        "def fsync(handle):\n"
+        "    print('fsync', os.path.isdir(handle)); flush(handle)\n"
+        "os.fsync = fsync\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program + code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["fsync False", "rename", "fsync True", ""]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from mnistexp.locks import lock
+with lock(Path(sys.argv[1])):
+    print('held', flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_excludes_other_processes_until_its_holder_dies(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match=rf"in use by another process \(process {holder.pid}\)"), lock(tmp_path):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        with lock(tmp_path, wait=True):
+            pass
+
+
+def test_a_lock_excludes_within_one_process_too_and_is_let_go(tmp_path: Path) -> None:
+    with lock(tmp_path), pytest.raises(RunError, match="in use"), lock(tmp_path):
+        pass
+    with lock(tmp_path):
+        pass
+
+
+def test_a_lock_in_a_missing_folder_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="doesn't exist"), lock(tmp_path / "missing"):
+        pass
