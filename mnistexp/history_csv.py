@@ -1,0 +1,54 @@
+"""Learning curves as CSV, exact to the last bit.
+
+Columns `epoch,loss,accuracy,val_loss,val_accuracy`; epochs count from 1. Numbers are the shortest text that reads back
+as the same float; `nan` and `inf` are written so, and a column that was not measured is empty. Lines end with a line
+feed.
+"""
+
+from collections.abc import Sequence
+
+from mnistexp.errors import RunError
+from mnistexp.results import History
+
+__all__ = ["history_from_csv", "history_to_csv"]
+
+COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
+HEADER = ",".join(("epoch", *COLUMNS))
+
+
+def history_to_csv(history: History) -> str:
+    """The curves as text, byte for byte the same for the same numbers."""
+    columns = [_cells(getattr(history, column), history.epochs) for column in COLUMNS]
+    rows = [",".join((str(epoch), *cells)) for epoch, cells in enumerate(zip(*columns, strict=True), start=1)]
+    return "\n".join((HEADER, *rows)) + "\n"
+
+
+def _cells(values: Sequence[float], epochs: int) -> list[str]:
+    return [repr(float(value)) for value in values] if values else [""] * epochs
+
+
+def history_from_csv(text: str, source: str) -> History:
+    """The curves from text, the inverse of `history_to_csv`. Raises RunError naming `source` and the line at fault."""
+    header, *rows = text.split("\n")
+    if header != HEADER:
+        raise RunError(f"{source} is damaged: its first line is not {HEADER}")
+    if rows.pop() if rows else True:
+        raise RunError(f"{source} is damaged: its last line is cut off")
+    table = []
+    for epoch, row in enumerate(rows, start=1):
+        number, *cells = row.split(",")
+        try:
+            values = [float(cell) if cell else None for cell in cells]
+        except ValueError as error:
+            raise RunError(f"{source} is damaged: line {epoch + 1}: {error}") from error
+        if number != str(epoch) or len(values) != len(COLUMNS):
+            raise RunError(f"{source} is damaged: line {epoch + 1} is not epoch {epoch} with {len(COLUMNS)} numbers")
+        table.append(values)
+    return History(*(_column([row[index] for row in table], name, source) for index, name in enumerate(COLUMNS)))
+
+
+def _column(cells: Sequence[float | None], name: str, source: str) -> tuple[float, ...]:
+    values = tuple(cell for cell in cells if cell is not None)
+    if len(values) not in (0, len(cells)):
+        raise RunError(f"{source} is damaged: {name} is missing for some epochs")
+    return values
