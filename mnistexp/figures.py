@@ -1,0 +1,242 @@
+"""Curves and confusions as matplotlib figures, the look that all figures share, and `render`.
+
+Nothing here touches pyplot or leaves a setting behind; matplotlib is loaded with the first figure. The same data give
+the same bytes, whatever a user's matplotlibrc says. Colours are those of Okabe and Ito, told apart by everyone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from io import BytesIO
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.results import History, TrainingResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "COLOURS",
+    "accuracy_curves",
+    "confusion_matrix",
+    "learning_curves",
+    "loss_curves",
+    "new_figure",
+    "of_training",
+    "render",
+    "styled",
+]
+
+BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK = COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#000000",
+)  # fmt: skip
+GREY = "#767676"
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.dpi": 100,
+    "figure.titlesize": 10,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "mnistexp",
+}
+DASHES = ("-", "--", "-.", ":")
+
+Curve = NDArray[np.float64]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Let a function draw in the shared style and in no other, and put matplotlib's settings back afterwards."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        from matplotlib import style
+
+        with style.context(["default", STYLE]):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches that lays itself out."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+@styled
+def render(figure: "Figure", kind: Literal["png", "svg"]) -> bytes:
+    """The figure as a file's contents, without date or versions in it."""
+    contents = BytesIO()
+    unwanted = {"png": "Software", "svg": "Date"}[kind]
+    figure.savefig(contents, format=kind, metadata={unwanted: None})
+    return contents.getvalue()
+
+
+def of_training(results: Sequence[TrainingResult], flat: tuple[int, int] | None = None) -> dict[str, "Figure"]:
+    """Every figure of a training by the name of its file; of repeats, their means and ranges, and all confusions."""
+    histories = [result.history for result in results]
+    counts = np.zeros((10, 10), dtype=np.int64)
+    for result in results:
+        np.add.at(counts, (result.labels, result.predictions), 1)
+    return {
+        "loss_curves": loss_curves(histories, flat=flat),
+        "accuracy_curves": accuracy_curves(histories),
+        "confusion_matrix": confusion_matrix(counts),
+    }
+
+
+@styled
+def loss_curves(histories: Sequence[History], *, flat: tuple[int, int] | None = None) -> "Figure":
+    """Training and validation loss over the epochs, every minimum of the validation loss marked.
+
+    Of several histories, the mean and a band from the least to the greatest. `flat`: the first and last epoch whose
+    validation loss is within one standard error of the minimum.
+    """
+    figure = new_figure(6.4, 3.8)
+    axes = figure.add_subplot()
+    curves = _training_and_validation(axes, histories, "loss")
+    validation = curves["val_loss"]
+    if np.isfinite(validation).any():
+        lowest = np.nanmin(validation)
+        epochs = np.flatnonzero(validation == lowest) + 1
+        label = f"minimum {lowest:.4f} at epoch{'s' * (len(epochs) > 1)} {_listed(epochs.tolist())}"
+        axes.plot(epochs, [lowest] * len(epochs), "o", ms=7, mfc="none", mec=BLACK, mew=1.4, label=label, zorder=4)
+    if flat is not None:
+        label = "within a standard error of the minimum"
+        axes.axvspan(flat[0] - 0.5, flat[1] + 0.5, color="#f0e9d2", lw=0, zorder=0, label=label)
+    finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves.values()])
+    if finite.size and finite.min() > 0 and finite.max() > 100 * np.median(finite):
+        axes.set_yscale("log")
+    elif finite.size:
+        axes.set_ylim(0, finite.max() * 1.05)
+    axes.set(title="Loss over the epochs", ylabel="loss (cross-entropy)")
+    axes.legend()
+    return figure
+
+
+@styled
+def accuracy_curves(histories: Sequence[History]) -> "Figure":
+    """Training and validation accuracy over the epochs, in per cent; several histories as in `loss_curves`."""
+    figure = new_figure(6.4, 3.8)
+    axes = figure.add_subplot()
+    _training_and_validation(axes, histories, "accuracy")
+    axes.set(title="Accuracy over the epochs", ylabel="accuracy (%)")
+    axes.set_ylim(top=min(101, axes.get_ylim()[1]))
+    axes.legend()
+    return figure
+
+
+@styled
+def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learning curves") -> "Figure":
+    """Curves of several trainings or trials beside each other, loss and accuracy; each the mean of its histories.
+
+    Shows what was validated; of histories without validation, the training itself.
+    """
+    validated = any(history.val_loss for histories in named.values() for history in histories)
+    prefix, what = ("val_", "validation ") if validated else ("", "training ")
+    figure = new_figure(7.6, 3.4 + 0.17 * len(named))
+    panels = figure.subplots(1, 2)
+    for axes, field, unit in zip(panels, ("loss", "accuracy"), ("cross-entropy", "%"), strict=True):
+        for number, (name, histories) in enumerate(named.items()):
+            dashes = DASHES[number // len(COLOURS) % len(DASHES)]
+            _curve(axes, histories, prefix + field, name, COLOURS[number % len(COLOURS)], dashes, opacity=0.07)
+        axes.set(ylabel=f"{what}{field} ({unit})")
+        _epoch_axis(axes, [history for histories in named.values() for history in histories])
+    finite = np.concatenate([line.get_ydata() for line in panels[0].get_lines()] or [np.zeros(0)])
+    finite = finite[np.isfinite(finite) & (finite > 0)]
+    if finite.size and finite.max() > 100 * np.median(finite):
+        panels[0].set_yscale("log")
+    figure.suptitle(title, x=0.01, ha="left")
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower left", ncols=1)
+    return figure
+
+
+@styled
+def confusion_matrix(matrix: NDArray[np.int64]) -> "Figure":
+    """Counts int64 (10, 10): rows are the correct digits, columns what they were taken for."""
+    total, right = int(matrix.sum()), int(np.trace(matrix))
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure = new_figure(4.6, 4.6)
+    axes = figure.add_subplot()
+    axes.imshow(shares**0.5, cmap="Blues", vmin=0, vmax=1.15)
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            colour = "white" if shares[row, column] > 0.4 else BLACK
+            axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+    ticks = range(len(matrix))
+    axes.set(xticks=ticks, yticks=ticks, xlabel="predicted digit", ylabel="correct digit")
+    axes.set_title(f"{right:,} of {total:,} digits recognised ({right / max(total, 1):.1%})")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def _training_and_validation(axes: "Axes", histories: Sequence[History], field: str) -> dict[str, Curve]:
+    """Draw both curves of one field, and where a loss stopped being a number; the curves by field."""
+    of_many = f", mean and range of {len(histories)}" if len(histories) > 1 else ""
+    curves = {field: _curve(axes, histories, field, f"training{of_many}", BLUE, "--")}
+    if any(history.val_loss for history in histories):
+        name = f"val_{field}"
+        curves[name] = _curve(axes, histories, name, f"validation{of_many}", VERMILLION, "-")
+    diverged = [int(bad[0]) + 1 for history in histories if len(bad := np.flatnonzero(~np.isfinite(history.loss)))]
+    if diverged:
+        many = f"{len(diverged)} of {len(histories)} " if len(histories) > 1 else ""
+        axes.axvline(min(diverged), color=GREY, ls=":", label=f"{many}diverged at epoch {_listed(sorted({*diverged}))}")
+    _epoch_axis(axes, histories)
+    return curves
+
+
+def _curve(
+    axes: "Axes", histories: Sequence[History], field: str, label: str, colour: str, dashes: str, opacity: float = 0.18
+) -> Curve:
+    """Draw one field of some histories, mean and range, and return the mean; accuracies as per cent."""
+    scale = 100 if field.endswith("accuracy") else 1
+    given = [scale * np.array(getattr(history, field), dtype=np.float64) for history in histories]
+    values = np.full((len(given), max((len(curve) for curve in given), default=0)), np.nan)
+    for row, curve in zip(values, given, strict=True):
+        row[: len(curve)] = curve
+    masked = np.ma.masked_invalid(values)
+    mean = np.asarray(masked.mean(axis=0).filled(np.nan) if values.size else np.zeros(0), dtype=np.float64)
+    epochs = np.arange(1, len(mean) + 1)
+    marker = "o" if np.isfinite(mean).sum() == 1 else ""
+    axes.plot(epochs, mean, color=colour, ls=dashes, marker=marker, label=label)
+    if len(given) > 1 and values.size:
+        low, high = masked.min(axis=0).filled(np.nan), masked.max(axis=0).filled(np.nan)
+        axes.fill_between(epochs, low, high, color=colour, alpha=opacity, lw=0)
+    return mean
+
+
+def _epoch_axis(axes: "Axes", histories: Sequence[History]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = max((history.epochs for history in histories), default=1)
+    axes.set_xlim(0.5, epochs + max(0.5, 0.02 * epochs))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+    axes.set_xlabel("epoch")
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """`9`, `9 and 17`, `9, 17 and 20`, and no more than five."""
+    if len(numbers) > 5:
+        return ", ".join(map(str, numbers[:4])) + f" and {len(numbers) - 4} more"
+    return " and ".join([", ".join(map(str, numbers[:-1])), str(numbers[-1])][not numbers[:-1] :])
