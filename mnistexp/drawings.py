@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Layer", "examples", "network", "terminal_digit"]
+__all__ = ["Layer", "examples", "network", "side_by_side", "terminal_digit"]
 
 Image = NDArray[np.uint8]
 TIMES = " \N{MULTIPLICATION SIGN} "
@@ -99,6 +99,14 @@ def terminal_digit(image: Image, width: int = 28, *, unicode: bool = True) -> li
     shades = " .:-=+*#%@"
     levels = (_resized(image, height, width) * (len(shades) - 1) / 255).round().astype(int)
     return ["".join(shades[level] for level in row) for row in levels]
+
+
+def side_by_side(pictures: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Text pictures of one size beside each other, as many as fit `width` columns, then the next below; at least one."""
+    gap = "  "
+    columns = max(1, (width + len(gap)) // (len(pictures[0][0]) + len(gap))) if pictures else 1
+    rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+    return [gap.join(line) for row in rows for line in zip(*row, strict=True)]
 
 
 def _resized(image: Image, height: int, width: int) -> NDArray[np.float64]:
