@@ -7,13 +7,12 @@
         environment.json   versions, processor, commit; code.patch beside it where the code differs from the commit
         run.log            what was said on the way, with UTC times
         ...                what the command adds: metrics.json, history.csv, trials/<n>.json, figures, model.keras
-      .staging-<id>/       a run that nobody has been shown yet
+      .staging-...<id>/    a run that nobody has been shown yet
 
 Only this module, staging.py before it and stored_runs.py after it know this layout.
 """
 
 import re
-import secrets
 import shutil
 import time
 import traceback
@@ -29,7 +28,7 @@ from mnistexp.environment import dirty_diff, environment
 from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, TrialsFailed
 from mnistexp.locks import lock
 from mnistexp.run_status import STATUS, Heartbeat, Owner, State, Status, now, read_status, write_status
-from mnistexp.staging import STAGING, clean_stale_staging, make_staging, publish
+from mnistexp.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
 
 __all__ = ["CONFIG", "ENVIRONMENT", "LOG", "Run", "add_file", "remove_file"]
 
@@ -111,7 +110,7 @@ class Run:
     @property
     def id(self) -> str:
         """The folder's name once published."""
-        return self._folder.name.removeprefix(STAGING)
+        return id_of(self._folder)
 
     @property
     def path(self) -> Path:
@@ -165,7 +164,7 @@ class Run:
         self._holds.close()
         if self._published:
             # Out of sight first: removing takes a while, and half a run must not be seen.
-            hidden = self._folder.with_name(f"{STAGING}{secrets.token_hex(8)}")
+            hidden = self._folder.with_name(staging_name(self.id))
             with suppress(OSError):
                 files.move(self._folder, hidden)
                 self._folder = hidden

@@ -74,6 +74,8 @@ def _started(pid: int) -> int | None:
 
     Raises PermissionError where the process exists but is hidden from us.
     """
+    if pid <= 0:
+        return None
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:

@@ -1,7 +1,8 @@
 """A run's name, and its way from staging to that name.
 
-The name is `<UTC start>-<command>-<short name>-<four random hex digits>`; until everything is in it the folder has
-`.staging-` before that, which listings ignore, so a path that is too long shows at once and not at the end.
+The name, also called id, is `<UTC start>-<command>-<short name>-<four random hex digits>`. Until everything is in it,
+the folder is called `.staging-<boot>.<pid>.<process start>.<id>`: listings ignore it, it tells whose it is from its
+first moment, and a path that would be too long shows at once and not at the end.
 """
 
 import os
@@ -16,11 +17,11 @@ from pathlib import Path
 
 from mnistexp import files
 from mnistexp.errors import RunError
-from mnistexp.run_status import now, read_record
+from mnistexp.run_status import Owner, now, read_record
 
-__all__ = ["STAGING", "clean_stale_staging", "make_staging", "new_id", "publish", "time_of"]
+__all__ = ["clean_stale_staging", "id_of", "make_staging", "new_id", "publish", "staging_name", "time_of"]
 
-STAGING = ".staging-"
+STAGING = re.compile(r"\.staging-([0-9a-f]*)\.(\d{1,19})\.(\d{1,19})\.(.+)")
 ID = re.compile(r"(\d{8}T\d{6}Z)-[a-z0-9-]+-[0-9a-f]{4}")
 LONGEST_NAME = 40
 # A clock that ran further ahead than this was wrong; one that ran ahead less may have been set back a little since.
@@ -37,6 +38,18 @@ def time_of(run_id: str) -> datetime | None:
         return datetime.fromisoformat(match[1]) if match else None
     except ValueError:
         return None
+
+
+def staging_name(run_id: str) -> str:
+    """What the folder of a run is called while this process prepares or removes it."""
+    owner = Owner.current()
+    return f".staging-{owner.boot}.{owner.pid}.{owner.started}.{run_id}"
+
+
+def id_of(folder: Path) -> str:
+    """The run's id, from its folder's name, in staging or published."""
+    match = STAGING.fullmatch(folder.name)
+    return match[4] if match else folder.name
 
 
 def new_id(runs_dir: Path, command: str, name: str) -> str:
@@ -61,7 +74,7 @@ def make_staging(runs_dir: Path, command: str, name: str) -> tuple[Path, list[Pa
     """Make the folder a run is prepared in; returns it, and the folders that were made above it. Raises RunError."""
     for attempt in range(ATTEMPTS):
         made = files.make_folder(runs_dir)
-        folder = runs_dir / f"{STAGING}{new_id(runs_dir, command, name)}"
+        folder = runs_dir / staging_name(new_id(runs_dir, command, name))
         with files.explained("create", folder):
             try:
                 folder.mkdir()
@@ -79,7 +92,7 @@ def publish(folder: Path) -> Path:
 
     Draws other digits in the unlikely case that the name is taken.
     """
-    run_id = folder.name.removeprefix(STAGING)
+    run_id = id_of(folder)
     while True:
         target = folder.with_name(run_id)
         try:
@@ -101,24 +114,22 @@ def clean_stale_staging(runs_dir: Path) -> None:
     Staging of living processes is left alone; so is, for a day, staging whose process can't be seen from here.
     """
     with suppress(OSError):
-        for folder in [path for path in runs_dir.iterdir() if path.name.startswith(STAGING)]:
+        found = [(path, match) for path in runs_dir.iterdir() if (match := STAGING.fullmatch(path.name))]
+        for folder, match in found:
             with suppress(OSError):
-                _clear(folder)
+                if not _in_use(folder, Owner(pid=int(match[2]), boot=match[1], started=int(match[3]))):
+                    _clear(folder)
+
+
+def _in_use(folder: Path, owner: Owner) -> bool:
+    alive = owner.alive()
+    return abs(time.time() - folder.lstat().st_mtime) < UNSEEN_STAGING_SECONDS if alive is None else alive
 
 
 def _clear(folder: Path) -> None:
-    alive: bool | None = None
-    ended = False
     with suppress(RunError):
-        record = read_record(folder)
-        alive = record.owner.alive()
-        ended = record.status != "running"
-    if alive is None:
-        alive = abs(time.time() - folder.lstat().st_mtime) < UNSEEN_STAGING_SECONDS
-    if alive:
-        return
-    target = folder.with_name(folder.name.removeprefix(STAGING))
-    if ended and time_of(target.name) and not os.path.lexists(target):
-        files.move(folder, target)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+        target = folder.with_name(id_of(folder))
+        if read_record(folder).status != "running" and time_of(target.name) and not os.path.lexists(target):
+            files.move(folder, target)
+            return
+    shutil.rmtree(folder, ignore_errors=True)

@@ -135,9 +135,14 @@ def _names(runs_dir: Path) -> list[str]:
     with files.explained("list", runs_dir):
         try:
             with os.scandir(runs_dir) as entries:
-                return [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+                return [entry.name for entry in entries if not entry.name.startswith(".") and _leads_to_folder(entry)]
         except FileNotFoundError:
             return []
+
+
+def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
+    # `is_dir` raises for a link that leads in a circle.
+    return files.is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
 def _info(path: Path) -> RunInfo | None:

@@ -35,10 +35,14 @@ def test_a_body_that_raises_leaves_the_old_file_and_no_temporary(tmp_path: Path)
     path = tmp_path / "model.keras"
     files.write_text(path, "old")
 
-    with pytest.raises(KeyboardInterrupt), files.replacing(path) as temporary:
-        assert temporary.suffix == ".keras"
-        temporary.write_text("half of the n")
-        raise KeyboardInterrupt
+    def write_half() -> None:
+        with files.replacing(path) as temporary:
+            assert temporary.suffix == ".keras"
+            temporary.write_text("half of the n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert files.read_text(path) == "old"
     assert names(tmp_path) == {"model.keras"}
 
