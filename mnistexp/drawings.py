@@ -102,7 +102,7 @@ def terminal_digit(image: Image, width: int = 28, *, unicode: bool = True) -> li
 
 
 def side_by_side(pictures: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Text pictures of one size beside each other, as many as fit `width` columns, then the next below; at least one."""
+    """Text pictures of one size beside each other, as many as fit `width` columns, then the next below."""
     gap = "  "
     columns = max(1, (width + len(gap)) // (len(pictures[0][0]) + len(gap))) if pictures else 1
     rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]

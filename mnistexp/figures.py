@@ -158,6 +158,8 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
             dashes = DASHES[number // len(COLOURS) % len(DASHES)]
             _curve(axes, histories, prefix + field, name, COLOURS[number % len(COLOURS)], dashes, opacity=0.07)
         axes.set(ylabel=f"{what}{field} ({unit})")
+        if not np.isfinite(axes.dataLim.bounds).all():
+            axes.set_yticks([])
         _epoch_axis(axes, [history for histories in named.values() for history in histories])
     finite = np.concatenate([line.get_ydata() for line in panels[0].get_lines()] or [np.zeros(0)])
     finite = finite[np.isfinite(finite) & (finite > 0)]
@@ -229,9 +231,9 @@ def _curve(
 def _epoch_axis(axes: "Axes", histories: Sequence[History]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    epochs = max((history.epochs for history in histories), default=1)
+    epochs = max([1, *(history.epochs for history in histories)])
     axes.set_xlim(0.5, epochs + max(0.5, 0.02 * epochs))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes.set_xlabel("epoch")
 
 
