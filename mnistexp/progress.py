@@ -19,7 +19,7 @@ Watch = Callable[[EpochDone | FitDone], None]
 def watching(console: Console, *, quiet: bool) -> Iterator[Watch]:
     """A watch that shows progress on the console (standard error) until the block ends."""
     if quiet:
-        yield lambda event: None
+        yield lambda _: None
     elif console.is_terminal:
         with _bar(console) as progress:
             yield _BarWatch(progress)

@@ -1,11 +1,13 @@
 """What trainings and sweeps give back: frozen records of plain Python numbers and numpy arrays."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EpochDone", "FitDone", "FoldResult", "History", "SweepResult", "TrainingResult", "TrialResult"]
+__all__ = ["EpochDone", "FitDone", "FoldResult", "History", "Outcome", "SweepResult", "TrainingResult", "TrialResult"]
 
 
 @dataclass(frozen=True)
@@ -49,37 +51,60 @@ class History:
     accuracy: tuple[float, ...]
     val_loss: tuple[float, ...] = ()
     val_accuracy: tuple[float, ...] = ()
+    val_loss_se: tuple[float, ...] = ()
+    """Standard error of each mean validation loss, from the losses of the single digits."""
 
     @property
     def epochs(self) -> int:
         return len(self.loss)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """One training: its curves and what the finished network says of the test digits.
+    """One finished training: its curves and what the network says of the test digits.
 
-    `probabilities`: float32 (n_test, 10). `labels`: int64 (n_test,). `seconds`: wall time of each epoch.
-    `diverged_at`: the epoch, from 1, whose loss was not a number.
+    `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, 10). `labels`:
+    int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not a number.
+    `stopped_at`: the epoch after which early stopping ended it. `best_epoch`: the epoch of the least validation loss,
+    whose weights these are where early stopping restored them.
     """
 
     history: History
+    weights: tuple[NDArray[np.float32], ...]
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int64]
     test_loss: float
-    weights: tuple[NDArray[np.float32], ...]
     repeat: int = 0
     seconds: tuple[float, ...] = ()
     diverged_at: int | None = None
     stopped_at: int | None = None
+    best_epoch: int | None = None
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """The likeliest class of each test digit, int64 (n_test,)."""
+        return self.probabilities.argmax(axis=1).astype(np.int64)
+
+    @property
+    def correct(self) -> int:
+        """How many test digits are recognised."""
+        return int((self.predictions == self.labels).sum())
+
+    @property
+    def test_accuracy(self) -> float:
+        return self.correct / len(self.labels)
+
+    @property
+    def epochs_trained(self) -> int:
+        return self.diverged_at or self.history.epochs
 
 
 @dataclass(frozen=True)
 class FoldResult:
     """One fit of one trial on one fold.
 
-    `score`: accuracy on the validation part after the last epoch. `rows`: int64, the validation digits' positions in the
-    training part; `probabilities`: float32 (len(rows), 10), their out-of-fold predictions.
+    `score`: accuracy on the validation part after the last epoch. `rows`: int64, the validation digits' positions in
+    the training part; `probabilities`: float32 (len(rows), 10), their out-of-fold predictions.
     `error`: None, or the last line of the traceback of a fit that raised; then score is NaN and the arrays are empty.
     """
 
@@ -137,3 +162,15 @@ class SweepResult:
     fits_failed: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command leaves: its run folder, and the document of the `metrics.json` in it."""
+
+    run_dir: Path
+    metrics: dict[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {"run_dir": str(self.run_dir), "metrics": self.metrics}

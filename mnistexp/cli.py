@@ -1,0 +1,344 @@
+"""The command line: parse, call, print. Nothing else prints; here every error becomes a message and an exit code."""
+
+import os
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from mnistexp import __version__, console, settings
+from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
+from mnistexp.settings import Settings
+from mnistexp.yaml_source import Source
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="mnistexp",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Small, fast and honest experiments on the first 1,000 MNIST digits: a network learns from 800 of them, "
+    "200 test it, and every run is kept in a folder of its own.",
+    epilog="""**Examples**
+
+- `mnistexp train --epochs 150`: train, and draw the loss curves
+- `mnistexp train --set optimizer.name=adam --set model.dropout=0.4 --json`: one JSON document
+- `mnistexp show-examples --index 37 --index 235`: look at two digits
+- `mnistexp config show --set training.epochs=10`: what would run, and who decided each value
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 interrupted.
+""",
+)
+config_app = typer.Typer(no_args_is_help=True, help="Show or check a configuration, without running anything.")
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", "-c", metavar="FILE", help="YAML file, or name of a packaged configuration.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Set a dotted key, such as `training.batch_size=16`."),
+]
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number") from None
+
+
+def _count(flag: str, explanation: str) -> Any:
+    return typer.Option(*flag.split(), parser=_whole, metavar="N", help=explanation)
+
+
+SeedOption = Annotated[int | None, _count("--seed", "Root of every random draw.")]
+EpochsOption = Annotated[int | None, _count("--epochs", "How often the digits are gone through.")]
+RepeatsOption = Annotated[int | None, _count("--repeats", "Independent trainings, their seeds derived from --seed.")]
+NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Short name of the run folder.")]
+RunsOption = Annotated[
+    Path, typer.Option("--runs-dir", metavar="DIR", envvar="MNISTEXP_RUNS_DIR", help="Where run folders go.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, the rest on stderr.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what came out.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: settings, and tracebacks of bugs.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="SOURCE", help="embedded, openml, a .npz file, a folder of IDX files.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the settings and the work ahead; do nothing.")]
+
+RUNS = Path("runs")
+
+FLAGS = {
+    "seed": "seed",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "validation_fraction": "training.validation_fraction",
+    "repeats": "repeats",
+    "name": "name",
+    "opt": "optimizer.name",
+    "data": "data.source",
+}
+"""The dotted key that each dedicated flag sets."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Where a command speaks: results go to standard output, everything else to standard error."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def result(self, document: dict[str, Any], *renderables: Any) -> None:
+        """The outcome, as one JSON document or as tables and sentences."""
+        if self.json:
+            print(console.json_text(document), flush=True)
+            return
+        out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        for renderable in renderables:
+            out.print(renderable)
+
+    @property
+    def err(self) -> Console:
+        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def settings_for(command: str, file: str | None, sets: list[str] | None, **flags: Any) -> Settings:
+    """The packaged configuration of a command, then the file, `--set` and the flags that were given, strongest last."""
+    layers: list[Source] = [settings.read_file(command)]
+    problems = []
+    try:
+        layers += [settings.read_file(file)] if file else []
+    except ConfigError as error:
+        problems.extend(error.problems)
+    try:
+        layers += settings.assignments(sets or [])
+    except ConfigError as error:
+        problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    given = {name: value for name, value in flags.items() if value is not None}
+    layers += [settings.flag(f"--{name.replace('_', '-')}", FLAGS[name], value) for name, value in given.items()]
+    return settings.resolve(layers)
+
+
+@app.command()
+def train(
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    epochs: EpochsOption = None,
+    opt: Annotated[str | None, typer.Option("--opt", metavar="NAME", help="Optimizer, with Keras' defaults.")] = None,
+    seed: SeedOption = None,
+    repeats: RepeatsOption = None,
+    batch_size: Annotated[int | None, _count("--batch-size", "Digits per update.")] = None,
+    validation_fraction: Annotated[
+        float | None,
+        typer.Option(
+            "--validation-fraction", parser=_number, metavar="X", help="Validate on this share of the training part."
+        ),
+    ] = None,
+    data: DataOption = None,
+    name: NameOption = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run: its id, or `latest`.")
+    ] = None,
+    runs_dir: RunsOption = RUNS,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train the network, draw its loss curves, and say how many epochs were best and how good it is."""
+    voice = Voice(json, quiet, verbose)
+    given = {
+        "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "batch_size": batch_size,
+        "validation_fraction": validation_fraction, "data": data, "name": name,
+    }  # fmt: skip
+    if resume is not None:
+        refused = [f"--{key.replace('_', '-')}" for key, value in given.items() if value is not None]
+        refused += ["--config"] * bool(config) + ["--set"] * bool(sets) + ["--dry-run"] * dry_run
+        if refused:
+            raise BadInput(f"--resume goes on with the settings of its run, so it can't be given with {refused[0]}")
+    found = settings_for("train", config, sets, **given)
+    if found.config.sweep:
+        raise BadInput(
+            "the configuration has a sweep section, and train runs one setting: use mnistexp sweep-optimizer"
+        )
+    if dry_run:
+        voice.result(
+            console.dry_run_document(found), console.settings_table(found), console.training_plan(found.config)
+        )
+        return
+    from mnistexp import experiments, stored_runs
+    from mnistexp.progress import watching
+
+    with watching(voice.err, quiet=quiet or json) as watch:
+        if resume is not None:
+            info = stored_runs.find(runs_dir, resume)
+            outcome = experiments.resume_training(stored_runs.load(info.path), watch)
+        else:
+            outcome = experiments.run_training(found.config, runs_dir, watch)
+    voice.result(outcome.document(), *console.training_report(outcome))
+    if outcome.metrics["diverged_at"]:
+        raise MnistexpError(console.divergence(outcome.metrics))
+
+
+@app.command("show-examples")
+def show_examples(
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    index: Annotated[list[int] | None, _count("--index -i", "Position in the training part; repeatable.")] = None,
+    count: Annotated[int | None, _count("--count", "Draw so many at random instead.")] = None,
+    seed: SeedOption = None,
+    data: DataOption = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show some training digits with their labels, the one-hot rows, and what the arrays look like."""
+    voice = Voice(json, quiet, verbose)
+    found = settings_for("train", config, sets, seed=seed, data=data)
+    from mnistexp import examples
+
+    outcome = examples.run_examples(found.config, runs_dir, indices=index, count=count)
+    terminal = Console()
+    pictures: list[str] = []
+    if terminal.is_terminal and not (quiet or json):
+        unicode = "utf" in terminal.encoding
+        pictures = examples.terminal_pictures(found.config, outcome, terminal.width, unicode)
+    voice.result(outcome.document(), *pictures, *console.examples_report(outcome))
+
+
+@app.command()
+def summary(
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the network layer by layer: output shapes, and the arithmetic of each parameter count."""
+    voice = Voice(json, quiet, verbose)
+    found = settings_for("train", config, sets)
+    from mnistexp import examples
+
+    outcome = examples.run_summary(found.config, runs_dir)
+    voice.result(outcome.document(), *console.summary_report(outcome))
+
+
+@config_app.command("show")
+def config_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Packaged configuration to start from.")] = "train",
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    seed: SeedOption = None,
+    epochs: EpochsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the resolved configuration, and where each value came from."""
+    found = settings_for(name, config, sets, seed=seed, epochs=epochs)
+    document = {"config": found.config.model_dump(mode="json"), "origins": found.origins}
+    Voice(json).result(document, console.settings_table(found))
+
+
+@config_app.command("validate")
+def config_validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files to check.")],
+    json: JsonOption = False,
+) -> None:
+    """Check configurations, and report every problem of every file at once."""
+    problems = []
+    for file in files:
+        try:
+            settings_for("train", file, None)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    Voice(json).result({"valid": files}, *(Text(f"{file}: valid") for file in files))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"mnistexp {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(error: MnistexpError, wants_json: bool) -> int:
+    """Print an error, one line for each problem, and return its exit code."""
+    if wants_json:
+        problems = [vars(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
+        document = {"error": str(error), "exit_code": error.exit_code, "problems": problems}
+        print(console.json_text(document), flush=True)
+    print(f"mnistexp: error: {error}", file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+def _say_usage(error: typer.TyperException, wants_json: bool) -> int:
+    message = error.format_message()
+    if not message:  # the help has been printed, as nothing was asked for
+        return BadInput.exit_code
+    context = getattr(error, "ctx", None)
+    return _say(BadInput(f"{message} (see {context.command_path} --help)" if context else message), wants_json)
+
+
+def _say_bug(error: Exception, wants_json: bool) -> int:
+    if {"-v", "--verbose"} & set(sys.argv):
+        traceback.print_exception(error)
+    reason = " ".join(str(error).split())
+    return _say(MnistexpError(f"{type(error).__name__}: {reason} (a bug; --verbose shows where)"), wants_json)
+
+
+def main() -> NoReturn:
+    """Run the command line; every way out of it is an exit code of `errors.py`."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _as_interrupt)
+    wants_json = "--json" in sys.argv
+    try:
+        code = app(standalone_mode=False) or 0
+    except MnistexpError as error:
+        code = _say(error, wants_json)
+    except KeyboardInterrupt:
+        code = _say(Interrupted("stopped"), wants_json)
+    except typer.TyperException as error:
+        code = _say_usage(error, wants_json)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `| head` does; Python must not complain of it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        code = _say_bug(error, wants_json)
+    sys.exit(code)

@@ -1,0 +1,186 @@
+"""The stories that the commands tell, in sequence only: what is read, computed, stored and drawn, in which order."""
+
+import io
+import math
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistexp import data, figures, metrics, settings, training, yaml_source
+from mnistexp.config import ExperimentConfig
+from mnistexp.data import Digits, Split
+from mnistexp.errors import BadInput, Interrupted, RunError
+from mnistexp.files import read_bytes
+from mnistexp.history_csv import history_to_csv
+from mnistexp.model import Seed
+from mnistexp.results import EpochDone, FitDone, Outcome, TrainingResult
+from mnistexp.run_folder import Run, remove_file
+from mnistexp.stored_runs import StoredRun
+from mnistexp.training import EpochRow, Fit, State
+
+__all__ = ["resume_training", "run_training"]
+
+Watch = Callable[[EpochDone | FitDone], None]
+CHECKPOINT = "checkpoint.npz"
+CHECKPOINT_SECONDS = 5.0
+
+
+def unwatched(event: EpochDone | FitDone) -> None:
+    """For callers who don't want to be told of progress."""
+
+
+def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
+    """Train as configured, `config.repeats` times, and keep curves, metrics, figures and model in a new run folder.
+
+    Raises `BadInput` and `DataError` before anything is written, `Interrupted` with what was trained kept.
+    """
+    digits = data.load(config.data)
+    split = data.split(digits.labels, config.data, config.training.validation_fraction)
+    name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
+    with Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True) as run:
+        run.add("data.json", data_document(digits, split))
+        return _train(run, config, digits, split, watch)
+
+
+def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
+    """Go on with an interrupted training, to the same bits as if it had never stopped.
+
+    Raises `BadInput` where the run is no unfinished training, `RunError` where its digits have changed.
+    """
+    if stored.info.command != "train":
+        raise BadInput(f"{stored.info.id} is a {stored.info.command} run, allowed: a train run")
+    config = settings.resolve([yaml_source.parse(stored.config, str(stored.path / "config.yaml"))]).config
+    digits = data.load(config.data)
+    split = data.split(digits.labels, config.data, config.training.validation_fraction)
+    if stored.read_json("data.json")["sha256"] != digits.sha256:
+        raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+    with Run.resume(stored.path) as run:
+        return _train(run, config, digits, split, watch)
+
+
+def _train(run: Run, config: ExperimentConfig, digits: Digits, split: Split, watch: Watch) -> Outcome:
+    began = time.perf_counter()
+    results = [_repeat(run, config, digits, split, repeat, watch) for repeat in range(config.repeats)]
+    document = metrics.training_metrics(config, results)
+    document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
+    run.add("metrics.json", document)
+    run.add("timings.csv", metrics.timings(results))
+    flat = document["best_epochs"]["first"], document["best_epochs"]["last"]
+    for name, figure in figures.of_training(results, flat if None not in flat else None).items():
+        run.add(f"{name}.png", figures.render(figure, "png"))
+        run.add(f"{name}.svg", figures.render(figure, "svg"))
+    for repeat in range(config.repeats):
+        remove_file(run.path, _place(repeat, CHECKPOINT))
+    run.finish(exit_code=1 if document["diverged_at"] else 0)
+    return Outcome(run.path, document)
+
+
+def _repeat(
+    run: Run, config: ExperimentConfig, digits: Digits, split: Split, repeat: int, watch: Watch
+) -> TrainingResult:
+    """One training, its curves and model stored as soon as they are there."""
+    test = digits.images[split.test], digits.labels[split.test]
+    held_out = split.validation if len(split.validation) else split.test
+    fit = training.fit(
+        config,
+        digits.images[split.train],
+        digits.labels[split.train],
+        (digits.images[held_out], digits.labels[held_out]),
+        Seed(config.seed, repeat=repeat),
+        on_epoch=lambda epoch, row: watch(_epoch_done(config, repeat, epoch, row)),
+        checkpoint=_Checkpoints(run, repeat),
+        resume_from=_checkpoint(run, repeat),
+    )
+    _store_state(run, repeat, fit.state)
+    run.add(_place(repeat, "history.csv"), history_to_csv(fit.history))
+    if fit.interrupted:
+        raise Interrupted(
+            f"stopped after epoch {fit.history.epochs} of {config.training.epochs}; go on with: "
+            f"mnistexp train --resume {run.id}"
+        )
+    with run.writing(_place(repeat, "model.keras")) as path:
+        training.keras_model(config, fit.weights).save(path)
+    return _result(config, fit, test, repeat)
+
+
+def _result(config: ExperimentConfig, fit: Fit, test: tuple[Any, Any], repeat: int) -> TrainingResult:
+    loss, _ = training.evaluate(config, fit.weights, *test)
+    return TrainingResult(
+        history=fit.history,
+        weights=fit.weights,
+        probabilities=training.predict(config, fit.weights, test[0]),
+        labels=test[1],
+        test_loss=loss,
+        repeat=repeat,
+        seconds=fit.seconds,
+        diverged_at=fit.diverged_at,
+        stopped_at=fit.stopped_at,
+        best_epoch=fit.best_epoch,
+    )
+
+
+def _place(repeat: int, name: str) -> str:
+    """Where a file of one repeat goes: the first one's lie at the top, where a single training's are."""
+    return f"repeats/{repeat}/{name}" if repeat else name
+
+
+class _Checkpoints:
+    """Store the state of a training every few seconds."""
+
+    def __init__(self, run: Run, repeat: int) -> None:
+        self._run, self._repeat, self._stored = run, repeat, time.monotonic()
+
+    def __call__(self, state: State) -> None:
+        if time.monotonic() - self._stored > CHECKPOINT_SECONDS:
+            _store_state(self._run, self._repeat, state)
+            self._stored = time.monotonic()
+
+
+def _store_state(run: Run, repeat: int, state: State) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **state.arrays())
+    run.add(_place(repeat, CHECKPOINT), buffer.getvalue())
+
+
+def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:
+    """The stored state of one repeat; None where it has none, or none that can be read: it is then trained anew."""
+    path = run.path / _place(repeat, CHECKPOINT)
+    if not path.exists():
+        return None
+    try:
+        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, RunError, zipfile.BadZipFile) as error:
+        run.log(f"{path.name} can't be read and is trained anew: {error}")
+        return None
+
+
+def _epoch_done(config: ExperimentConfig, repeat: int, epoch: int, row: EpochRow) -> EpochDone:
+    validated = not math.isnan(row.val_loss)
+    return EpochDone(
+        repeat=repeat,
+        repeats=config.repeats,
+        epoch=epoch,
+        epochs=config.training.epochs,
+        loss=row.loss,
+        accuracy=row.accuracy,
+        val_loss=row.val_loss if validated else None,
+        val_accuracy=row.val_accuracy if validated else None,
+    )
+
+
+def data_document(digits: Digits, split: Split) -> dict[str, Any]:
+    """The document of `data.json`: where the digits came from, their SHA-256, and the rows of each part."""
+    return {
+        "source": digits.source,
+        "sha256": digits.sha256,
+        "labels_sha256": digits.labels_sha256,
+        "digits": len(digits),
+        "train": split.train.tolist(),
+        "validation": split.validation.tolist(),
+        "test": split.test.tolist(),
+    }

@@ -1,0 +1,135 @@
+"""What `metrics.json` of a training says: the numbers, the answer about epochs, and the warnings that go with them."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from mnistexp import intervals, learning_curves
+from mnistexp.config import ExperimentConfig
+from mnistexp.results import TrainingResult
+
+__all__ = ["seconds", "timings", "training_metrics"]
+
+OPTIMISTIC = (
+    "The curves are validated on the test digits, as in the assignment. Choosing the number of epochs by them makes "
+    "the accuracy on these digits optimistic; --validation-fraction 0.2 chooses by other digits and reads the test "
+    "digits once."
+)
+
+
+def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any]:
+    """The document of `metrics.json` without times. The first result, whose model is saved, gives the plain numbers.
+
+    `repeats` then has the mean, standard deviation and 95% interval over all results.
+    """
+    first = results[0]
+    document: dict[str, Any] = {
+        "command": "train",
+        "seed": config.seed,
+        "epochs": first.epochs_trained,
+        "validated_on": "validation" if config.training.validation_fraction else "test",
+        "diverged_at": first.diverged_at,
+        "stopped_at": first.stopped_at,
+    }
+    document |= _test(first) | _curves(first, _validated(config, first))
+    if len(results) > 1:
+        document["repeats"] = _repeats(results)
+    document["warnings"] = _warnings(config, results)
+    return document
+
+
+def _test(result: TrainingResult) -> dict[str, Any]:
+    """What the finished network says of the test digits."""
+    from sklearn.metrics import confusion_matrix
+
+    confusion = confusion_matrix(result.labels, result.predictions, labels=range(10))
+    of_class = confusion.sum(axis=1)
+    interval = intervals.wilson(result.correct, len(result.labels))
+    return {
+        "test_accuracy": result.test_accuracy,
+        "test_accuracy_interval": [interval.low, interval.high],
+        "test_correct": result.correct,
+        "test_digits": len(result.labels),
+        "test_loss": result.test_loss,
+        "confusion_matrix": confusion.tolist(),
+        "per_class_accuracy": [
+            right / n if n else None for right, n in zip(confusion.diagonal().tolist(), of_class.tolist(), strict=True)
+        ],
+    }
+
+
+def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
+    """How many digits the curves are validated on."""
+    if not config.training.validation_fraction:
+        return len(result.labels)
+    return config.data.digits - config.data.test_digits - config.training_digits
+
+
+def _curves(result: TrainingResult, digits: int) -> dict[str, Any]:
+    """The ends and the minimum of the curves, and what they say of the number of epochs."""
+    history = result.history
+    last = result.epochs_trained - 1
+    document: dict[str, Any] = {"final_loss": history.loss[last], "final_accuracy": history.accuracy[last]}
+    best = learning_curves.best_epochs(history.loss, history.val_loss, history.val_loss_se or None, digits=digits)
+    return document | {
+        "final_val_loss": history.val_loss[last] if history.val_loss else None,
+        "final_val_accuracy": history.val_accuracy[last] if history.val_accuracy else None,
+        "min_val_loss": best.minimum,
+        "min_val_loss_epoch": best.epoch,
+        "min_val_loss_epochs": list(best.ties),
+        "best_epochs": {
+            "first": best.flat_first,
+            "last": best.flat_last,
+            "standard_error": best.standard_error,
+            "overfitting_from": best.overfitting_from,
+            "sentence": best.sentence,
+        },
+    }
+
+
+def _repeats(results: Sequence[TrainingResult]) -> dict[str, Any]:
+    """The spread over seeds."""
+    accuracies = [result.test_accuracy for result in results]
+    spread = intervals.over_repeats(accuracies, resolution=1 / len(results[0].labels))
+    return {
+        "count": len(results),
+        "test_accuracies": accuracies,
+        "mean": spread.mean,
+        "std": spread.std,
+        "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
+        "min_val_losses": [_minimum(result.history.val_loss) for result in results],
+        "sentence": spread.sentence,
+    }
+
+
+def _minimum(values: Sequence[float]) -> float | None:
+    return min((value for value in values if math.isfinite(value)), default=None)
+
+
+def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> list[str]:
+    warnings = [] if config.training.validation_fraction else [OPTIMISTIC]
+    for result in results:
+        if result.diverged_at:
+            which = f"Training {result.repeat + 1}" if len(results) > 1 else "The training"
+            warnings.append(
+                f"{which} diverged: its loss was not a number in epoch {result.diverged_at}. A lower "
+                f"optimizer.learning_rate than {config.optimizer.learning_rate:g} may help."
+            )
+    return warnings
+
+
+def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:
+    """Wall times in seconds: of the whole command, and the median of an epoch."""
+    epochs = [second for result in results for second in result.seconds]
+    return {"total": round(total, 3), "training": round(sum(epochs), 3), "epoch_median": round(median(epochs), 6)}
+
+
+def timings(results: Sequence[TrainingResult]) -> str:
+    """The text of `timings.csv`: the wall seconds of every epoch of every repeat."""
+    rows = [
+        f"{result.repeat},{epoch},{second:.6f}"
+        for result in results
+        for epoch, second in enumerate(result.seconds, start=1)
+    ]
+    return "\n".join(["repeat,epoch,seconds", *rows]) + "\n"

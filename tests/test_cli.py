@@ -1,0 +1,233 @@
+"""The command line as its users meet it: each test starts the real program."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4"]
+
+
+def mnistexp(*arguments: str, cwd: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mnistexp", *arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "MNISTEXP_RUNS_DIR"}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, input=stdin, env=environment, timeout=120)
+
+
+BAD_COMMAND_LINES = {
+    "unknown command": (["trian"], "Did you mean 'train'?"),
+    "unknown option": (["train", "--epoch", "3"], "--epochs"),
+    "text for a number": (["train", "--epochs", "ten"], "'ten' is not a whole number"),
+    "fraction for a whole number": (["train", "--epochs", "1.5"], "'1.5' is not a whole number"),
+    "no epochs": (["train", "--epochs", "0"], "--epochs: training.epochs: is 0, allowed: 1 <= value"),
+    "negative epochs": (["train", "--epochs", "-3"], "is -3, allowed: 1 <= value"),
+    "negative seed": (["train", "--seed", "-1"], "--seed: seed: is -1, allowed: 0 <= value"),
+    "huge seed": (["train", "--seed", "99999999999999"], "allowed: 0 <= value < 4294967296"),
+    "no repeats": (["train", "--repeats", "0"], "repeats: is 0"),
+    "batch larger than the data": (["train", "--batch-size", "801"], "at most the 800 digits"),
+    "unknown optimizer": (["train", "--opt", "adma"], "did you mean 'adam'?"),
+    "not an assignment": (["train", "--set", "epochs"], "allowed: dotted.key=value"),
+    "unknown key": (["train", "--set", "epochs=3"], "did you mean 'training.epochs'?"),
+    "value of another kind": (["train", "--set", "training.epochs=many"], "is 'many', allowed: a whole number"),
+    "value out of bounds": (["train", "--set", "model.dropout=1.0"], "is 1.0, allowed: 0 <= value < 1"),
+    "key of another optimizer": (["train", "--set", "optimizer.beta_1=0.5"], "adam"),
+    "not a number": (["train", "--set", "optimizer.learning_rate=.nan"], "allowed: a finite number"),
+    "two problems": (["train", "--epochs", "0", "--set", "model.dropout=2"], "model.dropout"),
+    "missing file": (["train", "--config", "missing.yaml"], "missing.yaml: no such file"),
+    "unknown packaged name": (["train", "--config", "trian"], "did you mean 'train'?"),
+    "unknown source": (["train", "--data", "embeded"], "embeded"),
+    "missing digits": (["train", "--data", "no/such/digits.npz"], "no/such/digits.npz"),
+    "validation of everything": (["train", "--validation-fraction", "1.0"], "allowed: 0 <= value < 1"),
+    "empty training part": (["train", "--validation-fraction", "0.999"], "at least 10"),
+    "early stopping on test digits": (["train", "--set", "training.early_stopping={}"], "validation_fraction above 0"),
+    "a name that is a path": (["train", "--name", "../up"], "allowed: letters, digits"),
+    "resume nothing": (["train", "--resume", "latest"], "no run"),
+    "resume and set": (["train", "--resume", "latest", "--epochs", "3"], "--epochs"),
+    "index out of range": (["show-examples", "--index", "800"], "is 800, allowed: 0 to 799"),
+    "negative index": (["show-examples", "--index", "-1"], "is -1, allowed: 0 to 799"),
+    "index and count": (["show-examples", "--index", "1", "--count", "2"], "only one of the two"),
+    "count of nothing": (["show-examples", "--count", "0"], "is 0, allowed: 1 to 100"),
+    "an argument too many": (["summary", "now"], "now"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_COMMAND_LINES)
+def test_bad_command_lines_say_what_is_wrong_and_write_nothing(name: str, tmp_path: Path) -> None:
+    arguments, expected = BAD_COMMAND_LINES[name]
+    done = mnistexp(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+BAD_FILES = {
+    "empty key": ("training:\n  epochs:\n", "training.epochs: is None"),
+    "tab": ("training:\n\tepochs: 3\n", ":2: not valid YAML"),
+    "list": ("- 1\n", "holds a list"),
+    "duplicate": ("seed: 1\nseed: 2\n", "stands twice"),
+    "object": ("a: !!python/object/apply:os.getcwd []\n", "not valid YAML"),
+    "unknown section": ("trainning:\n  epochs: 3\n", "did you mean 'training'?"),
+    "binary": ("\x00\x01", "not valid YAML"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files_are_refused_with_their_name_and_line(name: str, tmp_path: Path) -> None:
+    text, expected = BAD_FILES[name]
+    (tmp_path / "my.yaml").write_text(text)
+    for arguments in (["train", "--config", "my.yaml"], ["config", "validate", "my.yaml"]):
+        done = mnistexp(*arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "my.yaml" in done.stderr
+        assert expected in done.stderr
+        assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["my.yaml"]
+
+
+def test_errors_are_json_where_json_was_asked_for(tmp_path: Path) -> None:
+    done = mnistexp("train", "--epochs", "0", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert done.returncode == document["exit_code"] == 2
+    assert document["problems"][0]["key"] == "training.epochs"
+
+
+def test_help_and_version_are_there_for_every_command(tmp_path: Path) -> None:
+    assert mnistexp("--version", cwd=tmp_path).stdout.startswith("mnistexp 0.")
+    for command in ([], ["train"], ["show-examples"], ["summary"], ["config"], ["config", "show"]):
+        done = mnistexp(*command, "--help", cwd=tmp_path)
+        assert done.returncode == 0
+        assert "Usage: " in done.stdout
+
+
+def test_show_examples_agrees_with_the_pictures_of_the_split(tmp_path: Path) -> None:
+    done = mnistexp("show-examples", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    examples = document["metrics"]["examples"]
+    assert [(one["index"], one["label"]) for one in examples] == [(37, 4), (235, 6), (72, 8)]
+    assert all(one["one_hot"].index(1) == one["label"] and sum(one["one_hot"]) == 1 for one in examples)
+    assert (tmp_path / document["run_dir"] / "examples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_drawn_examples_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    chosen = [
+        [one["index"] for one in json.loads(done.stdout)["metrics"]["examples"]]
+        for seed in ("1", "1", "2")
+        for done in [mnistexp("show-examples", "--count", "5", "--seed", seed, "--json", cwd=tmp_path)]
+    ]
+    assert chosen[0] == chosen[1] != chosen[2]
+    assert len(set(chosen[0])) == 5
+
+
+def test_summary_counts_every_parameter(tmp_path: Path) -> None:
+    document = json.loads(mnistexp("summary", "--json", cwd=tmp_path).stdout)
+    found = document["metrics"]
+    assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"]) == 108_618
+    assert [layer["arithmetic"] for layer in found["layers"] if layer["parameters"]] == [
+        "(3*3*1+1)*16 = 160",
+        "(3*3*16+1)*32 = 4640",
+        "(800+1)*128 = 102528",
+        "(128+1)*10 = 1290",
+    ]
+    assert found["updates_per_epoch"] == 25
+    for kind in ("png", "svg"):
+        assert (tmp_path / document["run_dir"] / f"network.{kind}").stat().st_size > 1000
+
+
+def test_train_keeps_all_that_was_promised_and_repeats_to_the_byte(tmp_path: Path) -> None:
+    runs = []
+    for _ in range(2):
+        done = mnistexp("train", "--epochs", "3", *TINY, "--json", "--runs-dir", "my runs", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        runs.append(json.loads(done.stdout))
+    folders = [tmp_path / run["run_dir"] for run in runs]
+    assert folders[0] != folders[1]
+    for name in (
+        "config.yaml", "metrics.json", "history.csv", "timings.csv", "loss_curves.png", "loss_curves.svg",
+        "model.keras", "environment.json", "data.json", "run.log", "status.json",
+    ):  # fmt: skip
+        assert (folders[0] / name).exists(), name
+    histories = [(folder / "history.csv").read_bytes() for folder in folders]
+    assert histories[0] == histories[1]
+    assert histories[0].startswith(b"epoch,loss,accuracy,val_loss,val_accuracy\n1,")
+    stored = json.loads((folders[0] / "metrics.json").read_text())
+    assert stored == {"schema_version": 1} | runs[0]["metrics"]
+    for key in ("test_accuracy", "test_accuracy_interval", "min_val_loss", "min_val_loss_epoch", "final_val_loss"):
+        assert stored[key] is not None
+    assert (stored["epochs"], stored["seed"]) == (3, 2)
+
+
+def test_a_stored_configuration_trains_the_same_bits_again(tmp_path: Path) -> None:
+    first = json.loads(mnistexp("train", "--epochs", "2", "--seed", "7", *TINY, "--json", cwd=tmp_path).stdout)
+    config = f"{first['run_dir']}/config.yaml"
+    second = json.loads(mnistexp("train", "--config", config, "--json", cwd=tmp_path).stdout)
+    histories = [(tmp_path / run["run_dir"] / "history.csv").read_bytes() for run in (first, second)]
+    assert histories[0] == histories[1]
+
+
+def test_repeats_differ_and_are_summed_up(tmp_path: Path) -> None:
+    done = mnistexp("train", "--epochs", "2", "--repeats", "3", *TINY, "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    folder = tmp_path / document["run_dir"]
+    histories = {(folder / place / "history.csv").read_bytes() for place in (".", "repeats/1", "repeats/2")}
+    assert len(histories) == 3
+    assert document["metrics"]["repeats"]["count"] == 3
+    assert len(document["metrics"]["repeats"]["test_accuracies"]) == 3
+
+
+def test_a_validation_part_keeps_the_test_digits_out_of_the_curves(tmp_path: Path) -> None:
+    done = mnistexp("train", "--epochs", "2", "--validation-fraction", "0.25", *TINY, "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    parts = json.loads((tmp_path / document["run_dir"] / "data.json").read_text())
+    assert [len(parts[name]) for name in ("train", "validation", "test")] == [600, 200, 200]
+    assert document["metrics"]["validated_on"] == "validation"
+    assert not any("optimistic" in warning for warning in document["metrics"]["warnings"])
+
+
+def test_a_divergence_is_reported_with_its_epoch_and_a_hint(tmp_path: Path) -> None:
+    done = mnistexp(
+        "train", "--epochs", "3", *TINY, "--set", "optimizer.learning_rate=1000", "--json", cwd=tmp_path
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert document["metrics"]["diverged_at"] == 1
+    assert "lower optimizer.learning_rate" in done.stderr
+    assert (tmp_path / document["run_dir"] / "history.csv").exists()
+
+
+def test_dry_run_shows_the_settings_and_writes_nothing(tmp_path: Path) -> None:
+    done = mnistexp("train", "--epochs", "7", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "training.epochs" in done.stdout
+    assert "--epochs" in done.stdout
+    assert "1 training of 7 epochs, 25 updates an epoch from 800 digits" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_training_goes_on_to_the_same_bits(sign: str, tmp_path: Path) -> None:
+    arguments = ["train", "--epochs", "400", *TINY, "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mnistexp", *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not list(tmp_path.glob("runs/*/data.json")):
+        time.sleep(0.05)
+        assert process.poll() is None
+    time.sleep(4)
+    process.send_signal(getattr(signal, sign))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert b"--resume" in said
+    resumed = mnistexp("train", "--resume", "latest", "--json", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    straight = mnistexp(*arguments, cwd=tmp_path)
+    histories = [
+        (tmp_path / json.loads(done.stdout)["run_dir"] / "history.csv").read_bytes() for done in (resumed, straight)
+    ]
+    assert histories[0] == histories[1]
