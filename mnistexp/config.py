@@ -16,6 +16,7 @@ __all__ = [
     "Range",
     "SweepConfig",
     "TrainingConfig",
+    "Value",
 ]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -79,6 +80,7 @@ class TrainingConfig(Section):
 
 
 Value = float | int | str | bool | None | tuple[float | int | str | bool, ...]
+"""What one setting of a trial may be."""
 Values = tuple[Value, ...]
 Grid = dict[str, Values]
 

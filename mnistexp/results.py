@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config import Value
+
 __all__ = ["EpochDone", "FitDone", "FoldResult", "History", "Outcome", "SweepResult", "TrainingResult", "TrialResult"]
 
 
@@ -125,7 +127,7 @@ class TrialResult:
     """One point of a sweep: dotted config keys to values, and its fits in order of (repeat, fold)."""
 
     index: int
-    params: dict[str, float | int | str | bool]
+    params: dict[str, Value]
     folds: tuple[FoldResult, ...]
 
     @property
@@ -140,6 +142,12 @@ class TrialResult:
     def std(self) -> float:
         """Population standard deviation (ddof 0) over the fits, as scikit-learn's `std_test_score`."""
         return float(self.scores.std())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, from the sample standard deviation (ddof 1) over the fits; 0 for a single fit."""
+        fits = len(self.folds)
+        return float(self.scores.std(ddof=1) / fits**0.5) if fits > 1 else 0.0
 
     @property
     def failed(self) -> bool:
