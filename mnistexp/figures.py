@@ -112,7 +112,7 @@ def loss_curves(histories: Sequence[History], *, flat: tuple[int, int] | None = 
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
     curves = _training_and_validation(axes, histories, "loss")
-    validation = curves["val_loss"]
+    validation = curves.get("val_loss", np.zeros(0))
     if np.isfinite(validation).any():
         lowest = np.nanmin(validation)
         epochs = np.flatnonzero(validation == lowest) + 1
@@ -124,8 +124,8 @@ def loss_curves(histories: Sequence[History], *, flat: tuple[int, int] | None = 
     finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves.values()])
     if finite.size and finite.min() > 0 and finite.max() > 100 * np.median(finite):
         axes.set_yscale("log")
-    elif finite.size:
-        axes.set_ylim(0, finite.max() * 1.05)
+    else:
+        axes.set_ylim(0, 1.05 * finite.max(initial=0) or 1)
     axes.set(title="Loss over the epochs", ylabel="loss (cross-entropy)")
     axes.legend()
     return figure
@@ -139,7 +139,7 @@ def accuracy_curves(histories: Sequence[History]) -> "Figure":
     _training_and_validation(axes, histories, "accuracy")
     axes.set(title="Accuracy over the epochs", ylabel="accuracy (%)")
     axes.set_ylim(top=min(101, axes.get_ylim()[1]))
-    axes.legend()
+    axes.legend(loc="lower right")
     return figure
 
 
