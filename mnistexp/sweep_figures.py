@@ -1,5 +1,6 @@
 """What a sweep found, as figures: accuracy over its settings, and the curves of its best trials."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ __all__ = ["heat_maps", "marginals", "of_sweep", "parallel_coordinates", "top_le
 
 WIDE = 20.0
 """From so many points of accuracy between worst and best on, the colours favour the differences among the best."""
+MANY = 500
+"""With more trials than these, their lines and dots are pixels in an SVG too, to keep it small."""
+BELOW = -0.12
+FAINT = "#b0b0b0"
 CROSS = "\N{MULTIPLICATION SIGN}"
 
 Floats = NDArray[np.float64]
@@ -83,7 +88,16 @@ def marginals(sweep: SweepResult) -> "Figure":
     spread = ((np.arange(len(scores)) * 0.618) % 1 - 0.5) * 0.3  # so that trials of one level don't hide each other
     for axes, parameter in zip(panels, parameters, strict=False):
         place = parameter.place + (0 if parameter.binned else spread)
-        axes.plot(place[~diverged], scores[~diverged], "o", ms=3.5, mec="none", mfc=BLUE, alpha=0.45)
+        axes.plot(
+            place[~diverged],
+            scores[~diverged],
+            "o",
+            ms=3.5,
+            mec="none",
+            mfc=BLUE,
+            alpha=0.45,
+            rasterized=len(scores) > MANY,
+        )
         axes.plot(place[diverged], scores[diverged], "x", ms=4.5, color=VERMILLION)
         lost = place[np.isnan(scores)]
         axes.plot(lost, [0.02] * len(lost), "x", ms=4.5, color=VERMILLION, transform=axes.get_xaxis_transform())
@@ -108,27 +122,15 @@ def parallel_coordinates(sweep: SweepResult) -> "Figure":
     A trial without a setting passes below its axis; one that diverged or failed is dotted.
     """
     parameters, scores = swept_parameters(sweep.trials), _scores(sweep)
-    count = len(scores)
-    rank = np.argsort(np.argsort(np.nan_to_num(scores, nan=-1), kind="stable"), kind="stable")
-    fan = (rank / max(count - 1, 1) - 0.5) * 0.3 if count > 1 else 0.0  # the better, the higher within a level
-    heights = np.empty((count, len(parameters) + 1))
-    for column, parameter in enumerate(parameters):
-        place = parameter.place + (0 if parameter.binned else fan)
-        heights[:, column] = np.where(parameter.level < 0, -0.12, (place + 0.5) / parameter.levels)
-    low, high = (np.nanmin(scores), np.nanmax(scores)) if np.isfinite(scores).any() else (0.0, 100.0)
-    heights[:, -1] = np.where(np.isfinite(scores), (scores - low) / (high - low) if high > low else 0.5, -0.12)
+    heights = _heights(parameters, scores)
     figure = new_figure(max(4.6, 1.6 * (len(parameters) + 1) + 0.6), 3.8)
     axes = figure.add_subplot()
-    shade = _shades(scores)
-    for number in np.argsort(rank):
-        colour = shade.to_rgba(scores[number]) if np.isfinite(scores[number]) else GREY
-        best = number == sweep.best and np.isfinite(scores[number])
-        _line(axes, heights[number], colour, _diverged(sweep.trials[number]), best)
+    _lines(axes, heights, scores, sweep)
     for column, parameter in enumerate(parameters):
         ticks = [((place + 0.5) / parameter.levels, label) for place, label in parameter.ticks]
         _scale(axes, column, parameter.name, ticks, missing=bool((parameter.level < 0).any()))
-    share = np.linspace(0, 1, 5) if high > low else [0.5]
-    ticks = [(place, f"{low + place * (high - low):.1f}") for place in share]
+    low, high = _range(scores)
+    ticks = [(share, f"{low + share * (high - low):.1f}") for share in ([0.5] if low == high else np.linspace(0, 1, 5))]
     _scale(axes, len(parameters), "accuracy (%)", ticks, missing=bool(np.isnan(scores).any()))
     axes.set(xlim=(-0.3, len(parameters) + 0.35), ylim=(min(0, heights.min()) - 0.05, 1.05))
     axes.axis("off")
@@ -163,17 +165,21 @@ def _diverged(trial: TrialResult) -> bool:
 
 
 def _shades(scores: Floats) -> "ScalarMappable":
-    """From accuracies in per cent to colours; grey for NaN."""
+    """From accuracies in per cent to colours, grey for NaN."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import PowerNorm
 
-    finite = scores[np.isfinite(scores)]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 100.0)
+    low, high = _range(scores)
     low = min(low, high - 1)
-    return ScalarMappable(
-        PowerNorm(2 if high - low > WIDE else 1, low, high), colormaps["viridis"].with_extremes(bad="#d9d9d9")
-    )
+    viridis = colormaps["viridis"].with_extremes(bad=FAINT)
+    return ScalarMappable(PowerNorm(2 if high - low > WIDE else 1, low, high), viridis)
+
+
+def _range(scores: Floats) -> tuple[float, float]:
+    """The least and the greatest that is a number; 0 and 100 where none is."""
+    finite = scores[np.isfinite(scores)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 100.0)
 
 
 def _cell_means(one: Parameter, other: Parameter, scores: Floats) -> Floats:
@@ -228,23 +234,43 @@ def _ticks(axes: "Axes", parameter: Parameter, side: str) -> None:
         axes.tick_params("x", rotation=40, rotation_mode="xtick")
 
 
-def _line(axes: "Axes", heights: Floats, colour: Any, diverged: bool, best: bool) -> None:
-    axes.plot(
-        range(len(heights)),
-        heights,
-        color=BLACK if best else colour,
-        lw=2.4 if best else 1.0,
-        ls=":" if diverged else "-",
-        alpha=1.0 if best else 0.75,
-        zorder=3 if best else 2,
+def _heights(parameters: Sequence[Parameter], scores: Floats) -> Floats:
+    """Where each trial crosses each axis, from 0 to 1 and at BELOW where it has no value: float64 (trials, axes)."""
+    rank = np.argsort(np.argsort(np.nan_to_num(scores, nan=-1), kind="stable"), kind="stable")
+    fan = 0.3 * (rank - rank.mean()) / max(len(scores) - 1, 1)  # the better a trial, the higher within its level
+    low, high = _range(scores)
+    columns = [
+        (parameter.place + (0 if parameter.binned else fan) + 0.5) / parameter.levels for parameter in parameters
+    ]
+    columns.append((scores - low) / (high - low) if high > low else scores - low + 0.5)
+    return np.nan_to_num(np.stack(columns, axis=1), nan=BELOW)
+
+
+def _lines(axes: "Axes", heights: Floats, scores: Floats, sweep: SweepResult) -> None:
+    """The trials as lines through their heights, the better above the worse and the best in black above all."""
+    from matplotlib.collections import LineCollection
+
+    order = np.argsort(np.nan_to_num(scores, nan=-1), kind="stable")
+    dashes = [":" if _diverged(trial) else "-" for trial in sweep.trials]
+    points = np.stack([np.broadcast_to(np.arange(heights.shape[1]), heights.shape), heights], axis=-1)
+    lines = LineCollection(
+        list(points[order]),
+        colors=_shades(scores).to_rgba(scores)[order],
+        linestyles=[dashes[trial] for trial in order],
+        linewidths=1,
+        alpha=0.75,
+        rasterized=len(scores) > MANY,
     )
+    axes.add_collection(lines)
+    if np.isfinite(scores[sweep.best]):
+        axes.plot(*points[sweep.best].T, color=BLACK, lw=2.4, ls=dashes[sweep.best], zorder=3)
 
 
 def _scale(axes: "Axes", x: int, name: str, ticks: list[tuple[float, str]], missing: bool) -> None:
     """One vertical axis of the parallel coordinates, with its name above and a place for what is missing below."""
     axes.plot([x, x], [0, 1], color=BLACK, lw=0.8, zorder=4)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-    for place, label in [*ticks, *([(-0.12, "none")] if missing else [])]:
+    for place, label in [*ticks, *([(BELOW, "none")] if missing else [])]:
         axes.text(x + 0.05, place, label, va="center", fontsize=8, bbox=box, zorder=5)
     axes.text(x, 1.06, name, ha="center", va="bottom", fontsize=9)
 
