@@ -28,6 +28,9 @@ class Cluster(Executor):
     on this machine and ended with the executor. Raises `BadInput` where no scheduler answers at the address.
     """
 
+    at_once = 1000
+    """Enough for the scheduler of a cluster that grows with its work to see that it could do with more workers."""
+
     def __init__(
         self, address: str | None, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]
     ) -> None:
@@ -37,6 +40,12 @@ class Cluster(Executor):
         self._plugin = f"mnistexp-{uuid4().hex}"
         self._client.register_plugin(_Initialize(initializer, initargs), name=self._plugin)
         self._executor = self._client.get_executor(pure=False)
+
+    @property
+    def workers(self) -> int:
+        """How many tasks the cluster works on at present; at least 1, as more may join."""
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self._client.status != "running":

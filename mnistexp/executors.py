@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from mnistexp.cores import usable_cores
 from mnistexp.errors import BadInput
@@ -21,9 +21,6 @@ Kind = Literal["serial", "processes", "dask"]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-DASK_AT_ONCE = 1000
-"""Tasks that a Dask scheduler is given at a time: enough for it to see that it could do with more workers."""
-
 
 @dataclass(frozen=True)
 class Lost:
@@ -34,6 +31,8 @@ class Lost:
 
 class Serial(Executor):
     """Runs each task at once, in this process."""
+
+    workers = at_once = 1
 
     def __init__(self, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
         initializer(*initargs)
@@ -47,28 +46,34 @@ class Serial(Executor):
         return future
 
 
+if TYPE_CHECKING:
+    from mnistexp.dask_cluster import Cluster
+
+    Workers = Serial | Processes | Cluster
+
+
 def open_executor(
     kind: Kind,
     workers: int | None,
     scheduler: str | None,
     initializer: Callable[..., None],
     initargs: tuple[Any, ...],
-) -> tuple[Executor, int]:
-    """An executor, to be used in a `with` block, and how many tasks to give it at a time.
+) -> "Workers":
+    """An executor, to be used in a `with` block. It tells its number of `workers`, and of tasks it takes `at_once`.
 
     `workers` of None are as many as there are usable cores. Raises `BadInput` where Dask is missing or its scheduler
     doesn't answer.
     """
     count = workers or usable_cores()
     if kind == "serial":
-        return Serial(initializer, initargs), 1
+        return Serial(initializer, initargs)
     if kind == "processes":
-        return Processes(count, initializer, initargs), count
+        return Processes(count, initializer, initargs)
     try:
         from mnistexp.dask_cluster import Cluster
     except ImportError:
         raise BadInput("sweep.executor: dask needs an extra: pip install 'mnistexp[dask]'") from None
-    return Cluster(scheduler, count, initializer, initargs), DASK_AT_ONCE
+    return Cluster(scheduler, count, initializer, initargs)
 
 
 @dataclass
@@ -105,19 +110,19 @@ class _Line(Generic[Task]):
 
 
 def outcomes(
-    executor: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], *, at_once: int, retries: int
+    executor: "Workers", function: Callable[[Task], Result], tasks: Iterable[Task], *, retries: int
 ) -> Iterator[tuple[Task, Result | Lost]]:
-    """Each task with what `function` makes of it, in the order in which they end; at most `at_once` are under way.
+    """Each task with what `function` makes of it, in the order in which they end.
 
     An exception that comes back stands for the end of a worker, so `function` must not raise; the task is then tried
-    again, `retries` times at most. Memory doesn't grow with the number of tasks.
+    again, `retries` times at most. Only `executor.at_once` tasks are under way, however many there are.
     """
     line = _Line(tasks, retries)
     ended: SimpleQueue[Future[Result]] = SimpleQueue()
     running: dict[Future[Result], _Attempt[Task]] = {}
     try:
         while True:
-            while len(running) < at_once and (attempt := line.next(alone=not running)):
+            while len(running) < executor.at_once and (attempt := line.next(alone=not running)):
                 future = executor.submit(function, attempt.task)
                 running[future] = attempt
                 future.add_done_callback(ended.put)

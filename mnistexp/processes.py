@@ -34,6 +34,7 @@ class Processes(Executor):
     """
 
     def __init__(self, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
+        self.workers = self.at_once = workers
         self._start = (initializer, *initargs)
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._workers: set[_Worker] = set()

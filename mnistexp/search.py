@@ -13,7 +13,7 @@ from mnistexp.config import ExperimentConfig, Range, SweepConfig
 from mnistexp.errors import BadInput
 from mnistexp.space import Params, Point, Trial, base_points, draws, resolved
 
-__all__ = ["Search", "most_trials", "rounds", "search"]
+__all__ = ["Search", "after", "most_trials", "rounds", "search"]
 
 Search = Generator[list[Trial], Sequence[float], None]
 
@@ -30,6 +30,14 @@ def search(config: ExperimentConfig) -> Search:
     points = [point | sample for point in points for sample in samples]
     trials = resolved(config, points)
     return _halving(config, sweep, points) if sweep.strategy == "halving" else _product(trials)
+
+
+def after(asking: Search, scores: Sequence[float]) -> list[Trial] | None:
+    """The generation that follows the one with these scores; None after the last."""
+    try:
+        return asking.send(scores)
+    except StopIteration:
+        return None
 
 
 def most_trials(config: ExperimentConfig) -> int:

@@ -1,0 +1,95 @@
+"""Which trial of a sweep is best, which can't be told from it, and the table that says so."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.config import Value
+from mnistexp.results import SweepResult, TrialResult
+from mnistexp.statistics import SelectionRule, select, tied_with_best
+
+__all__ = ["choose", "correct_matrix", "probabilities", "ranked", "ranks", "trials_csv"]
+
+
+def ranks(trials: Sequence[TrialResult]) -> list[int]:
+    """The rank of each trial by its mean score, from 1; equal means share the best of their ranks, failed trials the
+    last, as in scikit-learn's `rank_test_score`."""
+    means = np.nan_to_num([trial.mean for trial in trials], nan=-1.0)
+    at_most = np.searchsorted(np.sort(means), means, side="right")
+    return [1 + len(means) - int(count) for count in at_most]
+
+
+def ranked(sweep: SweepResult) -> list[tuple[int, TrialResult]]:
+    """Rank and trial, the best first; equal ones in the grid's order."""
+    return sorted(zip(ranks(sweep.trials), sweep.trials, strict=True), key=lambda pair: (pair[0], pair[1].index))
+
+
+def probabilities(trials: Sequence[TrialResult], digits: int) -> NDArray[np.float32]:
+    """Out-of-fold probabilities float32 (trials, repeats, digits, 10); NaN where a fit failed."""
+    repeats = 1 + max(fold.repeat for trial in trials for fold in trial.folds)
+    found = np.full((len(trials), repeats, digits, 10), np.nan, np.float32)
+    for number, trial in enumerate(trials):
+        for fold in trial.folds:
+            found[number, fold.repeat, fold.rows] = fold.probabilities
+    return found
+
+
+def correct_matrix(trials: Sequence[TrialResult], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which out-of-fold predictions are right: bool (trials, repeats, digits); False where a fit failed."""
+    repeats = 1 + max(fold.repeat for trial in trials for fold in trial.folds)
+    found = np.zeros((len(trials), repeats, len(labels)), np.bool_)
+    for number, trial in enumerate(trials):
+        for fold in trial.folds:
+            found[number, fold.repeat, fold.rows] = fold.probabilities.argmax(axis=1) == labels[fold.rows]
+    return found
+
+
+def choose(
+    rule: SelectionRule, trials: Sequence[TrialResult], labels: NDArray[np.int64], costs: Sequence[float]
+) -> tuple[int, tuple[int, ...]]:
+    """Index of the trial that the rule selects, and of those that can't be told from the best.
+
+    Failed trials take no part. `costs`: one for each trial. Raises `BadInput` where every trial has failed.
+    """
+    means = [trial.mean for trial in trials]
+    errors = [trial.standard_error for trial in trials]
+    best = select("best", means, errors, costs)
+    whole = [number for number, trial in enumerate(trials) if not trial.failed]
+    tied = tied_with_best(correct_matrix([trials[number] for number in whole], labels), whole.index(best))
+    near = tuple(whole[number] for number in tied)
+    chosen = select(rule, means, errors, costs, near)
+    return trials[chosen].index, tuple(trials[number].index for number in near)
+
+
+def trials_csv(sweep: SweepResult) -> str:
+    """The ranked table, a line for each trial, in the field names of scikit-learn's `cv_results_` where they apply.
+
+    `split<i>_test_score` counts the folds of the first repeat, then those of the second, as `RepeatedKFold` does.
+    `sem_test_score` is the standard error of the mean. `diverged` and `failed` count fits; `tied` and `selected` are
+    true or false. Floats are the shortest text that reads back the same; the same work gives the same bytes.
+    """
+    keys = list(dict.fromkeys(key for trial in sweep.trials for key in trial.params))
+    splits = max(len(trial.folds) for trial in sweep.trials)
+    header = ["rank_test_score", "trial", *(f"param_{key}" for key in keys)]
+    header += [*(f"split{number}_test_score" for number in range(splits)), "mean_test_score", "std_test_score"]
+    header += ["sem_test_score", "diverged", "failed", "tied", "selected"]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    tied = set(sweep.tied)
+    for rank, trial in ranked(sweep):
+        row = [str(rank), str(trial.index), *(cell(trial.params[key]) if key in trial.params else "" for key in keys)]
+        row += [repr(float(score)) for score in (*trial.scores, trial.mean, trial.std, trial.standard_error)]
+        row += [str(sum(fold.diverged_at is not None for fold in trial.folds))]
+        row += [str(sum(fold.error is not None for fold in trial.folds))]
+        writer.writerow([*row, cell(trial.index in tied), cell(trial.index == sweep.best)])
+    return buffer.getvalue()
+
+
+def cell(value: Value) -> str:
+    """A setting as text: text as it is, the rest as in JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
