@@ -1,0 +1,190 @@
+"""Intervals of an accuracy: of one, of the difference of two, of a future one, and over repeats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mnistexp.errors import BadInput
+
+__all__ = [
+    "Interval",
+    "Repeats",
+    "accuracy_difference",
+    "check_level",
+    "over_repeats",
+    "predict_accuracy",
+    "prediction_interval",
+    "wilson",
+]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All values from `low` to `high`, both included; `level` is the share of such intervals that hold the truth."""
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
+    """Wilson's score interval of an accuracy: which true accuracies fit `successes` right answers on `n` digits?
+
+    All p with |k/n - p| <= z sqrt(p (1 - p) / n). Assumes n digits drawn independently and a model fixed before they
+    were looked at. Neither count need be whole (`selection_bias` uses that). Raises `BadInput` unless
+    0 <= successes <= n and n > 0.
+
+    Source: Wilson (1927), JASA 22; recommended by Brown, Cai & DasGupta (2001), Statistical Science 16.
+    """
+    _check_counts(successes, n)
+    z = _normal_quantile(level)
+    p = successes / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    low = 0.0 if successes == 0 else middle - half
+    return Interval(max(low, 0.0), 1.0 if successes == n else min(middle + half, 1.0), level, "Wilson score")
+
+
+def accuracy_difference(
+    first_successes: float, first_n: float, second_successes: float, second_n: float, level: float = 0.95
+) -> Interval:
+    """Newcombe's interval of p1 - p2 for accuracies on two *different* sets of digits, such as test and unseen.
+
+    With d = p1 - p2 and Wilson limits l, u of each: from d - sqrt((p1 - l1)^2 + (u2 - p2)^2) to
+    d + sqrt((u1 - p1)^2 + (p2 - l2)^2). Assumes two independent samples; for two models on the same digits use
+    `paired_difference`. Raises `BadInput` for impossible counts.
+
+    Source: Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
+    """
+    first, second = wilson(first_successes, first_n, level), wilson(second_successes, second_n, level)
+    p1, p2 = first_successes / first_n, second_successes / second_n
+    low = p1 - p2 - sqrt((p1 - first.low) ** 2 + (second.high - p2) ** 2)
+    high = p1 - p2 + sqrt((first.high - p1) ** 2 + (p2 - second.low) ** 2)
+    return Interval(max(low, -1.0), min(high, 1.0), level, "Newcombe hybrid score")
+
+
+def predict_accuracy(successes: float, n: float, m: float, level: float = 0.95) -> Interval:
+    """Where will the accuracy on `m` further digits fall, after `successes` of `n`?
+
+    All y with |k/n - y| <= z sqrt(q (1 - q) (1/n + 1/m)), where q = (k + m y) / (n + m) pools both sets; a quadratic
+    in y. Wider than `wilson`, which it becomes as m grows: the m digits have luck of their own. Assumes that all
+    n + m digits come independently from one source. Raises `BadInput` for impossible counts.
+
+    Source: Krishnamoorthy & Peng (2011), J. Statistical Planning and Inference 141, the joint sampling approach.
+    """
+    _check_counts(successes, n)
+    _check_counts(0, m)
+    z = _normal_quantile(level)
+    total, p = n + m, successes / n
+    c = z * z / (n * m * total)
+    square, linear = 1 + c * m * m, p + c * m * (total - 2 * successes) / 2
+    root = sqrt(max(linear**2 - square * (p * p - c * successes * (total - successes)), 0.0))
+    low = 0.0 if successes == 0 else (linear - root) / square
+    high = 1.0 if successes == n else (linear + root) / square
+    return Interval(max(low, 0.0), min(high, 1.0), level, "joint-sampling prediction")
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """A quantity over `n` trainings that differ in their seed alone.
+
+    `std` has ddof 1 and is None for one value; `interval` is that of the mean, None below three values.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    interval: Interval | None
+
+    @property
+    def sentence(self) -> str:
+        if self.interval is None or self.std is None:
+            number = "One training has" if self.n == 1 else "Two trainings have"
+            return f"Mean {self.mean:.4f}. {number} no interval: repeat with at least 3 seeds."
+        return (
+            f"Mean {self.mean:.4f} over {self.n} seeds, standard deviation {self.std:.4f}; the mean over all seeds "
+            f"lies in {self.interval.low:.4f} to {self.interval.high:.4f} ({self.interval.level:.0%} t interval)."
+        )
+
+
+def over_repeats(values: ArrayLike, level: float = 0.95, resolution: float = 0.0) -> Repeats:
+    """Mean, standard deviation and Student's t interval, mean +- t(n - 1) s / sqrt(n), of one value per seed.
+
+    `resolution`: the step of the values; pass 1/digits for an accuracy, and the interval is at least half a step to
+    each side. Without that, three seeds that happen to agree would give an interval of no width, and intervals on 200
+    digits would cover 91% instead of 95% where seeds differ by one digit only. Two values have no interval: theirs is
+    worse still. Assumes seeds drawn independently and values about normal; says nothing of other digits.
+
+    Raises `BadInput` for no values or values that are not finite. Source: Student (1908), Biometrika 6.
+    """
+    check_level(level)
+    x = _finite(values)
+    mean = float(x.mean())
+    if len(x) == 1:
+        return Repeats(1, mean, None, None)
+    std = float(x.std(ddof=1))
+    if len(x) == 2:
+        return Repeats(2, mean, std, None)
+    half = max(_t_quantile(level, len(x) - 1) * std / sqrt(len(x)), resolution / 2)
+    return Repeats(len(x), mean, std, Interval(mean - half, mean + half, level, "Student t"))
+
+
+def prediction_interval(values: ArrayLike, level: float = 0.95, resolution: float = 0.0) -> Interval | None:
+    """Where one more seed's value will fall: mean +- t(n - 1) s sqrt(1 + 1/n); None for fewer than three values.
+
+    `resolution`, assumptions and errors are those of `over_repeats`.
+    Source: Hahn & Meeker (1991), Statistical Intervals, section 4.7.
+    """
+    check_level(level)
+    x = _finite(values)
+    if len(x) < 3:
+        return None
+    half = max(_t_quantile(level, len(x) - 1) * float(x.std(ddof=1)) * sqrt(1 + 1 / len(x)), resolution / 2)
+    mean = float(x.mean())
+    return Interval(mean - half, mean + half, level, "Student t prediction")
+
+
+def check_level(level: float) -> None:
+    """Raises `BadInput` unless 0 < level < 1."""
+    if not 0 < level < 1:
+        raise BadInput(f"level: {level!r} is not a confidence level; it lies between 0 and 1, for example 0.95")
+
+
+def _check_counts(successes: float, n: float) -> None:
+    if not (n > 0 and isfinite(n)):
+        raise BadInput(f"n: {n!r} digits; at least one is needed")
+    if not 0 <= successes <= n:
+        raise BadInput(f"successes: {successes!r} right answers of {n!r} digits; from 0 to {n!r} are possible")
+
+
+def _finite(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    x = np.asarray(values, dtype=np.float64).ravel()
+    if not len(x):
+        raise BadInput("values: none given; at least one is needed")
+    if not np.isfinite(x).all():
+        raise BadInput(f"values: {_first_odd(x)} is not a finite number")
+    return x
+
+
+def _first_odd(x: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    return next(float(value) for value in x if not isfinite(value))
+
+
+def _normal_quantile(level: float) -> float:
+    from scipy.special import ndtri
+
+    check_level(level)
+    return float(ndtri(0.5 + level / 2))
+
+
+def _t_quantile(level: float, degrees: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 0.5 + level / 2))

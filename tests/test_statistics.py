@@ -1,0 +1,619 @@
+"""The statistics against scipy, statsmodels, scikit-learn or exact enumeration, and the laws they keep."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+from mnistexp import statistics
+from mnistexp.errors import BadInput
+
+GRIDS = {
+    "adam": """.913736 .931233 .917472 .911243 .919992 .914984 .912483 .923728 .916223 .914975 .922494 .914993 .914989
+        .920001 .912492 .913726 .908737 .904992 .914989 .904987 .917486 .914993 .913736 .909986 .921254 .928745 .924990
+        .916242 .916237 .911234 .913745 .909995 .909976 .923733 .919987 .918748""",
+    "nadam": """.921250 .907489 .914998 .921240 .916251 .920006 .914984 .911243 .921240 .909990 .909990 .919997 .918739
+        .922498 .923742 .912501 .913750 .915003 .907498 .912492 .916237 .916233 .911253 .916233 .912483 .911248 .916233
+        .925000 .919978 .913745 .916233 .912487 .909990 .922489 .916247 .922484""",
+    "adadelta": """.142547 .166291 .122483 .145063 .133682 .162527 .148752 .152568 .111238 .167432 .159913 .191218
+        .163715 .139980 .093774 .158716""",
+    "dropout": ".929989 .927501 .934997 .922484 .919992",
+}
+"""The assignment notebook's mean cross-validated accuracies, each sweep's in the order of its grid."""
+
+SGD_VAL_LOSS = """1.7812 .7918 .4853 .3674 .4285 .3760 .3550 .3529 .3083 .3670 .3779 .3347 .3355 .3773 .3683 .3750 .3083
+    .3438 .3501 .3726 .3642 .3717 .3664 .3806 .3783 .3848 .3901 .3885 .3952 .3944 .3976 .4037 .4005 .4063 .4084 .4090
+    .4141 .4146 .4188 .4164"""
+SGD_LOSS = """2.2317 1.2515 .5384 .3447 .2615 .2047 .1651 .1485 .0979 .0642 .0480 .0588 .0394 .0254 .0252 .0289 .0172
+    .0071 .0071 .0047 .0037 .0030 .0029 .0021 .0021 .0021 .0019 .0017 .0017 .0014 .0015 .0014 .0012 .0012 .0012 .0012
+    .0011 .0011 .0011 .00095"""
+"""The notebook's 150-epoch training, its first 40 epochs."""
+
+quick = settings(deadline=None, max_examples=60)
+levels = st.floats(0.5, 0.99)
+counts = st.integers(1, 900).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+two_trials = st.integers(1, 80).flatmap(
+    lambda n: st.tuples(arrays(np.bool_, n), arrays(np.bool_, n)).map(lambda pair: (pair[0], pair[1]))
+)
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split()]
+
+
+def trials(accuracies: list[float], digits: int, seed: int) -> np.ndarray:
+    """bool (trials, digits) of independent digits."""
+    return np.random.default_rng(seed).random((len(accuracies), digits)) < np.array(accuracies)[:, None]
+
+
+# One accuracy
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 20), (185, 200), (200, 200), (250, 267), (747, 800), (1, 1)])
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.999])
+def test_wilson_is_scipys(k: int, n: int, level: float) -> None:
+    ours, theirs = statistics.wilson(k, n, level), stats.binomtest(k, n).proportion_ci(level, method="wilson")
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+@quick
+@given(counts, levels, levels)
+def test_intervals_of_an_accuracy_hold_it_and_widen_with_the_level(pair: tuple[int, int], a: float, b: float) -> None:
+    k, n = pair
+    low, high = sorted((a, b))
+    for method in (statistics.wilson, lambda k, n, level: statistics.predict_accuracy(k, n, 300, level)):
+        narrow, wide = method(k, n, low), method(k, n, high)
+        assert k / n in narrow
+        assert 0 <= wide.low <= narrow.low <= narrow.high <= wide.high <= 1
+
+
+@quick
+@given(counts, levels)
+def test_counting_wrong_digits_mirrors_the_intervals(pair: tuple[int, int], level: float) -> None:
+    k, n = pair
+    for method in (statistics.wilson, lambda k, n, level: statistics.predict_accuracy(k, n, 300, level)):
+        right, wrong = method(k, n, level), method(n - k, n, level)
+        assert (right.low, right.high) == pytest.approx((1 - wrong.high, 1 - wrong.low), abs=1e-9)
+
+
+@pytest.mark.parametrize(("k", "n", "m"), [(185, 200, 4000), (180, 200, 200), (760, 800, 4000), (200, 200, 50)])
+def test_predicted_accuracies_are_those_that_the_pooled_test_does_not_reject(k: int, n: int, m: int) -> None:
+    interval = statistics.predict_accuracy(k, n, m)
+    y = np.arange(m + 1)
+    pooled = (k + y) / (n + m)
+    with np.errstate(invalid="ignore"):
+        z = (k / n - y / m) / np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    kept = y[~(np.abs(z) > stats.norm.ppf(0.975))] / m
+    assert kept.min() - 1 / m < interval.low <= kept.min() + 1e-9
+    assert kept.max() - 1e-9 <= interval.high < kept.max() + 1 / m
+
+
+def test_a_predicted_accuracy_on_endless_digits_is_wilsons() -> None:
+    far, wilson = statistics.predict_accuracy(185, 200, 10**9), statistics.wilson(185, 200)
+    assert (far.low, far.high) == pytest.approx((wilson.low, wilson.high), abs=1e-6)
+
+
+@pytest.mark.parametrize("table", [(185, 200, 3780, 4000), (200, 200, 190, 200), (0, 30, 5, 20)])
+def test_difference_of_accuracies_is_statsmodels_newcombe(table: tuple[int, int, int, int]) -> None:
+    ours = statistics.accuracy_difference(*table)
+    theirs = confint_proportions_2indep(*table, compare="diff", method="newcomb")
+    assert (ours.low, ours.high) == pytest.approx(theirs, abs=1e-9)
+
+
+@quick
+@given(counts, counts)
+def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], second: tuple[int, int]) -> None:
+    one, other = statistics.accuracy_difference(*first, *second), statistics.accuracy_difference(*second, *first)
+    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+    assert one.low - 1e-12 <= first[0] / first[1] - second[0] / second[1] <= one.high + 1e-12
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: statistics.wilson(5, 0),
+        lambda: statistics.wilson(201, 200),
+        lambda: statistics.wilson(-1, 200),
+        lambda: statistics.wilson(float("nan"), 200),
+        lambda: statistics.wilson(190, 200, 95),
+        lambda: statistics.predict_accuracy(190, 200, 0),
+        lambda: statistics.over_repeats([]),
+        lambda: statistics.over_repeats([0.9, float("nan")]),
+        lambda: statistics.best_epochs([1.0], [1.0, 2.0]),
+        lambda: statistics.best_epochs([1.0], [1.0], -0.1),
+        lambda: statistics.best_epochs([1.0], [1.0], [0.1, 0.1]),
+        lambda: statistics.loss_standard_error([0.3]),
+        lambda: statistics.seed_band([[1.0, 2.0]]),
+        lambda: statistics.paired_difference([True], [True, False]),
+        lambda: statistics.tied_with_best(np.ones((2, 5)), 0),
+        lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 2),
+        lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, "mcnamar"),
+        lambda: statistics.compare_trials(np.ones((2, 5), dtype=bool), ["adam"]),
+        lambda: statistics.bbc_cv(np.ones((2, 5), dtype=bool)),
+        lambda: statistics.nested_summary([0.9], [100, 100]),
+        lambda: statistics.nested_summary([90.0], [100]),
+        lambda: statistics.one_standard_error([0.9, 0.8], [0.1]),
+        lambda: statistics.select("best", [float("nan")], [0.1], [1]),
+        lambda: statistics.select("one_se", [0.9], [0.1], [1]),
+        lambda: statistics.select("one-se", [0.9], [0.1], [1, 2]),
+        lambda: statistics.compatible([0.9, 0.9], [0.9, 0.9, 0.9]),
+    ],
+)
+def test_what_makes_no_sense_is_bad_input(call: object) -> None:
+    with pytest.raises(BadInput):
+        call()  # type: ignore[operator]
+
+
+def test_a_misspelt_name_gets_the_nearest_valid_one() -> None:
+    with pytest.raises(BadInput, match="did you mean 'mcnemar'"):
+        statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, "mcnamar")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="did you mean 'one-se'"):
+        statistics.select("one_se", [0.9], [0.1], [1])  # type: ignore[arg-type]
+
+
+# Classes and repeats
+
+
+def test_confusions_count_each_digit_once_in_its_true_row() -> None:
+    labels, predictions = np.array([0, 0, 1, 3, 3, 3]), np.array([0, 1, 1, 3, 3, 9])
+    confusion = statistics.confusion_matrix(labels, predictions)
+    assert confusion.shape == (10, 10)
+    assert {tuple(cell): confusion[tuple(cell)] for cell in np.argwhere(confusion)} == {
+        (0, 0): 1,
+        (0, 1): 1,
+        (1, 1): 1,
+        (3, 3): 2,
+        (3, 9): 1,
+    }
+    accuracy = statistics.per_class_accuracy(confusion)
+    assert accuracy[[0, 1, 3]] == pytest.approx([1 / 2, 1, 2 / 3])
+    assert np.isnan(accuracy[[2, 4, 5, 6, 7, 8, 9]]).all()
+
+
+def test_the_mean_over_repeats_has_scipys_t_interval() -> None:
+    values = [0.925, 0.93, 0.915, 0.94]
+    ours = statistics.over_repeats(values)
+    theirs = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert ours.interval is not None
+    assert (ours.interval.low, ours.interval.high) == pytest.approx((theirs.low, theirs.high))
+    assert (ours.n, ours.mean, ours.std) == (4, pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)))
+    assert "over 4 seeds" in ours.sentence
+
+
+@pytest.mark.parametrize(("values", "std"), [([0.9], None), ([0.9, 0.92], pytest.approx(0.02 / 2**0.5))])
+def test_fewer_than_three_repeats_have_no_interval_and_say_so(values: list[float], std: object) -> None:
+    repeats = statistics.over_repeats(values)
+    assert repeats.interval is None
+    assert repeats.std == std
+    assert "no interval" in repeats.sentence
+    assert statistics.prediction_interval(values) is None
+
+
+def test_repeats_that_happen_to_agree_are_known_to_half_a_digit_only() -> None:
+    interval = statistics.over_repeats([0.925] * 3, resolution=1 / 200).interval
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((0.9225, 0.9275))
+    one_more = statistics.prediction_interval([0.925] * 3, resolution=1 / 200)
+    assert one_more is not None
+    assert one_more == replace(interval, method=one_more.method)
+
+
+def test_one_more_seed_is_less_certain_than_the_mean() -> None:
+    values = [0.925, 0.93, 0.915, 0.94]
+    mean, one_more = statistics.over_repeats(values).interval, statistics.prediction_interval(values)
+    assert mean is not None
+    assert one_more is not None
+    assert (one_more.high - one_more.low) / (mean.high - mean.low) == pytest.approx(5**0.5)
+
+
+# Curves
+
+
+def test_the_notebooks_curve_has_two_minima_and_overfits() -> None:
+    best = statistics.best_epochs(numbers(SGD_LOSS), numbers(SGD_VAL_LOSS))
+    assert (best.epoch, best.ties, best.minimum) == (9, (9, 17), 0.3083)
+    assert best.standard_error == pytest.approx(4 * 0.3083 / 200**0.5)
+    assert best.approximated
+    assert (best.flat_first, best.flat_last, best.overfitting_from) == (6, 30, 31)
+    assert best.ratio == pytest.approx(0.4164 / 0.3083)
+    assert "0.3083, at epoch 9, the same again at epoch 17" in best.sentence
+    assert "Epochs 6 to 30" in best.sentence
+    assert "From epoch 31 on the network overfits" in best.sentence
+
+
+def test_the_flat_range_ends_where_the_loss_first_leaves_it() -> None:
+    best = statistics.best_epochs([5, 4, 3, 2, 1, 0.5, 0.4], [3.0, 1.05, 2.0, 1.1, 1.0, 1.1, 1.1], 0.1)
+    assert (best.flat_first, best.flat_last) == (4, 7)
+    assert (best.standard_error, best.approximated) == (0.1, False)
+
+
+def test_a_standard_error_for_each_epoch_is_read_at_the_minimum() -> None:
+    assert statistics.best_epochs([3, 2, 1], [3, 1, 2], [0.3, 0.1, 0.2]).standard_error == 0.1
+    assert statistics.best_epochs([3, 2, 1], [3, 1, 2], [0.3, None, 0.2], digits=100).standard_error == 0.4
+    assert statistics.best_epochs([3, 2, 1], [3, 1, 2], [0.3, np.nan, 0.2], digits=100).approximated
+
+
+def test_one_bad_epoch_is_no_overfitting() -> None:
+    loss = list(np.linspace(1, 0.1, 20))
+    calm = [1.0] * 5 + [0.5] * 15
+    for spike in range(6, 20):
+        curve = list(calm)
+        curve[spike] = 3.0
+        assert statistics.best_epochs(loss, curve, 0.1).overfitting_from is None, spike
+    lucky = [1.0] * 9 + [0.5] + [1.0] * 10
+    assert statistics.best_epochs(loss, lucky, 0.1).overfitting_from == 11
+
+
+def test_a_rise_while_the_training_loss_rises_too_is_unstable_training() -> None:
+    val = [1.0, 0.5, 0.4, 1.0, 1.1, 1.2, 1.3]
+    falling = statistics.best_epochs([1, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05], val, 0.05)
+    rising = statistics.best_epochs([1, 0.5, 0.4, 0.9, 1.0, 1.1, 1.2], val, 0.05)
+    assert (falling.shape, falling.overfitting_from) == ("overfitting", 4)
+    assert (rising.shape, rising.overfitting_from) == ("unstable", None)
+    assert "unstable training rather than overfitting" in rising.sentence
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 50])
+def test_a_curve_that_only_falls_shows_no_overfitting(epochs: int) -> None:
+    curve = list(np.linspace(2, 0.1, epochs))
+    best = statistics.best_epochs(curve, curve, 0.01)
+    assert (best.shape, best.epoch, best.flat_last, best.overfitting_from) == ("falling", epochs, epochs, None)
+    assert best.ratio == 1
+    assert "no overfitting is seen" in best.sentence
+
+
+def test_one_epoch_no_epoch_and_a_constant_curve() -> None:
+    one = statistics.best_epochs([1.0], [2.0])
+    assert (one.shape, one.epoch, one.flat_first, one.flat_last, one.ratio) == ("single", 1, 1, 1, 1)
+    for loss, val_loss in (([], []), ([1.0, 2.0], []), ([np.nan] * 2, [np.nan] * 2)):
+        none = statistics.best_epochs(loss, val_loss)
+        assert (none.shape, none.epoch, none.minimum, none.ties) == ("unmeasured", None, None, ())
+        assert "none can be called best" in none.sentence
+    constant = statistics.best_epochs([1.0] * 9, [0.0] * 9)
+    assert (constant.ties, constant.flat_last, constant.ratio) == (tuple(range(1, 10)), 9, None)
+    assert "epoch 2, 3, 4, 5, 6 and 3 more" in constant.sentence
+
+
+def test_a_divergence_is_named_and_the_epochs_before_it_are_judged() -> None:
+    best = statistics.best_epochs([1, 0.5, 0.4, np.nan, np.nan], [1, 0.4, 0.5, np.nan, np.inf], 0.2)
+    assert (best.epoch, best.flat_first, best.flat_last, best.final, best.diverged_at) == (2, 2, 3, 0.5, 4)
+    assert "diverged in epoch 4" in best.sentence
+
+
+def test_epochs_that_were_not_validated_are_passed_over() -> None:
+    best = statistics.best_epochs([1, 0.9, 0.8, 0.7], [np.nan, 0.5, np.nan, 0.4])
+    assert (best.epoch, best.epochs, best.diverged_at) == (4, 4, None)
+
+
+@quick
+@given(st.lists(st.floats(0, 10) | st.just(float("nan")), max_size=40), st.floats(0, 2))
+def test_whatever_the_curve_the_answer_follows_from_it(val_loss: list[float], error: float) -> None:
+    best = statistics.best_epochs([1.0] * len(val_loss), val_loss, error)
+    assert best.sentence
+    if best.epoch is None:
+        assert not np.isfinite(val_loss).any()
+        return
+    assert best.flat_first is not None
+    assert best.flat_last is not None
+    assert best.minimum is not None
+    assert best.epoch == best.ties[0] == int(np.nanargmin(val_loss)) + 1
+    inside = np.array(val_loss[best.flat_first - 1 : best.flat_last])
+    assert best.flat_first <= best.epoch <= best.flat_last
+    assert (inside[np.isfinite(inside)] <= best.minimum + error).all()
+
+
+def test_the_standard_error_of_a_loss_is_scipys() -> None:
+    losses = np.random.default_rng(0).gamma(0.1, 3, 200)
+    assert statistics.loss_standard_error(losses) == pytest.approx(stats.sem(losses))
+
+
+def test_the_band_is_the_prediction_interval_of_every_epoch() -> None:
+    curves = np.random.default_rng(0).normal(0.4, 0.05, (5, 7))
+    curves[2, 6] = np.nan
+    band = statistics.seed_band(curves)
+    for epoch in range(6):
+        interval = statistics.prediction_interval(curves[:, epoch])
+        assert interval is not None
+        assert (band.low[epoch], band.high[epoch]) == (interval.low, interval.high)
+    assert np.isnan([band.mean[6], band.low[6], band.high[6]]).all()
+    assert band.holds(band.mean).tolist() == [True] * 6 + [False]
+    assert not band.holds(band.high + 0.01).any()
+
+
+# Two trials on the same digits
+
+
+@quick
+@given(two_trials)
+def test_mcnemar_is_statsmodels(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    first, second = pair
+    table = [[(first & second).sum(), (first & ~second).sum()], [(~first & second).sum(), (~first & ~second).sum()]]
+    ours = statistics.mcnemar(first, second)
+    assert ours.p_value == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue, abs=1e-12)
+    assert (ours.first_only, ours.second_only) == (table[0][1], table[1][0])
+
+
+@settings(quick, max_examples=15)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_is_statsmodels(p: list[float]) -> None:
+    assert statistics.holm(p) == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
+
+
+def test_the_paired_bootstrap_agrees_with_resampling_digit_by_digit() -> None:
+    rng = np.random.default_rng(1)
+    first, second = trials([0.95, 0.85], 800, 5)
+    result = statistics.paired_difference(first, second)
+    drawn = rng.integers(800, size=(10_000, 800))
+    plain = first[drawn].mean(axis=1) - second[drawn].mean(axis=1)
+    assert result.difference == first.mean() - second.mean()
+    assert result.points == pytest.approx(100 * result.difference)
+    assert (result.interval.low, result.interval.high) == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.0015)
+    plain_reduction = 1 - (1 - first[drawn].mean(axis=1)) / (1 - second[drawn].mean(axis=1))
+    assert result.error_reduction == pytest.approx(1 - (1 - first.mean()) / (1 - second.mean()))
+    assert result.error_reduction_interval is not None
+    bounds = (result.error_reduction_interval.low, result.error_reduction_interval.high)
+    assert bounds == pytest.approx(np.quantile(plain_reduction, [0.025, 0.975]), abs=0.02)
+
+
+@quick
+@given(two_trials, st.floats(0.8, 0.98), st.integers(0, 5))
+def test_laws_of_the_paired_difference(pair: tuple[np.ndarray, np.ndarray], level: float, seed: int) -> None:
+    first, second = pair
+    result = statistics.paired_difference(first, second, level, 2000, seed)
+    wider = statistics.paired_difference(first, second, 0.99, 2000, seed)
+    mirrored = statistics.paired_difference(second, first, level, 2000, seed)
+    assert result == statistics.paired_difference(first, second, level, 2000, seed)
+    assert result.difference in result.interval
+    if result.error_reduction is not None:
+        assert result.error_reduction_interval is not None
+        assert result.error_reduction in result.error_reduction_interval
+    assert wider.interval.low <= result.interval.low <= result.interval.high <= wider.interval.high
+    assert mirrored.difference == -result.difference
+    noise = 0.35 * (wider.interval.high - wider.interval.low)
+    assert (mirrored.interval.low, mirrored.interval.high) == pytest.approx(
+        (-result.interval.high, -result.interval.low), abs=noise
+    )
+
+
+def test_errors_of_nobody_can_not_be_reduced() -> None:
+    right, half = np.ones(20, dtype=bool), np.arange(20) < 10
+    assert statistics.paired_difference(right, right).error_reduction is None
+    assert statistics.paired_difference(half, right).error_reduction_interval is None
+    assert statistics.paired_difference(right, half).error_reduction == 1
+
+
+# Many trials
+
+
+def test_ties_are_those_that_pairwise_mcnemar_and_holm_leave() -> None:
+    correct = trials([0.93] * 10 + [0.9, 0.87, 0.85, 0.15], 800, 3)
+    best = int(correct.sum(axis=1).argmax())
+    others = [index for index in range(14) if index != best]
+    p = []
+    for other in others:
+        b, c = (correct[best] & ~correct[other]).sum(), (correct[other] & ~correct[best]).sum()
+        p.append(stats.binomtest(int(b), int(b + c)).pvalue)
+    kept = [index for index, reject in zip(others, multipletests(p, 0.05, "holm")[0], strict=True) if not reject]
+    assert statistics.tied_with_best(correct, best) == tuple(sorted([best, *kept]))
+    assert 1 < len(kept) < 13
+
+
+def test_the_sign_flip_test_enumerates_every_pattern_of_signs() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        correct = rng.random((2, 3, 9)) < rng.random((2, 1, 1))
+        net = correct[0].sum(axis=0) - correct[1].sum(axis=0).astype(int)
+        flips = np.array(list(product([-1, 1], repeat=9))) @ net
+        p = (np.abs(flips) >= abs(net.sum())).mean()
+        for level in (p - 1e-9, p + 1e-9):
+            if 0 < 1 - level < 1:
+                assert (statistics.tied_with_best(correct, 0, level=1 - level) == (0, 1)) == (p > level)
+
+
+def test_the_bootstraps_closed_form_is_what_resampling_gives() -> None:
+    rng = np.random.default_rng(4)
+    for repeats in (1, 3):
+        correct = rng.random((2, repeats, 200)) < np.array([0.94, 0.9])[:, None, None]
+        shares = correct.mean(axis=1)
+        below = [
+            level
+            for level in np.arange(0.5, 0.99, 0.02)
+            if 0 in statistics.paired_difference(shares[0], shares[1], level, 40_000).interval
+        ]
+        tied = [
+            level
+            for level in np.arange(0.5, 0.99, 0.02)
+            if statistics.tied_with_best(correct, 0, "bootstrap", level) == (0, 1)
+        ]
+        assert abs(len(below) - len(tied)) <= 1
+        assert 0 < len(tied) < 25
+
+
+@pytest.mark.parametrize("method", ["mcnemar", "bootstrap"])
+def test_ties_do_not_depend_on_the_order_of_trials_or_digits(method: str) -> None:
+    correct = trials([0.95, 0.94, 0.9, 0.85, 0.1, 0.93], 300, 7)
+    rows, columns = np.random.default_rng(0).permutation(6), np.random.default_rng(1).permutation(300)
+    tied = statistics.tied_with_best(correct, 0, method)  # type: ignore[arg-type]
+    moved = statistics.tied_with_best(correct[rows][:, columns], int(np.flatnonzero(rows == 0)[0]), method)  # type: ignore[arg-type]
+    assert {int(rows[index]) for index in moved} == set(tied)
+    assert 0 in tied
+    assert 4 not in tied
+    assert statistics.tied_with_best(correct[:, None], 0, method) == tied  # type: ignore[arg-type]
+
+
+def test_a_lone_trial_is_tied_with_itself() -> None:
+    assert statistics.tied_with_best(np.ones((1, 10), dtype=bool), 0) == (0,)
+
+
+def test_ten_thousand_trials_are_told_apart() -> None:
+    correct = trials([0.93] * 5000 + [0.7] * 5000, 800, 0)
+    for method in ("mcnemar", "bootstrap"):
+        tied = statistics.tied_with_best(correct, 0, method)  # type: ignore[arg-type]
+        assert set(range(5000)) - set(tied) == set()
+        assert max(tied) < 5000
+    result = statistics.bbc_cv(correct)
+    assert result.corrected == pytest.approx(0.93, abs=0.02)
+    assert result.raw > result.corrected
+
+
+def test_best_worst_and_average_overall_and_by_family() -> None:
+    correct = trials([0.9, 0.95, 0.92, 0.15, 0.2], 400, 1)
+    families = ["adam", "adam", "adam", "adadelta", "adadelta"]
+    everything, adam, adadelta = statistics.compare_trials(correct, families)
+    accuracies = correct.mean(axis=1)
+    assert [gap.family for gap in (everything, adam, adadelta)] == ["all", "adam", "adadelta"]
+    assert (everything.trials, everything.best, everything.worst) == (5, 1, 3)
+    assert (adam.trials, adam.best, adam.worst) == (3, 1, int(accuracies[:3].argmin()))
+    assert (adadelta.best, adadelta.worst) == (4, 3)
+    assert everything.versus_worst == statistics.paired_difference(correct[1], correct[3])
+    assert everything.versus_average.second == pytest.approx(accuracies.mean())
+    assert everything.versus_average.difference == pytest.approx(accuracies[1] - accuracies.mean())
+    assert everything.versus_average.difference in everything.versus_average.interval
+    assert statistics.compare_trials(correct) == (everything,)
+
+
+def test_the_notebooks_three_figures_come_from_four_best_scores() -> None:
+    figures = statistics.notebook_figures({name: numbers(text) for name, text in GRIDS.items()})
+    assert figures.best == 0.934997
+    assert figures.worst == 0.191218
+    assert figures.average == pytest.approx(0.745611, abs=1.5e-6)  # the notebook averaged more decimals than it printed
+    every_trial = [score for text in GRIDS.values() for score in numbers(text)]
+    assert len(every_trial) == 93
+    assert min(every_trial) == 0.093774
+    assert np.mean(every_trial) > figures.average + 0.03
+
+
+# Choosing a trial
+
+
+def test_trials_within_one_standard_error_and_what_is_chosen_among_them() -> None:
+    means, errors, costs = [0.90, 0.93, 0.925, 0.93, np.nan], [0.02, 0.006, 0.001, 0.001, 0.5], [1, 5, 2, 5, 0]
+    assert statistics.one_standard_error(means, errors) == (1, 2, 3)
+    assert statistics.select("best", means, errors, costs) == 1
+    assert statistics.select("one-se", means, errors, costs) == 2
+    assert statistics.select("cheapest", means, errors, costs, tied=(0, 1, 2, 3)) == 0
+    assert statistics.select("cheapest", means, errors, costs) == 1
+    assert statistics.select("one-se", means, errors, [1] * 5) == 1
+    assert statistics.one_standard_error([0.9, 0.9], [np.nan, 0.1]) == (0, 1)
+
+
+@quick
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.2), st.integers(0, 5)), min_size=1, max_size=30))
+def test_one_se_pays_at_most_the_price_of_the_best_and_loses_at_most_its_error(rows: list[tuple]) -> None:
+    means, errors, costs = (list(column) for column in zip(*rows, strict=True))
+    best, near = statistics.select("best", means, errors, costs), statistics.select("one-se", means, errors, costs)
+    assert means[best] == max(means)
+    assert costs[near] <= costs[best]
+    assert means[near] >= means[best] - errors[best]
+
+
+def test_bbc_is_what_the_published_loop_gives() -> None:
+    correct = trials([0.9, 0.91, 0.92, 0.93], 60, 9)
+    result = statistics.bbc_cv(correct, resamples=300, seed=5)
+    scores = []
+    for rows in np.random.default_rng(5).integers(60, size=(300, 60)):
+        chosen = int(np.argmax([trial[rows].sum() for trial in correct]))
+        scores.append(correct[chosen][np.setdiff1d(np.arange(60), rows)].mean())
+    assert result.corrected == pytest.approx(np.mean(scores), abs=1e-12)
+    assert (result.percentiles.low, result.percentiles.high) == pytest.approx(np.quantile(scores, [0.025, 0.975]))
+    assert result.raw == correct.mean(axis=1).max()
+    assert result.bias == pytest.approx(result.raw - result.corrected)
+    assert result.corrected in result.interval
+    assert "explains about" in result.sentence
+
+
+def test_bbc_in_blocks_is_bbc_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    correct = trials([0.9, 0.92, 0.95], 100, 2)
+    once = statistics.bbc_cv(correct)
+    monkeypatch.setattr("mnistexp.selection_bias.SCORES_AT_ONCE", 100)
+    assert statistics.bbc_cv(correct) == once
+    assert statistics.bbc_cv(correct, seed=1) != once
+
+
+def test_one_trial_has_no_selection_bias_and_repeats_of_one_fit_change_nothing() -> None:
+    correct = trials([0.93], 800, 2)
+    alone = statistics.bbc_cv(correct)
+    assert alone.bias == pytest.approx(0, abs=0.001)
+    assert alone.stability == 1
+    wilson = statistics.wilson(int(correct.sum()), 800)
+    assert (alone.interval.low, alone.interval.high) == pytest.approx((wilson.low, wilson.high), abs=0.003)
+    many = trials([0.9, 0.92, 0.95], 100, 2)
+    assert statistics.bbc_cv(np.repeat(many[:, None], 3, axis=1)) == statistics.bbc_cv(many)
+    perfect = statistics.bbc_cv(np.ones((2, 200), dtype=bool))
+    assert (perfect.corrected, perfect.interval.high) == (1, 1)
+    assert perfect.interval.low == statistics.wilson(200, 200).low
+
+
+def test_nested_scores_are_pooled_by_digit() -> None:
+    nested = statistics.nested_summary([250 / 267, 240 / 267, 255 / 266], [267, 267, 266])
+    wilson = statistics.wilson(745, 800)
+    assert nested.accuracy == pytest.approx(745 / 800)
+    assert (nested.interval.low, nested.interval.high) == pytest.approx((wilson.low, wilson.high))
+    assert (nested.folds, nested.digits) == (3, 800)
+    assert nested.std == pytest.approx(np.std([250 / 267, 240 / 267, 255 / 266], ddof=1))
+    assert statistics.nested_summary([0.9], [100]).std is None
+
+
+# Reported accuracies
+
+
+def test_the_notebooks_adam_and_nadam_rows_look_like_one_distribution_and_adadelta_does_not() -> None:
+    adam, nadam, adadelta = (numbers(GRIDS[name]) for name in ("adam", "nadam", "adadelta"))
+    same = statistics.compatible(nadam, adam)
+    assert same.agrees
+    assert same.inside >= 34
+    assert "nothing tells the two apart" in same.sentence
+    other = statistics.compatible(adadelta, adam)
+    assert not other.agrees
+    assert (other.ks_distance, other.inside) == (1, 0)
+    assert "differ by more than chance" in other.sentence
+
+
+def test_permutation_p_values_are_those_of_scipys_tests() -> None:
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(0.916, 0.006, 12), rng.normal(0.921, 0.006, 15)
+    result = statistics.compatible(x, y)
+    exact_ks = stats.ks_2samp(x, y, method="exact")
+    assert result.ks_distance == pytest.approx(exact_ks.statistic)
+    assert result.p_shape == pytest.approx(exact_ks.pvalue, abs=0.015)
+    permuted = stats.permutation_test((x, y), lambda a, b: a.mean() - b.mean(), n_resamples=9999, rng=1)
+    assert result.p_mean == pytest.approx(permuted.pvalue, abs=0.015)
+    spread = statistics.compatible(x, np.median(x) + 8 * (y - y.mean()))
+    assert spread.p_spread < 0.01
+    assert not spread.agrees
+
+
+def test_equal_values_are_compatible_with_themselves() -> None:
+    same = statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9])
+    assert same.agrees
+    assert same.p_mean == same.p_shape == same.p_spread == 1
+
+
+@quick
+@given(
+    st.lists(st.integers(170, 200), min_size=3, max_size=12), st.lists(st.integers(170, 200), min_size=3, max_size=12)
+)
+def test_the_distance_of_distributions_is_scipys_with_ties_too(x: list[int], y: list[int]) -> None:
+    assume(len(set(x)) > 1 or len(set(y)) > 1)
+    ours = statistics.compatible(np.array(x) / 200, np.array(y) / 200, resamples=20)
+    assert ours.ks_distance == pytest.approx(stats.ks_2samp(x, y, method="asymp").statistic)
+
+
+def test_importing_the_statistics_loads_none_of_the_big_libraries() -> None:
+    code = (
+        "import sys, mnistexp.statistics\n"
+        "loaded = {'scipy', 'sklearn', 'statsmodels', 'pandas', 'tensorflow', 'matplotlib'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
