@@ -197,7 +197,8 @@ def train(
             outcome = experiments.run_training(found.config, runs_dir, watch)
     voice.result(outcome.document(), *console.training_report(outcome))
     if outcome.metrics["diverged_at"]:
-        raise MnistexpError(console.divergence(outcome.metrics))
+        print(f"mnistexp: error: {console.divergence(outcome.metrics)}", file=sys.stderr)
+        raise typer.Exit(MnistexpError.exit_code)
 
 
 @app.command("show-examples")
@@ -329,6 +330,8 @@ def main() -> NoReturn:
     wants_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False) or 0
+        if code == Interrupted.exit_code:  # typer turns Ctrl-C into the code alone
+            code = _say(Interrupted("stopped"), wants_json)
     except MnistexpError as error:
         code = _say(error, wants_json)
     except KeyboardInterrupt:

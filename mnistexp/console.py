@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.config import ExperimentConfig
+from mnistexp.files import plain
 from mnistexp.results import Outcome
 from mnistexp.settings import Settings
 
@@ -25,8 +26,8 @@ __all__ = [
 
 
 def json_text(document: dict[str, Any]) -> str:
-    """A document as JSON that any reader takes."""
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    """A document as JSON that any reader takes: numbers that are not finite become null."""
+    return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
 
 
 def plain_table(*headings: str) -> Table:

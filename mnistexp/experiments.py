@@ -42,6 +42,7 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
     split = data.split(digits.labels, config.data, config.training.validation_fraction)
     name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
     with Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True) as run:
+        run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
         run.add("data.json", data_document(digits, split))
         return _train(run, config, digits, split, watch)
 
@@ -56,7 +57,8 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
     config = settings.resolve([yaml_source.parse(stored.config, str(stored.path / "config.yaml"))]).config
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data, config.training.validation_fraction)
-    if stored.read_json("data.json")["sha256"] != digits.sha256:
+    began_with = stored.read_json("data.json")
+    if (began_with["sha256"], began_with["labels_sha256"]) != (digits.sha256, digits.labels_sha256):
         raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
     with Run.resume(stored.path) as run:
         return _train(run, config, digits, split, watch)
@@ -64,19 +66,26 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
 
 def _train(run: Run, config: ExperimentConfig, digits: Digits, split: Split, watch: Watch) -> Outcome:
     began = time.perf_counter()
-    results = [_repeat(run, config, digits, split, repeat, watch) for repeat in range(config.repeats)]
+    try:
+        results = [_repeat(run, config, digits, split, repeat, watch) for repeat in range(config.repeats)]
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; go on with: mnistexp train --resume {run.id}") from None
     document = metrics.training_metrics(config, results)
     document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
     run.add("metrics.json", document)
     run.add("timings.csv", metrics.timings(results))
-    flat = document["best_epochs"]["first"], document["best_epochs"]["last"]
-    for name, figure in figures.of_training(results, flat if None not in flat else None).items():
-        run.add(f"{name}.png", figures.render(figure, "png"))
-        run.add(f"{name}.svg", figures.render(figure, "svg"))
+    _draw(run, results, document["best_epochs"])
     for repeat in range(config.repeats):
         remove_file(run.path, _place(repeat, CHECKPOINT))
     run.finish(exit_code=1 if document["diverged_at"] else 0)
     return Outcome(run.path, document)
+
+
+def _draw(run: Run, results: list[TrainingResult], best: dict[str, Any]) -> None:
+    flat = (best["first"], best["last"]) if best["first"] else None
+    for name, figure in figures.of_training(results, flat).items():
+        run.add(f"{name}.png", figures.render(figure, "png"))
+        run.add(f"{name}.svg", figures.render(figure, "svg"))
 
 
 def _repeat(
@@ -98,13 +107,13 @@ def _repeat(
     _store_state(run, repeat, fit.state)
     run.add(_place(repeat, "history.csv"), history_to_csv(fit.history))
     if fit.interrupted:
-        raise Interrupted(
-            f"stopped after epoch {fit.history.epochs} of {config.training.epochs}; go on with: "
-            f"mnistexp train --resume {run.id}"
-        )
+        run.log(f"training {repeat + 1}: stopped after epoch {fit.history.epochs}")
+        raise KeyboardInterrupt
     with run.writing(_place(repeat, "model.keras")) as path:
         training.keras_model(config, fit.weights).save(path)
-    return _result(config, fit, test, repeat)
+    result = _result(config, fit, test, repeat)
+    run.log(f"training {repeat + 1}: {result.epochs_trained} epochs, test accuracy {result.test_accuracy:.4f}")
+    return result
 
 
 def _result(config: ExperimentConfig, fit: Fit, test: tuple[Any, Any], repeat: int) -> TrainingResult:
@@ -129,10 +138,10 @@ def _place(repeat: int, name: str) -> str:
 
 
 class _Checkpoints:
-    """Store the state of a training every few seconds."""
+    """Store the state of a training after its first epoch, and then every few seconds."""
 
     def __init__(self, run: Run, repeat: int) -> None:
-        self._run, self._repeat, self._stored = run, repeat, time.monotonic()
+        self._run, self._repeat, self._stored = run, repeat, -math.inf
 
     def __call__(self, state: State) -> None:
         if time.monotonic() - self._stored > CHECKPOINT_SECONDS:

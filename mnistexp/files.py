@@ -27,6 +27,7 @@ __all__ = [
     "is_folder",
     "make_folder",
     "move",
+    "plain",
     "read_bytes",
     "read_json",
     "read_text",
@@ -189,13 +190,13 @@ def write_json(path: Path, document: Mapping[str, object], schema_version: int =
     """
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
-        for key, value in _plain({"schema_version": schema_version} | dict(document)).items()
+        for key, value in plain({"schema_version": schema_version} | dict(document)).items()
     ]
     write_text(path, "{\n  " + ",\n  ".join(lines) + "\n}\n")
 
 
-def _plain(value: Any) -> Any:
-    """`value` in JSON's own types."""
+def plain(value: Any) -> Any:
+    """`value` in JSON's own types; a number that is not finite becomes null. Raises TypeError for what has none."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, float):
@@ -203,11 +204,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Mapping):
-        return {key if isinstance(key, str) else str(operator.index(key)): _plain(item) for key, item in value.items()}
+        return {key if isinstance(key, str) else str(operator.index(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no place in JSON: {value!r}")
 
 

@@ -17,6 +17,9 @@ OPTIMISTIC = (
     "digits once."
 )
 
+GUESSING = 0.2
+"""A training accuracy below this is hardly more than the share of the largest class."""
+
 
 def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any]:
     """The document of `metrics.json` without times. The first result, whose model is saved, gives the plain numbers.
@@ -115,6 +118,12 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
             warnings.append(
                 f"{which} diverged: its loss was not a number in epoch {result.diverged_at}. A lower "
                 f"optimizer.learning_rate than {config.optimizer.learning_rate:g} may help."
+            )
+        elif result.history.accuracy[-1] < GUESSING:
+            warnings.append(
+                f"The network has not learnt: after the last epoch it recognises {result.history.accuracy[-1]:.0%} of the "
+                f"training digits, about as many as guessing. A lower optimizer.learning_rate than "
+                f"{config.optimizer.learning_rate:g} or more epochs may help."
             )
     return warnings
 

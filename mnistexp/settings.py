@@ -1,11 +1,11 @@
 """From files, `--set` and flags to one `ExperimentConfig`, with every problem reported at once.
 
-Layers go from weak to strong: the packaged default, a file, `--set`, dedicated flags. A layer that names another
-optimizer starts that section anew: the weaker layers' numbers belonged to the other one.
+Layers go from weak to strong: the packaged default, a file, `--set`, dedicated flags. The numbers of an optimizer
+belong to it: once a stronger layer names another one, they are dropped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -116,11 +116,30 @@ def resolve(layers: Sequence[Source]) -> Settings:
     """One configuration from layers, weakest first. Raises `ConfigError` with every problem of the result."""
     values: dict[str, Any] = {}
     places: Places = {}
-    for layer in layers:
+    for layer in _without_other_optimizers(layers):
         _merge(values, layer.values, "", layer, places)
     config = validate(values, places)
     origins = {key: _place(*places[key]) if key in places else "default" for key in _leaves(config.model_dump())}
     return Settings(config, origins)
+
+
+def _without_other_optimizers(layers: Sequence[Source]) -> list[Source]:
+    """The layers, less the optimizer sections up to the last one that names another optimizer than the final one.
+
+    What a stronger layer sets without naming an optimizer, as `--set optimizer.learning_rate=0.1` does, is for any.
+    """
+    names = [
+        section.get("name") if isinstance(section := layer.values.get("optimizer"), dict) else None for layer in layers
+    ]
+    final = next((name for name in reversed(names) if name is not None), None)
+    others = [index for index, name in enumerate(names) if name not in (None, final)]
+    weaker = range(others[-1] + 1 if others else 0)
+    return [
+        replace(layer, values={key: value for key, value in layer.values.items() if key != "optimizer"})
+        if index in weaker
+        else layer
+        for index, layer in enumerate(layers)
+    ]
 
 
 def _place(where: str, line: int | None) -> str:
@@ -130,10 +149,6 @@ def _place(where: str, line: int | None) -> str:
 def _merge(into: dict[str, Any], values: Mapping[str, Any], above: str, layer: Source, places: Places) -> None:
     for name, value in values.items():
         key = f"{above}.{name}" if above else str(name)
-        if key == "optimizer" and _names_another(into.get(name), value):
-            del into[name]
-            for old in [old for old in places if old.startswith("optimizer.")]:
-                del places[old]
         places[key] = (layer.where, layer.lines.get(key))
         if isinstance(value, dict) and key not in WHOLE:
             if not isinstance(into.get(name), dict):
@@ -142,11 +157,6 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any], above: str, layer: S
         else:
             into[name] = _copied(value)
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
-
-
-def _names_another(old: Any, new: Any) -> bool:
-    """Whether a layer's optimizer section is for another optimizer than the weaker layers'."""
-    return isinstance(old, dict) and isinstance(new, dict) and new.get("name", old.get("name")) != old.get("name")
 
 
 def _copied(value: Any) -> Any:

@@ -65,6 +65,10 @@ def test_naming_another_optimizer_starts_its_section_anew() -> None:
     text = "optimizer: {name: nesterov, momentum: 0.5, learning_rate: 0.5}"
     switched = resolve(text, "optimizer.name=adam").config.optimizer
     assert switched == OPTIMIZERS["adam"]()
+    for order in (["optimizer.name=adam", "optimizer.beta_1=0.5"], ["optimizer.beta_1=0.5", "optimizer.name=adam"]):
+        assert (
+            resolve(text, *order).config.optimizer.hyperparameters() == OPTIMIZERS["adam"](beta_1=0.5).hyperparameters()
+        )
     kept = resolve(text, "optimizer.name=nesterov").config.optimizer
     assert kept.hyperparameters()["momentum"] == 0.5
 
