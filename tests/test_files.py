@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistexp import files
@@ -89,6 +89,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(document=st.dictionaries(st.text(), JSON, max_size=5))
 def test_json_round_trip(tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]) -> None:
     path = tmp_path_factory.getbasetemp() / "round.json"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistexp import files, staging
@@ -170,6 +170,16 @@ def test_nothing_remains_of_a_run_that_fails_in_staging_before_it_had_anything(
 def test_nothing_remains_of_a_visible_run_that_bad_input_ends(tmp_path: Path) -> None:
     raised(create(tmp_path / "runs", visible=True), BadInput("no such digit"), added=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(DataError("no digits"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_a_visible_run_that_was_announced_is_kept_though_it_has_nothing(
+    runs: Path, error: BaseException, status: str
+) -> None:
+    raised(create(runs, visible=True), error, added=False)
+    assert [info.status for info in list_runs(runs)] == [status]
 
 
 def test_discarding_leaves_other_runs_alone(runs: Path) -> None:
@@ -566,6 +576,14 @@ def test_foreign_and_hidden_folders_are_passed_over_and_renamed_runs_are_not(thr
     assert find(three, "my-fav").id == "my-favourite"
 
 
+def test_the_latest_run_is_the_last_of_the_list(three: Path) -> None:
+    (three / IDS[2]).rename(three / "my-favourite")
+    assert find(three, "latest") == list_runs(three)[-1]
+    shutil.rmtree(three / "my-favourite")
+    assert find(three, "latest") == list_runs(three)[-1]
+    assert find(three, "latest").id == IDS[0]
+
+
 def test_a_missing_folder_holds_no_runs(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "nowhere") == []
     with pytest.raises(BadInput, match=r"there are no runs in .* yet"):
@@ -603,6 +621,7 @@ def test_a_reference_to_nothing_is_bad_input(three: Path, reference: str) -> Non
         find(three, reference)
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=30))
 def test_any_text_finds_a_run_or_is_bad_input(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     runs = tmp_path_factory.getbasetemp() / "any"
@@ -660,6 +679,7 @@ KEYS = ["status", "started", "finished", "seconds", "pid", "boot", "process_star
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
 
 
+@settings(deadline=None)
 @given(key=st.sampled_from(KEYS), value=VALUES)
 def test_any_value_in_a_record_is_read_or_named(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: object
