@@ -140,7 +140,7 @@ def prediction_interval(values: ArrayLike, level: float = 0.95, resolution: floa
     """Where one more seed's value will fall: mean +- t(n - 1) s sqrt(1 + 1/n); None for fewer than three values.
 
     `resolution`, assumptions and errors are those of `over_repeats`.
-    Source: Hahn & Meeker (1991), Statistical Intervals, section 4.7.
+    Source: Hahn & Meeker (1991), Statistical Intervals, chapter 4.
     """
     check_level(level)
     x = _finite(values)

@@ -105,7 +105,8 @@ def bbc_cv(correct: NDArray[np.bool_], level: float = 0.95, resamples: int = 100
 
     A resample scores on the share f = 0.37 of the digits it left out, so its scores vary (1 - f) / f = 1.7 times as
     much as an accuracy on all digits does, and the percentiles cover 97-100%. `interval` puts that right: Wilson's
-    interval around `corrected` with n = corrected (1 - corrected) / (v f / (1 - f)) digits, v the scores' variance.
+    interval around `corrected` with n = corrected (1 - corrected) / (v f / (1 - f)) digits, v the scores' variance. It
+    covers 95-96% where a few trials are good and the others worse; where all are equally good it is too wide still.
 
     Assumes digits drawn independently. Trains nothing again: the seeds' noise is in it only as far as the repeats
     show it, and the score is that of models trained on the folds' part of the digits. Needs about
