@@ -55,13 +55,20 @@ def id_of(folder: Path) -> str:
 def new_id(runs_dir: Path, command: str, name: str) -> str:
     """An id nobody else draws; it sorts after those in `runs_dir` even if the clock was set back by up to a day."""
     moment = now()
-    times: list[datetime] = []
-    with suppress(OSError):
-        times = [found for path in runs_dir.iterdir() if (found := time_of(path.name))]
-    newest = max(times, default=moment)
+    # Later times are later in the alphabet too, so that only one name of thousands has to be looked at.
+    newest = next((found for name in sorted(_names(runs_dir), reverse=True) if (found := time_of(name))), moment)
     if moment < newest < moment + FORGIVEN_CLOCK:
         moment = newest + timedelta(seconds=1)
     return f"{moment:%Y%m%dT%H%M%SZ}-{_short(command)}-{_short(name)}-{secrets.token_hex(2)}"
+
+
+def _names(folder: Path) -> list[str]:
+    """All names in a folder; none where it can't be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except OSError:
+        return []
 
 
 def _short(name: str) -> str:
@@ -113,9 +120,9 @@ def clean_stale_staging(runs_dir: Path) -> None:
 
     Staging of living processes is left alone; so is, for a day, staging whose process can't be seen from here.
     """
-    with suppress(OSError):
-        found = [(path, match) for path in runs_dir.iterdir() if (match := STAGING.fullmatch(path.name))]
-        for folder, match in found:
+    for name in _names(runs_dir):
+        if match := STAGING.fullmatch(name):
+            folder = runs_dir / name
             with suppress(OSError):
                 if not _in_use(folder, Owner(pid=int(match[2]), boot=match[1], started=int(match[3]))):
                     _clear(folder)
