@@ -72,17 +72,14 @@ def full_key(name: str) -> str:
         return name
     keys = [key for key in dotted_keys() if _may_be_swept(key)]
     found = [key for key in keys if key.rpartition(".")[2] == name]
-    if len(found) != 1:
+    if not found:
         names = [key.rpartition(".")[2] for key in keys]
-        raise BadInput(
-            f"{name!r} is {'ambiguous' if found else 'no setting to sweep'}, allowed: {', '.join(found or keys)}"
-            f"{nearest(name, names)}"
-        )
+        raise BadInput(f"{name!r} is no setting to sweep, allowed: {', '.join(keys)}{nearest(name, names)}")
     return found[0]
 
 
 def _may_be_swept(key: str) -> bool:
-    """Early stopping would choose the epoch by the score itself; the rest outside is not for a trial to decide."""
+    """Whether a trial may decide on it: not on its digits and seeds, nor on when it is scored."""
     section, _, name = key.partition(".")
     if section == "training":
         return name.partition(".")[0] not in {"early_stopping", "validation_fraction"}
@@ -97,7 +94,7 @@ def base_points(config: ExperimentConfig) -> list[Point]:
     from sklearn.model_selection import ParameterGrid
 
     sweep = _sweep_of(config)
-    _refuse(_misplaced(config, sweep))
+    _refuse(_misplaced(sweep))
     rows = [
         Point(dict(zip(sweep.zip, row, strict=True)), {key: f"sweep.zip.{key}" for key in sweep.zip})
         for row in zip(*sweep.zip.values(), strict=True)
@@ -126,7 +123,7 @@ def _grids(sweep: SweepConfig) -> list[tuple[str, dict[str, tuple[Value, ...]]]]
     return [(f"sweep.grid.{number}", grid) for number, grid in enumerate(sweep.grid)] or [("sweep.grid", {})]
 
 
-def _misplaced(config: ExperimentConfig, sweep: SweepConfig) -> Iterator[tuple[str, str]]:
+def _misplaced(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
     """Dotted key and message of what can't be swept, whatever the values."""
     grids = _grids(sweep)
     sections: list[tuple[str, Mapping[str, Any]]] = [*grids, ("sweep.zip", sweep.zip), ("sweep.random", sweep.random)]
@@ -139,8 +136,6 @@ def _misplaced(config: ExperimentConfig, sweep: SweepConfig) -> Iterator[tuple[s
                 yield f"{where}.{key}", f"is swept twice, also by {earlier}"
             elif key == "training.epochs" and sweep.strategy == "halving":
                 yield f"{where}.{key}", "can't be swept by halving, which decides itself how long each trial trains"
-    if config.training.early_stopping is not None:
-        yield "training.early_stopping", "is set, allowed: null, as a sweep scores each fit after its last epoch"
     if sweep.strategy == "tpe" and not sweep.random:
         yield "sweep.random", "is empty; tpe needs ranges or lists to draw from"
     if sweep.as_submitted and sweep.strategy != "product":

@@ -1,0 +1,247 @@
+"""Executors: each task once, whatever dies; nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import worker_tasks
+
+from mnistexp.cores import cpu_quota, usable_cores
+from mnistexp.errors import BadInput, RunError
+from mnistexp.executors import Kind, Lost, open_executor, outcomes
+
+TESTS = Path(__file__).parent
+KINDS: list[Kind] = ["serial", "processes", "dask"]
+WITH_WORKERS: list[Kind] = ["processes", "dask"]
+
+
+def open_plain(kind: Kind, workers: int = 2):
+    return open_executor(kind, workers, None, worker_tasks.initialize_nothing, ())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_task_comes_back_once_with_its_result(kind: Kind) -> None:
+    with open_plain(kind) as executor:
+        found = list(outcomes(executor, worker_tasks.square, range(50), retries=0))
+    assert sorted(found) == [(number, number**2) for number in range(50)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_worker_receives_what_it_needs_once(kind: Kind, tmp_path: Path) -> None:
+    with open_executor(kind, 2, None, worker_tasks.receive, (tmp_path, 3)) as executor:
+        found = dict(outcomes(executor, worker_tasks.times_received, range(40), retries=0))
+    assert found == {number: 3 * number for number in range(40)}
+    calls = [path.read_text() for path in tmp_path.glob("initialized-*")]
+    assert set(calls) == {"once\n"}
+    assert len(calls) <= 2
+
+
+@pytest.mark.parametrize("kind", WITH_WORKERS)
+def test_a_task_whose_worker_dies_is_tried_elsewhere(kind: Kind, tmp_path: Path) -> None:
+    tasks = [(tmp_path, number) for number in range(12)]
+    with open_plain(kind) as executor:
+        found = dict(outcomes(executor, worker_tasks.die_once, tasks, retries=2))
+    assert {task[1]: outcome for task, outcome in found.items()} == {number: number for number in range(12)}
+    assert len(list(tmp_path.glob("died-*"))) == 2
+
+
+@pytest.mark.parametrize("kind", WITH_WORKERS)
+def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Kind) -> None:
+    with open_plain(kind) as executor:
+        found = dict(outcomes(executor, worker_tasks.die_at_seven, range(12), retries=2))
+    lost = found.pop(7)
+    assert isinstance(lost, Lost)
+    assert "3 times" in lost.reason
+    assert found == {number: number for number in range(12) if number != 7}
+
+
+def test_how_a_worker_died_is_told() -> None:
+    with open_plain("processes") as executor:
+        [(_, lost)] = outcomes(executor, worker_tasks.die_at_seven, [7], retries=0)
+    assert isinstance(lost, Lost)
+    assert "SIGKILL (out of memory?)" in lost.reason
+
+
+def test_the_last_try_is_made_alone(tmp_path: Path) -> None:
+    tasks = [(tmp_path, number) for number in range(12)]
+    with open_plain("processes", workers=3) as executor:
+        found = list(outcomes(executor, worker_tasks.die_twice_then_count_others, tasks, retries=2))
+    assert found[-1] == ((tmp_path, 0), 0)
+    assert len(found) == 12
+
+
+def test_a_worker_that_dies_idle_costs_one_try_at_most() -> None:
+    with open_plain("processes", workers=1) as executor:
+        [(_, worker)] = outcomes(executor, worker_tasks.process_id, [0], retries=0)
+        assert isinstance(worker, int)
+        os.kill(worker, signal.SIGKILL)
+        [(_, other)] = outcomes(executor, worker_tasks.process_id, [0], retries=1)
+    assert isinstance(other, int)
+    assert other != worker
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_tasks_are_under_way_however_many_there_are(kind: Kind) -> None:
+    taken = 0
+
+    def tasks() -> Iterator[int]:
+        nonlocal taken
+        while taken < 1200:
+            taken += 1
+            yield taken
+
+    most = 0
+    with open_plain(kind) as executor:
+        for done, _ in enumerate(outcomes(executor, worker_tasks.square, tasks(), retries=0)):
+            most = max(most, taken - done)
+        assert most <= executor.at_once
+    assert taken == 1200
+
+
+def test_a_cluster_that_runs_already_is_used_and_left_running(cluster) -> None:
+    with open_executor("dask", None, cluster.scheduler_address, worker_tasks.initialize_nothing, ()) as executor:
+        found = list(outcomes(executor, worker_tasks.square, range(10), retries=0))
+    assert len(found) == 10
+    with open_executor("dask", None, cluster.scheduler_address, worker_tasks.initialize_nothing, ()) as executor:
+        assert executor.workers == 1
+
+
+def test_a_cluster_that_goes_away_is_reported(cluster) -> None:
+    with open_executor("dask", None, cluster.scheduler_address, worker_tasks.initialize_nothing, ()) as executor:
+        done = outcomes(executor, worker_tasks.square, range(10**6), retries=0)
+        next(done)
+        cluster.close()
+        with pytest.raises(RunError, match=r"scheduler at tcp://127\.0\.0\.1:\d+ is gone"):
+            list(done)
+
+
+@pytest.fixture
+def cluster():
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, host="127.0.0.1", protocol="tcp"
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address at all", "carrier-pigeon://127.0.0.1:8786"])
+def test_a_scheduler_that_is_not_there_is_bad_input(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnistexp.dask_cluster.SECONDS_TO_CONNECT", 1)
+    with pytest.raises(BadInput, match="no Dask scheduler answers"):
+        open_executor("dask", None, address, worker_tasks.initialize_nothing, ())
+
+
+STUCK = """
+import sys
+from pathlib import Path
+import worker_tasks
+from mnistexp.executors import open_executor, outcomes
+
+folder = Path(sys.argv[2])
+with open_executor(sys.argv[1], 2, None, worker_tasks.initialize_nothing, ()) as executor:
+    list(outcomes(executor, worker_tasks.announce_and_wait, [folder, folder], retries=0))
+"""
+"""Without `if __name__ == "__main__"`, as users write scripts: workers must not run it once more."""
+
+
+@pytest.fixture
+def stuck(tmp_path: Path) -> Iterator[Callable[[Kind], tuple[subprocess.Popen[str], list[int]]]]:
+    """Starts a program whose two workers are in the middle of something, and tells their process ids."""
+    script = tmp_path / "stuck.py"
+    script.write_text(STUCK)
+    programs = []
+
+    def start(kind: Kind) -> tuple[subprocess.Popen[str], list[int]]:
+        program = subprocess.Popen(
+            [sys.executable, script, kind, tmp_path],
+            env=os.environ | {"PYTHONPATH": str(TESTS)},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        programs.append(program)
+        wait_until(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
+        return program, [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
+
+    yield start
+    for program in programs:
+        program.kill()
+        program.communicate()
+
+
+@pytest.mark.parametrize("kind", WITH_WORKERS)
+def test_workers_end_with_a_parent_that_is_killed(kind: Kind, stuck) -> None:
+    program, workers = stuck(kind)
+    program.kill()
+    program.wait()
+    wait_until(lambda: not any(map(is_alive, workers)))
+
+
+@pytest.mark.parametrize("kind", WITH_WORKERS)
+def test_ctrl_c_ends_everything_quietly(kind: Kind, stuck) -> None:
+    program, workers = stuck(kind)
+    os.killpg(program.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    _, said = program.communicate(timeout=60)
+    assert said.count("Traceback") == 1
+    assert said.endswith("KeyboardInterrupt\n")
+    wait_until(lambda: not any(map(is_alive, workers)))
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Return once something happened; fail where it doesn't in a minute."""
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no affinity to set")
+def test_workers_are_no_more_than_the_cores_of_this_process() -> None:
+    code = (
+        "import os; from mnistexp.cores import usable_cores; first = min(os.sched_getaffinity(0));"
+        "os.sched_setaffinity(0, {first}); print(usable_cores())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    assert 1 <= usable_cores() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "limits", "expected"),
+    [
+        ("0::/jobs/mine\n", {"jobs/mine/cpu.max": "150000 100000"}, 1.5),
+        ("0::/jobs/mine\n", {"jobs/mine/cpu.max": "max 100000", "jobs/cpu.max": "300000 100000"}, 3.0),
+        ("0::/jobs/mine\n", {"jobs/mine/cpu.max": "max 100000"}, float("inf")),
+        ("0::/on/the/host\n", {"cpu.max": "50000 100000"}, 0.5),
+        (
+            "4:cpu,cpuacct:/mine\n3:memory:/mine\n0::/\n",
+            {"cpu,cpuacct/mine/cpu.cfs_quota_us": "200000", "cpu,cpuacct/mine/cpu.cfs_period_us": "100000"},
+            2.0,
+        ),
+        ("4:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, float("inf")),
+        ("", {}, float("inf")),
+    ],
+)
+def test_the_time_that_control_groups_allow(
+    tmp_path: Path, cgroups: str, limits: dict[str, str], expected: float
+) -> None:
+    (tmp_path / "cgroup").write_text(cgroups)
+    for name, text in limits.items():
+        path = tmp_path / "sys" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "sys").mkdir(exist_ok=True)
+    assert cpu_quota(tmp_path / "cgroup", tmp_path / "sys") == expected

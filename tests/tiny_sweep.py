@@ -1,0 +1,51 @@
+"""A sweep that is small enough for tests; as a program, one that can be killed and run again.
+
+    python tiny_sweep.py RUNS_DIR OUT_DIR
+
+keeps its fits in the cache of RUNS_DIR, prints how many fits it ran and found cached and whether TensorFlow was loaded,
+and leaves `trials.csv` and `predictions.npz` in OUT_DIR.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mnistexp import data
+from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp.results import SweepResult
+from mnistexp.sweep import run_sweep
+from mnistexp.sweep_files import sweep_documents
+from mnistexp.trial_cache import TrialCache
+
+GRID = {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.001, 0.01], "model.dropout": [0.0, 0.5]}
+"""12 fits on 3 folds."""
+
+
+def tiny(sweep: dict[str, Any], **changes: Any) -> ExperimentConfig:
+    """160 digits to learn from, a network of 1,000 parameters, 2 epochs; serial unless the sweep says otherwise."""
+    settings: dict[str, Any] = {
+        "data": DataConfig(digits=200),
+        "model": ModelConfig(filters=(2, 4), dense_units=8),
+        "training": TrainingConfig(epochs=2),
+        "sweep": SweepConfig(**{"executor": "serial", "grid": GRID} | sweep),
+    }
+    return ExperimentConfig(**settings | changes)
+
+
+def run_tiny(config: ExperimentConfig, **options: Any) -> SweepResult:
+    digits = data.load(config.data)
+    return run_sweep(config, digits, data.split(digits.labels, config.data), **options)
+
+
+def tables(sweep: SweepResult) -> tuple[bytes, bytes]:
+    """The bytes of `trials.csv` and of `predictions.npz`."""
+    documents = sweep_documents(sweep)
+    return str(documents["trials.csv"]).encode(), bytes(documents["predictions.npz"])  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    runs_dir, out = map(Path, sys.argv[1:])
+    result = run_tiny(tiny({"executor": "processes", "workers": 2}), cache=TrialCache(runs_dir))
+    for name, content in zip(("trials.csv", "predictions.npz"), tables(result), strict=True):
+        (out / name).write_bytes(content)
+    print(result.fits_run, result.fits_cached, "tensorflow" in sys.modules)
