@@ -4,19 +4,34 @@ import os
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from mnistexp import __version__, console, settings
+from mnistexp import __version__, cli_sweeps, console
+from mnistexp.cli_options import (
+    RUNS,
+    ConfigOption,
+    DataOption,
+    DryRunOption,
+    EpochsOption,
+    JsonOption,
+    NameOption,
+    QuietOption,
+    RepeatsOption,
+    RunsOption,
+    SeedOption,
+    SetOption,
+    VerboseOption,
+    Voice,
+    count_option,
+    number,
+    settings_for,
+)
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
-from mnistexp.settings import Settings
-from mnistexp.yaml_source import Source
 
 __all__ = ["app", "main"]
 
@@ -31,6 +46,7 @@ app = typer.Typer(
     epilog="""**Examples**
 
 - `mnistexp train --epochs 150`: train, and draw the loss curves
+- `mnistexp sweep-optimizer --opt adam`: search Adam's grid by cross-validation
 - `mnistexp train --set optimizer.name=adam --set model.dropout=0.4 --json`: one JSON document
 - `mnistexp show-examples --index 37 --index 235`: look at two digits
 - `mnistexp config show --set training.epochs=10`: what would run, and who decided each value
@@ -40,103 +56,13 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 in
 )
 config_app = typer.Typer(no_args_is_help=True, help="Show or check a configuration, without running anything.")
 app.add_typer(config_app, name="config")
-
-ConfigOption = Annotated[
-    str | None, typer.Option("--config", "-c", metavar="FILE", help="YAML file, or name of a packaged configuration.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Set a dotted key, such as `training.batch_size=16`."),
-]
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a number") from None
-
-
-def _count(flag: str, explanation: str) -> Any:
-    return typer.Option(*flag.split(), parser=_whole, metavar="N", help=explanation)
-
-
-SeedOption = Annotated[int | None, _count("--seed", "Root of every random draw.")]
-EpochsOption = Annotated[int | None, _count("--epochs", "How often the digits are gone through.")]
-RepeatsOption = Annotated[int | None, _count("--repeats", "Independent trainings, their seeds derived from --seed.")]
-NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Short name of the run folder.")]
-RunsOption = Annotated[
-    Path, typer.Option("--runs-dir", metavar="DIR", envvar="MNISTEXP_RUNS_DIR", help="Where run folders go.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, the rest on stderr.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what came out.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: settings, and tracebacks of bugs.")]
-DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="SOURCE", help="embedded, openml, a .npz file, a folder of IDX files.")
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the settings and the work ahead; do nothing.")]
-
-RUNS = Path("runs")
-
-FLAGS = {
-    "seed": "seed",
-    "epochs": "training.epochs",
-    "batch_size": "training.batch_size",
-    "validation_fraction": "training.validation_fraction",
-    "repeats": "repeats",
-    "name": "name",
-    "opt": "optimizer.name",
-    "data": "data.source",
-}
-"""The dotted key that each dedicated flag sets."""
-
-
-@dataclass(frozen=True)
-class Voice:
-    """Where a command speaks: results go to standard output, everything else to standard error."""
-
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-
-    def result(self, document: dict[str, Any], *renderables: Any) -> None:
-        """The outcome, as one JSON document or as tables and sentences."""
-        if self.json:
-            print(console.json_text(document), flush=True)
-            return
-        out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-        for renderable in renderables:
-            out.print(renderable)
-
-    @property
-    def err(self) -> Console:
-        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
-
-
-def settings_for(command: str, file: str | None, sets: list[str] | None, **flags: Any) -> Settings:
-    """The packaged configuration of a command, then the file, `--set` and the flags that were given, strongest last."""
-    layers: list[Source] = [settings.read_file(command)]
-    problems = []
-    try:
-        layers += [settings.read_file(file)] if file else []
-    except ConfigError as error:
-        problems.extend(error.problems)
-    try:
-        layers += settings.assignments(sets or [])
-    except ConfigError as error:
-        problems.extend(error.problems)
-    if problems:
-        raise ConfigError(problems)
-    given = {name: value for name, value in flags.items() if value is not None}
-    layers += [settings.flag(f"--{name.replace('_', '-')}", FLAGS[name], value) for name, value in given.items()]
-    return settings.resolve(layers)
+app.add_typer(cli_sweeps.cache_app, name="cache")
+app.command("sweep-optimizer", help="Search optimizers' settings by cross-validation on the training digits.")(
+    cli_sweeps.sweep
+)
+app.command("sweep-dropout", help="Search the dropout rate by cross-validation on the training digits.")(
+    cli_sweeps.sweep
+)
 
 
 @app.command()
@@ -147,11 +73,11 @@ def train(
     opt: Annotated[str | None, typer.Option("--opt", metavar="NAME", help="Optimizer, with Keras' defaults.")] = None,
     seed: SeedOption = None,
     repeats: RepeatsOption = None,
-    batch_size: Annotated[int | None, _count("--batch-size", "Digits per update.")] = None,
+    batch_size: Annotated[int | None, count_option("--batch-size", "Digits per update.")] = None,
     validation_fraction: Annotated[
         float | None,
         typer.Option(
-            "--validation-fraction", parser=_number, metavar="X", help="Validate on this share of the training part."
+            "--validation-fraction", parser=number, metavar="X", help="Validate on this share of the training part."
         ),
     ] = None,
     data: DataOption = None,
@@ -197,7 +123,7 @@ def train(
             outcome = experiments.run_training(found.config, runs_dir, watch)
     voice.result(outcome.document(), *console.training_report(outcome))
     if outcome.metrics["diverged_at"]:
-        print(f"mnistexp: error: {console.divergence(outcome.metrics)}", file=sys.stderr)
+        voice.error(console.divergence(outcome.metrics))
         raise typer.Exit(MnistexpError.exit_code)
 
 
@@ -205,8 +131,8 @@ def train(
 def show_examples(
     config: ConfigOption = None,
     sets: SetOption = None,
-    index: Annotated[list[int] | None, _count("--index -i", "Position in the training part; repeatable.")] = None,
-    count: Annotated[int | None, _count("--count", "Draw so many at random instead.")] = None,
+    index: Annotated[list[int] | None, count_option("--index -i", "Position in the training part; repeatable.")] = None,
+    count: Annotated[int | None, count_option("--count", "Draw so many at random instead.")] = None,
     seed: SeedOption = None,
     data: DataOption = None,
     runs_dir: RunsOption = RUNS,

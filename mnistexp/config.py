@@ -206,6 +206,11 @@ class SweepConfig(Section):
     """Address of a Dask scheduler, such as tcp://host:8786; null starts a cluster on this machine."""
     cache: bool = True
 
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """The grid as a list of grids, of one where it is written as one."""
+        return (self.grid,) if isinstance(self.grid, dict) else self.grid
+
 
 class ExperimentConfig(Section):
     """One experiment, whole."""
@@ -262,6 +267,9 @@ def _conflicts(config: ExperimentConfig) -> list[tuple[str, str]]:
         problems.append(
             ("training.validate_every_epoch", "is false, allowed: true, as early stopping watches each epoch")
         )
+    if config.sweep and training.validation_fraction:
+        message = "is above 0, allowed: 0, as a sweep validates on its own folds"
+        problems.append(("training.validation_fraction", message))
     if config.sweep and config.sweep.folds > digits:
         problems.append(("sweep.folds", f"is {config.sweep.folds}, allowed: at most the {digits} digits to learn from"))
     return problems

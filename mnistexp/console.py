@@ -1,17 +1,19 @@
 """Results as tables and sentences for a terminal. Nothing here prints: `cli.py` does."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from mnistexp.config import ExperimentConfig
-from mnistexp.files import plain
-from mnistexp.results import Outcome
 from mnistexp.settings import Settings
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from mnistexp.results import Outcome
+    from mnistexp.sweep_plan import Plan
 
 __all__ = [
     "divergence",
@@ -20,6 +22,8 @@ __all__ = [
     "json_text",
     "settings_table",
     "summary_report",
+    "sweep_plan_report",
+    "sweep_report",
     "training_plan",
     "training_report",
 ]
@@ -27,6 +31,8 @@ __all__ = [
 
 def json_text(document: dict[str, Any]) -> str:
     """A document as JSON that any reader takes: numbers that are not finite become null."""
+    from mnistexp.files import plain
+
     return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
 
 
@@ -58,7 +64,7 @@ def training_plan(config: ExperimentConfig) -> Text:
     )
 
 
-def examples_report(outcome: Outcome) -> Iterator[RenderableType]:
+def examples_report(outcome: "Outcome") -> Iterator[RenderableType]:
     """The arrays in words, and each label beside its one-hot row."""
     arrays = plain_table("array", "type", "shape", "dtype", "values")
     for name, described in outcome.metrics["arrays"].items():
@@ -73,7 +79,7 @@ def examples_report(outcome: Outcome) -> Iterator[RenderableType]:
     yield _folder(outcome)
 
 
-def summary_report(outcome: Outcome) -> Iterator[RenderableType]:
+def summary_report(outcome: "Outcome") -> Iterator[RenderableType]:
     """The table of layers, and in sentences what is learnt and how."""
     found = outcome.metrics
     table = plain_table("layer", "kind", "output shape", "parameters", "arithmetic", "activation")
@@ -96,11 +102,11 @@ def summary_report(outcome: Outcome) -> Iterator[RenderableType]:
     yield _folder(outcome)
 
 
-def _folder(outcome: Outcome) -> Text:
+def _folder(outcome: "Outcome") -> Text:
     return Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
 
 
-def training_report(outcome: Outcome) -> Iterator[RenderableType]:
+def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     """The answers of a training: accuracy with its interval, the epochs, the warnings, the folder."""
     metrics = outcome.metrics
     low, high = metrics["test_accuracy_interval"]
@@ -115,6 +121,49 @@ def training_report(outcome: Outcome) -> Iterator[RenderableType]:
     for warning in metrics["warnings"]:
         yield Text(f"Note: {warning}", style="yellow")
     yield _folder(outcome)
+
+
+def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
+    """The trials ahead, and how many fits they take."""
+    keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.params))
+    table = plain_table("trial", *(key.rpartition(".")[2] for key in keys), "cached fits")
+    for trial in plan.trials:
+        table.add_row(str(trial.index), *(_value(trial.params, key) for key in keys), str(trial.cached))
+    yield table
+    seconds = "no fit was ever timed here" if plan.seconds is None else f"about {plan.seconds:.0f} s"
+    yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({seconds})")
+
+
+def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]:
+    """The ranked table, the best setting, and what can't be told from it."""
+    found = outcome.metrics
+    keys = list(dict.fromkeys(key for row in found["ranking"] for key in row["params"]))
+    table = plain_table("rank", *(key.rpartition(".")[2] for key in keys), "mean", "std", "folds", "")
+    for row in found["ranking"][:rows]:
+        notes = [note for note, holds in (("tied", row["tied"]), ("diverged", row["diverged"])) if holds]
+        scores = " ".join(f"{score:.4f}" for score in row["scores"])
+        note = ", ".join(["failed"] if row["error"] else notes)
+        shown = [_value(row["params"], key) for key in keys]
+        table.add_row(str(row["rank"]), *shown, f"{row['mean']:.4f}", f"{row['std']:.4f}", scores, note)
+    yield table
+    if len(found["ranking"]) > rows:
+        yield Text(f"... and {len(found['ranking']) - rows} more trials in trials.csv")
+    best = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in found["best_params"].items())
+    yield Text.assemble(
+        ("Best          ", "bold"), best, ("  accuracy ", "bold"), (f"{found['best_score']:.4f}", "bold green")
+    )
+    tied = len(found["tied"])
+    if tied > 1:
+        yield Text(f"{tied} trials, the best among them, can't be told apart by their out-of-fold predictions.")
+    yield Text(f"Fits          {found['fits_run']} run, {found['fits_cached']} cached, {found['fits_failed']} failed")
+    for warning in found["warnings"]:
+        yield Text(f"Note: {warning}", style="yellow")
+    yield _folder(outcome)
+
+
+def _value(params: Mapping[str, Any], key: str) -> str:
+    value = params.get(key, "")
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def divergence(metrics: dict[str, Any]) -> str:

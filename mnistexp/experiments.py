@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import data, figures, metrics, settings, training, yaml_source
+from mnistexp import data, figures, metrics, settings, sweep, sweep_figures, training, yaml_source
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits, Split
-from mnistexp.errors import BadInput, Interrupted, RunError
+from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.files import read_bytes
 from mnistexp.history_csv import history_to_csv
 from mnistexp.model import Seed
 from mnistexp.results import EpochDone, FitDone, Outcome, TrainingResult
 from mnistexp.run_folder import Run, remove_file
+from mnistexp.search import search
 from mnistexp.stored_runs import StoredRun
 from mnistexp.training import EpochRow, Fit, State
+from mnistexp.trial_cache import TrialCache
 
-__all__ = ["resume_training", "run_training"]
+__all__ = ["resume_training", "run_sweep", "run_training"]
 
 Watch = Callable[[EpochDone | FitDone], None]
 CHECKPOINT = "checkpoint.npz"
@@ -62,6 +64,45 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
         raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
     with Run.resume(stored.path) as run:
         return _train(run, config, digits, split, watch)
+
+
+def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
+    """Score every setting of `config.sweep` by cross-validation, and keep trials, ranking and figures in a run folder.
+
+    Fits that `runs_dir`'s cache holds are not done again, so the same call continues an interrupted sweep. Raises
+    `BadInput` and `DataError` before anything is written, `TrialsFailed` where no trial came through.
+    """
+    digits = data.load(config.data)
+    split = data.split(digits.labels, config.data)
+    search(config)  # raises for every problem of the sweep, before anything is written
+    cache = TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
+    with Run.create(
+        runs_dir, command, config.name or sweep_name(config), settings.to_yaml(config), visible=True
+    ) as run:
+        run.log(f"{command}: started")
+        run.add("data.json", data_document(digits, split))
+        try:
+            found = sweep.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
+        except BadInput:  # such as a scheduler that doesn't answer: nothing has been computed
+            run.discard()
+            raise
+        except KeyboardInterrupt:
+            raise Interrupted("stopped; the finished fits are kept: the same command goes on from there") from None
+        document = metrics.sweep_metrics(config, command, found)
+        run.add("metrics.json", document)
+        for name, figure in sweep_figures.of_sweep(found).items():
+            run.add(f"{name}.png", figures.render(figure, "png"))
+            run.add(f"{name}.svg", figures.render(figure, "svg"))
+        run.finish(TrialsFailed.exit_code if found.fits_failed else 0)
+    return Outcome(run.path, document)
+
+
+def sweep_name(config: ExperimentConfig) -> str:
+    """The optimizers swept, or the last names of the swept keys: a short name for the run folder."""
+    grids = config.sweep.grids if config.sweep else ()
+    optimizers = [str(name) for grid in grids for name in grid.get("optimizer.name", ())]
+    keys = list(dict.fromkeys(key.rpartition(".")[2] for grid in grids for key in grid))
+    return "-".join(optimizers or keys)[:40] or "sweep"
 
 
 def _train(run: Run, config: ExperimentConfig, digits: Digits, split: Split, watch: Watch) -> Outcome:

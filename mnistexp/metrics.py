@@ -1,15 +1,16 @@
-"""What `metrics.json` of a training says: the numbers, the answer about epochs, and the warnings that go with them."""
+"""What `metrics.json` says of a training and of a sweep: the numbers, their answers, and the warnings."""
 
 import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from mnistexp import intervals, learning_curves
-from mnistexp.config import ExperimentConfig
-from mnistexp.results import TrainingResult
+from mnistexp import statistics
+from mnistexp.config import ExperimentConfig, SweepConfig
+from mnistexp.ranking import ranked
+from mnistexp.results import SweepResult, TrainingResult, TrialResult
 
-__all__ = ["seconds", "timings", "training_metrics"]
+__all__ = ["seconds", "sweep_metrics", "timings", "training_metrics"]
 
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. Choosing the number of epochs by them makes "
@@ -44,11 +45,8 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
 
 def _test(result: TrainingResult) -> dict[str, Any]:
     """What the finished network says of the test digits."""
-    from sklearn.metrics import confusion_matrix
-
-    confusion = confusion_matrix(result.labels, result.predictions, labels=range(10))
-    of_class = confusion.sum(axis=1)
-    interval = intervals.wilson(result.correct, len(result.labels))
+    confusion = statistics.confusion_matrix(result.labels, result.predictions)
+    interval = statistics.wilson(result.correct, len(result.labels))
     return {
         "test_accuracy": result.test_accuracy,
         "test_accuracy_interval": [interval.low, interval.high],
@@ -56,9 +54,7 @@ def _test(result: TrainingResult) -> dict[str, Any]:
         "test_digits": len(result.labels),
         "test_loss": result.test_loss,
         "confusion_matrix": confusion.tolist(),
-        "per_class_accuracy": [
-            right / n if n else None for right, n in zip(confusion.diagonal().tolist(), of_class.tolist(), strict=True)
-        ],
+        "per_class_accuracy": statistics.per_class_accuracy(confusion),
     }
 
 
@@ -74,7 +70,7 @@ def _curves(result: TrainingResult, digits: int) -> dict[str, Any]:
     history = result.history
     last = result.epochs_trained - 1
     document: dict[str, Any] = {"final_loss": history.loss[last], "final_accuracy": history.accuracy[last]}
-    best = learning_curves.best_epochs(history.loss, history.val_loss, history.val_loss_se or None, digits=digits)
+    best = statistics.best_epochs(history.loss, history.val_loss, history.val_loss_se or None, digits=digits)
     return document | {
         "final_val_loss": history.val_loss[last] if history.val_loss else None,
         "final_val_accuracy": history.val_accuracy[last] if history.val_accuracy else None,
@@ -94,7 +90,7 @@ def _curves(result: TrainingResult, digits: int) -> dict[str, Any]:
 def _repeats(results: Sequence[TrainingResult]) -> dict[str, Any]:
     """The spread over seeds."""
     accuracies = [result.test_accuracy for result in results]
-    spread = intervals.over_repeats(accuracies, resolution=1 / len(results[0].labels))
+    spread = statistics.over_repeats(accuracies, resolution=1 / len(results[0].labels))
     return {
         "count": len(results),
         "test_accuracies": accuracies,
@@ -121,11 +117,61 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
             )
         elif result.history.accuracy[-1] < GUESSING:
             warnings.append(
-                f"The network has not learnt: after the last epoch it recognises {result.history.accuracy[-1]:.0%} of the "
-                f"training digits, about as many as guessing. A lower optimizer.learning_rate than "
+                f"The network has not learnt: after the last epoch it recognises {result.history.accuracy[-1]:.0%} of "
+                f"the training digits, about as many as guessing. A lower optimizer.learning_rate than "
                 f"{config.optimizer.learning_rate:g} or more epochs may help."
             )
     return warnings
+
+
+def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:
+    """The document of `metrics.json` of a sweep. `trials` and the `fits_` are counts; `ranking` has a row a trial."""
+    best = sweep.trials[sweep.best]
+    diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
+    settings = config.sweep or SweepConfig()
+    document = {
+        "command": command,
+        "seed": config.seed,
+        "epochs": config.training.epochs,
+        "folds": settings.folds,
+        "repeats": config.repeats,
+        "select": settings.select,
+        "as_submitted": settings.as_submitted,
+        "best_params": best.params,
+        "best_score": best.mean,
+        "best_std": best.std,
+        "best_standard_error": best.standard_error,
+        "trials": len(sweep.trials),
+        "fits_run": sweep.fits_run,
+        "fits_cached": sweep.fits_cached,
+        "fits_failed": sweep.fits_failed,
+        "tied": list(sweep.tied),
+        "diverged": diverged,
+        "ranking": [_ranking_row(rank, trial, sweep) for rank, trial in ranked(sweep)],
+        "warnings": list(sweep.notes),
+        "seconds": {"total": round(sweep.seconds, 3)},
+    }
+    if diverged:
+        document["warnings"].append(
+            f"{len(diverged)} of {len(sweep.trials)} trials diverged in some fit: their score is what the predictions "
+            "of the last weights earn."
+        )
+    return document
+
+
+def _ranking_row(rank: int, trial: TrialResult, sweep: SweepResult) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "trial": trial.index,
+        "params": trial.params,
+        "mean": trial.mean,
+        "std": trial.std,
+        "standard_error": trial.standard_error,
+        "scores": trial.scores,
+        "tied": trial.index in sweep.tied,
+        "diverged": any(fold.diverged_at for fold in trial.folds),
+        "error": next((fold.error for fold in trial.folds if fold.error), None),
+    }
 
 
 def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:

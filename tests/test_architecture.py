@@ -9,15 +9,18 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mnistexp"
 
-ORDER = [
-    "errors",
-    "optimizers",
-    "config",
-    "problems",
-    "yaml_source",
-    "settings",
-    "results",
-]
+ORDER = """
+    errors optimizers config problems yaml_source settings results
+    sources data
+    intervals learning_curves comparison selection_bias seed_noise statistics
+    files locks environment run_status staging run_folder history_csv stored_runs
+    ranking metrics
+    figures drawings sweep_axes sweep_figures
+    model loop training
+    space search cores processes dask_cluster executors trial_cache fold_fits sweep_plan sweep_files sweep
+    experiments examples
+    console progress cli_options cli_sweeps cli
+""".split()
 """Each module imports only from those before it."""
 
 
@@ -63,4 +66,4 @@ def test_only_the_command_line_prints() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
-        assert path.stem == "cli" or "print" not in calls, path
+        assert path.stem.startswith("cli") or "print" not in calls, path
