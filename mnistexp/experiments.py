@@ -2,6 +2,7 @@
 
 import io
 import math
+import shlex
 import time
 import zipfile
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.files import read_bytes
 from mnistexp.history_csv import history_to_csv
 from mnistexp.model import Seed
-from mnistexp.results import EpochDone, FitDone, Outcome, TrainingResult
+from mnistexp.results import EpochDone, FitDone, Outcome, TrainingResult, Working
 from mnistexp.run_folder import Run, remove_file
 from mnistexp.search import search
 from mnistexp.stored_runs import StoredRun
@@ -26,12 +27,13 @@ from mnistexp.trial_cache import TrialCache
 
 __all__ = ["resume_training", "run_sweep", "run_training"]
 
-Watch = Callable[[EpochDone | FitDone], None]
+Event = EpochDone | FitDone | Working
+Watch = Callable[[Event], None]
 CHECKPOINT = "checkpoint.npz"
 CHECKPOINT_SECONDS = 5.0
 
 
-def unwatched(event: EpochDone | FitDone) -> None:
+def unwatched(event: Event) -> None:
     """For callers who don't want to be told of progress."""
 
 
@@ -110,7 +112,7 @@ def _train(run: Run, config: ExperimentConfig, digits: Digits, split: Split, wat
     try:
         results = [_repeat(run, config, digits, split, repeat, watch) for repeat in range(config.repeats)]
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped; go on with: mnistexp train --resume {run.id}") from None
+        raise Interrupted(f"stopped; go on with: mnistexp train --resume {shlex.quote(str(run.path))}") from None
     document = metrics.training_metrics(config, results)
     document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
     run.add("metrics.json", document)
@@ -134,6 +136,7 @@ def _repeat(
 ) -> TrainingResult:
     """One training, its curves and model stored as soon as they are there."""
     test = digits.images[split.test], digits.labels[split.test]
+    epochs = config.training.epochs
     held_out = split.validation if len(split.validation) else split.test
     fit = training.fit(
         config,
@@ -142,6 +145,7 @@ def _repeat(
         (digits.images[held_out], digits.labels[held_out]),
         Seed(config.seed, repeat=repeat),
         on_epoch=lambda epoch, row: watch(_epoch_done(config, repeat, epoch, row)),
+        on_progress=lambda done: watch(Working(repeat * epochs + done, config.repeats * epochs)),
         checkpoint=_Checkpoints(run, repeat),
         resume_from=_checkpoint(run, repeat),
     )

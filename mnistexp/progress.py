@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mnistexp.results import EpochDone, FitDone
+from mnistexp.results import EpochDone, FitDone, Working
 
 __all__ = ["Watch", "watching"]
 
-Watch = Callable[[EpochDone | FitDone], None]
-"""Told of each epoch of a training and of each finished fit."""
+Event = EpochDone | FitDone | Working
+Watch = Callable[[Event], None]
+"""Told of each epoch of a training, of the way there, and of each finished fit."""
 
 
 @contextmanager
@@ -48,9 +49,12 @@ class _BarWatch:
         self._progress = progress
         self._task: TaskID | None = None
 
-    def __call__(self, event: EpochDone | FitDone) -> None:
+    def __call__(self, event: Event) -> None:
         if self._task is None:
             self._task = self._progress.add_task("", total=1, figures="")
+        if isinstance(event, Working):
+            self._progress.update(self._task, completed=event.done, total=event.total)
+            return
         if isinstance(event, EpochDone):
             name = "epoch" if event.repeats == 1 else f"training {event.repeat + 1}/{event.repeats}, epoch"
             done, total = event.repeat * event.epochs + event.epoch, event.repeats * event.epochs
@@ -70,8 +74,10 @@ class _LineWatch:
         self._console = console
         self._said = self._started = time.monotonic()
 
-    def __call__(self, event: EpochDone | FitDone) -> None:
+    def __call__(self, event: Event) -> None:
         now = time.monotonic()
+        if isinstance(event, Working):
+            return
         if isinstance(event, FitDone):
             best = f", best so far {event.best:.4f}" if event.best is not None else ""
             left = f", about {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""

@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 
 from mnistexp.config import Value
 
-__all__ = ["EpochDone", "FitDone", "FoldResult", "History", "Outcome", "SweepResult", "TrainingResult", "TrialResult"]
+__all__ = [
+    "EpochDone",
+    "FitDone",
+    "FoldResult",
+    "History",
+    "Outcome",
+    "SweepResult",
+    "TrainingResult",
+    "TrialResult",
+    "Working",
+]
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,14 @@ class EpochDone:
     accuracy: float
     val_loss: float | None = None
     val_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Working:
+    """Progress within an epoch: `done` of `total` epochs over all repeats, in fractions."""
+
+    done: float
+    total: int
 
 
 @dataclass(frozen=True)
