@@ -5,111 +5,218 @@ Importing this module starts TensorFlow; `training.py` does so on its first fit.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mnistexp.config import ModelConfig
-from mnistexp.model import build_model, start_tensorflow
+from mnistexp.model import build_model, initial_weights, start_tensorflow
 from mnistexp.optimizers import OPTIMIZERS
+from mnistexp.winograd import Winograd
 
 tf = start_tensorflow()
 
-__all__ = ["Loop", "loop_for"]
+__all__ = ["Layers", "Loop", "Part", "loop_for", "network_for"]
 
 Tensor = Any
+State = tuple[Tensor, ...]
+Part = tuple[Tensor, Tensor, Tensor]
+"""Digits: prepared images uint8 (n, ...), labels int32 (n,), and shares float32 (batches, batch size)."""
+PHILOX = 1
+HALVES = 2**16
+"""Dropout compares 16 random bits a unit: the share that it drops is exact to 1 in 65,536."""
+
+
+class Network(Protocol):
+    """What a loop needs of a network; `Winograd` explains each member."""
+
+    mask_sizes: tuple[int, ...]
+
+    def prepare(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
+
+    def logits(self, weights: Sequence[Tensor], x: Tensor) -> Tensor: ...
+
+    def gradients(
+        self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor, list[Tensor]]: ...
+
+
+class Layers:
+    """Any network, by the layers of its Keras model and TensorFlow's own gradients."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.model = build_model(config)
+        drops = [layer for layer in self.model.layers if layer.name.startswith("dropout")]
+        self.mask_sizes = tuple(int(np.prod(layer.output.shape[1:])) for layer in drops)
+
+    @staticmethod
+    def prepare(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return images
+
+    def logits(self, weights: Sequence[Tensor], x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        x = tf.cast(x, tf.float32)[..., tf.newaxis] / 255.0
+        weights, masks = list(weights), list(masks)
+        for layer in self.model.layers[:-1]:
+            if layer.name.startswith("dropout"):
+                x = x * tf.reshape(masks.pop(0), tf.shape(x)) if masks else x
+            else:
+                count = len(layer.trainable_variables)
+                x, _ = layer.stateless_call(weights[:count], [], x)
+                weights = weights[count:]
+        return tf.matmul(x, weights[0]) + weights[1]
+
+    def gradients(
+        self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            logits = self.logits(weights, x, masks)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_sum(shares * losses)
+        return losses, logits, tape.gradient(loss, weights)
 
 
 class Loop:
-    """The compiled functions for one shape of network and one optimizer; every number that tunes them is an input."""
+    """The compiled functions for one network, optimizer and batch size; every number that tunes them is an input.
 
-    def __init__(self, config: ModelConfig, optimizer: str, drops: bool) -> None:
-        self.model = build_model(config)
+    A state is the weights in Keras' order, then each of the optimizer's vectors in the same shapes, then its scalars.
+    """
+
+    def __init__(self, network: Network, shapes: Sequence[tuple[int, ...]], optimizer: str, batch: int, drops: bool):
+        self.network, self.shapes, self.batch = network, list(shapes), batch
         self.optimizer = OPTIMIZERS[optimizer]
-        self.drops = drops
-        self.shapes = [tuple(weight.shape) for weight in self.model.weights]
-        self.sizes = [int(weight.shape.num_elements()) for weight in self.model.weights]
         self.names = list(self.optimizer().hyperparameters())
-        self.train = tf.function(self._train, reduce_retracing=True)
-        self.evaluate = tf.function(self._evaluate, reduce_retracing=True)
+        self.mask_sizes = network.mask_sizes if drops else ()
+        floats, spec = tf.float32, tf.TensorSpec
+        vectors = 1 + len(self.optimizer.slots)
+        state = [*self.shapes * vectors, *([()] * len(self.optimizer.scalar_slots))]
+        image = network.prepare(np.zeros((1, 28, 28), np.uint8)).shape[1:]
+        part = (spec((None, *image), tf.uint8), spec([None], tf.int32), spec([None, batch], floats))
+        self.train = tf.function(
+            self._train,
+            input_signature=[
+                tuple(spec(shape, floats) for shape in state),
+                spec([2], tf.float64),
+                part,
+                spec([None, batch], tf.int32),
+                spec([3], tf.int32),
+                spec([2, len(self.names)], floats),
+                spec([2], floats),
+                spec([1], tf.uint64),
+            ],
+        )
+        self.evaluate = tf.function(
+            self._evaluate, input_signature=[tuple(spec(shape, floats) for shape in self.shapes), part]
+        )
 
-    def start(self, weights: Sequence[Any]) -> tuple[Tensor, ...]:
-        """The state a training starts from: the flat parameters and the optimizer's slots."""
-        flat = tf.concat([tf.reshape(weight, [-1]) for weight in weights], 0)
-        vectors = [tf.fill(flat.shape, value) for value in self.optimizer.slots]
-        return (flat, *vectors, *(tf.constant(value) for value in self.optimizer.scalar_slots))
+    def start(self, weights: Sequence[Any]) -> State:
+        """The state that a training starts from."""
+        vectors = [tf.fill(shape, value) for value in self.optimizer.slots for shape in self.shapes]
+        return (*map(tf.constant, weights), *vectors, *map(tf.constant, self.optimizer.scalar_slots))
 
-    def weights(self, flat: Tensor) -> list[Tensor]:
-        return [tf.reshape(p, shape) for p, shape in zip(tf.split(flat, self.sizes), self.shapes, strict=True)]
+    def part(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Part:
+        """Digits as the compiled functions take them. A batch's shares add up to 1 and are 0 where it is filled up."""
+        n = len(images)
+        real = (np.arange(-(-n // self.batch) * self.batch) < n).reshape(-1, self.batch)
+        shares = (real / real.sum(1, keepdims=True)).astype(np.float32)
+        return (
+            tf.constant(self.network.prepare(images)),
+            tf.constant(np.asarray(labels, np.int32)),
+            tf.constant(shares),
+        )
 
-    def _forward(self, weights: list[Tensor], x: Tensor, rate: Tensor | None = None, seed: Tensor | None = None) -> Any:
-        """Logits of images uint8 (n, 28, 28); with a rate, units are dropped."""
-        x = tf.cast(x, tf.float32)[..., tf.newaxis] / 255.0
-        drawn = 0
-        for layer in self.model.layers:
-            count = len(layer.trainable_variables)
-            if layer.name.startswith("dropout"):
-                if rate is not None:
-                    drawn += 1
-                    kept = tf.random.stateless_uniform(tf.shape(x), seed + [0, drawn]) >= rate
-                    x = tf.where(kept, x / (1 - rate), 0.0)
-            elif layer is self.model.layers[-1]:
-                x = tf.matmul(x, weights[0]) + weights[1]
-            else:
-                x, _ = layer.stateless_call(weights[:count], [], x)
-            weights = weights[count:]
-        return x
+    def order(self, order: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The rows of each batch, int32 (batches, batch size), the last filled up with digit 0."""
+        return np.pad(order, (0, -len(order) % self.batch)).reshape(-1, self.batch)
 
     def _train(
         self,
-        state: tuple[Tensor, ...],
+        state: State,
         sums: Tensor,
-        digits: tuple[Tensor, Tensor],
+        part: Part,
         order: Tensor,
         batches: Tensor,
         numbers: Tensor,
-        seed: Tensor,
-    ) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Some batches of an epoch: the state after them and the sums of loss and of right answers, float64 (2,).
+        drop: Tensor,
+        key: Tensor,
+    ) -> tuple[State, Tensor]:
+        """Some batches of an epoch: the state after them, and the sums of loss and right answers, float64 (2,), so far.
 
-        `digits`: images uint8 (n, 28, 28) and labels int32 (n,). `order`: int32 (n,), how the epoch visits them.
-        `batches`: int32 (4,), the first batch, the last (excluded), the digits in a batch, and the step of batch 0.
-        `numbers`: float64, each hyper-parameter and then the dropout rate. `seed`: int32 (2,).
+        `batches`: the first, the last (excluded), and the step of batch 0. `numbers`: the hyper-parameters, and one
+        minus each. `drop`: the share of units to drop, and what kept units are multiplied by.
         """
-        first, last, size, before = tf.unstack(batches)
-        h = dict(zip(self.names, tf.unstack(tf.cast(numbers, tf.float32)), strict=False))
-        complements = tf.unstack(tf.cast(1 - numbers, tf.float32))
-        h |= {f"1-{name}": value for name, value in zip(self.names, complements, strict=False)}
-        rate = tf.cast(numbers[len(self.names)], tf.float32) if self.drops else None
-        for number in tf.range(first, last):
-            rows = order[number * size : (number + 1) * size]
-            x, labels = (tf.gather(part, rows) for part in digits)
-            step = before + number
-            with tf.GradientTape() as tape:
-                tape.watch(state[0])
-                logits = self._forward(self.weights(state[0]), x, rate, seed + tf.stack([0, 16 * step]))
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-                loss = tf.reduce_mean(losses)
-            gradient = tape.gradient(loss, state[0])
-            sums = sums + self._sums(losses, logits, labels)
-            past = tf.cast(step, tf.float32)
-            rates = h | {"learning_rate": h["learning_rate"] / (1 + h["decay"] * past)}
-            new, slots = self.optimizer.update(rates, past + 1, state[0], gradient, list(state[1:]))
-            state = (new, *slots)
+        images, labels, shares = part
+        for number in tf.range(batches[0], batches[1]):
+            rows, step = order[number], batches[2] + number
+            masks = self._masks(key, step, drop)
+            digits = tf.gather(images, rows), tf.gather(labels, rows)
+            weights = list(state[: len(self.shapes)])
+            losses, logits, gradients = self.network.gradients(weights, *digits, shares[number], masks)
+            sums = sums + _sums(losses, logits, digits[1], shares[number] > 0)
+            state = self._update(state, gradients, numbers, tf.cast(step, tf.float32))
         return state, sums
 
-    def _evaluate(self, flat: Tensor, digits: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Sums of loss and of right answers, float64 (2,), and probabilities (n, 10)."""
-        x, labels = digits
-        logits = self._forward(self.weights(flat), x)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return self._sums(losses, logits, labels), tf.nn.softmax(logits)
+    def _masks(self, key: Tensor, step: Tensor, drop: Tensor) -> list[Tensor]:
+        """What dropout multiplies units by, float32 (batch, size) each, from the key and the step alone."""
+        if not self.mask_sizes:
+            return []
+        units = self.batch * sum(self.mask_sizes)
+        counter = tf.stack([tf.constant(0, tf.uint64), tf.cast(step, tf.uint64)])
+        bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=[-(-units // 2)], key=key, counter=counter, alg=PHILOX, dtype=tf.uint32
+        )
+        draws = tf.cast(tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:units], tf.float32)
+        masks = tf.where(draws >= tf.round(drop[0] * HALVES), drop[1], 0.0)
+        sizes = [self.batch * size for size in self.mask_sizes]
+        return [tf.reshape(mask, [self.batch, -1]) for mask in tf.split(masks, sizes)]
 
-    @staticmethod
-    def _sums(losses: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        right = tf.equal(tf.argmax(logits, 1, tf.int32), labels)
-        return tf.stack([tf.reduce_sum(tf.cast(part, tf.float64)) for part in (losses, right)])
+    @tf.function(jit_compile=True, autograph=False)
+    def _update(self, state: State, gradients: Sequence[Tensor], numbers: Tensor, past: Tensor) -> State:
+        h = dict(zip(self.names, tf.unstack(numbers[0]), strict=True))
+        h |= {f"1-{name}": value for name, value in zip(self.names, tf.unstack(numbers[1]), strict=True)}
+        h["learning_rate"] = h["learning_rate"] / (1 + h["decay"] * past)
+        count, vectors = len(self.shapes), len(self.optimizer.slots)
+        scalars = list(state[count * (1 + vectors) :])
+        columns = []
+        for index, gradient in enumerate(gradients):
+            weight, *slots = state[index : count * (1 + vectors) : count]
+            new, slots = self.optimizer.update(h, past + 1, weight, gradient, [*slots, *scalars])
+            columns.append([new, *slots[:vectors]])
+        return (*(tensor for row in zip(*columns, strict=True) for tensor in row), *slots[vectors:])
+
+    def _evaluate(self, weights: State, part: Part) -> tuple[Tensor, Tensor]:
+        """Sums of loss and right answers, float64 (2,), and probabilities (n, 10)."""
+        images, labels, shares = part
+        n, batches = tf.shape(images)[0], tf.shape(shares)[0]
+        parts = tf.TensorArray(tf.float32, batches, element_shape=[self.batch, 10])
+        for number in tf.range(batches):
+            rows = tf.minimum(tf.range(self.batch) + number * self.batch, n - 1)
+            parts = parts.write(number, self.network.logits(weights, tf.gather(images, rows)))
+        logits = parts.concat()[:n]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return _sums(losses, logits, labels, tf.ones_like(labels, tf.bool)), tf.nn.softmax(logits)
+
+
+def _sums(losses: Tensor, logits: Tensor, labels: Tensor, real: Tensor) -> Tensor:
+    right = tf.equal(tf.argmax(logits, 1, tf.int32), labels)
+    return tf.reduce_sum(tf.where(real, tf.stack([tf.cast(losses, tf.float64), tf.cast(right, tf.float64)]), 0), 1)
 
 
 @lru_cache(maxsize=8)
-def loop_for(config: ModelConfig, optimizer: str, drops: bool) -> Loop:
-    """The loop of this shape of network, traced once a process; `config.dropout` should be 0, so that rates share it."""
-    return Loop(config, optimizer, drops)
+def network_for(config: ModelConfig) -> Network:
+    """The network of this shape, compiled once a process; `config.dropout` makes no difference."""
+    if config.kernel_size == 3:
+        return Winograd(config.filters, config.dense_units)
+    return Layers(config)
+
+
+@lru_cache(maxsize=16)
+def loop_for(config: ModelConfig, optimizer: str, batch: int, drops: bool) -> Loop:
+    """The loop of this network, optimizer and batch size, traced once a process.
+
+    `config.dropout` must be 0, that all rates share one loop: `drops` says whether there is one.
+    """
+    network = network_for(config)
+    shapes = [tuple(weight.shape) for weight in initial_weights(config)]
+    return Loop(network, shapes, optimizer, batch, drops)

@@ -6,6 +6,7 @@ TensorFlow is loaded by the first call that needs it, not by importing this modu
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,14 +18,16 @@ from mnistexp.model import DROPOUT, Seed, build_model, build_optimizer, initial_
 from mnistexp.results import History
 
 if TYPE_CHECKING:
-    from mnistexp.loop import Loop
+    from mnistexp.loop import Loop, Part
 
 __all__ = ["EpochRow", "Fit", "Seed", "State", "evaluate", "fit", "keras_model", "predict"]
 
 Digits = tuple[NDArray[np.uint8], NDArray[Any]]
 PIECE_SECONDS = 0.2
 """How long TensorFlow may run before Python gets a chance to show progress and to notice Ctrl-C."""
-EVALUATION_BATCH = 512
+EVALUATED_AT_ONCE = 4096
+WEIGHTS = 8
+"""How many of a state's tensors are weights: kernel and bias of four layers."""
 
 
 class EpochRow(NamedTuple):
@@ -41,27 +44,33 @@ class EpochRow(NamedTuple):
 class State:
     """All that a training needs to go on after a finished epoch as if it had never stopped.
 
-    `tensors`: float32, the flat parameters and the optimizer's slots. `best`: epoch, validation loss and flat parameters
-    of the best epoch so far, where early stopping watches for it.
+    `tensors`: float32, the weights and then the optimizer's slots. `best`: epoch, validation loss and weights of the
+    best epoch so far, where early stopping watches for it.
     """
 
     tensors: tuple[Any, ...]
     rows: tuple[EpochRow, ...] = ()
-    best: tuple[int, float, Any] | None = None
+    best: tuple[int, float, tuple[Any, ...]] | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state as arrays for `np.savez`; `fit(..., resume_from=...)` takes them back, bit for bit."""
         arrays = {f"tensor_{index}": np.array(tensor) for index, tensor in enumerate(self.tensors)}
         arrays["rows"] = np.array(self.rows, np.float64).reshape(len(self.rows), len(EpochRow._fields))
         if self.best:
-            arrays |= {"best": np.array(self.best[:2], np.float64), "best_tensor": np.array(self.best[2])}
+            arrays["best"] = np.array(self.best[:2], np.float64)
+            arrays |= {f"best_{index}": np.array(weight) for index, weight in enumerate(self.best[2])}
         return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "State":
-        tensors = [arrays[f"tensor_{index}"] for index in range(sum(name.startswith("tensor_") for name in arrays))]
-        best = (int(arrays["best"][0]), float(arrays["best"][1]), arrays["best_tensor"]) if "best" in arrays else None
-        return cls(tuple(tensors), tuple(EpochRow(*map(float, row)) for row in arrays["rows"]), best)
+        """The inverse of `arrays`."""
+
+        def family(prefix: str) -> tuple[NDArray[Any], ...]:
+            names = (f"{prefix}_{index}" for index in count())
+            return tuple(arrays[name] for name in takewhile(arrays.__contains__, names))
+
+        best = (int(arrays["best"][0]), float(arrays["best"][1]), family("best")) if "best" in arrays else None
+        return cls(family("tensor"), tuple(EpochRow(*map(float, row)) for row in arrays["rows"]), best)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +110,10 @@ def fit(
 ) -> Fit:
     """Train on images uint8 (n, 28, 28) and labels (n,), as `config.model`, `.optimizer` and `.training` say.
 
-    `on_epoch(epoch, row)` is called after each epoch, counted from 1; `on_progress(epochs)` several times a second with
-    the epochs done, in fractions; `checkpoint(state)` after each epoch, with what `resume_from=state.arrays()` goes on
-    from to the same bits; `should_stop()` several times a second. Where it is true, or on Ctrl-C, the training ends with
-    `interrupted` set and everything up to the last whole epoch kept.
+    `on_epoch(epoch, row)` is called after each epoch, counted from 1; `on_progress(epochs)` several times a second, with
+    the epochs done in fractions; `checkpoint(state)` after each epoch, with what `resume_from=state.arrays()` goes on
+    from to the same bits; `should_stop()` several times a second. Where it is true, or on Ctrl-C, the training ends
+    with `interrupted` set and everything up to the last whole epoch kept.
     """
     run = _Run(config, (x, y), validation, seed)
     state = State.from_arrays(resume_from) if resume_from is not None else run.start()
@@ -131,7 +140,7 @@ def predict(
 ) -> NDArray[np.float32]:
     """Probabilities float32 (n, 10) of images uint8 (n, 28, 28)."""
     loop = _loop(config)
-    return _evaluate(loop, loop.start(weights)[0], _tensors((x, np.zeros(len(x)))))[1]
+    return _evaluate(loop, loop.start(weights), _parts(loop, (x, np.zeros(len(x)))))[1]
 
 
 def evaluate(
@@ -139,7 +148,7 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss (sparse categorical cross-entropy) and accuracy on images uint8 (n, 28, 28) and labels (n,)."""
     loop = _loop(config)
-    (loss, accuracy), _ = _evaluate(loop, loop.start(weights)[0], _tensors((x, y)))
+    (loss, accuracy), _ = _evaluate(loop, loop.start(weights), _parts(loop, (x, y)))
     return loss, accuracy
 
 
@@ -160,12 +169,17 @@ class _Run:
     def __init__(self, config: ExperimentConfig, digits: Digits, validation: Digits | None, seed: Seed) -> None:
         self.config, self.seed = config, seed
         self.loop = _loop(config)
-        self.digits = _tensors(digits)
-        self.validation = _tensors(validation) if validation is not None else None
+        self.digits = self.loop.part(*digits)
+        self.validation = _parts(self.loop, validation) if validation is not None else None
         self.size = len(digits[0])
         self.batches = math.ceil(self.size / config.training.batch_size)
-        self.numbers = np.array([*config.optimizer.hyperparameters().values(), config.model.dropout], np.float64)
-        self.drops = seed.words(DROPOUT).view(np.int32)
+        values = np.array(list(config.optimizer.hyperparameters().values()), np.float64)
+        rate = config.model.dropout
+        self.settings = (
+            np.stack([values, 1 - values]).astype(np.float32),
+            np.array([rate, 1 / (1 - rate)], np.float32),
+            seed.words(DROPOUT),
+        )
         self.pace = 0.0
 
     def start(self) -> State:
@@ -183,12 +197,13 @@ class _Run:
         """The state after one more epoch, or None where it was told to stop before the end."""
         began, training, number = perf_counter(), self.config.training, len(state.rows)
         order = self.seed.order(number, self.size) if training.shuffle else np.arange(self.size, dtype=np.int32)
+        order = self.loop.order(order)
         tensors, sums, done = state.tensors, np.zeros(2), 0
         while done < self.batches:
             until = self._until(done)
-            batches = np.array([done, until, training.batch_size, number * self.batches], np.int32)
+            batches = np.array([done, until, number * self.batches], np.int32)
             piece = perf_counter()
-            tensors, sums = self.loop.train(tensors, sums, self.digits, order, batches, self.numbers, self.drops)
+            tensors, sums = self.loop.train(tensors, sums, self.digits, order, batches, *self.settings)
             sums = sums.numpy()
             self.pace = (perf_counter() - piece) / (until - done)
             done = until
@@ -199,23 +214,23 @@ class _Run:
         loss, accuracy = (sums / self.size).tolist()
         validation = (math.nan, math.nan)
         if self.validation is not None and (training.validate_every_epoch or number + 1 == training.epochs):
-            validation, _ = _evaluate(self.loop, tensors[0], self.validation)
+            validation, _ = _evaluate(self.loop, tensors, self.validation)
         row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
-        return State(tensors, (*state.rows, row), self._best(state, row, tensors[0]))
+        return State(tensors, (*state.rows, row), self._best(state, row, tensors[:WEIGHTS]))
 
     def result(self, state: State, interrupted: bool) -> Fit:
         rows, training = state.rows, self.config.training
         stopping, diverged = training.early_stopping, bool(rows) and not math.isfinite(rows[-1].loss)
-        flat = state.tensors[0]
+        weights = state.tensors[:WEIGHTS]
         if stopping and stopping.restore_best_weights and state.best:
-            flat = state.best[2]
+            weights = state.best[2]
         probabilities = None
         if self.validation is not None:
-            _, probabilities = _evaluate(self.loop, flat, self.validation)
+            _, probabilities = _evaluate(self.loop, weights, self.validation)
         ended_early = len(rows) < training.epochs and not interrupted and not diverged
         return Fit(
             history=_history(rows, training.epochs if diverged else len(rows), self.validation is not None),
-            weights=tuple(weight.numpy() for weight in self.loop.weights(flat)),
+            weights=tuple(np.array(weight) for weight in weights),
             probabilities=probabilities,
             state=state,
             seconds=tuple(row.seconds for row in rows),
@@ -230,12 +245,12 @@ class _Run:
         pieces = max(1, int(PIECE_SECONDS / self.pace)) if self.pace else 1
         return min(self.batches, done + pieces)
 
-    def _best(self, state: State, row: EpochRow, flat: Any) -> tuple[int, float, Any] | None:
+    def _best(self, state: State, row: EpochRow, weights: tuple[Any, ...]) -> tuple[int, float, Any] | None:
         stopping = self.config.training.early_stopping
         if not stopping:
             return None
         if state.best is None or row.val_loss < state.best[1] - stopping.min_delta:
-            return len(state.rows) + 1, row.val_loss, flat
+            return len(state.rows) + 1, row.val_loss, weights
         return state.best
 
 
@@ -243,24 +258,23 @@ def _loop(config: ExperimentConfig) -> "Loop":
     from mnistexp.loop import loop_for
 
     shape = config.model.model_copy(update={"dropout": 0.0})
-    return loop_for(shape, config.optimizer.name, config.model.dropout > 0)
+    return loop_for(shape, config.optimizer.name, config.training.batch_size, config.model.dropout > 0)
 
 
-def _tensors(digits: Digits) -> tuple[Any, Any]:
-    from mnistexp.loop import tf
+def _parts(loop: "Loop", digits: Digits) -> list["Part"]:
+    """Digits in parts that are evaluated in well under a second."""
+    starts = range(0, len(digits[0]), EVALUATED_AT_ONCE)
+    return [loop.part(*(part[start : start + EVALUATED_AT_ONCE] for part in digits)) for start in starts]
 
-    return tf.constant(digits[0], tf.uint8), tf.constant(np.asarray(digits[1], np.int32))
 
-
-def _evaluate(loop: "Loop", flat: Any, digits: tuple[Any, Any]) -> tuple[tuple[float, float], NDArray[np.float32]]:
+def _evaluate(
+    loop: "Loop", tensors: tuple[Any, ...], parts: list["Part"]
+) -> tuple[tuple[float, float], NDArray[np.float32]]:
     """Mean loss and accuracy, and the probabilities."""
-    sums, parts, n = np.zeros(2), [], len(digits[0])
-    for first in range(0, n, EVALUATION_BATCH):
-        more, probabilities = loop.evaluate(flat, tuple(part[first : first + EVALUATION_BATCH] for part in digits))
-        sums = sums + more.numpy()
-        parts.append(probabilities.numpy())
-    loss, accuracy = (sums / n).tolist()
-    return (loss, accuracy), np.concatenate(parts)
+    done = [loop.evaluate(tensors[:WEIGHTS], part) for part in parts]
+    probabilities = np.concatenate([part.numpy() for _, part in done])
+    loss, accuracy = (np.sum([sums.numpy() for sums, _ in done], axis=0) / len(probabilities)).tolist()
+    return (loss, accuracy), probabilities
 
 
 def _history(rows: tuple[EpochRow, ...], length: int, validated: bool) -> History:
