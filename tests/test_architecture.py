@@ -16,7 +16,7 @@ ORDER = """
     files locks environment run_status staging run_folder history_csv stored_runs
     ranking metrics
     figures drawings sweep_axes sweep_figures
-    model loop training
+    model winograd loop training
     space search cores processes dask_cluster executors trial_cache fold_fits sweep_plan sweep_files sweep
     experiments examples
     console progress cli_options cli_sweeps cli
