@@ -13,23 +13,24 @@ import numpy as np
 
 from mnistexp import data, figures, metrics, settings, sweep, sweep_figures, training, yaml_source
 from mnistexp.config import ExperimentConfig
-from mnistexp.data import Digits, Split
+from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.files import read_bytes
 from mnistexp.history_csv import history_to_csv
 from mnistexp.model import Seed
-from mnistexp.results import EpochDone, FitDone, Outcome, TrainingResult, Working
+from mnistexp.results import EpochDone, FitDone, Outcome, Step, TrainingResult, Working
 from mnistexp.run_folder import Run, remove_file
 from mnistexp.search import search
 from mnistexp.stored_runs import StoredRun
 from mnistexp.training import EpochRow, Fit, State
 from mnistexp.trial_cache import TrialCache
 
-__all__ = ["resume_training", "run_sweep", "run_training"]
+__all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "train_repeats"]
 
-Event = EpochDone | FitDone | Working
+Event = EpochDone | FitDone | Step | Working
 Watch = Callable[[Event], None]
 CHECKPOINT = "checkpoint.npz"
+DATA = "data.json"
 CHECKPOINT_SECONDS = 5.0
 
 
@@ -47,7 +48,6 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
     name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
     with Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True) as run:
         run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
-        run.add("data.json", data_document(digits, split))
         return _train(run, config, digits, split, watch)
 
 
@@ -61,9 +61,10 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
     config = settings.resolve([yaml_source.parse(stored.config, str(stored.path / "config.yaml"))]).config
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data, config.training.validation_fraction)
-    began_with = stored.read_json("data.json")
-    if (began_with["sha256"], began_with["labels_sha256"]) != (digits.sha256, digits.labels_sha256):
-        raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+    if DATA in stored.files():  # where it is missing, the run was stopped before it began to train
+        began_with = stored.read_json(DATA)
+        if (began_with["sha256"], began_with["labels_sha256"]) != (digits.sha256, digits.labels_sha256):
+            raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
     with Run.resume(stored.path) as run:
         return _train(run, config, digits, split, watch)
 
@@ -82,7 +83,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
         runs_dir, command, config.name or sweep_name(config), settings.to_yaml(config), visible=True
     ) as run:
         run.log(f"{command}: started")
-        run.add("data.json", data_document(digits, split))
+        run.add(DATA, data_document(digits, split))
         try:
             found = sweep.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
         except BadInput:  # such as a scheduler that doesn't answer: nothing has been computed
@@ -109,12 +110,32 @@ def sweep_name(config: ExperimentConfig) -> str:
 
 def _train(run: Run, config: ExperimentConfig, digits: Digits, split: Split, watch: Watch) -> Outcome:
     began = time.perf_counter()
+    run.add(DATA, data_document(digits, split))
+    held_out = split.validation if len(split.validation) else split.test
     try:
-        results = [_repeat(run, config, digits, split, repeat, watch) for repeat in range(config.repeats)]
+        results = train_repeats(run, config, digits, split, held_out, watch)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; go on with: mnistexp train --resume {shlex.quote(str(run.path))}") from None
     document = metrics.training_metrics(config, results)
     document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
+    return finish_training(run, config, results, document)
+
+
+def train_repeats(
+    run: Run, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
+) -> list[TrainingResult]:
+    """Train `config.repeats` times, curves and model of each stored in `run`, going on from its checkpoints.
+
+    `held_out`: the rows that the curves are validated on; None measures no validation, and the test digits are then
+    read once by each finished network. Raises `KeyboardInterrupt` with what was trained kept.
+    """
+    return [_repeat(run, config, digits, split, held_out, repeat, watch) for repeat in range(config.repeats)]
+
+
+def finish_training(
+    run: Run, config: ExperimentConfig, results: list[TrainingResult], document: dict[str, Any]
+) -> Outcome:
+    """Store metrics, times and figures of finished trainings, drop the checkpoints, and end the run."""
     run.add("metrics.json", document)
     run.add("timings.csv", metrics.timings(results))
     _draw(run, results, document["best_epochs"])
@@ -132,17 +153,22 @@ def _draw(run: Run, results: list[TrainingResult], best: dict[str, Any]) -> None
 
 
 def _repeat(
-    run: Run, config: ExperimentConfig, digits: Digits, split: Split, repeat: int, watch: Watch
+    run: Run,
+    config: ExperimentConfig,
+    digits: Digits,
+    split: Split,
+    held_out: Rows | None,
+    repeat: int,
+    watch: Watch,
 ) -> TrainingResult:
     """One training, its curves and model stored as soon as they are there."""
     test = digits.images[split.test], digits.labels[split.test]
     epochs = config.training.epochs
-    held_out = split.validation if len(split.validation) else split.test
     fit = training.fit(
         config,
         digits.images[split.train],
         digits.labels[split.train],
-        (digits.images[held_out], digits.labels[held_out]),
+        None if held_out is None else (digits.images[held_out], digits.labels[held_out]),
         Seed(config.seed, repeat=repeat),
         on_epoch=lambda epoch, row: watch(_epoch_done(config, repeat, epoch, row)),
         on_progress=lambda done: watch(Working(repeat * epochs + done, config.repeats * epochs)),

@@ -32,7 +32,7 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
         "command": "train",
         "seed": config.seed,
         "epochs": first.epochs_trained,
-        "validated_on": "validation" if config.training.validation_fraction else "test",
+        "validated_on": _validated_on(config, first),
         "diverged_at": first.diverged_at,
         "stopped_at": first.stopped_at,
     }
@@ -41,6 +41,12 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
         document["repeats"] = _repeats(results)
     document["warnings"] = _warnings(config, results)
     return document
+
+
+def _validated_on(config: ExperimentConfig, result: TrainingResult) -> str | None:
+    if not result.history.val_loss:
+        return None
+    return "validation" if config.training.validation_fraction else "test"
 
 
 def _test(result: TrainingResult) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def _minimum(values: Sequence[float]) -> float | None:
 
 
 def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> list[str]:
-    warnings = [] if config.training.validation_fraction else [OPTIMISTIC]
+    warnings = [OPTIMISTIC] if _validated_on(config, results[0]) == "test" else []
     for result in results:
         if result.diverged_at:
             which = f"Training {result.repeat + 1}" if len(results) > 1 else "The training"

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mnistexp.results import EpochDone, FitDone, Working
+from mnistexp.results import EpochDone, FitDone, Step, Working
 
 __all__ = ["Watch", "watching"]
 
-Event = EpochDone | FitDone | Working
+Event = EpochDone | FitDone | Step | Working
 Watch = Callable[[Event], None]
-"""Told of each epoch of a training, of the way there, and of each finished fit."""
+"""Told of each epoch of a training, of the way there, of each finished fit, and of each step of a longer story."""
 
 
 @contextmanager
@@ -50,6 +50,12 @@ class _BarWatch:
         self._task: TaskID | None = None
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, Step):
+            self._progress.console.print(step_line(event), markup=False, highlight=False)
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+                self._task = None
+            return
         if self._task is None:
             self._task = self._progress.add_task("", total=1, figures="")
         if isinstance(event, Working):
@@ -78,7 +84,10 @@ class _LineWatch:
         now = time.monotonic()
         if isinstance(event, Working):
             return
-        if isinstance(event, FitDone):
+        if isinstance(event, Step):
+            self._say(step_line(event))
+            self._said = self._started = now
+        elif isinstance(event, FitDone):
             best = f", best so far {event.best:.4f}" if event.best is not None else ""
             left = f", about {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""
             self._say(f"fit {event.done}/{event.total}: {event.what}{best}{left}")
@@ -89,6 +98,11 @@ class _LineWatch:
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def step_line(event: Step) -> str:
+    """Which step begins."""
+    return f"step {event.number}/{event.total}: {event.what}"
 
 
 def figures_of(event: EpochDone) -> str:

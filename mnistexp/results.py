@@ -15,6 +15,7 @@ __all__ = [
     "FoldResult",
     "History",
     "Outcome",
+    "Step",
     "SweepResult",
     "TrainingResult",
     "TrialResult",
@@ -57,6 +58,15 @@ class FitDone:
     what: str
     best: float | None = None
     seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of several steps begins with step `number`, from 1, of `total`."""
+
+    number: int
+    total: int
+    what: str
 
 
 @dataclass(frozen=True)

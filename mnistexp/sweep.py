@@ -25,7 +25,7 @@ from mnistexp.trial_cache import TrialCache
 if TYPE_CHECKING:
     from mnistexp.executors import Workers
 
-__all__ = ["run_sweep"]
+__all__ = ["cost", "run_sweep"]
 
 Watch = Callable[[FitDone], None]
 Place = tuple[int, int, int]
@@ -173,7 +173,7 @@ class _Sweep:
             self._settings.select,
             [trials[index] for index in chooseable],
             self._fits.labels,
-            [_cost(self._trials[index].config) for index in chooseable],
+            [cost(self._trials[index].config) for index in chooseable],
         )
         return SweepResult(
             trials=trials,
@@ -196,7 +196,7 @@ def _label(trial: Trial) -> str:
     return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in trial.params.items()) or "as configured"
 
 
-def _cost(config: ExperimentConfig) -> float:
+def cost(config: ExperimentConfig) -> float:
     """Numbers that a training reads and writes: parameters, gradient and optimizer state, in every epoch.
 
     A property of the settings; measured times would select another trial in another run.
