@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -209,23 +210,32 @@ def test_dry_run_shows_the_settings_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM"])
-def test_an_interrupted_training_goes_on_to_the_same_bits(sign: str, tmp_path: Path) -> None:
-    arguments = ["train", "--epochs", "60", *TINY, "--json"]
+LONG = ["train", "--epochs", "60", *TINY, "--json"]
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of `LONG`, trained without a stop."""
+    folder = tmp_path_factory.mktemp("never-stopped")
+    return folder / json.loads(mnistexp(*LONG, cwd=folder).stdout)["run_dir"]
+
+
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "mnistexp", *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "mnistexp", *LONG], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     while not list(tmp_path.glob("runs/*/checkpoint.npz")):
-        time.sleep(0.05)
+        time.sleep(0.01)
         assert process.poll() is None
     process.send_signal(getattr(signal, sign))
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert b"--resume" in said
+    assert process.returncode == (-9 if sign == "SIGKILL" else 130), said
+    assert sign == "SIGKILL" or b"--resume" in said
     resumed = mnistexp("train", "--resume", "latest", "--json", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    straight = mnistexp(*arguments, cwd=tmp_path)
-    histories = [
-        (tmp_path / json.loads(done.stdout)["run_dir"] / "history.csv").read_bytes() for done in (resumed, straight)
-    ]
-    assert histories[0] == histories[1]
+    folders = [tmp_path / json.loads(resumed.stdout)["run_dir"], never_stopped]
+    assert (folders[0] / "history.csv").read_bytes() == (folders[1] / "history.csv").read_bytes()
+    assert not list(folders[0].rglob("checkpoint.npz"))
+    models = [zipfile.ZipFile(folder / "model.keras").read("model.weights.h5") for folder in folders]
+    assert models[0] == models[1]

@@ -1,0 +1,76 @@
+"""The stories of the command line as Python functions; `import mnistexp` offers them."""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from mnistexp import experiments, settings, stored_runs
+from mnistexp.config import ExperimentConfig
+from mnistexp.errors import BadInput
+from mnistexp.experiments import Watch, unwatched
+from mnistexp.results import Outcome
+from mnistexp.stored_runs import StoredRun
+from mnistexp.yaml_source import Source
+
+__all__ = ["configure", "load_run", "sweep", "train"]
+
+Configuration = ExperimentConfig | Mapping[str, Any] | str | PathLike[str]
+Folder = str | PathLike[str]
+
+
+def configure(
+    config: Configuration = "train", changes: Mapping[str, Any] | None = None, *, base: str = "train"
+) -> ExperimentConfig:
+    """A configuration from what a person would write.
+
+    `config`: one that is finished already, nested values, a YAML file, or the name of a packaged configuration; what it
+    leaves open comes from the packaged configuration `base`. `changes`: dotted keys to values, the strongest. Raises
+    `ConfigError` with every problem.
+    """
+    if isinstance(config, ExperimentConfig):
+        return settings.override(config, changes or {})
+    given = Source("configuration", dict(config)) if isinstance(config, Mapping) else settings.read_file(str(config))
+    layers = [settings.read_file(base), given]
+    layers += [settings.flag("changes", key, value) for key, value in (changes or {}).items()]
+    return settings.resolve(layers).config
+
+
+def train(
+    config: Configuration = "train",
+    changes: Mapping[str, Any] | None = None,
+    *,
+    runs_dir: Folder = "runs",
+    watch: Watch = unwatched,
+) -> Outcome:
+    """Train as `mnistexp train` does, and give back the run folder and the document of its `metrics.json`.
+
+    `watch` is called with each `EpochDone`. Raises `ConfigError`, `DataError`, `RunError`, `Interrupted`.
+    """
+    found = configure(config, changes)
+    if found.sweep:
+        raise BadInput("the configuration has a sweep section: call sweep")
+    return experiments.run_training(found, Path(runs_dir), watch)
+
+
+def sweep(
+    config: Configuration = "sweep-optimizer",
+    changes: Mapping[str, Any] | None = None,
+    *,
+    runs_dir: Folder = "runs",
+    watch: Watch = unwatched,
+) -> Outcome:
+    """Sweep as `mnistexp sweep-optimizer` and `sweep-dropout` do; `watch` is called with each `FitDone`.
+
+    Worker processes import the calling script: a script keeps this call under `if __name__ == "__main__":`, or sets
+    `sweep.executor` to `serial`. Raises `ConfigError`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
+    """
+    found = configure(config, changes)
+    if found.sweep is None:
+        raise BadInput("the configuration has no sweep section: call train")
+    return experiments.run_sweep(found, "sweep", Path(runs_dir), watch)
+
+
+def load_run(reference: Folder = stored_runs.LATEST, *, runs_dir: Folder = "runs") -> StoredRun:
+    """A stored run by its folder, its id, the beginning of its id, or `latest`. Raises `BadInput` and `RunError`."""
+    return stored_runs.load(stored_runs.find(Path(runs_dir), str(reference)).path)
