@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mnistexp import __version__, cli_sweeps, console
+from mnistexp import __version__, cli_best, cli_sweeps, console
 from mnistexp.cli_options import (
     RUNS,
     ConfigOption,
@@ -47,6 +47,7 @@ app = typer.Typer(
 
 - `mnistexp train --epochs 150`: train, and draw the loss curves
 - `mnistexp sweep-optimizer --opt adam`: search Adam's grid by cross-validation
+- `mnistexp best --unseen`: combine the sweeps' winners, and say what the result is worth
 - `mnistexp train --set optimizer.name=adam --set model.dropout=0.4 --json`: one JSON document
 - `mnistexp show-examples --index 37 --index 235`: look at two digits
 - `mnistexp config show --set training.epochs=10`: what would run, and who decided each value
@@ -63,6 +64,7 @@ app.command("sweep-optimizer", help="Search optimizers' settings by cross-valida
 app.command("sweep-dropout", help="Search the dropout rate by cross-validation on the training digits.")(
     cli_sweeps.sweep
 )
+app.command("best")(cli_best.best)
 
 
 @app.command()

@@ -19,7 +19,8 @@ ORDER = """
     model winograd loop training
     space search cores processes dask_cluster executors trial_cache fold_fits sweep_plan sweep_files sweep
     experiments examples
-    console progress cli_options cli_sweeps cli
+    reported swept choosing ledger nested better representative reuse best_figures best_document best_plan best
+    console console_best progress cli_options cli_sweeps cli_best cli
 """.split()
 """Each module imports only from those before it."""
 

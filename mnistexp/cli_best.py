@@ -1,0 +1,113 @@
+"""The commands that end the assignment: the best model, and everything reproduced."""
+
+from typing import Annotated, Any
+
+import typer
+
+from mnistexp import console, console_best, settings
+from mnistexp.cli_options import (
+    RUNS,
+    ConfigOption,
+    DataOption,
+    DryRunOption,
+    EpochsOption,
+    JsonOption,
+    NameOption,
+    QuietOption,
+    RepeatsOption,
+    RunsOption,
+    SeedOption,
+    SetOption,
+    VerboseOption,
+    Voice,
+    count_option,
+    flag_layers,
+    layers_for,
+)
+from mnistexp.errors import MnistexpError
+from mnistexp.yaml_source import Source
+
+__all__ = ["best"]
+
+ExecutorOption = Annotated[
+    str | None, typer.Option("--executor", metavar="KIND", help="serial, processes (the default) or dask.")
+]
+WorkersOption = Annotated[int | None, count_option("--workers", "Fits at once; otherwise one per physical core.")]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://host:8786.")
+]
+
+
+def best(
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option("--sweep", metavar="RUN", help="Choose from this sweep only: an id, its beginning; repeatable."),
+    ] = None,
+    opt: Annotated[
+        list[str] | None,
+        typer.Option("--opt", metavar="NAME", help="Choose among these optimizers, each with its own grid; or `all`."),
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option("--select", metavar="RULE", help="best, one-se, or cheapest of those tied with best.")
+    ] = None,
+    epochs: EpochsOption = None,
+    repeats: RepeatsOption = None,
+    seed: SeedOption = None,
+    nested: Annotated[
+        bool, typer.Option("--nested", help="Repeat the whole selection without each fold, and score it there.")
+    ] = False,
+    unseen: Annotated[
+        bool, typer.Option("--unseen", help="Score the final model on 4,000 digits that nothing touched.")
+    ] = False,
+    data: DataOption = None,
+    executor: ExecutorOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    name: NameOption = None,
+    runs_dir: RunsOption = RUNS,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Combine the sweeps' winners, train the final model, and say what its accuracy is worth."""
+    voice = Voice(json, quiet, verbose)
+    given = {
+        "select": select, "epochs": epochs, "repeats": repeats, "seed": seed, "data": data, "executor": executor,
+        "workers": workers, "scheduler": scheduler, "name": name,
+    }  # fmt: skip
+    layers = layers_for("best", config, sets)
+    found = settings.resolve([*layers, *_optimizers(layers, opt or []), *flag_layers(given)])
+    from mnistexp import best as story
+    from mnistexp import best_plan
+    from mnistexp.progress import watching
+
+    references = sweep or []
+    if dry_run:
+        plan = best_plan.plan_best(found.config, runs_dir, references, with_nested=nested)
+        shown = [console.settings_table(found)] if verbose else []
+        document = console.dry_run_document(found) | console_best.best_plan_document(plan)
+        voice.result(document, *shown, *console_best.best_plan_report(plan))
+        return
+    with watching(voice.err, quiet=quiet) as watch:
+        outcome = story.run_best(found.config, runs_dir, references, with_nested=nested, unseen=unseen, watch=watch)
+    voice.result(outcome.document(), *console_best.best_report(outcome))
+    if outcome.metrics["diverged_at"]:
+        voice.error(console.divergence(outcome.metrics))
+        raise typer.Exit(MnistexpError.exit_code)
+
+
+def _optimizers(layers: list[Source], opt: list[str]) -> list[Source]:
+    """The grids of the optimizers that `--opt` names, in place of the configured ones; the dropout grid stays."""
+    if not opt:
+        return []
+    from mnistexp.space import default_grid
+
+    configured = settings.resolve(layers).config.sweep
+    others = [grid for grid in (configured.grids if configured else ()) if "model.dropout" in grid]
+    grids: list[dict[str, Any]] = [
+        {key: list(values) for key, values in grid.items()} for grid in (*default_grid(opt), *others)
+    ]
+    return [settings.flag("--opt", "sweep.grid", grids)]
