@@ -3,6 +3,7 @@
 Nothing here loads TensorFlow but `fit_fold`, so that a sweep whose fits are all cached never does.
 """
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -24,15 +25,27 @@ from mnistexp.config import ExperimentConfig
 from mnistexp.environment import environment
 from mnistexp.results import FoldResult, History
 
-__all__ = ["Digits", "Fitted", "Fold", "FoldFit", "failed", "fit_fold", "fit_key", "fold_hash", "numerics", "receive"]
+__all__ = [
+    "Digits",
+    "Fitted",
+    "Fold",
+    "FoldFit",
+    "failed",
+    "fit_fold",
+    "fit_key",
+    "fold_hash",
+    "numerics",
+    "receive",
+    "training_code",
+]
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 (n, 28, 28) and labels int64 (n,)."""
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions int64 of the digits to learn from and to validate on."""
 
-MODULES = ("optimizers", "model", "loop", "training")
-"""The modules whose code decides the numbers of a fit. Others may change without a cached fit losing its worth."""
+OUTSIDE = {"config", "errors", "results"}
+"""Modules that a training uses and that don't decide its numbers: settings, which enter a key by value, and records."""
 LIBRARIES = ("tensorflow", "keras", "numpy")
 VARIABLES = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_DETERMINISTIC_OPS", "XLA_FLAGS")
 
@@ -67,11 +80,11 @@ class Fitted:
 def numerics() -> str:
     """A hash of what decides the bits of a result beside its settings, digits and seed.
 
-    The code of `MODULES`, the versions of `LIBRARIES`, the processor's architecture and instructions, by which
+    The code of a training, the versions of `LIBRARIES`, the processor's architecture and instructions, by which
     numerical libraries choose their kernels, and the environment variables that steer that choice.
     """
     here = environment()
-    code = {name: hashlib.sha256(Path(__file__).with_name(f"{name}.py").read_bytes()).hexdigest() for name in MODULES}
+    code = {name: hashlib.sha256(text).hexdigest() for name, text in training_code().items()}
     return _hash_of(
         {
             "code": code,
@@ -81,6 +94,19 @@ def numerics() -> str:
             "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         }
     )
+
+
+def training_code() -> dict[str, bytes]:
+    """Name to source of the modules that `training` is made of: itself and what it imports, but for `OUTSIDE`."""
+    found: dict[str, bytes] = {}
+    waiting = {"training"}
+    while waiting:
+        name = waiting.pop()
+        found[name] = Path(__file__).with_name(f"{name}.py").read_bytes()
+        for node in ast.walk(ast.parse(found[name])):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnistexp."):
+                waiting |= {str(node.module).split(".")[1]} - found.keys() - OUTSIDE
+    return found
 
 
 def fold_hash(digits: Digits, fold: Fold) -> str:

@@ -23,6 +23,7 @@ __all__ = ["CacheInfo", "TrialCache", "from_bytes", "to_bytes"]
 
 FOLDER = ".cache/fits"
 SUFFIX = ".fit"
+SECONDS_TO_WRITE = 3600.0
 DAMAGE = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ class TrialCache:
         """Remove the fits stored more than `older_than` seconds ago, or all; returns what is gone. Raises RunError."""
         limit = time.time() - older_than if older_than is not None else None
         chosen = [entry for entry in self._entries() if limit is None or entry[2] < limit]
-        for path, _, _ in chosen:
+        # What a killed process was writing goes too, once nobody can be writing it any more.
+        cut_off = [entry for entry in self._entries(".*") if entry[2] < time.time() - SECONDS_TO_WRITE]
+        for path, _, _ in (*chosen, *cut_off):
             with files.explained("remove", path):
                 path.unlink(missing_ok=True)
         return _sum(self.folder, iter(chosen))
@@ -90,9 +93,9 @@ class TrialCache:
                 continue
         return seconds / digits if digits else None
 
-    def _entries(self) -> Iterator[tuple[Path, int, float]]:
+    def _entries(self, names: str = "[!.]*") -> Iterator[tuple[Path, int, float]]:
         """Path, bytes and time of each entry; what vanishes meanwhile is left out."""
-        for path in sorted(self.folder.glob(f"*/*{SUFFIX}")):
+        for path in sorted(self.folder.glob(f"*/{names}{SUFFIX}")):
             try:
                 found = path.stat()
             except OSError:

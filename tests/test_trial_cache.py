@@ -1,0 +1,260 @@
+"""The cache of fits: the same numbers under the same key, and never a wrong one."""
+
+import ast
+import logging
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mnistexp
+from mnistexp import data
+from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp.fold_fits import OUTSIDE, fit_key, fold_hash, training_code
+from mnistexp.optimizers import Adam
+from mnistexp.results import FoldResult, History
+from mnistexp.sweep_plan import Fits
+from mnistexp.trial_cache import TrialCache
+
+ROWS = np.array([3, 1, 4], np.int64)
+KEY = "ab" + "0" * 62
+BASE = ExperimentConfig(optimizer=Adam(name="adam"))
+PACKAGE = Path(mnistexp.__file__).parent
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> TrialCache:
+    return TrialCache(tmp_path)
+
+
+@pytest.fixture
+def result() -> FoldResult:
+    rng = np.random.default_rng(1)
+    return FoldResult(
+        fold=2,
+        repeat=1,
+        score=1 / 3,
+        history=History((0.1, math.nan), (0.2, math.nan), (1e300, math.inf), (1 / 3, 0.0)),
+        rows=ROWS,
+        probabilities=rng.random((3, 10), dtype=np.float32),
+        seconds=1.25,
+        diverged_at=2,
+    )
+
+
+def get(cache: TrialCache, key: str = KEY) -> FoldResult | None:
+    return cache.get(key, fold=2, repeat=1, rows=ROWS)
+
+
+def entry(cache: TrialCache) -> Path:
+    [path] = cache.folder.rglob("*.fit")
+    return path
+
+
+def test_a_fit_comes_back_to_the_last_bit(cache: TrialCache, result: FoldResult) -> None:
+    cache.put(KEY, result, 6)
+    found = get(cache)
+    assert found is not None
+    assert repr(found.history) == repr(result.history)
+    assert found.probabilities.tobytes() == result.probabilities.tobytes()
+    assert found.probabilities.dtype == np.float32
+    assert (found.score, found.seconds, found.diverged_at) == (1 / 3, 1.25, 2)
+    assert (found.fold, found.repeat, found.rows.tolist()) == (2, 1, [3, 1, 4])
+    assert found.cached
+    assert found.error is None
+
+
+def test_the_same_fit_is_stored_in_the_same_bytes(cache: TrialCache, result: FoldResult) -> None:
+    cache.put(KEY, result, 6)
+    first = entry(cache).read_bytes()
+    cache.put(KEY, result, 6)
+    assert entry(cache).read_bytes() == first
+
+
+def test_what_is_not_there_is_no_fit(cache: TrialCache, caplog: pytest.LogCaptureFixture) -> None:
+    assert get(cache) is None
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("damage", ["a bit", "cut", "empty", "other", "garbage", "folder"])
+def test_a_damaged_entry_is_no_fit_and_is_warned_of(
+    damage: str, cache: TrialCache, result: FoldResult, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.put(KEY, result, 6)
+    path = entry(cache)
+    content = path.read_bytes()
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    elif damage == "other":
+        cache.put("cd" + KEY[2:], result, 6)
+        path.write_bytes((cache.folder / "cd" / f"cd{KEY[2:]}.fit").read_bytes())
+    else:
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes({"a bit": flipped, "cut": content[:-1], "empty": b"", "garbage": b"\0" * 9999}[damage])
+    with caplog.at_level(logging.WARNING, "mnistexp"):
+        assert get(cache) is None
+    assert "damaged" in caplog.text
+    assert str(path) in caplog.text
+
+
+def test_every_flipped_bit_is_noticed(cache: TrialCache, result: FoldResult) -> None:
+    cache.put(KEY, result, 6)
+    path = entry(cache)
+    content = bytearray(path.read_bytes())
+    for position in range(0, len(content), 97):
+        content[position] ^= 4
+        path.write_bytes(content)
+        assert get(cache) is None
+        content[position] ^= 4
+
+
+def test_an_entry_for_other_digits_is_no_fit(cache: TrialCache, result: FoldResult) -> None:
+    cache.put(KEY, result, 6)
+    assert cache.get(KEY, fold=2, repeat=1, rows=np.arange(4)) is None
+
+
+def test_info_and_prune_count_what_is_there(cache: TrialCache, result: FoldResult) -> None:
+    assert cache.info().fits == 0
+    assert cache.prune().fits == 0
+    for number in range(4):
+        cache.put(f"{number}{KEY[1:]}", result, 6)
+    paths = sorted(cache.folder.rglob("*.fit"))
+    for age, path in enumerate(paths):
+        os.utime(path, (1e9 - age, 1e9 - age))
+    info = cache.info()
+    assert (info.fits, info.bytes) == (4, sum(path.stat().st_size for path in paths))
+    assert (info.oldest, info.newest) == (1e9 - 3, 1e9)
+    os.utime(paths[0])
+    removed = cache.prune(older_than=3600)
+    assert (removed.fits, removed.newest) == (3, 1e9 - 1)
+    assert cache.info().fits == 1
+    assert cache.prune().fits == 1
+    assert cache.info().fits == 0
+
+
+def test_what_a_killed_process_was_writing_is_no_entry_and_goes_with_a_prune(
+    cache: TrialCache, result: FoldResult
+) -> None:
+    cache.put(KEY, result, 6)
+    cut_off = entry(cache).with_name(".tmp-0123456789abcdef.fit")
+    cut_off.write_bytes(b"half of")
+    assert cache.info().fits == 1
+    assert cache.prune(older_than=3600).fits == 0
+    assert cut_off.exists()
+    os.utime(cut_off, (1e9, 1e9))
+    assert cache.prune(older_than=3600).fits == 0
+    assert not cut_off.exists()
+
+
+def test_pace_is_seconds_for_each_digit_in_each_epoch(cache: TrialCache, result: FoldResult) -> None:
+    assert cache.pace() is None
+    cache.put(KEY, result, 25)  # one epoch of 25 digits before it diverged
+    assert cache.pace() == 1.25 / 25
+
+
+def key(config: ExperimentConfig = BASE, fold_sha256: str = "f", fold: int = 0, repeat: int = 0) -> str:
+    return fit_key(config, fold_sha256, fold, repeat)
+
+
+def with_training(**changes: Any) -> ExperimentConfig:
+    return BASE.model_copy(update={"training": BASE.training.model_copy(update=changes)})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        key(BASE.model_copy(update={"model": ModelConfig(dropout=0.1)})),
+        key(BASE.model_copy(update={"model": ModelConfig(filters=(16, 31))})),
+        key(BASE.model_copy(update={"optimizer": Adam(name="adam", beta_1=0.8)})),
+        key(BASE.model_copy(update={"seed": 3})),
+        key(with_training(epochs=61)),
+        key(with_training(batch_size=31)),
+        key(with_training(shuffle=False)),
+        key(with_training(validate_every_epoch=False)),
+        key(fold_sha256="g"),
+        key(fold=1),
+        key(repeat=1),
+    ],
+)
+def test_what_changes_the_numbers_changes_the_key(other: str) -> None:
+    assert other != key()
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        BASE.model_copy(update={"name": "another"}),
+        BASE.model_copy(update={"repeats": 5}),
+        BASE.model_copy(update={"data": DataConfig(split_seed=9)}),
+        BASE.model_copy(update={"sweep": SweepConfig(executor="dask", workers=7, cache=False, folds=9)}),
+        BASE.model_copy(update={"optimizer": Adam(name="adam", learning_rate=1e-3)}),
+        with_training(validation_fraction=0.1),
+        ExperimentConfig(optimizer=Adam(name="adam"), model=ModelConfig(dropout=0)),
+    ],
+)
+def test_what_leaves_the_numbers_alone_leaves_the_key_alone(same: ExperimentConfig) -> None:
+    assert key(same) == key()
+
+
+def test_a_fold_is_its_digits_in_their_order_wherever_they_come_from() -> None:
+    digits = data.load(DataConfig(digits=60))
+    pair = digits.images, digits.labels
+    learn, held = np.arange(40), np.arange(40, 60)
+    again = (digits.images[:50], digits.labels[:50])
+    assert fold_hash(pair, (learn, held[:10])) == fold_hash(again, (learn, held[:10]))
+    changed = digits.images.copy()
+    changed[7, 14, 14] ^= 1
+    relabelled = digits.labels.copy()
+    relabelled[45] = (relabelled[45] + 1) % 10
+    hashes = {
+        fold_hash(pair, (learn, held)),
+        fold_hash(pair, (learn[::-1], held)),
+        fold_hash(pair, (learn[1:], held)),
+        fold_hash(pair, (held, learn)),
+        fold_hash((changed, digits.labels), (learn, held)),
+        fold_hash((digits.images, relabelled), (learn, held)),
+    }
+    assert len(hashes) == 6
+
+
+def test_other_repeats_and_folds_have_keys_of_their_own() -> None:
+    from mnistexp.search import search
+
+    config = ExperimentConfig(data=DataConfig(digits=100), repeats=2, sweep=SweepConfig(shuffle_folds=True))
+    digits = data.load(config.data)
+    fits = Fits(config, digits, data.split(digits.labels, config.data), None)
+    [[trial]] = search(config)
+    works = fits.of(trial)
+    assert [(work.repeat, work.fold, work.part) for work in works] == [
+        (0, 0, 0), (0, 1, 1), (0, 2, 2), (1, 0, 3), (1, 1, 4), (1, 2, 5),
+    ]  # fmt: skip
+    assert len({work.key for work in works}) == 6
+
+
+def test_the_key_covers_the_code_that_decides_the_numbers() -> None:
+    code = training_code()
+    assert {"training", "loop", "model", "optimizers"} <= code.keys()
+    assert not code.keys() & {"config", "sweep", "cli"}
+    assert code["loop"] == (PACKAGE / "loop.py").read_bytes()
+    loaded = (
+        "import sys; import mnistexp.loop, mnistexp.training; print([n for n in sys.modules if n[:9] == 'mnistexp.'])"
+    )
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert {name.partition(".")[2] for name in ast.literal_eval(done.stdout)} - OUTSIDE == code.keys()
+
+
+def test_a_key_is_made_without_tensorflow() -> None:
+    code = (
+        "import sys; from mnistexp.config import ExperimentConfig; from mnistexp.fold_fits import fit_key;"
+        "print(fit_key(ExperimentConfig(), 'f', 0, 0)); assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == key(ExperimentConfig())
+    assert with_training().training == TrainingConfig()
