@@ -44,7 +44,7 @@ test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: test  ## The same as test
 
