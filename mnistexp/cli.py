@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mnistexp import __version__, cli_best, cli_sweeps, console
+from mnistexp import __version__, cli_best, cli_report, cli_sweeps, console
 from mnistexp.cli_options import (
     RUNS,
     ConfigOption,
@@ -65,6 +65,7 @@ app.command("sweep-dropout", help="Search the dropout rate by cross-validation o
     cli_sweeps.sweep
 )
 app.command("best")(cli_best.best)
+app.command("report")(cli_report.report)
 
 
 @app.command()

@@ -1,0 +1,163 @@
+"""What a report says, before it is HTML, Markdown or PDF: runs, sections, and the blocks they are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Block",
+    "Cell",
+    "Code",
+    "Fact",
+    "Facts",
+    "Page",
+    "Paragraph",
+    "Picture",
+    "RunReport",
+    "Section",
+    "Table",
+    "named",
+    "number",
+    "percent",
+    "percent_range",
+    "thinned",
+]
+
+MOST_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A few sentences. An `answer` is what the section is about, a `warning` what must not be overlooked."""
+
+    text: str
+    kind: Literal["answer", "plain", "warning"] = "plain"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number that matters, what it is, and what to know about it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Some facts side by side."""
+
+    items: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table shows, and the number to sort it by; None for text."""
+
+    text: str
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; the first cell of a row names it.
+
+    `folded`: shown on demand only. `marked`: the rows, from 0, to stand out. `more`: what is said below it.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    folded: bool = False
+    marked: frozenset[int] = frozenset()
+    more: str = ""
+
+    @property
+    def is_sortable(self) -> bool:
+        """Whether there is something to sort."""
+        return len(self.rows) > 2 and any(self.is_numeric(column) for column in range(len(self.headings)))
+
+    def is_numeric(self, column: int) -> bool:
+        """Whether a column holds numbers."""
+        return any(row[column].number is not None for row in self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure, or the bytes of a PNG, with a title and a description for those who can't see it."""
+
+    title: str
+    description: str
+    drawing: "Figure | bytes"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text as it stands in a file, shown on demand."""
+
+    title: str
+    text: str
+
+
+Block = Paragraph | Facts | Table | Picture | Code
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A question and its answer."""
+
+    heading: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RunReport:
+    """What is said of one run: `headline` is the answer in a line, `lead` what it means."""
+
+    id: str
+    kind: str
+    headline: str
+    lead: str
+    facts: Facts = field(default_factory=lambda: Facts(()))
+    sections: tuple[Section, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A report of one run or of several."""
+
+    runs: tuple[RunReport, ...]
+
+    @property
+    def title(self) -> str:
+        return self.runs[0].headline if len(self.runs) == 1 else f"{len(self.runs)} runs side by side"
+
+
+def number(value: float | None, spec: str = "") -> Cell:
+    """A number as it is to be read; a dash where there is none."""
+    return Cell("\N{EN DASH}") if value is None else Cell(format(value, spec), float(value))
+
+
+def percent(value: float | None) -> Cell:
+    """A share as per cent with one decimal; a dash where there is none."""
+    return Cell("\N{EN DASH}") if value is None else Cell(f"{100 * value:.1f}%", 100 * value)
+
+
+def percent_range(interval: Sequence[float] | None) -> str:
+    """Two shares as `87.4% to 95.0%`."""
+    return "\N{EN DASH}" if interval is None else f"{100 * interval[0]:.1f}% to {100 * interval[1]:.1f}%"
+
+
+def named(*rows: tuple[str, str]) -> tuple[tuple[Cell, ...], ...]:
+    """Names and values as the rows of a table."""
+    return tuple((Cell(name), Cell(value)) for name, value in rows)
+
+
+def thinned(count: int, most: int = MOST_ROWS) -> list[int]:
+    """At most so many of the numbers from 0 up to `count`, evenly spaced, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(place * (count - 1) / (most - 1)) for place in range(most)})
