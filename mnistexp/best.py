@@ -25,7 +25,7 @@ from mnistexp.sweep import run_sweep
 from mnistexp.sweep_plan import plan_sweep
 from mnistexp.swept import Swept, find_sweeps, parts_of
 
-__all__ = ["run_best"]
+__all__ = ["run_best", "unseen_digits"]
 
 CHOICE = "choice.json"
 STOPPED = "stopped; what is finished is kept: the same command goes on from there"
@@ -56,7 +56,7 @@ def run_best(
     """
     began = time.perf_counter()
     work = Work(config, runs_dir)
-    others = _unseen_digits(work.digits) if unseen else None
+    others = unseen_digits(work.digits) if unseen else None
     try:
         used, steps = _sweeps(work, sweeps, with_nested, watch)
         watch(steps.next("choose, and cross-validate the combination"))
@@ -158,7 +158,7 @@ def _began_with(folder: Path, chosen: dict[str, Any]) -> bool:
     return {key: value for key, value in stored.items() if key != "schema_version"} == chosen
 
 
-def _unseen_digits(digits: Digits) -> Digits:
+def unseen_digits(digits: Digits) -> Digits:
     """The unseen digits. Raises `BadInput` where the experiment's own digits are among them."""
     others = data.load_unseen()
     known = {image.tobytes() for image in digits.images}

@@ -48,6 +48,7 @@ app = typer.Typer(
 - `mnistexp train --epochs 150`: train, and draw the loss curves
 - `mnistexp sweep-optimizer --opt adam`: search Adam's grid by cross-validation
 - `mnistexp best --unseen`: combine the sweeps' winners, and say what the result is worth
+- `mnistexp reproduce`: the whole assignment, with each figure of its notebook beside ours
 - `mnistexp train --set optimizer.name=adam --set model.dropout=0.4 --json`: one JSON document
 - `mnistexp show-examples --index 37 --index 235`: look at two digits
 - `mnistexp config show --set training.epochs=10`: what would run, and who decided each value
@@ -65,6 +66,7 @@ app.command("sweep-dropout", help="Search the dropout rate by cross-validation o
     cli_sweeps.sweep
 )
 app.command("best")(cli_best.best)
+app.command("reproduce")(cli_best.reproduce)
 app.command("report")(cli_report.report)
 
 

@@ -24,10 +24,10 @@ from mnistexp.cli_options import (
     flag_layers,
     layers_for,
 )
-from mnistexp.errors import MnistexpError
+from mnistexp.errors import BadInput, MnistexpError
 from mnistexp.yaml_source import Source
 
-__all__ = ["best"]
+__all__ = ["best", "reproduce"]
 
 ExecutorOption = Annotated[
     str | None, typer.Option("--executor", metavar="KIND", help="serial, processes (the default) or dask.")
@@ -97,6 +97,53 @@ def best(
     if outcome.metrics["diverged_at"]:
         voice.error(console.divergence(outcome.metrics))
         raise typer.Exit(MnistexpError.exit_code)
+
+
+def reproduce(
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few epochs and rows only: shows that all works, compares nothing.")
+    ] = False,
+    all_rows: Annotated[
+        bool,
+        typer.Option("--all-rows", help="Repeat the notebook's fault on all its 93 rows; takes minutes more."),
+    ] = False,
+    seed: SeedOption = None,
+    data: DataOption = None,
+    executor: ExecutorOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    name: NameOption = None,
+    runs_dir: RunsOption = RUNS,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Do the whole assignment, and set each figure that its notebook reported beside ours."""
+    voice = Voice(json, quiet, verbose)
+    given = {
+        "seed": seed, "data": data, "executor": executor, "workers": workers, "scheduler": scheduler, "name": name,
+    }  # fmt: skip
+    if quick and all_rows:
+        raise BadInput("--quick leaves rows out and --all-rows leaves none out: only one of the two can be given")
+    packaged, *own = layers_for("best", config, sets)
+    serial = [settings.flag("--quick", "sweep.executor", "serial")] if quick else []
+    found = settings.resolve([packaged, *serial, *own, *flag_layers(given)])
+    from mnistexp import reproduce as story
+    from mnistexp.progress import watching
+
+    size = story.size_of(quick=quick, all_rows=all_rows)
+    if dry_run:
+        ahead = story.plan_reproduce(found.config, runs_dir, size)
+        shown = [console.settings_table(found)] if verbose else []
+        document = console.dry_run_document(found) | console_best.reproduce_plan_document(ahead)
+        voice.result(document, *shown, *console_best.reproduce_plan_report(ahead))
+        return
+    with watching(voice.err, quiet=quiet) as watch:
+        outcome = story.run_reproduce(found.config, runs_dir, size, watch)
+    voice.result(outcome.document(), *console_best.reproduce_report(outcome))
 
 
 def _optimizers(layers: list[Source], opt: list[str]) -> list[Source]:

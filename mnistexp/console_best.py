@@ -10,10 +10,22 @@ from rich.text import Text
 from mnistexp.console import plain_table
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from collections.abc import Sequence
+
     from mnistexp.best_plan import BestPlan
+    from mnistexp.reproduce import TaskAhead
     from mnistexp.results import Outcome
 
-__all__ = ["best_plan_document", "best_plan_report", "best_report"]
+__all__ = [
+    "best_plan_document",
+    "best_plan_report",
+    "best_report",
+    "reproduce_plan_document",
+    "reproduce_plan_report",
+    "reproduce_report",
+]
+
+VERDICTS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("-")}
 
 
 def best_plan_document(plan: "BestPlan") -> dict[str, Any]:
@@ -113,3 +125,78 @@ def _points(difference: dict[str, Any]) -> str:
 
 def _fewer(reduction: float | None) -> str:
     return "" if reduction is None else f"{-round(100 * reduction):+d}%"
+
+
+def reproduce_plan_document(ahead: "Sequence[TaskAhead]") -> dict[str, Any]:
+    """What `reproduce --dry-run --json` adds to the settings."""
+    steps = [
+        {
+            "name": one.task.name,
+            "part": one.task.part,
+            "command": one.task.command,
+            "run": one.run,
+            "fits": one.fits,
+            "fits_cached": one.cached,
+            "epochs": one.epochs,
+            "seconds": one.seconds,
+        }
+        for one in ahead
+    ]
+    return {
+        "steps": steps,
+        "fits": sum(one.fits for one in ahead),
+        "fits_cached": sum(one.cached for one in ahead),
+        "fits_to_run": sum(one.fits - one.cached for one in ahead),
+        "seconds": _together(ahead),
+    }
+
+
+def reproduce_plan_report(ahead: "Sequence[TaskAhead]") -> Iterator[RenderableType]:
+    """The tasks of the assignment: those that are done, and the fits and epochs of the others."""
+    table = plain_table("step", "part", "command", "run", "fits", "cached", "epochs", "time")
+    for one in ahead:
+        if one.run is not None:
+            table.add_row(one.task.name, one.task.part, one.task.command, one.run, "", "", "", "")
+            continue
+        counts = [str(count) if count else "" for count in (one.fits, one.cached, one.epochs)]
+        table.add_row(one.task.name, one.task.part, one.task.command, "", *counts, _seconds(one.seconds))
+    yield table
+    fits, cached = sum(one.fits for one in ahead), sum(one.cached for one in ahead)
+    why = " (no fit was ever timed here)" if _together(ahead) is None else ""
+    yield Text(f"{fits} fits: {cached} cached, {fits - cached} to run; together {_seconds(_together(ahead))}{why}")
+
+
+def _together(ahead: "Sequence[TaskAhead]") -> float | None:
+    known = [one.seconds for one in ahead if one.seconds is not None]
+    return sum(known) if len(known) == len(ahead) else None
+
+
+def reproduce_report(outcome: "Outcome") -> Iterator[RenderableType]:
+    """The table of reported figures beside ours."""
+    found = outcome.metrics
+    yield Text(found["label"], style="bold yellow" if found["quick"] else "bold")
+    for part in dict.fromkeys(row["part"] for row in found["table"]):
+        yield Text()
+        yield Text(part.capitalize(), style="bold")
+        table = plain_table("", "reported", "ours", "interval", "agree")
+        for row in found["table"]:
+            if row["part"] == part:
+                ends = " to ".join(map(_figure, row["interval"] or ()))
+                table.add_row(
+                    row["what"], _figure(row["reported"]), _figure(row["ours"]), ends, VERDICTS[row["agrees"]]
+                )
+        yield table
+    yield Text()
+    for sentence in found["sentences"]:
+        yield Text(sentence)
+    for fault in dict.fromkeys(row["fault"] for row in found["table"] if row["fault"]):
+        yield Text(f"Fault of the notebook: {fault}.")
+    yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"

@@ -7,7 +7,17 @@ from importlib.resources import files
 
 from mnistexp.statistics import NotebookFigures
 
-__all__ = ["ACCURACIES", "FAULTS", "NOTEBOOK", "ReportedCurve", "ReportedRow", "reported_curves", "reported_rows"]
+__all__ = [
+    "ACCURACIES",
+    "CLASS_COUNTS",
+    "FAULTS",
+    "NOTEBOOK",
+    "PARAMETERS",
+    "ReportedCurve",
+    "ReportedRow",
+    "reported_curves",
+    "reported_rows",
+]
 
 NOTEBOOK = NotebookFigures(best=0.934997, worst=0.191218, average=0.745611)
 """The notebook's "best, worst and average model"."""
@@ -16,6 +26,8 @@ ACCURACIES = {"sgd_150_epochs": 0.925, "adam_dropout_50_epochs": 0.96}
 """Reported test accuracies by run; the second is known as "about 0.96" only."""
 
 PARAMETERS = 108_618
+CLASS_COUNTS = (97, 116, 99, 93, 105, 92, 94, 117, 87, 100)
+"""How many of each digit 0 to 9 the notebook's 1,000 rows hold."""
 
 FAULTS = {
     "settings": "create_model ignored its arguments: all rows trained one network with fixed optimizer settings and no "

@@ -20,6 +20,7 @@ ORDER = """
     space search cores processes dask_cluster executors trial_cache fold_fits sweep_plan sweep_files sweep
     experiments examples
     reported swept choosing ledger nested better representative reuse best_figures best_document best_plan best
+    assignment comparison_row reproduce_curves reproduce_grids reproduce_table reproduce_figures reproduce
     report_page report_svg report_origin report_accuracy report_training report_sweep report_examples report_best
     report_html report_markdown report_pdf report_notebook report
     console console_best progress cli_options cli_sweeps cli_best cli_report cli
