@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.config import ModelConfig
-from mnistexp.model import build_model, initial_weights, start_tensorflow
+from mnistexp.model import CLASSES, build_model, initial_weights, start_tensorflow
 from mnistexp.optimizers import OPTIMIZERS
 from mnistexp.winograd import Winograd
 
@@ -95,6 +95,7 @@ class Loop:
         part = (spec((None, *image), tf.uint8), spec([None], tf.int32), spec([None, batch], floats))
         self.train = tf.function(
             self._train,
+            autograph=False,
             input_signature=[
                 tuple(spec(shape, floats) for shape in state),
                 spec([2], tf.float64),
@@ -107,7 +108,9 @@ class Loop:
             ],
         )
         self.evaluate = tf.function(
-            self._evaluate, input_signature=[tuple(spec(shape, floats) for shape in self.shapes), part]
+            self._evaluate,
+            autograph=False,
+            input_signature=[tuple(spec(shape, floats) for shape in self.shapes), part],
         )
 
     def start(self, weights: Sequence[Any]) -> State:
@@ -147,14 +150,16 @@ class Loop:
         minus each. `drop`: the share of units to drop, and what kept units are multiplied by.
         """
         images, labels, shares = part
-        for number in tf.range(batches[0], batches[1]):
-            rows, step = order[number], batches[2] + number
-            masks = self._masks(key, step, drop)
+
+        def learn(number: Tensor, state: State, sums: Tensor) -> tuple[Tensor, State, Tensor]:
+            rows, share, step = order[number], shares[number], batches[2] + number
             digits = tf.gather(images, rows), tf.gather(labels, rows)
             weights = list(state[: len(self.shapes)])
-            losses, logits, gradients = self.network.gradients(weights, *digits, shares[number], masks)
-            sums = sums + _sums(losses, logits, digits[1], shares[number] > 0)
+            losses, logits, gradients = self.network.gradients(weights, *digits, share, self._masks(key, step, drop))
             state = self._update(state, gradients, numbers, tf.cast(step, tf.float32))
+            return number + 1, state, sums + _sums(losses, logits, digits[1], share > 0)
+
+        _, state, sums = tf.while_loop(lambda number, *_: number < batches[1], learn, (batches[0], state, sums))
         return state, sums
 
     def _masks(self, key: Tensor, step: Tensor, drop: Tensor) -> list[Tensor]:
@@ -188,12 +193,16 @@ class Loop:
     def _evaluate(self, weights: State, part: Part) -> tuple[Tensor, Tensor]:
         """Sums of loss and right answers, float64 (2,), and probabilities (n, 10)."""
         images, labels, shares = part
-        n, batches = tf.shape(images)[0], tf.shape(shares)[0]
-        parts = tf.TensorArray(tf.float32, batches, element_shape=[self.batch, 10])
-        for number in tf.range(batches):
-            rows = tf.minimum(tf.range(self.batch) + number * self.batch, n - 1)
-            parts = parts.write(number, self.network.logits(weights, tf.gather(images, rows)))
-        logits = parts.concat()[:n]
+        last = tf.shape(images)[0] - 1
+
+        def see(number: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+            rows = tf.minimum(tf.range(self.batch) + number * self.batch, last)
+            return number + 1, parts.write(number, self.network.logits(weights, tf.gather(images, rows)))
+
+        batches = tf.shape(shares)[0]
+        parts = tf.TensorArray(tf.float32, batches, element_shape=[self.batch, CLASSES])
+        _, parts = tf.while_loop(lambda number, _: number < batches, see, (0, parts))
+        logits = parts.concat()[: last + 1]
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return _sums(losses, logits, labels, tf.ones_like(labels, tf.bool)), tf.nn.softmax(logits)
 

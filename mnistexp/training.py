@@ -110,10 +110,10 @@ def fit(
 ) -> Fit:
     """Train on images uint8 (n, 28, 28) and labels (n,), as `config.model`, `.optimizer` and `.training` say.
 
-    `on_epoch(epoch, row)` is called after each epoch, counted from 1; `on_progress(epochs)` several times a second, with
-    the epochs done in fractions; `checkpoint(state)` after each epoch, with what `resume_from=state.arrays()` goes on
-    from to the same bits; `should_stop()` several times a second. Where it is true, or on Ctrl-C, the training ends
-    with `interrupted` set and everything up to the last whole epoch kept.
+    `on_epoch(epoch, row)` is called after each epoch, from 1; `on_progress(epochs)` several times a second, with the
+    epochs done in fractions; `checkpoint(state)` after each epoch, with what `resume_from=state.arrays()` goes on from
+    to the same bits; `should_stop()` several times a second. Where it is true, or on Ctrl-C, the training ends with
+    `interrupted` set and everything up to the last whole epoch kept.
     """
     run = _Run(config, (x, y), validation, seed)
     state = State.from_arrays(resume_from) if resume_from is not None else run.start()
@@ -160,6 +160,7 @@ def keras_model(config: ExperimentConfig, weights: Sequence[NDArray[np.float32]]
     model = build_model(config.model, seed)
     model.set_weights(list(weights))
     model.compile(build_optimizer(config.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

@@ -1,0 +1,309 @@
+"""The loop against Keras on real digits, and what a training promises: the same bits, whatever happens on the way."""
+
+import math
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mnistexp import data, training
+from mnistexp.config import DataConfig, EarlyStopping, ExperimentConfig, ModelConfig, TrainingConfig
+from mnistexp.model import Seed, initial_weights
+from mnistexp.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer, Sgd
+from mnistexp.training import EpochRow, Fit, State, evaluate, fit, keras_model, predict
+
+DIGITS = data.load(DataConfig())
+X, Y = DIGITS.images[:200], DIGITS.labels[:200]
+VALIDATION = DIGITS.images[800:870], DIGITS.labels[800:870]
+SEED = Seed(2)
+
+OTHERS: dict[str, dict[str, float]] = {
+    "sgd": {"learning_rate": 0.05, "decay": 0.01},
+    "momentum": {"learning_rate": 0.005, "momentum": 0.7, "decay": 0.01},
+    "nesterov": {"learning_rate": 0.005, "momentum": 0.8, "decay": 1e-6},
+    "adagrad": {"learning_rate": 0.01, "epsilon": 1e-4},
+    "rmsprop": {"learning_rate": 0.0005, "rho": 0.5, "epsilon": 1e-5},
+    "adam": {"learning_rate": 0.0005, "beta_1": 0.5, "beta_2": 0.9},
+    "adamw": {"learning_rate": 0.0005, "weight_decay": 0.04, "beta_1": 0.5},
+    "nadam": {"learning_rate": 0.0005, "beta_1": 0.7, "beta_2": 0.9},
+    "adadelta": {"learning_rate": 0.3, "rho": 0.9, "epsilon": 1e-5},
+}
+SETTINGS = [OPTIMIZERS[name](**values) for name in OPTIMIZERS for values in ({}, OTHERS[name])]
+
+
+def experiment(optimizer: Optimizer | None = None, dropout: float = 0.0, **settings: Any) -> ExperimentConfig:
+    model = ModelConfig(kernel_size=settings.pop("kernel_size", 3), dropout=dropout)
+    if "early_stopping" in settings:
+        settings["validation_fraction"] = 0.2
+    return ExperimentConfig(
+        optimizer=optimizer or Adam(), model=model, training=TrainingConfig(**{"epochs": 3} | settings)
+    )
+
+
+def trained(config: ExperimentConfig, seed: Seed = SEED, **options: Any) -> Fit:
+    return fit(config, X, Y, VALIDATION, seed, **options)
+
+
+def bits(result: Fit) -> str:
+    """A hash of everything that a training computes."""
+    history = result.history
+    curves = [history.loss, history.accuracy, history.val_loss, history.val_accuracy]
+    parts = [*result.weights, np.array(curves), result.probabilities]
+    return sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+
+def by_keras(config: ExperimentConfig) -> dict[str, list[float]]:
+    model = keras_model(config, initial_weights(config.model, SEED))
+    validation = data.as_input(VALIDATION[0]), VALIDATION[1]
+    epochs, batch = config.training.epochs, config.training.batch_size
+    fitted = model.fit(data.as_input(X), Y, batch, epochs, verbose=0, validation_data=validation, shuffle=False)
+    return dict(fitted.history)
+
+
+def compare(config: ExperimentConfig) -> None:
+    ours, theirs = trained(config).history, by_keras(config)
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        np.testing.assert_allclose(getattr(ours, name), theirs[name], rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", SETTINGS, ids=[f"{o.name}-{i % 2}" for i, o in enumerate(SETTINGS)])
+def test_curves_are_those_of_keras(optimizer: Optimizer) -> None:
+    """Over 20 steps: after more, Keras doesn't agree with itself either once a weight is changed in its last bit."""
+    compare(experiment(optimizer, epochs=10, batch_size=128, shuffle=False))
+
+
+@pytest.mark.parametrize("settings", [{"kernel_size": 5}, {"batch_size": 7}, {"batch_size": 200}])
+def test_curves_are_those_of_keras_for_other_networks_and_batches(settings: dict[str, Any]) -> None:
+    compare(experiment(Sgd(learning_rate=0.05), shuffle=False, **settings))
+
+
+def random_weights(config: ModelConfig) -> list[Any]:
+    from mnistexp.loop import tf
+
+    draws = np.random.default_rng(0)
+    shapes = [weight.shape for weight in initial_weights(config)]
+    return [tf.constant(draws.normal(0, 0.2, shape).astype(np.float32)) for shape in shapes]
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(filters=(3, 5), dense_units=7)])
+def test_gradients_with_dropout_are_those_of_the_layers(config: ModelConfig) -> None:
+    """The same masks: of the 13x13 pooled units that Keras drops from, no output depends on the last row and column."""
+    from mnistexp.loop import Layers, tf
+    from mnistexp.winograd import Winograd
+
+    fast, layers, weights, n = Winograd(config.filters, config.dense_units), Layers(config), random_weights(config), 9
+    images, labels = X[:n].copy(), tf.constant(Y[:n].astype(np.int32))
+    images[0], images[1, 5:20, 5:20] = 0, 255  # windows full of equals
+    shares = tf.constant(np.arange(n) / 36, tf.float32)
+    dense = np.random.default_rng(1).binomial(1, 0.6, (n, config.dense_units)).astype(np.float32) / 0.6
+    grid = np.random.default_rng(2).binomial(1, 0.6, (n, 12, 12, config.filters[0])).astype(np.float32) / 0.6
+    by_parity = grid.reshape(n, 6, 2, 6, 2, -1).transpose(2, 4, 1, 3, 0, 5).reshape(n, -1)
+    padded = np.pad(grid, ((0, 0), (0, 1), (0, 1), (0, 0))).reshape(n, -1)
+    losses, logits, gradients = fast.gradients(
+        weights, tf.constant(fast.prepare(images)), labels, shares, [tf.constant(by_parity), tf.constant(dense)]
+    )
+    expected = layers.gradients(weights, tf.constant(images), labels, shares, [tf.constant(padded), tf.constant(dense)])
+    for ours, theirs in zip([losses, logits, *gradients], [*expected[:2], *expected[2]], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-6 * np.abs(theirs).max())
+
+
+def test_a_compiled_loop_serves_all_settings_and_each_of_them_counts() -> None:
+    for name, optimizer in OPTIMIZERS.items():
+        configs = [experiment(optimizer(), epochs=1)]
+        configs += [experiment(optimizer(**{key: value}), epochs=1) for key, value in OTHERS[name].items()]
+        results = [trained(config).weights[4].tobytes() for config in configs]
+        assert len(set(results)) == len(results), name
+        (loop,) = {training._loop(config) for config in configs}
+        assert loop.train.experimental_get_tracing_count() == 1
+        assert loop.evaluate.experimental_get_tracing_count() == 1
+
+
+def test_dropout_rates_share_a_loop_and_change_the_training() -> None:
+    configs = [experiment(dropout=rate, epochs=1) for rate in (0.2, 0.4, 0.8)]
+    assert len({trained(config).weights[4].tobytes() for config in [*configs, experiment(epochs=1)]}) == 4
+    (loop,) = {training._loop(config) for config in configs}
+    assert loop.train.experimental_get_tracing_count() == 1
+
+
+def test_a_dropout_rate_of_0_is_no_dropout_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = trained(experiment())
+    monkeypatch.setattr(training, "_loop", lambda _: dropping_loop())
+    assert bits(trained(experiment())) == bits(without)
+
+
+def dropping_loop() -> Any:
+    from mnistexp.loop import loop_for
+
+    return loop_for(ModelConfig(), "adam", 32, True)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.5, 0.8])
+def test_dropout_drops_at_its_rate(rate: float) -> None:
+    from mnistexp.loop import tf
+
+    loop = dropping_loop()
+    drop, key = tf.constant([rate, 1 / (1 - rate)], tf.float32), tf.constant([3], tf.uint64)
+    masks = [np.concatenate([part.numpy().ravel() for part in loop._masks(key, step, drop)]) for step in range(20)]
+    assert {0.0, np.float32(1 / (1 - rate))} == set(np.unique(masks))
+    dropped = np.equal(masks, 0)
+    deviation = (rate * (1 - rate) / dropped.size) ** 0.5
+    assert abs(dropped.mean() - rate) < 5 * deviation
+    together = (dropped[1:] & dropped[:-1]).mean()
+    assert abs(together - rate**2) < 5 * (rate**2 / dropped.size) ** 0.5
+    np.testing.assert_array_equal(masks[7], np.concatenate([m.numpy().ravel() for m in loop._masks(key, 7, drop)]))
+
+
+CHILD = f"""
+import numpy, random, sys, tensorflow
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_training import *
+numpy.random.seed(99); random.seed(99)
+print(bits(trained(experiment(Nadam(), dropout=0.3))))
+"""
+
+
+def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
+    """Where TensorFlow was imported before us, and other random numbers are seeded differently."""
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True)
+    assert done.stdout.strip() == bits(trained(experiment(Nadam(), dropout=0.3))), done.stderr
+
+
+def test_fold_repeat_and_root_seed_each_give_another_training() -> None:
+    seeds = [SEED, Seed(3), Seed(2, fold=1), Seed(2, repeat=1)]
+    assert len({bits(trained(experiment(epochs=1), seed)) for seed in seeds}) == 4
+
+
+def test_pieces_of_an_epoch_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = experiment(dropout=0.3)
+    whole, seen = bits(trained(config)), list[float]()
+    monkeypatch.setattr(training, "PIECE_SECONDS", 0.0)
+    assert bits(trained(config, on_progress=seen.append)) == whole
+    assert seen == pytest.approx([batch / 7 for batch in range(1, 22)])
+
+
+@pytest.mark.parametrize("config", [
+    experiment(Nadam(), dropout=0.3, epochs=4),
+    experiment(Adam(learning_rate=0.003), epochs=8, early_stopping=EarlyStopping(patience=2)),
+], ids=["nadam", "early stopping"])  # fmt: skip
+def test_a_resumed_training_is_the_uninterrupted_one(config: ExperimentConfig, tmp_path: Path) -> None:
+    def save(state: State) -> None:
+        np.savez(tmp_path / f"{len(state.rows)}.npz", **state.arrays())  # type: ignore[arg-type]
+
+    whole = trained(config, checkpoint=save)
+    for epochs in range(1, whole.history.epochs + 1):
+        with np.load(tmp_path / f"{epochs}.npz") as arrays:
+            resumed = trained(config, resume_from=arrays)
+        assert bits(resumed) == bits(whole), epochs
+        assert (resumed.stopped_at, resumed.best_epoch) == (whole.stopped_at, whole.best_epoch)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised within Keras
+def test_the_saved_model_evaluates_to_the_recorded_numbers(tmp_path: Path) -> None:
+    import keras
+
+    config = experiment(dropout=0.2)
+    result = trained(config)
+    keras_model(config, result.weights, SEED).save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    loss, accuracy = model.evaluate(data.as_input(VALIDATION[0]), VALIDATION[1], verbose=0)
+    assert loss == pytest.approx(result.history.val_loss[-1], rel=1e-5)
+    assert accuracy == pytest.approx(result.history.val_accuracy[-1])
+    assert evaluate(config, result.weights, *VALIDATION) == (
+        result.history.val_loss[-1],
+        result.history.val_accuracy[-1],
+    )
+    np.testing.assert_array_equal(predict(config, result.weights, VALIDATION[0]), result.probabilities)
+    np.testing.assert_allclose(model.predict(data.as_input(VALIDATION[0]), verbose=0), result.probabilities, atol=1e-5)
+
+
+def test_more_digits_than_are_evaluated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, weights = experiment(), initial_weights(ModelConfig())
+    whole = predict(config, weights, X)
+    monkeypatch.setattr(training, "EVALUATED_AT_ONCE", 33)
+    np.testing.assert_allclose(predict(config, weights, X), whole, rtol=1e-6)
+    assert whole.sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_validating_only_at_the_end_changes_nothing_else() -> None:
+    always, once = trained(experiment()), trained(experiment(validate_every_epoch=False))
+    assert once.history.loss == always.history.loss
+    assert once.history.val_loss[-1] == always.history.val_loss[-1]
+    assert all(math.isnan(value) for value in once.history.val_loss[:-1] + once.history.val_accuracy[:-1])
+    without = fit(experiment(), X, Y, None, SEED)
+    assert (without.history.loss, without.history.val_loss) == (always.history.loss, ())
+    assert without.probabilities is None
+
+
+def test_divergence_ends_the_training_and_says_when() -> None:
+    result = trained(experiment(OPTIMIZERS["nesterov"](learning_rate=1000.0), epochs=6))
+    assert result.diverged_at == len(result.seconds) == 1
+    curves = np.array([result.history.loss, result.history.accuracy, result.history.val_loss])
+    assert curves.shape == (3, 6)
+    assert np.isnan(curves[0]).all()
+    assert np.isnan(curves[:, 1:]).all()
+    assert np.isnan(result.probabilities).all()
+    assert (result.interrupted, result.stopped_at, result.best_epoch) == (False, None, None)
+
+
+@pytest.mark.parametrize("min_delta", [0.0, 0.05])
+def test_early_stopping_is_that_of_keras(min_delta: float) -> None:
+    import keras
+
+    stopping = EarlyStopping(patience=2, min_delta=min_delta)
+    config = experiment(Adam(learning_rate=0.003), epochs=25, early_stopping=stopping)
+    result = trained(config)
+    peer = keras.callbacks.EarlyStopping(patience=2, min_delta=min_delta)
+    peer.set_model(keras.Sequential())
+    peer.model.stop_training = False
+    peer.on_train_begin()
+    for epoch, loss in enumerate(result.history.val_loss):
+        peer.on_epoch_end(epoch, {"val_loss": loss})
+    assert peer.model.stop_training
+    assert result.stopped_at == peer.stopped_epoch + 1 == result.history.epochs < 25
+    assert evaluate(config, result.weights, *VALIDATION)[0] == peer.best
+    last = trained(experiment(
+        config.optimizer, epochs=25, early_stopping=stopping.model_copy(update={"restore_best_weights": False})
+    ))  # fmt: skip
+    assert last.history == result.history
+    assert evaluate(config, last.weights, *VALIDATION)[0] == last.history.val_loss[-1] != peer.best
+
+
+def test_ctrl_c_keeps_the_epochs_that_were_finished() -> None:
+    def interrupt(epochs: float) -> None:
+        if epochs > 2:
+            signal.raise_signal(signal.SIGINT)
+
+    whole, cut = trained(experiment(epochs=2)), trained(experiment(epochs=9), on_progress=interrupt)
+    assert cut.interrupted
+    assert cut.stopped_at is None
+    assert bits(cut) == bits(whole)
+    assert bits(trained(experiment(epochs=4), resume_from=cut.state.arrays())) == bits(trained(experiment(epochs=4)))
+
+
+def test_a_training_stops_when_told_to() -> None:
+    rows: list[EpochRow] = []
+
+    def collect(epoch: int, row: EpochRow) -> None:
+        rows.append(row)
+        assert epoch == len(rows)
+
+    cut = trained(experiment(epochs=9), on_epoch=collect, should_stop=lambda: len(rows) == 2)
+    assert cut.interrupted
+    assert [row.loss for row in rows] == list(cut.history.loss)
+    assert len(rows) == 2
+    none = trained(experiment(), should_stop=lambda: True)
+    assert none.interrupted
+    assert none.history.loss == ()
+    np.testing.assert_array_equal(none.weights[0], initial_weights(ModelConfig(), SEED)[0])
+
+
+def test_images_are_not_changed_by_training() -> None:
+    before: NDArray[np.uint8] = X.copy()
+    trained(experiment(epochs=1))
+    np.testing.assert_array_equal(X, before)
