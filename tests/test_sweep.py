@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -251,6 +252,19 @@ def test_fail_fast_stops_at_the_first_failure(one_bad_trial: ExperimentConfig, t
     with pytest.raises(TrialsFailed, match=r"trial 1, fold 2 failed: .*line"):
         run_tiny(config, cache=TrialCache(tmp_path))
     assert TrialCache(tmp_path).info().fits == 4
+
+
+def test_ctrl_c_in_the_middle_of_a_fit_ends_the_sweep_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    endless = tiny({"grid": {"training.epochs": [1, 100_000]}})
+    third_fit = iter(range(3))
+
+    def interrupt_soon(_: FitDone) -> None:
+        if next(third_fit) == 2:
+            threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tiny(endless, cache=TrialCache(tmp_path), watch=interrupt_soon)
+    assert TrialCache(tmp_path).info().fits == 3
 
 
 def test_a_sweep_without_a_single_score_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
