@@ -1,19 +1,21 @@
 """The stories of the command line as Python functions; `import mnistexp` offers them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from mnistexp import experiments, settings, stored_runs
+from mnistexp.best import run_best
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.experiments import Watch, unwatched
+from mnistexp.reproduce import run_reproduce, size_of
 from mnistexp.results import Outcome
 from mnistexp.stored_runs import StoredRun
 from mnistexp.yaml_source import Source
 
-__all__ = ["configure", "load_run", "sweep", "train"]
+__all__ = ["best", "configure", "load_run", "reproduce", "sweep", "train"]
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | PathLike[str]
 Folder = str | PathLike[str]
@@ -69,6 +71,40 @@ def sweep(
     if found.sweep is None:
         raise BadInput("the configuration has no sweep section: call train")
     return experiments.run_sweep(found, "sweep", Path(runs_dir), watch)
+
+
+def best(
+    config: Configuration = "best",
+    changes: Mapping[str, Any] | None = None,
+    *,
+    sweeps: Sequence[str] = (),
+    nested: bool = False,
+    unseen: bool = False,
+    runs_dir: Folder = "runs",
+    watch: Watch = unwatched,
+) -> Outcome:
+    """Combine the sweeps' winners and train the final model as `mnistexp best` does; see `best.run_best`.
+
+    Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
+    """
+    found = configure(config, changes, base="best")
+    return run_best(found, Path(runs_dir), sweeps, with_nested=nested, unseen=unseen, watch=watch)
+
+
+def reproduce(
+    config: Configuration = "best",
+    changes: Mapping[str, Any] | None = None,
+    *,
+    quick: bool = False,
+    runs_dir: Folder = "runs",
+    watch: Watch = unwatched,
+) -> Outcome:
+    """Do the whole assignment as `mnistexp reproduce` does; see `reproduce.run_reproduce`.
+
+    Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
+    """
+    size = size_of(quick=quick, all_rows=False)
+    return run_reproduce(configure(config, changes, base="best"), Path(runs_dir), size, watch)
 
 
 def load_run(reference: Folder = stored_runs.LATEST, *, runs_dir: Folder = "runs") -> StoredRun:

@@ -23,6 +23,7 @@ ORDER = """
     assignment comparison_row reproduce_curves reproduce_grids reproduce_table reproduce_figures reproduce
     report_page report_svg report_origin report_accuracy report_training report_sweep report_examples report_best
     report_html report_markdown report_pdf report_notebook report
+    api
     console console_best progress cli_options cli_sweeps cli_best cli_report cli
 """.split()
 """Each module imports only from those before it."""
