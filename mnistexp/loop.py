@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnistexp.config import ModelConfig
 from mnistexp.model import CLASSES, build_model, initial_weights, start_tensorflow
 from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.winograd import Winograd
+from mnistexp.winograd import Winograd, compiled
 
 tf = start_tensorflow()
 
@@ -86,7 +86,7 @@ class Loop:
     def __init__(self, network: Network, shapes: Sequence[tuple[int, ...]], optimizer: str, batch: int, drops: bool):
         self.network, self.shapes, self.batch = network, list(shapes), batch
         self.optimizer = OPTIMIZERS[optimizer]
-        self.names = list(self.optimizer().hyperparameters())
+        self.names = list(self.optimizer.model_validate({}).hyperparameters())
         self.mask_sizes = network.mask_sizes if drops else ()
         floats, spec = tf.float32, tf.TensorSpec
         vectors = 1 + len(self.optimizer.slots)
@@ -176,7 +176,7 @@ class Loop:
         sizes = [self.batch * size for size in self.mask_sizes]
         return [tf.reshape(mask, [self.batch, -1]) for mask in tf.split(masks, sizes)]
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def _update(self, state: State, gradients: Sequence[Tensor], numbers: Tensor, past: Tensor) -> State:
         h = dict(zip(self.names, tf.unstack(numbers[0]), strict=True))
         h |= {f"1-{name}": value for name, value in zip(self.names, tf.unstack(numbers[1]), strict=True)}

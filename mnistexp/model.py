@@ -38,7 +38,7 @@ class Seed:
     def words(self, purpose: int, *counters: int, count: int = 1) -> NDArray[np.uint64]:
         """Numbers uint64 (count,) of one purpose and its counters, such as the epoch; the same in every process."""
         key = (purpose, self.fold, self.repeat, *counters)
-        return np.random.SeedSequence(self.root, spawn_key=key).generate_state(count, np.uint64)
+        return np.random.SeedSequence(self.root, spawn_key=key).generate_state(count, np.uint64).astype(np.uint64)
 
     def order(self, epoch: int, digits: int) -> NDArray[np.int32]:
         """The order in which an epoch, counted from 0, visits the digits: a permutation, int32 (digits,)."""

@@ -22,7 +22,7 @@ from mnistexp.model import CLASSES, start_tensorflow
 
 tf = start_tensorflow()
 
-__all__ = ["Winograd"]
+__all__ = ["Winograd", "compiled"]
 
 Tensor = Any
 GRID, TILES, PIXELS = 12, 5, 16
@@ -37,6 +37,7 @@ CORNERS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def compiled(function: Callable[..., Any]) -> Any:
+    """The function as one XLA kernel for each shape of its arguments."""
     return tf.function(function, jit_compile=True, autograph=False)
 
 
@@ -45,7 +46,7 @@ class Winograd:
 
     def __init__(self, filters: tuple[int, int], dense_units: int) -> None:
         self.first, self.second = filters
-        self.mask_sizes = (GRID**2 * self.first, dense_units)
+        self.mask_sizes: tuple[int, ...] = (GRID**2 * self.first, dense_units)
         """Units that dropout draws for, per digit: after the first pooling, and after the dense layer."""
 
     @staticmethod
