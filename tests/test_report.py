@@ -1,0 +1,376 @@
+"""Reports: what they say is what the run folder holds, nothing in them is fetched, and nothing in a folder can act."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mnistexp import report, stored_runs
+from mnistexp.errors import BadInput, RunError
+from mnistexp.report_html import page_to_html
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
+SHORT = "</script><b>"
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Reader(HTMLParser):
+    """The elements of a page with their attributes and own text, in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self._open: list[list[str]] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs), []))
+        if tag not in VOID:
+            self._open.append(self.elements[-1][2])
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs), []))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        for text in self._open:
+            text.append(data)
+
+    def texts(self, tag: str) -> list[str]:
+        return [" ".join("".join(text).split()) for name, _, text in self.elements if name == tag]
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes, _ in self.elements if name == tag]
+
+
+def html_of(*folders: Path) -> str:
+    return page_to_html(report.read_page([stored_runs.load(folder) for folder in folders]))
+
+
+def metrics_of(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.fixture
+def hostile(finished: dict[str, Path], tmp_path: Path) -> Path:
+    """A sweep's folder in which every text that somebody could have written tries to become markup."""
+    folder = tmp_path / finished["sweep"].name
+    shutil.copytree(finished["sweep"], folder)
+    for name in ("status.json", "metrics.json", "environment.json", "sweep.json"):
+        document = json.loads((folder / name).read_text())
+        document |= {"name": HOSTILE, "error": HOSTILE, "warnings": [HOSTILE], "cpu": HOSTILE, "notes": [HOSTILE]}
+        (folder / name).write_text(json.dumps(document))
+    for path in (folder / "trials").glob("*.json"):
+        document = json.loads(path.read_text())
+        document["params"]["optimizer.name"] = SHORT + str(document["trial"])
+        path.write_text(json.dumps(document))
+    with (folder / "config.yaml").open("a") as config:
+        config.write(yaml.safe_dump({"note": HOSTILE}))
+    return folder
+
+
+# --- What is said ------------------------------------------------------------------------------------------------
+
+
+def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> None:
+    found, page = metrics_of(finished["train"]), Reader(html_of(finished["train"]))
+    assert page.texts("h1") == [f"{found['test_correct']} of {found['test_digits']} test digits recognised"]
+    words = " ".join(page.texts("p"))
+    low, high = found["test_accuracy_interval"]
+    assert f"{found['test_accuracy']:.1%}" in words
+    assert f"{100 * low:.1f}% and {100 * high:.1f}%" in words
+    assert found["best_epochs"]["sentence"] in words
+    assert all(warning in words for warning in found["warnings"])
+    assert page.texts("h2") == [
+        "What does the data look like?",
+        "What network is it, and how does it learn?",
+        "How do the loss curves behave?",
+        "What is the best number of epochs?",
+        "How good is it on the test digits, and what does this number mean?",
+        "Is the test accuracy representative of unseen data?",
+        "How was this made?",
+    ]
+
+
+def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> None:
+    found, page = metrics_of(finished["repeats"]), Reader(html_of(finished["repeats"]))
+    assert "How much depends on the seed?" in page.texts("h2")
+    assert found["repeats"]["sentence"] in page.texts("p")
+    shown = page.texts("td")
+    assert all(f"{100 * accuracy:.1f}%" in shown for accuracy in found["repeats"]["test_accuracies"])
+
+
+def test_a_sweep_ranks_its_trials(finished: dict[str, Path]) -> None:
+    found, page = metrics_of(finished["sweep"]), Reader(html_of(finished["sweep"]))
+    assert page.texts("h1")[0].startswith(f"{found['best_score']:.1%} with ")
+    rows = [row for row in page.texts("tr") if re.match(r"\d", row)]
+    assert [row.split()[0] for row in rows] == [str(row["rank"]) for row in found["ranking"]]
+    for shown, row in zip(rows, found["ranking"], strict=True):
+        assert f"{100 * row['mean']:.1f}%" in shown
+    assert {"Which settings matter?", "Is the winning score representative of unseen data?"} <= set(page.texts("h2"))
+
+
+def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
+    examples = Reader(html_of(finished["show-examples"]))
+    shown = metrics_of(finished["show-examples"])["examples"]
+    assert all(str(example["label"]) in examples.attributes("img")[0]["alt"] for example in shown)
+    assert "0 0 0 0 1 0 0 0 0 0" in examples.texts("td")
+    summary = Reader(html_of(finished["summary"]))
+    assert summary.texts("h1") == ["A network of 108,618 parameters"]
+    assert "(3*3*16+1)*32 = 4640" in summary.texts("td")
+
+
+def test_pointing_at_a_figure_tells_what_was_measured(finished: dict[str, Path]) -> None:
+    page = Reader(html_of(finished["train"]))
+    loss, accuracy, confusion = (
+        json.loads(text)
+        for attributes, text in zip(page.attributes("script"), page.texts("script"), strict=True)
+        if attributes.get("type") == "application/json"
+    )
+    history = stored_runs.load(finished["train"]).history
+    assert history is not None
+    for panel, scale, fields in ((loss, 1, ("loss", "val_loss")), (accuracy, 100, ("accuracy", "val_accuracy"))):
+        assert [line["name"] for line in panel[0]["lines"]] == ["training", "validation"]
+        for line, field in zip(panel[0]["lines"], fields, strict=True):
+            assert [x for _, _, x, _ in line["points"]] == list(range(1, history.epochs + 1))
+            expected = [scale * value for value in getattr(history, field)]
+            assert [y for _, _, _, y in line["points"]] == pytest.approx(expected, rel=1e-3)
+            left, top, right, bottom = panel[0]["box"]
+            assert all(left <= x <= right and top <= y <= bottom for x, y, _, _ in line["points"])
+    counts = metrics_of(finished["train"])["confusion_matrix"]
+    told = {text for *_, text in confusion[0]["cells"]}
+    assert told == {
+        f"correct digit {row}, predicted digit {column}: {counts[row][column]}"
+        for row in range(10)
+        for column in range(10)
+    }
+
+
+def test_cells_of_a_heat_map_are_told_by_their_settings(finished: dict[str, Path]) -> None:
+    html = html_of(finished["sweep"])
+    for row in metrics_of(finished["sweep"])["ranking"]:
+        dropout, beta = row["params"]["model.dropout"], row["params"]["optimizer.beta_1"]
+        assert f"dropout {dropout:g}, beta_1 {beta:g}: {100 * row['mean']:.1f}" in html
+
+
+def test_an_unfinished_run_says_so(finished: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / finished["train"].name
+    shutil.copytree(finished["train"], folder)
+    (folder / "metrics.json").unlink()
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps(status | {"status": "interrupted", "exit_code": 130}))
+    page = Reader(html_of(folder))
+    assert "This run was interrupted and can be gone on with." in " ".join(page.texts("p"))
+    assert page.texts("h1") == [f"train: {status['name']}"]
+
+
+def test_a_run_of_unknown_kind_shows_its_sentences_and_numbers(finished: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / finished["summary"].name
+    shutil.copytree(finished["summary"], folder)
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps(status | {"command": "later"}))
+    found = {"schema_version": 1, "part": {"sentence": "It went well.", "accuracy": 0.875}, "warnings": ["Careful."]}
+    (folder / "metrics.json").write_text(json.dumps(found))
+    page = Reader(html_of(folder))
+    assert {"It went well.", "Note: Careful."} <= set(page.texts("p"))
+    assert "part.accuracy 0.875" in page.texts("tr")
+
+
+def test_several_runs_stand_in_one_page(finished: dict[str, Path]) -> None:
+    page = Reader(html_of(finished["train"], finished["sweep"]))
+    assert page.texts("h1") == ["2 runs side by side"]
+    assert len(page.texts("article")) == 2
+    ids = [attributes["id"] for _, attributes, _ in page.elements if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    targets = [str(link["href"]) for link in page.attributes("a")]
+    assert all(target[1:] in ids for target in targets)
+
+
+# --- What is in the file -------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_fetched(finished: dict[str, Path]) -> None:
+    for folder in finished.values():
+        page = Reader(html_of(folder))
+        for _, attributes, _ in page.elements:
+            for name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
+                assert re.match(r"#|data:", attributes.get(name) or "#"), attributes
+            assert "style" not in attributes
+            assert not any(name.startswith("on") for name in attributes)
+
+
+def test_the_content_policy_allows_this_style_and_script_only(finished: dict[str, Path]) -> None:
+    html = html_of(finished["train"])
+    policy = next(
+        str(meta["content"])
+        for meta in Reader(html).attributes("meta")
+        if meta.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        content = re.search(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        assert content is not None
+        digest = base64.b64encode(hashlib.sha256(content[1].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+@pytest.mark.parametrize("form", report.FORMATS)
+def test_the_same_run_gives_the_same_bytes(finished: dict[str, Path], tmp_path: Path, form: str) -> None:
+    moved = tmp_path / "elsewhere" / finished["repeats"].name
+    shutil.copytree(finished["repeats"], moved)
+    first = report.write_report([stored_runs.load(finished["repeats"])], form, tmp_path / f"report.{form}")
+    before = first.read_bytes()
+    second = report.write_report([stored_runs.load(moved)], form)
+    assert second == moved / f"report.{form}"
+    assert second.read_bytes() == before
+
+
+def test_values_are_text_whatever_they_hold(hostile: Path) -> None:
+    page = Reader(html_of(hostile))
+    assert SHORT in " ".join(page.texts("text"))
+    assert not page.attributes("b")[len(page.texts("dd")) :]
+    assert HOSTILE in " ".join(page.texts("td"))
+    scripts = page.attributes("script")
+    assert [attributes for attributes in scripts if not attributes.get("type")] == [{}]
+    assert not any(attributes.get("src") for attributes in scripts)
+    assert not any("onerror" in attributes for _, attributes, _ in page.elements)
+    for attributes, text in zip(scripts, page.texts("script"), strict=True):
+        if attributes.get("type"):
+            assert isinstance(json.loads(text), list)
+
+
+def test_markdown_shows_values_as_text_and_has_its_figures(hostile: Path, tmp_path: Path) -> None:
+    path = report.write_report([stored_runs.load(hostile)], "md", tmp_path / "deep.md")
+    text = path.read_text()
+    code = re.findall(r"^```text$.*?^```$", text, re.DOTALL | re.MULTILINE)
+    assert HOSTILE in "".join(code)
+    outside = text
+    for block in code:
+        outside = outside.replace(block, "")
+    assert not re.search(r"(?<!\\)<(?!deep_files/)", outside)
+    figures = re.findall(r"\]\(<(.+?)>\)", text)
+    assert len(figures) == 4
+    for name in figures:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_pdf_has_pages_and_describes_its_figures(hostile: Path, tmp_path: Path) -> None:
+    content = report.write_report([stored_runs.load(hostile)], "pdf", tmp_path / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert content.count(b"/Type /Page\n") >= 3
+    assert content.count(b"/Subtype /Image") >= 4
+    assert b"/Alt (" in content
+    assert b"/Lang (en)" in content
+
+
+def test_a_missing_extra_is_named(finished: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored_runs.load(finished["summary"])
+    for module, form, extra in (("fpdf", "pdf", "pdf"), ("nbformat", "ipynb", "notebook")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(BadInput, match=re.escape(f"pip install 'mnistexp[{extra}]'")):
+            report.write_report([run], form)
+
+
+def test_the_notebook_finds_the_same_numbers_anew(finished: dict[str, Path], tmp_path: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    path = report.write_report([stored_runs.load(finished["train"])], "ipynb", tmp_path / "again.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    found = metrics_of(finished["train"])
+    assert f"{found['test_correct']} of {found['test_digits']}" in said
+    assert found["best_epochs"]["sentence"] in said
+    (again,) = (tmp_path / "runs").iterdir()
+    assert (again / "history.csv").read_bytes() == (finished["train"] / "history.csv").read_bytes()
+    pictures = [
+        output for cell in notebook.cells for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) == 5
+
+
+def test_the_notebook_of_a_sweep_is_python(hostile: Path, tmp_path: Path) -> None:
+    path = report.write_report([stored_runs.load(hostile)], "ipynb", tmp_path / "sweep.ipynb")
+    cells = json.loads(path.read_text())["cells"]
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            compile("".join(cell["source"]), "cell", "exec")
+    assert HOSTILE in "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code").replace(
+        "\\'", "'"
+    )
+
+
+# --- Where it goes -------------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_written_whole_or_not_at_all(finished: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / finished["train"].name
+    shutil.copytree(finished["train"], folder)
+    before = {path.name for path in folder.iterdir()}
+    written = report.write_report([stored_runs.load(folder)])
+    assert {path.name for path in folder.iterdir()} - before == {"report.html"}
+    good = written.read_bytes()
+    metrics = metrics_of(folder)
+    del metrics["confusion_matrix"]
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(RunError, match=r"damaged.*confusion_matrix"):
+        report.write_report([stored_runs.load(folder)])
+    assert written.read_bytes() == good
+    assert {path.name for path in folder.iterdir()} - before == {"report.html"}
+
+
+def test_the_ending_of_the_output_decides_the_format(finished: dict[str, Path], tmp_path: Path) -> None:
+    path = report.write_report([stored_runs.load(finished["summary"])], output=tmp_path / "Report.PDF")
+    assert path.read_bytes().startswith(b"%PDF-")
+
+
+def mnistexp(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import sys\nfrom mnistexp.cli import main\n"
+        "try:\n    main()\nfinally:\n    assert 'tensorflow' not in sys.modules, 'TensorFlow was loaded'"
+    )
+    command = [sys.executable, "-c", code, "report", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_command_writes_into_the_run_without_tensorflow(finished: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / finished["sweep"].name
+    shutil.copytree(finished["sweep"], folder)
+    done = mnistexp("latest", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"report": f"runs/{folder.name}/report.html", "runs": [folder.name]}
+    assert (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["latest", "--format", "pfd"], "did you mean 'pdf'?"),
+        (["latest", "latest"], "--output FILE"),
+        (["latest", "--output", "."], "is a folder"),
+        (["no-such-run"], "no run 'no-such-run'"),
+        ([], "Missing argument"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_line(
+    finished: dict[str, Path], tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    done = mnistexp(*arguments, "--runs-dir", finished["train"].parent, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
