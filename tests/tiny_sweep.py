@@ -1,9 +1,9 @@
 """A sweep that is small enough for tests; as a program, one that can be killed and run again.
 
-    python tiny_sweep.py RUNS_DIR OUT_DIR
+    python tiny_sweep.py RUNS_DIR WORKERS
 
 keeps its fits in the cache of RUNS_DIR, prints how many fits it ran and found cached and whether TensorFlow was loaded,
-and leaves `trials.csv` and `predictions.npz` in OUT_DIR.
+and leaves `trials.csv` and `predictions.npz` there.
 """
 
 import sys
@@ -17,7 +17,7 @@ from mnistexp.sweep import run_sweep
 from mnistexp.sweep_files import sweep_documents
 from mnistexp.trial_cache import TrialCache
 
-GRID = {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.001, 0.01], "model.dropout": [0.0, 0.5]}
+GRID = {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.001, 0.01], "optimizer.beta_1": [0.5, 0.9]}
 """12 fits on 3 folds."""
 
 
@@ -25,7 +25,7 @@ def tiny(sweep: dict[str, Any], **changes: Any) -> ExperimentConfig:
     """160 digits to learn from, a network of 1,000 parameters, 2 epochs; serial unless the sweep says otherwise."""
     settings: dict[str, Any] = {
         "data": DataConfig(digits=200),
-        "model": ModelConfig(filters=(2, 4), dense_units=8),
+        "model": ModelConfig(filters=(2, 4), dense_units=8, dropout=0.25),
         "training": TrainingConfig(epochs=2),
         "sweep": SweepConfig(**{"executor": "serial", "grid": GRID} | sweep),
     }
@@ -44,8 +44,8 @@ def tables(sweep: SweepResult) -> tuple[bytes, bytes]:
 
 
 if __name__ == "__main__":
-    runs_dir, out = map(Path, sys.argv[1:])
-    result = run_tiny(tiny({"executor": "processes", "workers": 2}), cache=TrialCache(runs_dir))
+    runs_dir = Path(sys.argv[1])
+    result = run_tiny(tiny({"executor": "processes", "workers": int(sys.argv[2])}), cache=TrialCache(runs_dir))
     for name, content in zip(("trials.csv", "predictions.npz"), tables(result), strict=True):
-        (out / name).write_bytes(content)
+        (runs_dir / name).write_bytes(content)
     print(result.fits_run, result.fits_cached, "tensorflow" in sys.modules)
