@@ -2,7 +2,8 @@
 
 report_page.py       what a page consists of
 report_training.py   run folder -> page, one function for each kind of run; also report_sweep.py, report_best.py,
-                     report_examples.py, and report_origin.py for what they share and for kinds that none of them knows
+                     report_reproduce.py and report_examples.py; report_accuracy.py has what they share of accuracies,
+                     report_origin.py what is said of any run
 report_svg.py        figure -> SVG for a page, and the values to point at
 report_html.py       page -> HTML (templates/); also report_markdown.py, report_pdf.py, report_notebook.py
 """
@@ -21,6 +22,7 @@ from mnistexp.report_notebook import page_to_notebook
 from mnistexp.report_origin import any_report
 from mnistexp.report_page import Page, RunReport
 from mnistexp.report_pdf import page_to_pdf
+from mnistexp.report_reproduce import reproduce_report
 from mnistexp.report_sweep import sweep_report
 from mnistexp.report_training import training_report
 from mnistexp.run_folder import add_file
@@ -37,6 +39,7 @@ KINDS: Mapping[str, Callable[[StoredRun], RunReport]] = {
     "sweep-optimizer": sweep_report,
     "sweep-dropout": sweep_report,
     "best": best_report,
+    "reproduce": reproduce_report,
     "show-examples": examples_report,
     "summary": summary_report,
 }

@@ -26,6 +26,8 @@ from mnistexp.stored_runs import StoredRun
 
 __all__ = ["best_report"]
 
+NAMES = {"optimizer.name": "optimizer"}
+
 
 def best_report(stored: StoredRun) -> RunReport:
     """A finished `best`. Raises RunError where its files are missing or damaged."""
@@ -45,7 +47,7 @@ def best_report(stored: StoredRun) -> RunReport:
         id=stored.info.id,
         kind="best",
         headline=f"The best model recognises {found['test_correct']} of {found['test_digits']} test digits",
-        lead=str(evidence["answer"]),
+        lead=f"Is that representative of unseen data? {evidence['answer']}",
         facts=_facts(found, evidence),
         sections=tuple(sections),
     )
@@ -83,7 +85,7 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
         for sweep in choice["sweeps"]
     )
     settings = tuple(
-        (key.removeprefix("optimizer.").removeprefix("model.").replace("_", " "), _value(value))
+        (NAMES.get(key, key.rpartition(".")[2].replace("_", " ")), _value(value))
         for key, value in found["best_params"].items()
     )
     return Section(
@@ -175,9 +177,8 @@ def _representative_section(evidence: Mapping[str, Any]) -> Section:
 
 
 def _setting(params: Mapping[str, Any]) -> str:
-    names = {"optimizer.name": "optimizer", "model.dropout": "dropout"}
     return ", ".join(
-        f"{names.get(key, key.rpartition('.')[2].replace('_', ' '))} {_value(value)}" for key, value in params.items()
+        f"{NAMES.get(key, key.rpartition('.')[2].replace('_', ' '))} {_value(value)}" for key, value in params.items()
     )
 
 

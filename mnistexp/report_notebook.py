@@ -78,6 +78,25 @@ for gap in statistics.compare_trials(correct):
 print(statistics.bbc_cv(correct).sentence)
 """
 
+BEST = """\
+outcome = api.best(config, unseen={unseen}, runs_dir="runs")
+run = api.load_run(outcome.run_dir)
+print(run.metrics["best_params"], run.metrics["best_score"])
+print(run.metrics["better"]["sentence"])
+"""
+
+REPRESENTATIVE = """\
+print(run.metrics["representative"]["answer"])
+print(*run.metrics["representative"]["sentences"], sep="\\n")
+"""
+
+REPRODUCE = """\
+outcome = api.reproduce(config, quick={quick}, runs_dir="runs")
+for row in outcome.metrics["table"]:
+    print(row["part"], "|", row["what"], "|", row["reported"], "|", row["ours"], "|", row["agrees"])
+print(*outcome.metrics["sentences"], sep="\\n")
+"""
+
 Cells = Iterator[tuple[str, str]]
 
 
@@ -104,22 +123,25 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
     found = f"Run `{run.info.id}` found this; the cells below find it anew."
     yield "markdown", "\n\n".join([f"# {escaped(report.headline)}", escaped(report.lead), found])
     yield "code", IMPORTS
-    base = "sweep-optimizer" if settings.get("sweep") else "train"
+    combines = run.info.command in ("best", "reproduce")
+    base = "best" if combines else "sweep-optimizer" if settings.get("sweep") else "train"
     values = indent(pformat(settings, sort_dicts=False, width=100), "    ")
     yield "code", f"config = api.configure(\n{values},\n    base={base!r},\n)"
     yield from _data_cells(report, settings)
     yield from _told(report, "What network is it, and how does it learn?", "What kind of network is it?")
     yield "code", "show(drawings.network(layer_table(config.model)))"
-    if settings.get("sweep"):
+    if combines:
+        yield from _best_cells(report, run)
+    elif settings.get("sweep"):
         yield from _sweep_cells(report)
     elif run.info.command not in ("show-examples", "summary"):
         yield from _training_cells(report)
 
 
 def _settings(run: StoredRun) -> dict[str, Any]:
-    """The run's settings, of `best` the chosen ones, as plain values that Python reads as it writes them."""
+    """The run's settings as plain values, which Python reads as it writes them."""
     try:
-        value = yaml.safe_load(run.read_text("final.yaml") if run.info.command == "best" else run.config)
+        value = yaml.safe_load(run.config)
         settings = json.loads(json.dumps(value))
     except (yaml.YAMLError, TypeError, ValueError) as error:
         raise RunError(f"{run.path / 'config.yaml'} is damaged: {error}") from error
@@ -147,6 +169,21 @@ def _training_cells(report: RunReport) -> Cells:
     yield from _told(report, "How good is it on the test digits, and what does this number mean?")
     yield "code", TESTED
     yield from _told(report, "Is the test accuracy representative of unseen data?")
+
+
+def _best_cells(report: RunReport, run: StoredRun) -> Cells:
+    found = run.metrics or {}
+    if run.info.command == "reproduce":
+        yield "markdown", "## Do the notebook's figures agree with ours?"
+        yield "code", REPRODUCE.format(quick=found.get("quick", False))
+        return
+    yield from _told(report, "Which optimizer and dropout are best?")
+    yield "code", BEST.format(unseen=bool(found.get("representative", {}).get("unseen")))
+    yield "code", LOSS
+    yield from _told(report, "How good is it on the test digits, and what does this number mean?")
+    yield "code", TESTED
+    yield from _told(report, "Is the test accuracy representative of unseen data?")
+    yield "code", REPRESENTATIVE
 
 
 def _sweep_cells(report: RunReport) -> Cells:

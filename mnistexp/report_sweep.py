@@ -57,7 +57,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
     return RunReport(
         id=stored.info.id,
         kind="sweep",
-        headline=f"{best.mean:.1%} with {families[whole.index(best)] if len(set(families)) > 1 else name}",
+        headline=f"{best.mean:.1%} with {best.params.get('optimizer.name', name)}",
         lead=(
             f"The best of {len(sweep.trials):,} trials in {found['folds']}-fold cross-validation on "
             f"{len(sweep.labels)} training digits: {name}. {_tied(sweep)} The test digits took no part."
@@ -96,7 +96,7 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
     blocks: list[Block] = [
         *standing(stored),
         Paragraph(f"{name_of(best, sweep.trials)}, with {best.mean:.1%} over the folds ({folds}).", "answer"),
-        Paragraph(f"{_tied(sweep)} Which of them wins is luck to some degree."),
+        Paragraph(_tied(sweep) + " Which of them wins is luck to some degree." * (len(sweep.tied) > 1)),
     ]
     if found.get("as_submitted"):
         blocks.append(Paragraph(AS_SUBMITTED, "warning"))

@@ -23,17 +23,21 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of real runs, by kind: a small training, two repeats of it, a sweep, examples and a summary."""
+    """The folders of real runs, small ones, by kind."""
     runs = tmp_path_factory.mktemp("finished runs")
-    short = {"training.epochs": 4, "training.validation_fraction": 0.2}
-    grid = {"sweep.grid": {"model.dropout": [0.0, 0.5], "optimizer.beta_1": [0.5, 0.9]}}
-    sweep = {**grid, "training.epochs": 2, "sweep.folds": 2, "sweep.executor": "serial", "sweep.cache": False}
+    small = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+    held_out = {"training.epochs": 4, "training.validation_fraction": 0.2, "repeats": 2}
+    grid = {"model.dropout": [0.0, 0.5], "optimizer.beta_1": [0.5, 0.9]}
+    grids = [{"optimizer.name": ["adam", "nadam"]}, {"model.dropout": [0.0, 0.5]}]
+    sweep = {**small, "training.epochs": 2, "sweep.folds": 2, "sweep.executor": "serial", "sweep.cache": False}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # raised within Keras
-        return {
-            "train": api.train("train", {"training.epochs": 5}, runs_dir=runs).run_dir,
-            "repeats": api.train("train", {**short, "repeats": 2}, runs_dir=runs).run_dir,
-            "sweep": api.sweep("sweep-dropout", sweep, runs_dir=runs).run_dir,
-            "show-examples": examples.run_examples(api.configure(), runs).run_dir,
-            "summary": examples.run_summary(api.configure(), runs).run_dir,
+        outcomes = {
+            "train": api.train("train", {**small, "training.epochs": 5}, runs_dir=runs),
+            "repeats": api.train("train", small | held_out, runs_dir=runs),
+            "best": api.best("best", sweep | {"sweep.grid": grids}, unseen=True, runs_dir=runs),
+            "sweep": api.sweep("sweep-dropout", sweep | {"sweep.grid": grid}, runs_dir=runs),
+            "show-examples": examples.run_examples(api.configure(), runs),
+            "summary": examples.run_summary(api.configure(), runs),
         }
+    return {kind: outcome.run_dir for kind, outcome in outcomes.items()}

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import pytest
 import yaml
 
 from mnistexp import report, stored_runs
+from mnistexp.comparison_row import Row
 from mnistexp.errors import BadInput, RunError
 from mnistexp.report_html import page_to_html
+from mnistexp.run_folder import Run
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 SHORT = "</script><b>"
@@ -130,6 +133,50 @@ def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
     summary = Reader(html_of(finished["summary"]))
     assert summary.texts("h1") == ["A network of 108,618 parameters"]
     assert "(3*3*16+1)*32 = 4640" in summary.texts("td")
+
+
+def test_the_best_model_says_how_it_was_chosen_and_what_it_is_worth(finished: dict[str, Path]) -> None:
+    found, page = metrics_of(finished["best"]), Reader(html_of(finished["best"]))
+    assert page.texts("h1") == [
+        f"The best model recognises {found['test_correct']} of {found['test_digits']} test digits"
+    ]
+    words = page.texts("p")
+    assert set(found["representative"]["sentences"]) <= set(words)
+    assert found["better"]["sentence"] in words
+    assert f"{100 * found['representative']['unseen']['accuracy']:.1f}%" in " ".join(page.texts("dd"))
+    rows = page.texts("tr")
+    for row in found["better"]["families"]:
+        for other in ("worst", "average"):
+            assert any(f"{row[f'versus_{other}']['points']:.1f} " in shown for shown in rows)
+    assert {"Which optimizer and dropout are best?", "Is the test accuracy representative of unseen data?"} <= set(
+        page.texts("h2")
+    )
+
+
+def test_a_reproduction_sets_each_reported_figure_beside_ours(finished: dict[str, Path], tmp_path: Path) -> None:
+    row = Row("curves", "lowest validation loss", 0.3083, 0.3172, (0.28, 0.35), True, "by 3 seeds", "a fault", "run-1")
+    rows = [
+        row,
+        replace(row, part="data", what="parameters", reported=108618, ours=108617, interval=None, agrees=False),
+    ]
+    document = {
+        "label": "The assignment.",
+        "table": [vars(each) for each in rows],
+        "agreements": {"yes": 1, "no": 1, "not_comparable": 0},
+        "steps": [{"name": "network", "part": "data", "run": "run-1", "reused": True, "seconds": 0.5}],
+        "sentences": ["1 of 2 agree."],
+        "seconds": {"total": 90.0},
+    }
+    with Run.create(tmp_path, "reproduce", "assignment", "seed: 2\n") as run:
+        run.add("metrics.json", document)
+        run.add("reported_rows.png", (finished["train"] / "loss_curves.png").read_bytes())
+    page = Reader(html_of(run.path))
+    assert page.texts("h1") == ["1 of 2 reported figures agree with ours"]
+    shown = page.texts("tr")
+    assert "lowest validation loss 0.3083 0.3172 0.28 to 0.35 yes by 3 seeds" in shown
+    assert "parameters 108,618 108,617 \N{EN DASH} no by 3 seeds" in shown
+    assert "Note: A fault of the notebook: a fault." in page.texts("p")
+    assert [image["alt"] for image in page.attributes("img")] != []
 
 
 def test_pointing_at_a_figure_tells_what_was_measured(finished: dict[str, Path]) -> None:
@@ -303,8 +350,9 @@ def test_the_notebook_finds_the_same_numbers_anew(finished: dict[str, Path], tmp
     assert len(pictures) == 5
 
 
-def test_the_notebook_of_a_sweep_is_python(hostile: Path, tmp_path: Path) -> None:
-    path = report.write_report([stored_runs.load(hostile)], "ipynb", tmp_path / "sweep.ipynb")
+def test_notebooks_of_every_kind_are_python(finished: dict[str, Path], hostile: Path, tmp_path: Path) -> None:
+    runs = [stored_runs.load(folder) for folder in (*finished.values(), hostile)]
+    path = report.write_report(runs, "ipynb", tmp_path / "all.ipynb")
     cells = json.loads(path.read_text())["cells"]
     for cell in cells:
         if cell["cell_type"] == "code":

@@ -30,7 +30,7 @@ ARGUMENTS = [
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
 ]
-KINDS = ("train", "repeats", "sweep", "show-examples", "summary", "all")
+KINDS = ("train", "repeats", "sweep", "best", "show-examples", "summary", "all")
 
 CONTRASTS = """
 const channels = (text) => text.match(/[\\d.]+/g).map(Number);
