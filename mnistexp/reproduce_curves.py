@@ -12,7 +12,7 @@ from mnistexp.comparison_row import ROUNDED, Done, Floats, Row
 from mnistexp.reported import ACCURACIES, FAULTS, ReportedCurve, reported_curves
 from mnistexp.results import History, Outcome
 
-__all__ = ["curve_rows", "histories_of"]
+__all__ = ["band_row", "curve_rows", "histories_of", "seeds_row"]
 
 
 def curve_rows(done: Done) -> Iterator[Row]:
@@ -32,8 +32,8 @@ def _training_loss_rows(name: str, reported: ReportedCurve, seeds: Outcome, own:
     logs, theirs = np.log(logs), theirs[: logs.shape[1]]
     epochs = len(theirs)
     ours = histories_of(own.run_dir)[0].loss[:epochs]
-    yield _band_row(name, "training loss", theirs, logs, own.run_dir.name, fault="slipped")
-    yield _seeds_row(
+    yield band_row(name, "training loss", theirs, logs, own.run_dir.name, fault="slipped")
+    yield seeds_row(
         name,
         f"training loss of epoch {len(ours)}",
         reported.loss[len(ours) - 1],
@@ -47,23 +47,23 @@ def _validation_rows(name: str, reported: ReportedCurve, outcome: Outcome) -> It
     curves = _curves(outcome, "val_loss", len(reported.val_loss))
     theirs, run = np.array(reported.val_loss), outcome.run_dir.name
     epochs = min(curves.shape[1], len(theirs))
-    yield _seeds_row(
+    yield seeds_row(
         name, "lowest validation loss", float(theirs.min()), curves.min(axis=1), run, fault="watched", decimals=4
     )
-    yield _seeds_row(
+    yield seeds_row(
         name, "epoch of the lowest validation loss", int(theirs.argmin()) + 1, curves.argmin(axis=1) + 1, run,
         resolution=1.0, decimals=1,
     )  # fmt: skip
     last = curves[:, epochs - 1]
-    yield _seeds_row(name, f"validation loss of epoch {epochs}", float(theirs[epochs - 1]), last, run)
-    yield _band_row(name, "validation loss", theirs[:epochs], curves[:, :epochs], run)
+    yield seeds_row(name, f"validation loss of epoch {epochs}", float(theirs[epochs - 1]), last, run)
+    yield band_row(name, "validation loss", theirs[:epochs], curves[:, :epochs], run)
 
 
 def _accuracy_row(name: str, tolerance: float, outcome: Outcome) -> Row:
     repeats = outcome.metrics.get("repeats")
     accuracies = repeats["test_accuracies"] if repeats else [outcome.metrics["test_accuracy"]]
     resolution = 1 / outcome.metrics["test_digits"]
-    row = _seeds_row(name, "test accuracy", ACCURACIES[name], accuracies, outcome.run_dir.name, resolution=resolution)
+    row = seeds_row(name, "test accuracy", ACCURACIES[name], accuracies, outcome.run_dir.name, resolution=resolution)
     if not tolerance or row.interval is None:
         return row
     low, high = row.interval
@@ -72,7 +72,7 @@ def _accuracy_row(name: str, tolerance: float, outcome: Outcome) -> Row:
     return Row(row.part, row.what, row.reported, row.ours, row.interval, agrees, how, row.fault, row.run)
 
 
-def _seeds_row(
+def seeds_row(
     name: str,
     what: str,
     reported: float,
@@ -105,7 +105,7 @@ def _seeds_row(
     )
 
 
-def _band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault: str | None = None) -> Row:
+def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault: str | None = None) -> Row:
     """The share of epochs in our band, against that of each of our own seeds in the band of the others."""
     label = f"{name}: share of {len(theirs)} epochs whose {what} is in our band"
     if len(ours) < 4:

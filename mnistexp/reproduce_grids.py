@@ -12,7 +12,7 @@ from mnistexp.reported import FAULTS, NOTEBOOK, reported_rows
 from mnistexp.sweep_files import read_sweep
 from mnistexp.swept import DROPOUT
 
-__all__ = ["row_scores", "seed_scores", "submitted_rows"]
+__all__ = ["best_of", "row_scores", "seed_scores", "submitted_rows"]
 
 
 def submitted_rows(done: Done) -> Iterator[Row]:
@@ -57,7 +57,7 @@ def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Ite
     """The notebook's best, worst and average, and where they would fall if it was run again with other seeds."""
     if not set(rows) <= set(ours) or min(map(len, ours.values())) < 3:
         return
-    drawn = np.array([_best_of(count, ours[family], seed) for seed, (family, count) in enumerate(rows.items())])
+    drawn = np.array([best_of(count, ours[family], seed) for seed, (family, count) in enumerate(rows.items())])
     ends = {"best": drawn.max(axis=0), "worst": drawn.min(axis=0), "average": drawn.mean(axis=0)}
     for name, values in ends.items():
         low, high = np.quantile(values, [0.025, 0.975])
@@ -75,7 +75,7 @@ def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Ite
         )
 
 
-def _best_of(count: int, scores: Floats, seed: int, draws: int = 10_000) -> Floats:
+def best_of(count: int, scores: Floats, seed: int, draws: int = 10_000) -> Floats:
     """The highest of `count` further scores, drawn so often: float64 (draws,).
 
     Scores are taken as normal, mean and variance as unknown with the prior 1/variance: the variance is

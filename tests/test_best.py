@@ -1,0 +1,545 @@
+"""The best model: chosen by training digits alone, the same however interrupted, and honest about what it is worth."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_best import GRIDS, tiny
+
+from mnistexp import data, experiments, statistics
+from mnistexp.best import run_best
+from mnistexp.best_plan import plan_best
+from mnistexp.choosing import Candidate, Choice, candidates_of, choose_setting, with_combination
+from mnistexp.config import ExperimentConfig, TrainingConfig
+from mnistexp.data import Digits
+from mnistexp.errors import BadInput, ConfigError, Interrupted
+from mnistexp.ledger import Ledger, Reading, read_ledger
+from mnistexp.nested import nested_score, plan_nested
+from mnistexp.ranking import correct_matrix
+from mnistexp.reported import NOTEBOOK, reported_curves, reported_rows
+from mnistexp.results import EpochDone, FitDone, FoldResult, History, Outcome, Step, TrialResult
+from mnistexp.settings import override, to_yaml
+from mnistexp.stored_runs import list_runs, load
+from mnistexp.sweep_files import read_sweep
+from mnistexp.swept import find_sweeps, parts_of
+from mnistexp.trial_cache import TrialCache
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised within Keras
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("best") / "runs"
+
+
+@pytest.fixture(scope="module")
+def outcome(runs: Path) -> Outcome:
+    """Everything on: missing sweeps run, three seeds, nested cross-validation, unseen digits."""
+    return run_best(tiny(repeats=3), runs, with_nested=True, unseen=True)
+
+
+def digits_and_split(config: ExperimentConfig) -> tuple[Digits, data.Split]:
+    digits = data.load(config.data)
+    return digits, data.split(digits.labels, config.data)
+
+
+def sweeps_of(runs: Path) -> dict[str, Any]:
+    return {info.name: read_sweep(info.path) for info in list_runs(runs) if info.command.startswith("sweep")}
+
+
+# The choice
+
+
+def test_the_best_optimizer_and_the_best_rate_of_the_sweeps_are_combined(outcome: Outcome, runs: Path) -> None:
+    found = sweeps_of(runs)
+    assert set(found) == {"adam", "nesterov", "dropout"}
+    optimizer = max((trial for name in ("adam", "nesterov") for trial in found[name].trials), key=lambda t: t.mean)
+    rate = max(found["dropout"].trials, key=lambda trial: trial.mean)
+    chosen = outcome.metrics["best_params"]
+    assert {key: chosen[key] for key in optimizer.params} == optimizer.params
+    assert chosen["model.dropout"] == rate.params["model.dropout"]
+    assert [sweep["family"] for sweep in outcome.metrics["choice"]["sweeps"]] == ["adam", "nesterov", "dropout"]
+    assert outcome.metrics["choice"]["optimizer"]["accuracy"] == optimizer.mean
+
+
+def test_the_folder_holds_what_was_promised(outcome: Outcome) -> None:
+    for name in (
+        "model.keras", "history.csv", "loss_curves.svg", "confusion_matrix.png", "trials_by_family.png",
+        "accuracies.svg", "choice.json", "final.yaml", "data.json", "timings.csv", "repeats/2/model.keras",
+    ):  # fmt: skip
+        assert (outcome.run_dir / name).stat().st_size > 0, name
+    assert not list(outcome.run_dir.rglob("checkpoint.npz"))
+    stored = load(outcome.run_dir)
+    assert stored.metrics is not None
+    for key in ("test_accuracy", "test_accuracy_interval", "epochs", "seed", "repeats", "confusion_matrix"):
+        assert stored.metrics[key] is not None
+    assert stored.metrics["validated_on"] is None
+    assert not any("validated on the test digits" in warning for warning in stored.metrics["warnings"])
+    assert stored.history is not None
+    assert stored.history.val_loss == ()
+
+
+def test_the_same_call_takes_the_same_sweeps_and_gives_the_same_bits(outcome: Outcome, runs: Path) -> None:
+    before = {info.id for info in list_runs(runs)}
+    said: list[Any] = []
+    again = run_best(tiny(), runs, watch=said.append)
+    assert {info.id for info in list_runs(runs)} - before == {again.run_dir.name}
+    assert not [event for event in said if isinstance(event, FitDone) and event.done > event.cached]
+    assert again.metrics["choice"] == json.loads(json.dumps(outcome.metrics["choice"]))
+    assert (again.run_dir / "history.csv").read_bytes() == (outcome.run_dir / "history.csv").read_bytes()
+    assert again.metrics["test_correct"] == outcome.metrics["test_correct"]
+    assert again.metrics["representative"]["unseen"] is None
+
+
+def spoiled(load_digits: Callable[..., Digits], rows: Any) -> Callable[..., Digits]:
+    """A source whose digits at `rows` have other labels and other pictures."""
+
+    def load_spoiled(*arguments: Any) -> Digits:
+        digits = load_digits(*arguments)
+        images, labels = digits.images.copy(), digits.labels.copy()
+        labels[rows] = (labels[rows] + 3) % 10
+        images[rows] = 255 - images[rows]
+        return replace(digits, images=images, labels=labels, sha256="spoiled", labels_sha256="spoiled")
+
+    return load_spoiled
+
+
+def test_neither_test_nor_unseen_digits_move_the_choice_by_a_bit(
+    outcome: Outcome, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = sweeps_of(runs)
+    _, split = digits_and_split(tiny())
+    monkeypatch.setattr(data, "load_unseen", spoiled(data.load_unseen, slice(None)))
+    monkeypatch.setattr(data, "load", spoiled(data.load, split.test))
+    planted = run_best(tiny(), tmp_path, unseen=True)
+    assert planted.metrics["representative"]["test"]["digits"] == 40
+    assert planted.metrics["test_accuracy"] != outcome.metrics["test_accuracy"]
+    evidence, honest_evidence = planted.metrics["representative"], outcome.metrics["representative"]
+    assert evidence["unseen"]["accuracy"] != honest_evidence["unseen"]["accuracy"]
+    assert evidence["selection"] == honest_evidence["selection"]
+    for key in ("best_params", "best_score", "better"):
+        assert planted.metrics[key] == outcome.metrics[key]
+    assert without_runs(planted.metrics["choice"]) == without_runs(outcome.metrics["choice"])
+    for name, sweep in sweeps_of(tmp_path).items():
+        for one, other in zip(sweep.trials, honest[name].trials, strict=True):
+            for fold, same in zip(one.folds, other.folds, strict=True):
+                assert fold.probabilities.tobytes() == same.probabilities.tobytes()
+    assert (planted.run_dir / "history.csv").read_bytes() == (outcome.run_dir / "history.csv").read_bytes()
+    assert weights(planted) == weights(outcome)
+
+
+def weights(outcome: Outcome) -> list[bytes]:
+    import keras
+
+    return [array.tobytes() for array in keras.saving.load_model(outcome.run_dir / "model.keras").get_weights()]
+
+
+def without_runs(choice: Any) -> Any:
+    """The choice, less the names of run folders."""
+    if isinstance(choice, dict):
+        return {key: without_runs(value) for key, value in choice.items() if key != "run"}
+    return [without_runs(item) for item in choice] if isinstance(choice, list) else choice
+
+
+def trial(index: int, scores: list[float], error: str | None = None) -> TrialResult:
+    """A trial with these scores on folds of ten digits, all of them labelled 0."""
+    folds = []
+    for number, score in enumerate(scores):
+        rows = np.arange(10) + 10 * number
+        probabilities = np.eye(10, dtype=np.float32)[(np.arange(10) >= round(10 * score)).astype(int)]
+        folds.append(FoldResult(number, 0, score, History((), ()), rows, probabilities, error=error))
+    return TrialResult(index, {}, tuple(folds))
+
+
+def candidates(*given: tuple[str, list[float], dict[str, Any]]) -> list[Candidate]:
+    base = tiny().model_copy(update={"sweep": None})
+    return [
+        Candidate(family, "run", trial(index, scores), override(base, changes))
+        for index, (family, scores, changes) in enumerate(given)
+    ]
+
+
+LABELS = np.zeros(30, np.int64)
+
+
+def test_equal_scores_go_by_the_order_of_the_candidates() -> None:
+    rates = [{"optimizer.name": "adam", "optimizer.learning_rate": rate} for rate in (0.1, 0.01, 0.001)]
+    choice = choose_setting("best", candidates(*(("adam", [0.9, 0.8, 0.9], rate) for rate in rates)), LABELS)
+    assert choice.config.optimizer.learning_rate == 0.1
+    assert choice.tied == {"optimizer": 3, "dropout": 0}
+
+
+def test_the_rule_that_was_asked_for_selects() -> None:
+    cheap, dear = {"optimizer.name": "sgd"}, {"optimizer.name": "adam"}
+    given = candidates(("sgd", [0.8, 0.9, 0.9], cheap), ("adam", [0.9, 0.9, 0.9], dear))
+    given[1] = replace(given[1], trial=trial(1, [0.8, 1.0, 0.9]))
+    for rule, name in (("best", "adam"), ("one-se", "sgd"), ("cheapest", "sgd")):
+        assert choose_setting(rule, given, LABELS).config.optimizer.name == name  # type: ignore[arg-type]
+
+
+def test_a_combination_that_no_sweep_tried_joins_the_pool_and_a_tried_one_does_not() -> None:
+    adam, dropped = {"optimizer.name": "adam"}, {"optimizer.name": "sgd", "model.dropout": 0.5}
+    given = candidates(("adam", [0.9, 0.9, 0.9], adam), ("dropout", [0.8, 0.8, 0.8], dropped))
+    choice = choose_setting("best", given, LABELS)
+    assert (choice.config.optimizer.name, choice.config.model.dropout) == ("adam", 0.5)
+    result = sweep_result(trial(0, [0.7, 0.7, 0.7]))
+    assert len(with_combination(choice, result).pool) == 3
+    alone = choose_setting("best", given[:1], LABELS)
+    joined = with_combination(alone, None)
+    assert joined.combination is given[0]
+    assert joined.pool == joined.candidates
+
+
+def sweep_result(*trials: TrialResult) -> Any:
+    from mnistexp.results import SweepResult
+
+    return SweepResult(trials, LABELS, best=0)
+
+
+def test_failed_trials_take_no_part() -> None:
+    failed = trial(0, [1.0, 1.0, 1.0], error="it failed")
+    assert candidates_of("adam", tiny(), sweep_result(replace(failed, params={"optimizer.name": "adam"}))) == ()
+    with pytest.raises(BadInput, match="every trial of every sweep failed"):
+        choose_setting("best", [], LABELS)
+
+
+# Which sweeps
+
+
+def test_only_a_finished_sweep_of_the_same_work_is_taken_and_of_these_the_newest(tmp_path: Path) -> None:
+    config = tiny({"grid": GRIDS[:1]}, training=TrainingConfig(epochs=1))
+    digits, split = digits_and_split(config)
+    [part] = parts_of(config)
+
+    def found() -> str | None:
+        swept = find_sweeps([part], digits, split, tmp_path)["adam"]
+        return swept and swept.run
+
+    assert found() is None
+    right = experiments.run_sweep(part.config, part.command, tmp_path).run_dir
+
+    def planted(second: int, changes: dict[str, Any], **about: Any) -> Path:
+        """A later run that did the same work with other settings, or on other digits."""
+        folder = tmp_path / f"20990101T0000{second:02}Z-sweep-optimizer-planted-0000"
+        shutil.copytree(right, folder)
+        (folder / "config.yaml").write_text(to_yaml(override(part.config, changes)))
+        document = {key: about.get(key, value) for key, value in json.loads((right / "data.json").read_text()).items()}
+        (folder / "data.json").write_text(json.dumps(document))
+        return folder
+
+    assert found() == right.name
+    for second, changes in enumerate([
+        {"training.epochs": 2}, {"seed": 3}, {"sweep.folds": 2}, {"sweep.shuffle_folds": True}, {"repeats": 2},
+        {"sweep.as_submitted": True}, {"training.batch_size": 8}, {"model.dense_units": 8},
+        {"sweep.strategy": "halving"}, {"sweep.grid": {"training.epochs": [1, 2]}},
+    ]):  # fmt: skip
+        planted(second, changes)
+        assert found() == right.name, changes
+    for second, about in enumerate([{"sha256": "0"}, {"labels_sha256": "0"}, {"test": [1, 2]}], start=20):
+        planted(second, {}, **about)
+        assert found() == right.name, about
+    stopped = planted(30, {})
+    status = json.loads((stopped / "status.json").read_text())
+    (stopped / "status.json").write_text(json.dumps(status | {"status": "interrupted"}))
+    (planted(31, {}) / "predictions.npz").write_bytes(b"rubbish")
+    assert found() == right.name
+    newer = planted(40, {"sweep.grid": {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.5]}})
+    assert found() == newer.name
+
+
+def test_sweeps_can_be_named_and_what_is_none_is_refused_before_anything_is_written(
+    outcome: Outcome, runs: Path
+) -> None:
+    names = [info.id for info in list_runs(runs) if info.command.startswith("sweep")]
+    before = {info.id for info in list_runs(runs)}
+    for reference, expected in {
+        outcome.run_dir.name: "is a best run, allowed: a finished sweep",
+        "nothing": "no run 'nothing'",
+    }.items():
+        with pytest.raises(BadInput, match=expected):
+            run_best(tiny(), runs, [reference])
+    with pytest.raises(BadInput, match=r"did other work: seed is 2 there and 3 here"):
+        run_best(tiny(seed=3), runs, names)
+    assert {info.id for info in list_runs(runs)} == before
+    longer = run_best(tiny(training=TrainingConfig(epochs=4, batch_size=16)), runs, names)
+    assert longer.metrics["epochs"] == 4
+    assert without_runs(longer.metrics["choice"]) == without_runs(outcome.metrics["choice"])
+    assert any("trained 3 epochs and the final model 4" in warning for warning in longer.metrics["warnings"])
+    [adam] = [name for name in names if "adam" in name]
+    alone = run_best(tiny(), runs, [adam])
+    assert alone.metrics["choice"]["dropout"] is None
+    assert alone.metrics["best_params"]["optimizer.name"] == "adam"
+
+
+@pytest.mark.parametrize(
+    ("sweep", "expected"),
+    [
+        ({"grid": ()}, "sweep.grid: is empty"),
+        ({"grid": ({"training.epochs": (1, 2)},)}, "sweep.grid.0: sweeps training.epochs, allowed: keys of optimizer"),
+        ({"grid": (GRIDS[0], GRIDS[0])}, "sweep.grid.1: sweeps adam a second time"),
+        ({"as_submitted": True}, "sweep.as_submitted: has no use here"),
+        ({"zip": {"optimizer.beta_1": (0.5,)}}, "sweep.zip: has no use here"),
+        ({"strategy": "halving"}, "sweep.strategy: has no use here"),
+    ],
+)
+def test_settings_that_best_has_no_use_for_are_refused(sweep: dict[str, Any], expected: str, tmp_path: Path) -> None:
+    for call in (run_best, plan_best):
+        with pytest.raises(ConfigError, match=re.escape(expected)):
+            call(tiny(sweep), tmp_path / "runs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_digits_that_were_trained_on_are_not_called_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "load_unseen", lambda: data.load(tiny().data))
+    with pytest.raises(BadInput, match="200 of the 200 unseen digits are among the 200 of embedded"):
+        run_best(tiny(), tmp_path / "runs", unseen=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_plan_says_what_is_there_and_what_is_missing(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
+    empty = plan_best(tiny(), tmp_path / "none", with_nested=True)
+    assert [(ahead.family, ahead.run, ahead.fits, ahead.cached) for ahead in empty.missing] == [
+        ("adam", None, 6, 0), ("nesterov", None, 6, 0), ("dropout", None, 6, 0),
+    ]  # fmt: skip
+    assert (empty.chosen, empty.total_seconds) == (None, None)
+    assert empty.nested is not None
+    assert empty.nested.fits == 3 * 18 + 9
+    assert not list(tmp_path.iterdir())
+    there = plan_best(tiny(), runs, with_nested=True)
+    assert there.missing == []
+    assert there.confirming == 0
+    assert there.chosen == outcome.metrics["best_params"]
+    assert there.nested is not None
+    assert there.nested.cached == 3 * 18
+    assert there.total_seconds is not None
+
+
+# How much better
+
+
+def test_the_gap_is_that_of_the_out_of_fold_predictions(outcome: Outcome, runs: Path) -> None:
+    found = sweeps_of(runs)
+    trials = [one for name in ("adam", "nesterov", "dropout") for one in found[name].trials]
+    accuracy = correct_matrix(trials, found["adam"].labels).mean(axis=(1, 2))
+    better = outcome.metrics["better"]
+    everything = better["families"][0]
+    assert (everything["family"], everything["trials"]) == ("all", 6)
+    assert [row["family"] for row in better["families"]] == ["all", "adam", "nesterov", "dropout"]
+    assert everything["best"]["accuracy"] == pytest.approx(accuracy.max())
+    assert everything["worst"]["accuracy"] == pytest.approx(accuracy.min())
+    assert everything["average"] == pytest.approx(accuracy.mean())
+    assert everything["versus_average"]["points"] == pytest.approx(100 * (accuracy.max() - accuracy.mean()))
+    assert everything["versus_worst"]["error_reduction"] == pytest.approx(
+        (accuracy.max() - accuracy.min()) / (1 - accuracy.min())
+    )
+    low, high = everything["versus_worst"]["interval"]
+    assert low <= everything["versus_worst"]["points"] <= high
+    chosen = better["chosen"]
+    assert chosen["best"]["params"] == outcome.metrics["best_params"]
+    assert chosen["versus_worst"]["points"] == pytest.approx(100 * (chosen["best"]["accuracy"] - accuracy.min()))
+    assert f"{chosen['best']['accuracy']:.1%}" in better["sentence"]
+    assert better["notebook"]["ours"]["worst"] == min(max(t.mean for t in found[name].trials) for name in found)
+
+
+def test_the_reported_rows_give_the_notebook_s_own_figures() -> None:
+    rows = reported_rows()
+    assert {name: len(own) for name, own in rows.items()} == {"adam": 36, "nadam": 36, "adadelta": 16, "dropout": 5}
+    figures = statistics.notebook_figures({name: [row.mean for row in own] for name, own in rows.items()})
+    assert vars(figures) == pytest.approx(vars(NOTEBOOK), abs=2e-6)
+
+
+def test_the_reported_curves_are_those_of_the_reference() -> None:
+    curves = reported_curves()
+    long = curves["sgd_150_epochs"].val_loss
+    assert (len(long), min(long), long[-1]) == (150, 0.3083, 0.5038)
+    assert [epoch for epoch, loss in enumerate(long, start=1) if loss == min(long)] == [9, 17]
+    assert curves["sgd_60_epochs"].loss[-1] == 0.0019
+    assert [len(curve.loss) for curve in curves.values()] == [29, 150, 47]
+
+
+# What it is worth
+
+
+def test_every_piece_of_evidence_follows_from_its_numbers(outcome: Outcome) -> None:
+    found = outcome.metrics["representative"]
+    test, unseen, selection = found["test"], found["unseen"], found["selection"]
+    assert test["accuracy"] == test["correct"] / test["digits"] == outcome.metrics["test_accuracy"]
+    assert unseen["digits"] == 4000
+    assert unseen["holds"] == (unseen["predicted"][0] <= unseen["accuracy"] <= unseen["predicted"][1])
+    predicted = statistics.predict_accuracy(test["correct"], test["digits"], 4000)
+    assert unseen["predicted"] == [predicted.low, predicted.high]
+    assert selection["bias"] == pytest.approx(selection["raw"] - selection["corrected"])
+    assert found["cross_validation"]["gap"] == pytest.approx(found["cross_validation"]["accuracy"] - test["accuracy"])
+    assert found["seeds"]["count"] == 3
+    assert found["seeds"]["test_accuracies"][0] == test["accuracy"]
+    assert found["seeds"]["unseen_accuracies"][0] == unseen["accuracy"]
+    assert len(found["sentences"]) == 7
+    for section, value in (
+        ("test", test["accuracy"]), ("unseen", unseen["accuracy"]), ("selection", selection["corrected"]),
+        ("cross_validation", found["cross_validation"]["accuracy"]), ("nested", found["nested"]["accuracy"]),
+    ):  # fmt: skip
+        assert f"{value:.1%}" in found[section]["sentence"], section
+    assert found["answer"].startswith("Yes" if unseen["holds"] else "No")
+
+
+def test_nested_cross_validation_never_sees_the_fold_it_scores(tmp_path: Path) -> None:
+    """Spoil the digits of the first outer fold: what is chosen without that fold stays, to the bit."""
+    config = tiny({"grid": GRIDS[:1]})
+    sweeps = [(part.config, (part.family,)) for part in parts_of(config)]
+    digits, split = digits_and_split(config)
+    held = data.folds(digits.labels[split.train], folds=3, shuffle=False, stratified=False, seed=0)[0][1]
+    planted = spoiled(data.load, split.train[held])(config.data)
+
+    def nested(given: Digits) -> Any:
+        return nested_score(sweeps, "best", given, split, TrialCache(tmp_path), None)
+
+    honest, other = nested(digits), nested(planted)
+    assert predictions(honest.choices[0]) == predictions(other.choices[0])
+    assert predictions(honest.choices[1]) != predictions(other.choices[1])
+    assert honest.scores[0] != other.scores[0]
+    assert honest.sizes == (54, 53, 53)
+    assert honest.summary.accuracy == pytest.approx(np.average(honest.scores, weights=honest.sizes))
+    assert sum(plan.to_run for plan in plan_nested(sweeps, digits, split, TrialCache(tmp_path))) == 0
+
+
+def predictions(choice: Choice) -> list[bytes]:
+    return [fold.probabilities.tobytes() for candidate in choice.candidates for fold in candidate.trial.folds]
+
+
+# The ledger
+
+
+def test_the_ledger_counts_every_reading_of_the_test_digits(tmp_path: Path) -> None:
+    base = tiny().model_copy(update={"sweep": None})
+    digits, split = digits_and_split(base)
+    now = Reading("now", "best", 2, False)
+
+    def times() -> list[tuple[str, int, bool]]:
+        ledger = read_ledger(tmp_path, digits, split, now)
+        return [(reading.command, reading.times, reading.watched) for reading in ledger.readings[:-1]]
+
+    assert times() == []
+    experiments.run_training(override(base, {"training.epochs": 2, "repeats": 2}), tmp_path)
+    assert times() == [("train", 4, True)]
+    experiments.run_training(override(base, {"training.validation_fraction": 0.25}), tmp_path)
+    assert times() == [("train", 4, True), ("train", 1, False)]
+    experiments.run_training(override(base, {"data.split_seed": 7}), tmp_path)
+    assert len(times()) == 2
+
+    def stop(event: Any) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        experiments.run_training(base, tmp_path, stop)
+    assert times()[2] == ("train", 2, True)
+    # Killed at once, a training leaves its checkpoint and no curves.
+    stopped = list_runs(tmp_path)[-1].path
+    (stopped / "history.csv").unlink()
+    assert times()[2] == ("train", 2, True)
+    run_best(tiny({"grid": GRIDS[:1]}), tmp_path)
+    assert times()[3:] == [("best", 1, False)]
+    (stopped / "data.json").write_text("{")
+    assert read_ledger(tmp_path, digits, split, now).unreadable == 1
+
+
+def test_the_ledger_s_sentence_tells_who_watched() -> None:
+    final = Reading("b", "best", 1, False)
+    assert "read once in this runs folder, by 1 run, each time by a finished network" in Ledger((final,)).sentence
+    watched = Ledger((Reading("a", "train", 150, True), final)).sentence
+    assert "read 151 times in this runs folder, by 2 runs; 150 of these are the epochs of 1 training whose" in watched
+
+
+# Interruption
+
+
+TINY = [
+    "--set", "data.digits=200", "--set", "model.filters=[4, 8]", "--set", "model.dense_units=16", "--set",
+    "training.batch_size=16", "--epochs", "3", "--executor", "serial", "--set", f"sweep.grid={json.dumps(GRIDS)}",
+]  # fmt: skip
+"""`tiny()` as a command line."""
+
+
+def program(runs: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mnistexp", "best", *TINY, "--runs-dir", str(runs), "--quiet", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
+    for folder in (".cache", *(info.id for info in list_runs(runs) if info.name in ("adam", "nesterov"))):
+        shutil.copytree(runs / folder, tmp_path / folder)
+    killed = program(tmp_path, "--repeats", "2", "--unseen")
+    while not list(tmp_path.glob("*-best-*/checkpoint.npz")):
+        assert killed.poll() is None
+        time.sleep(0.005)
+    killed.kill()
+    killed.communicate()
+    fits = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".cache/fits/*/*.fit")}
+    survivor = program(tmp_path, "--repeats", "2", "--unseen")
+    said, _ = survivor.communicate()
+    assert survivor.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob(".cache/fits/*/*.fit")} == fits
+    [best] = [info for info in list_runs(tmp_path) if info.command == "best"]
+    assert best.status == "done"
+    for repeat in (".", "repeats/1"):
+        ours, theirs = (folder / repeat / "history.csv" for folder in (best.path, outcome.run_dir))
+        assert ours.read_bytes() == theirs.read_bytes()
+    stored, whole = load(best.path).metrics, load(outcome.run_dir).metrics
+    assert stored is not None
+    assert whole is not None
+    assert without_runs(stored["choice"]) == without_runs(whole["choice"])
+    assert stored["better"] == whole["better"]
+    assert "How much better than the worst and the average model?" in said
+    assert "Is the test accuracy representative of unseen data?" in said
+    [answer] = [line for line in said.splitlines() if line.startswith(("Yes: ", "No: "))]
+    assert f"{whole['representative']['unseen']['accuracy']:.1%} on 4,000" in answer
+    assert said.splitlines()[-1].endswith(best.id)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    def stop(event: Any) -> None:
+        if isinstance(event, EpochDone):
+            raise KeyboardInterrupt
+
+    config = tiny({"grid": GRIDS[:1]}, training=TrainingConfig(epochs=2, batch_size=16))
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        run_best(config, tmp_path, watch=stop)
+    said: list[Any] = []
+    done = run_best(config, tmp_path, watch=said.append)
+    assert [info.status for info in list_runs(tmp_path)] == ["done", "done"]
+    assert done.run_dir.name == list_runs(tmp_path)[-1].id
+    assert [event.number for event in said if isinstance(event, Step)] == [1, 2]
+
+
+# The command line
+
+
+def mnistexp(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "mnistexp", *arguments], cwd=cwd, capture_output=True, text=True)
+
+
+def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_path: Path) -> None:
+    done = mnistexp("best", "--dry-run", "--json", "--opt", "sgd", "--nested", cwd=tmp_path)
+    plan = json.loads(done.stdout)
+    assert plan["missing"] == ["sgd", "dropout"]
+    assert (plan["fits"], plan["fits_to_run"]) == (4 * 3 + 5 * 3, 27)
+    assert plan["nested"]["fits"] == 3 * 27 + 9
+    for arguments, expected in {
+        ("--sweep", "latest"): "there are no runs",
+        ("--select", "worst"): "sweep.select: is 'worst'",
+        ("--opt", "adm"): "did you mean 'adam'?",
+    }.items():
+        refused = mnistexp("best", *arguments, cwd=tmp_path)
+        assert refused.returncode == 2, refused.stderr
+        assert expected in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert not list(tmp_path.iterdir())
