@@ -8,8 +8,8 @@ For each root seed the whole of `best`: sweeps, choice, final training, test dig
 2. That accuracy lies in the interval that the 200 test digits predict, in at least 9 of 10 seeds.
 3. On average the score corrected for the selection is closer to the unseen accuracy than the raw winning score.
 
-The grids are smaller than the assignment's, 29 trials instead of 93, so that ten selections take minutes, not hours: the
-learning rates 0.1 and 1, at which Adam and Nadam fail, are left out, and Adadelta keeps the only rate at which it
+The grids are smaller than the assignment's, 29 trials instead of 93, so that ten selections take minutes, not hours:
+the learning rates 0.1 and 1, at which Adam and Nadam fail, are left out, and Adadelta keeps the only rate at which it
 learns. Fewer trials flatter the winner less; --whole-grids takes the assignment's own.
 
 Stopped, the same call goes on: finished seeds and fits are kept in the runs folder.

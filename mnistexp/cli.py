@@ -31,7 +31,7 @@ from mnistexp.cli_options import (
     number,
     settings_for,
 )
-from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
+from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError, Problem
 
 __all__ = ["app", "main"]
 
@@ -198,7 +198,7 @@ def config_validate(
     json: JsonOption = False,
 ) -> None:
     """Check configurations, and report every problem of every file at once."""
-    problems = []
+    problems: list[Problem] = []
     for file in files:
         try:
             settings_for("train", file, None)

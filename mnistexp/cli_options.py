@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from mnistexp import console, settings
-from mnistexp.errors import ConfigError
+from mnistexp.errors import ConfigError, Problem
 from mnistexp.problems import show
 from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
@@ -116,7 +116,7 @@ class Voice:
 def layers_for(command: str, file: str | None, sets: list[str] | None) -> list[Source]:
     """The packaged configuration of a command, the file, and `--set`; the problems of both are raised together."""
     layers: list[Source] = [settings.read_file(command)]
-    problems = []
+    problems: list[Problem] = []
     try:
         layers += [settings.read_file(file)] if file else []
     except ConfigError as error:

@@ -222,7 +222,8 @@ class _Checkpoints:
 
 def _store_state(run: Run, repeat: int, state: State) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, **state.arrays())
+    arrays: dict[str, Any] = state.arrays()
+    np.savez(buffer, **arrays)
     run.add(_place(repeat, CHECKPOINT), buffer.getvalue())
 
 

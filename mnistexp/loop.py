@@ -191,7 +191,7 @@ class Loop:
         return (*(tensor for row in zip(*columns, strict=True) for tensor in row), *slots[vectors:])
 
     def _evaluate(self, weights: State, part: Part) -> tuple[Tensor, Tensor]:
-        """Sums of loss and right answers, float64 (2,), and probabilities (n, 10)."""
+        """Sums of loss, right answers and squared loss, float64 (3,), and probabilities (n, 10)."""
         images, labels, shares = part
         last = tf.shape(images)[0] - 1
 
@@ -204,7 +204,9 @@ class Loop:
         _, parts = tf.while_loop(lambda number, _: number < batches, see, (0, parts))
         logits = parts.concat()[: last + 1]
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return _sums(losses, logits, labels, tf.ones_like(labels, tf.bool)), tf.nn.softmax(logits)
+        squares = tf.reduce_sum(tf.square(tf.cast(losses, tf.float64)), keepdims=True)
+        sums = _sums(losses, logits, labels, tf.ones_like(labels, tf.bool))
+        return tf.concat([sums, squares], 0), tf.nn.softmax(logits)
 
 
 def _sums(losses: Tensor, logits: Tensor, labels: Tensor, real: Tensor) -> Tensor:

@@ -135,6 +135,7 @@ def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) ->
     best = sweep.trials[sweep.best]
     diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
     settings = config.sweep or SweepConfig()
+    warnings = list(sweep.notes)
     document = {
         "command": command,
         "seed": config.seed,
@@ -154,11 +155,11 @@ def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) ->
         "tied": list(sweep.tied),
         "diverged": diverged,
         "ranking": [_ranking_row(rank, trial, sweep) for rank, trial in ranked(sweep)],
-        "warnings": list(sweep.notes),
+        "warnings": warnings,
         "seconds": {"total": round(sweep.seconds, 3)},
     }
     if diverged:
-        document["warnings"].append(
+        warnings.append(
             f"{len(diverged)} of {len(sweep.trials)} trials diverged in some fit: their score is what the predictions "
             "of the last weights earn."
         )

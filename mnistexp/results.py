@@ -113,7 +113,8 @@ class TrainingResult:
     @property
     def predictions(self) -> NDArray[np.int64]:
         """The likeliest class of each test digit, int64 (n_test,)."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        likeliest: NDArray[np.int64] = self.probabilities.argmax(axis=1).astype(np.int64)
+        return likeliest
 
     @property
     def correct(self) -> int:

@@ -37,6 +37,7 @@ class EpochRow(NamedTuple):
     accuracy: float
     val_loss: float = math.nan
     val_accuracy: float = math.nan
+    val_loss_se: float = math.nan
     seconds: float = 0.0
 
 
@@ -148,7 +149,7 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss (sparse categorical cross-entropy) and accuracy on images uint8 (n, 28, 28) and labels (n,)."""
     loop = _loop(config)
-    (loss, accuracy), _ = _evaluate(loop, loop.start(weights), _parts(loop, (x, y)))
+    (loss, accuracy, _), _ = _evaluate(loop, loop.start(weights), _parts(loop, (x, y)))
     return loss, accuracy
 
 
@@ -213,7 +214,7 @@ class _Run:
             if should_stop and should_stop():
                 return None
         loss, accuracy = (sums / self.size).tolist()
-        validation = (math.nan, math.nan)
+        validation = (math.nan, math.nan, math.nan)
         if self.validation is not None and (training.validate_every_epoch or number + 1 == training.epochs):
             validation, _ = _evaluate(self.loop, tensors, self.validation)
         row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
@@ -270,19 +271,21 @@ def _parts(loop: "Loop", digits: Digits) -> list["Part"]:
 
 def _evaluate(
     loop: "Loop", tensors: tuple[Any, ...], parts: list["Part"]
-) -> tuple[tuple[float, float], NDArray[np.float32]]:
-    """Mean loss and accuracy, and the probabilities."""
+) -> tuple[tuple[float, float, float], NDArray[np.float32]]:
+    """Mean loss, accuracy and the standard error of that mean; and the probabilities."""
     done = [loop.evaluate(tensors[:WEIGHTS], part) for part in parts]
     probabilities = np.concatenate([part.numpy() for _, part in done])
-    loss, accuracy = (np.sum([sums.numpy() for sums, _ in done], axis=0) / len(probabilities)).tolist()
-    return (loss, accuracy), probabilities
+    n = len(probabilities)
+    loss, accuracy, squares = (np.sum([sums.numpy() for sums, _ in done], axis=0) / n).tolist()
+    error = math.sqrt(max(0.0, squares - loss**2) / (n - 1)) if n > 1 and math.isfinite(squares) else math.nan
+    return (loss, accuracy, error), probabilities
 
 
 def _history(rows: tuple[EpochRow, ...], length: int, validated: bool) -> History:
     """The rows as columns, filled up with NaN to `length`."""
     rows = rows + (EpochRow(math.nan, math.nan),) * (length - len(rows))
     columns = list(zip(*rows, strict=True)) or [()] * 5
-    return History(columns[0], columns[1], *(columns[2:4] if validated else ((), ())))
+    return History(columns[0], columns[1], *(columns[2:5] if validated else ()))
 
 
 def _best_epoch(rows: tuple[EpochRow, ...]) -> int | None:

@@ -222,6 +222,15 @@ def test_the_saved_model_evaluates_to_the_recorded_numbers(tmp_path: Path) -> No
     np.testing.assert_allclose(model.predict(data.as_input(VALIDATION[0]), verbose=0), result.probabilities, atol=1e-5)
 
 
+def test_the_standard_error_of_the_validation_loss_is_that_of_the_digits_losses() -> None:
+    result = trained(experiment(epochs=2))
+    assert result.probabilities is not None
+    losses = -np.log(result.probabilities[np.arange(len(VALIDATION[1])), VALIDATION[1]].astype(np.float64))
+    expected = losses.std(ddof=1) / len(losses) ** 0.5
+    assert result.history.val_loss_se[-1] == pytest.approx(expected, rel=1e-4)
+    assert len(result.history.val_loss_se) == 2
+
+
 def test_more_digits_than_are_evaluated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config, weights = experiment(), initial_weights(ModelConfig())
     whole = predict(config, weights, X)
