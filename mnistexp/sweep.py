@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["cost", "run_sweep"]
 
 Watch = Callable[[FitDone], None]
+WRITERS = 8
+OTHER_WORKERS = "Some fits were done by workers with other code, library versions or processors; those are not cached."
 Place = tuple[int, int, int]
 
 
@@ -83,17 +86,18 @@ class _Sweep:
     def fit(self, generation: list[Trial]) -> list[float]:
         """Do the fits of some trials, and return the mean score of each; NaN where one of its fits failed."""
         self._trials += generation
-        missing = []
-        for trial in generation:
-            for work in self._fits.of(trial):
-                result = self._fits.cached(work)
-                if result is None:
-                    missing.append(work)
-                else:
-                    self._cached += 1
-                    self._store(work, result)
-        if self._cached and len(missing) < len(generation) * self._per_trial:
-            self._tell(f"{self._cached} from the cache")
+        works = [work for trial in generation for work in self._fits.of(trial)]
+        found = [(work, result) for work in works if (result := self._fits.cached(work)) is not None]
+        for work, result in found:
+            self._note(work, result)
+        # Many files at once: on a disk each takes milliseconds to be safe, all together hardly more.
+        with ThreadPoolExecutor(WRITERS) as writers:
+            list(writers.map(lambda pair: self._write(*pair), found))
+        self._cached += len(found)
+        if found:
+            self._tell(f"{len(found)} from the cache")
+        known = {work.key for work, _ in found}
+        missing = [work for work in works if work.key not in known]
         for work, outcome in self._outcomes(missing):
             self._finish(work, outcome)
         return [float(np.mean([fold.score for fold in self._folds(trial)])) for trial in generation]
@@ -119,10 +123,9 @@ class _Sweep:
         elif outcome.numerics == numerics():
             self._fits.keep(work, result)
         else:
-            self._notes["Workers with other code, library versions or processors did fits; those are not cached."] = (
-                None
-            )
-        self._store(work, result, outcome.traceback)
+            self._notes[OTHER_WORKERS] = None
+        self._note(work, result)
+        self._write(work, result, outcome.traceback)
         said = f"failed: {result.error}" if result.error else f"accuracy {result.score:.4f}"
         if result.diverged_at:
             said += f", diverged in epoch {result.diverged_at}"
@@ -130,14 +133,17 @@ class _Sweep:
         if result.error is not None and self._settings.fail_fast:
             raise TrialsFailed(f"trial {work.trial}, fold {work.fold + 1} failed: {result.error}")
 
-    def _store(self, work: FoldFit, result: FoldResult, traceback: str | None = None) -> None:
+    def _write(self, work: FoldFit, result: FoldResult, traceback: str | None = None) -> None:
+        if self._run is None:
+            return
+        name = fit_name(work.trial, result)
+        if traceback:
+            self._run.add(f"{name}.traceback.txt", traceback)
+        self._run.add(f"{name}.json", fit_document(work.trial, self._trials[work.trial].params, result))
+
+    def _note(self, work: FoldFit, result: FoldResult) -> None:
         self._results[work.trial, work.repeat, work.fold] = result
         trial = self._trials[work.trial]
-        if self._run is not None:
-            name = fit_name(work.trial, result)
-            if traceback:
-                self._run.add(f"{name}.traceback.txt", traceback)
-            self._run.add(f"{name}.json", fit_document(work.trial, trial.params, result))
         folds = self._folds(trial)
         if len(folds) == self._per_trial and not any(fold.error for fold in folds):
             mean = float(np.mean([fold.score for fold in folds]))
@@ -165,16 +171,13 @@ class _Sweep:
 
     def result(self, seconds: float) -> SweepResult:
         trials = tuple(TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in self._trials)
-        if all(trial.failed for trial in trials):
-            error = next(fold.error for trial in trials for fold in trial.folds if fold.error)
+        final = [trial for trial in self._trials if self._is_final(trial)]
+        candidates = [trials[trial.index] for trial in final]
+        if all(trial.failed for trial in candidates):
+            error = next(fold.error for trial in candidates for fold in trial.folds if fold.error)
             raise TrialsFailed(f"every trial failed; the first fit with: {error}")
-        chooseable = [trial.index for trial in self._trials if self._is_final(trial)]
-        best, tied = choose(
-            self._settings.select,
-            [trials[index] for index in chooseable],
-            self._fits.labels,
-            [cost(self._trials[index].config) for index in chooseable],
-        )
+        costs = [cost(trial.config) for trial in final]
+        best, tied = choose(self._settings.select, candidates, self._fits.labels, costs)
         return SweepResult(
             trials=trials,
             labels=self._fits.labels,
