@@ -131,7 +131,8 @@ def _rows(pdf: Any, rows: Sequence[tuple[str, ...]], aligned: Sequence[str], hea
     pdf.set_text_color(*INK)
     pdf.set_fill_color(*PAPER)
     room = pdf.w - 2 * MARGIN
-    widths = [max(pdf.get_string_width(cell) for cell in column) + 5 for column in zip(*rows, strict=True)]
+    wanted = [max(pdf.get_string_width(cell) for cell in column) + 5 for column in zip(*rows, strict=True)]
+    widths = _shared(wanted, room)
     head = fpdf.FontFace(emphasis="", color=SOFT)
     with pdf.table(
         rows,
@@ -147,6 +148,16 @@ def _rows(pdf: Any, rows: Sequence[tuple[str, ...]], aligned: Sequence[str], hea
     ):
         pass
     pdf.ln(3)
+
+
+def _shared(wanted: Sequence[float], room: float) -> list[float]:
+    """Widths that fill no more than the room: narrow columns get what they want, the wide ones an even share."""
+    share = room / len(wanted)
+    for _ in wanted:
+        narrow = [width for width in wanted if width <= share]
+        if len(narrow) < len(wanted):
+            share = (room - sum(narrow)) / (len(wanted) - len(narrow))
+    return [min(width, share) for width in wanted]
 
 
 def _picture(pdf: Any, picture: Picture) -> None:

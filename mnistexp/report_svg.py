@@ -201,6 +201,8 @@ def _corners(axes: "Axes") -> list[tuple[float, float]]:
     from matplotlib.patches import Rectangle
 
     found = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    # A band over one epoch is a square of side 1 too, but in height it spans the axes, not the data.
+    found = [patch for patch in found if patch.get_data_transform() == axes.transData]
     return [patch.get_xy() for patch in found if (patch.get_width(), patch.get_height()) == (1, 1)]
 
 

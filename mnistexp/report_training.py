@@ -74,13 +74,12 @@ def _facts(found: Mapping[str, Any]) -> Facts:
         ),
     ]
     if found["min_val_loss"] is not None:
-        best = found["best_epochs"]
+        best, last = found["best_epochs"], found["final_val_loss"]
+        ends = "" if last is None else f"{last:.4f} at the end"
         items.append(
             Fact("best epoch", f"{found['min_val_loss_epoch']}", f"{best['first']} to {best['last']} are as good")
         )
-        items.append(
-            Fact("least validation loss", f"{found['min_val_loss']:.4f}", f"{found['final_val_loss']:.4f} at the end")
-        )
+        items.append(Fact("least validation loss", f"{found['min_val_loss']:.4f}", ends))
     return Facts(tuple(items))
 
 
@@ -139,11 +138,13 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
     first, best = histories[0], found["best_epochs"]
     held_out = "validation" if found["validated_on"] == "validation" else "test"
     flat = (best["first"], best["last"]) if best["first"] else None
-    falls = f"The training loss goes from {first.loss[0]:.4f} after the first epoch to {first.loss[-1]:.4f} at the end."
+    start, end = _told(first.loss[0]), _told(first.loss[-1])
+    falls = f"The training loss goes from {start} after the first epoch to {end} at the end."
     if first.val_loss and found["min_val_loss"] is not None:
         falls += (
-            f" The loss on the {held_out} digits goes from {first.val_loss[0]:.4f} to its minimum "
-            f"{found['min_val_loss']:.4f} in epoch {found['min_val_loss_epoch']}, and ends at {first.val_loss[-1]:.4f}."
+            f" The loss on the {held_out} digits goes from {_told(first.val_loss[0])} to its minimum "
+            f"{found['min_val_loss']:.4f} in epoch {found['min_val_loss_epoch']}, and ends at "
+            f"{_told(first.val_loss[-1])}."
         )
     drawn = "Training and validation" if first.val_loss else "Training"
     many = f" Lines are means of {len(histories)} trainings, bands their range." if len(histories) > 1 else ""
@@ -164,6 +165,10 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
             history_table(first),
         ),
     )
+
+
+def _told(loss: float) -> str:
+    return f"{loss:.4f}" if np.isfinite(loss) else "no number, since the training diverged,"
 
 
 def _sized(figure: Any) -> Any:

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mnistexp import report, stored_runs
+from mnistexp import figures, report, stored_runs
 from mnistexp.comparison_row import Row
 from mnistexp.errors import BadInput, RunError
 from mnistexp.report_html import page_to_html
+from mnistexp.report_svg import draw
+from mnistexp.results import History
 from mnistexp.run_folder import Run
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
@@ -205,11 +207,38 @@ def test_pointing_at_a_figure_tells_what_was_measured(finished: dict[str, Path])
     }
 
 
+@pytest.mark.parametrize("flat", [None, (2, 2), (1, 3)])
+def test_a_band_over_the_best_epochs_leaves_the_curves_to_be_read(flat: tuple[int, int] | None) -> None:
+    history = History(
+        loss=(0.9, 0.5, 0.3), accuracy=(0.7, 0.8, 0.9), val_loss=(0.8, 0.4, 0.6), val_accuracy=(0.7, 0.8, 0.8)
+    )
+    (panel,) = draw(figures.loss_curves([history], flat=flat), "loss", "f-").panels
+    assert [y for *_, y in panel["lines"][1]["points"]] == [0.8, 0.4, 0.6]
+
+
 def test_cells_of_a_heat_map_are_told_by_their_settings(finished: dict[str, Path]) -> None:
     html = html_of(finished["sweep"])
     for row in metrics_of(finished["sweep"])["ranking"]:
         dropout, beta = row["params"]["model.dropout"], row["params"]["optimizer.beta_1"]
         assert f"dropout {dropout:g}, beta_1 {beta:g}: {100 * row['mean']:.1f}" in html
+
+
+@pytest.mark.parametrize("form", report.FORMATS)
+def test_a_diverged_training_is_told_without_numbers_it_has_not(
+    finished: dict[str, Path], tmp_path: Path, form: str
+) -> None:
+    folder = tmp_path / finished["train"].name
+    shutil.copytree(finished["train"], folder)
+    lines = (folder / "history.csv").read_text().splitlines()
+    lines[3:] = [f"{epoch},nan,0.1,nan,0.1" for epoch in (3, 4, 5)]
+    (folder / "history.csv").write_text("\n".join(lines) + "\n")
+    none = dict.fromkeys(("final_loss", "final_val_loss", "test_loss"))
+    (folder / "metrics.json").write_text(json.dumps(metrics_of(folder) | none | {"diverged_at": 3}))
+    path = report.write_report([stored_runs.load(folder)], form)
+    if form in ("html", "md"):
+        text = path.read_text()
+        assert "to no number, since the training diverged, at the end" in text
+        assert not re.search(r"\bnan\b", text)
 
 
 def test_an_unfinished_run_says_so(finished: dict[str, Path], tmp_path: Path) -> None:
@@ -308,9 +337,9 @@ def test_markdown_shows_values_as_text_and_has_its_figures(hostile: Path, tmp_pa
     for block in code:
         outside = outside.replace(block, "")
     assert not re.search(r"(?<!\\)<(?!deep_files/)", outside)
-    figures = re.findall(r"\]\(<(.+?)>\)", text)
-    assert len(figures) == 4
-    for name in figures:
+    pictures = re.findall(r"\]\(<(.+?)>\)", text)
+    assert len(pictures) == 4
+    for name in pictures:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -321,6 +350,16 @@ def test_pdf_has_pages_and_describes_its_figures(hostile: Path, tmp_path: Path) 
     assert content.count(b"/Subtype /Image") >= 4
     assert b"/Alt (" in content
     assert b"/Lang (en)" in content
+
+
+def test_pdf_has_room_for_every_column_beside_a_wide_one(finished: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / finished["show-examples"].name
+    shutil.copytree(finished["show-examples"], folder)
+    found = metrics_of(folder)
+    found["arrays"]["x_train"]["values"] = "a long explanation " * 60
+    (folder / "metrics.json").write_text(json.dumps(found))
+    content = report.write_report([stored_runs.load(folder)], "pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
 
 
 def test_a_missing_extra_is_named(finished: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
