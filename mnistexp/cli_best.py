@@ -1,6 +1,6 @@
 """The commands that end the assignment: the best model, and everything reproduced."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,9 @@ from mnistexp.cli_options import (
 )
 from mnistexp.errors import BadInput, MnistexpError
 from mnistexp.yaml_source import Source
+
+if TYPE_CHECKING:
+    from mnistexp.results import Outcome
 
 __all__ = ["best", "reproduce"]
 
@@ -93,6 +96,7 @@ def best(
         return
     with watching(voice.err, quiet=quiet) as watch:
         outcome = story.run_best(found.config, runs_dir, references, with_nested=nested, unseen=unseen, watch=watch)
+    _write_report(outcome)
     voice.result(outcome.document(), *console_best.best_report(outcome))
     if outcome.metrics["diverged_at"]:
         voice.error(console.divergence(outcome.metrics))
@@ -143,7 +147,15 @@ def reproduce(
         return
     with watching(voice.err, quiet=quiet) as watch:
         outcome = story.run_reproduce(found.config, runs_dir, size, watch)
+    _write_report(outcome)
     voice.result(outcome.document(), *console_best.reproduce_report(outcome))
+
+
+def _write_report(outcome: "Outcome") -> None:
+    """Put `report.html` into the run folder."""
+    from mnistexp import report, stored_runs
+
+    report.write_report([stored_runs.load(outcome.run_dir)])
 
 
 def _optimizers(layers: list[Source], opt: list[str]) -> list[Source]:
