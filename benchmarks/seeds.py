@@ -8,7 +8,11 @@ For each root seed the whole of `best`: sweeps, choice, final training, test dig
 2. That accuracy lies in the interval that the 200 test digits predict, in at least 9 of 10 seeds.
 3. On average the score corrected for the selection is closer to the unseen accuracy than the raw winning score.
 
-The grids are smaller than the assignment's, 29 trials instead of 93, so that ten selections take minutes, not hours:
+A winning score is that of networks that learnt from two thirds of the training digits; the final model learnt from all
+and is a little better, which may hide the selection bias. So bar 3 is also measured like with like: against the unseen
+accuracy of the winner's own networks, one for each fold.
+
+The grids are smaller than the assignment's, 35 trials instead of 93, so that ten selections take minutes, not hours:
 the learning rates 0.1 and 1, at which Adam and Nadam fail, are left out, and Adadelta keeps the only rate at which it
 learns. Fewer trials flatter the winner less; --whole-grids takes the assignment's own.
 
@@ -21,15 +25,18 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from mnistexp import data, training
 from mnistexp.api import configure
 from mnistexp.best import run_best
-from mnistexp.config import ExperimentConfig
+from mnistexp.config import ExperimentConfig, SweepConfig
+from mnistexp.model import Seed
+from mnistexp.settings import override
 
 DOCS = Path(__file__).parent.parent / "docs" / "seeds.md"
 BETAS = {"optimizer.beta_1": [0.5, 0.9], "optimizer.beta_2": [0.8, 0.9, 0.999]}
 SMALLER = [
     {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.001, 0.01], **BETAS},
-    {"optimizer.name": ["nadam"], "optimizer.learning_rate": [0.001], **BETAS},
+    {"optimizer.name": ["nadam"], "optimizer.learning_rate": [0.001, 0.01], **BETAS},
     {
         "optimizer.name": ["adadelta"],
         "optimizer.learning_rate": [1.0],
@@ -49,8 +56,25 @@ def configuration(seed: int, *, whole: bool, splits: bool) -> ExperimentConfig:
     return configure("best", changes, base="best")
 
 
-def measured(metrics: dict[str, Any]) -> dict[str, Any]:
-    """One seed's figures, as shares from 0 to 1."""
+def fold_networks(config: ExperimentConfig, winner: dict[str, Any]) -> float:
+    """The mean accuracy on the unseen digits of the networks that the winning score comes from."""
+    digits, unseen = data.load(config.data), data.load_unseen()
+    train = data.split(digits.labels, config.data).train
+    images, labels = digits.images[train], digits.labels[train]
+    sweep = config.sweep or SweepConfig()
+    changes = {"optimizer.name": winner["optimizer.name"], **winner, "training.validate_every_epoch": False}
+    setting = override(config.model_copy(update={"sweep": None}), changes)
+    found = []
+    parts = data.folds(labels, folds=sweep.folds, shuffle=False, stratified=False, seed=config.seed)
+    for fold, (learn, _) in enumerate(parts):
+        weights = training.fit(setting, images[learn], labels[learn], None, Seed(config.seed, fold)).weights
+        right = training.predict(setting, weights, unseen.images).argmax(axis=1) == unseen.labels
+        found.append(float(right.mean()))
+    return statistics.mean(found)
+
+
+def measured(metrics: dict[str, Any], folds: float) -> dict[str, Any]:
+    """One seed's figures, as shares from 0 to 1; `folds`: of the winner's fold networks on the unseen digits."""
     evidence = metrics["representative"]
     unseen, selection = evidence["unseen"], evidence["selection"]
     return {
@@ -65,34 +89,37 @@ def measured(metrics: dict[str, Any]) -> dict[str, Any]:
         "corrected": selection["corrected"],
         "raw_off": abs(selection["raw"] - unseen["accuracy"]),
         "corrected_off": abs(selection["corrected"] - unseen["accuracy"]),
+        "folds": folds,
+        "raw_off_folds": abs(selection["raw"] - folds),
+        "corrected_off_folds": abs(selection["corrected"] - folds),
     }
 
 
 def bars(rows: list[dict[str, Any]]) -> dict[str, Any]:
     inside = sum(row["inside"] for row in rows)
-    raw, corrected = (statistics.mean(row[key] for row in rows) for key in ("raw_off", "corrected_off"))
+    off = {key: statistics.mean(row[key] for row in rows) for key in rows[0] if "_off" in key}
     return {
         "least_unseen": min(row["unseen"] for row in rows),
         "unseen_holds": all(row["unseen"] >= LEAST for row in rows),
         "inside": inside,
         "inside_holds": inside >= 0.9 * len(rows),
-        "raw_off": raw,
-        "corrected_off": corrected,
-        "corrected_is_closer": corrected < raw,
+        **off,
+        "corrected_is_closer": off["corrected_off"] < off["raw_off"],
+        "corrected_is_closer_to_folds": off["corrected_off_folds"] < off["raw_off_folds"],
     }
 
 
 def markdown(rows: list[dict[str, Any]], found: dict[str, Any]) -> str:
     lines = [
-        "| seed | chosen | test | predicted for unseen | unseen | inside | raw | corrected |",
-        "|---|---|---|---|---|---|---|---|",
+        "| seed | chosen | test | predicted for unseen | unseen | inside | raw | corrected | folds, unseen |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         low, high = row["predicted"]
         lines.append(
             f"| {row['seed']} | {row['optimizer']}, dropout {row['dropout']:g} | {row['test']:.1%} | {low:.1%} to "
             f"{high:.1%} | {row['unseen']:.1%} | {'yes' if row['inside'] else 'no'} | {row['raw']:.1%} | "
-            f"{row['corrected']:.1%} |"
+            f"{row['corrected']:.1%} | {row['folds']:.1%} |"
         )
     marks = {True: "holds", False: "does not hold"}
     lines += [
@@ -102,6 +129,8 @@ def markdown(rows: list[dict[str, Any]], found: dict[str, Any]) -> str:
         f"- Inside the predicted interval: {marks[found['inside_holds']]}, {found['inside']} of {len(rows)}.",
         f"- Corrected closer than raw on average: {marks[found['corrected_is_closer']]}, off by "
         f"{100 * found['corrected_off']:.2f} and {100 * found['raw_off']:.2f} points.",
+        f"- The same against the winner's own fold networks: {marks[found['corrected_is_closer_to_folds']]}, off by "
+        f"{100 * found['corrected_off_folds']:.2f} and {100 * found['raw_off_folds']:.2f} points.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -117,7 +146,9 @@ def main() -> None:
     rows = []
     for seed in range(options.seeds):
         config = configuration(seed, whole=options.whole_grids, splits=options.splits)
-        rows.append(measured(run_best(config, options.runs_dir, unseen=True).metrics))
+        metrics = run_best(config, options.runs_dir, unseen=True).metrics
+        winner = metrics["representative"]["selection"]["winner"]
+        rows.append(measured(metrics, fold_networks(config, winner)))
         print(json.dumps(rows[-1]), flush=True)
     found = bars(rows)
     text = markdown(rows, found)
