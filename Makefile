@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= runs
 
-.PHONY: help setup train examples summary sweeps best test check format bench digits lock clean
+.PHONY: help setup train examples summary sweeps best reproduce test check format bench digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ sweeps: setup  ## The assignment's four grid searches: adam, nadam, adadelta, dr
 
 best: setup  ## Combine the sweeps' winners and train the final model
 	$(BIN)/mnistexp best --config configs/best.yaml --runs-dir $(RUNS)
+
+reproduce: setup  ## The whole assignment, each reported figure beside ours
+	$(BIN)/mnistexp reproduce --runs-dir $(RUNS)
 
 test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 	$(BIN)/ruff check .
