@@ -10,7 +10,7 @@ sweep.json                                      what was chosen, what is tied, c
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from mnistexp.results import FoldResult, History, SweepResult, TrialResult
 
 __all__ = ["fit_document", "fit_name", "read_sweep", "sweep_documents"]
 
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+CURVES = tuple(field.name for field in fields(History))
 Content = bytes | str | Mapping[str, object]
 
 
@@ -128,12 +128,13 @@ def _fold(document: Mapping[str, Any], trial: int, arrays: Mapping[str, Any]) ->
     rows = np.flatnonzero(arrays["held_out"][repeat * folds + fold])
     if document["error"] is not None:
         rows = rows[:0]
-    curves = [tuple(np.nan if value is None else value for value in document[name]) for name in CURVES]
+    # A curve that the version before did not record is empty.
+    curves = {n: tuple(np.nan if value is None else value for value in document.get(n, ())) for n in CURVES}
     return FoldResult(
         fold=fold,
         repeat=repeat,
         score=np.nan if document["score"] is None else document["score"],
-        history=History(*curves),
+        history=History(**curves),
         rows=rows,
         probabilities=arrays["probabilities"][trial, repeat, rows],
         seconds=document["seconds"],

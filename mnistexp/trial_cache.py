@@ -8,7 +8,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ __all__ = ["CacheInfo", "TrialCache", "from_bytes", "to_bytes"]
 
 FOLDER = ".cache/fits"
 SUFFIX = ".fit"
+CURVES = tuple(field.name for field in fields(History))
 SECONDS_TO_WRITE = 3600.0
 DAMAGE = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -133,10 +134,7 @@ def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
         buffer,
         about=np.frombuffer(json.dumps(about).encode(), np.uint8),
         probabilities=result.probabilities,
-        loss=np.array(result.history.loss),
-        accuracy=np.array(result.history.accuracy),
-        val_loss=np.array(result.history.val_loss),
-        val_accuracy=np.array(result.history.val_accuracy),
+        **{name: np.array(getattr(result.history, name), np.float64) for name in CURVES},
     )
     content = buffer.getvalue()
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
@@ -145,14 +143,14 @@ def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
 def from_bytes(content: bytes, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult:
     """The inverse of `to_bytes`. Raises ValueError where a single bit is wrong or the entry is another fit's."""
     about, arrays = _opened(content)
-    curves = [tuple(arrays[name].tolist()) for name in ("loss", "accuracy", "val_loss", "val_accuracy")]
+    curves = {name: tuple(arrays[name].tolist()) for name in CURVES}
     if about["key"] != key or arrays["probabilities"].shape != (len(rows), 10):
         raise ValueError("it holds another fit")
     return FoldResult(
         fold=fold,
         repeat=repeat,
         score=about["score"],
-        history=History(*curves),
+        history=History(**curves),
         rows=rows,
         probabilities=arrays["probabilities"],
         seconds=about["seconds"],

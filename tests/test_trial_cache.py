@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def result() -> FoldResult:
         fold=2,
         repeat=1,
         score=1 / 3,
-        history=History((0.1, math.nan), (0.2, math.nan), (1e300, math.inf), (1 / 3, 0.0)),
+        history=History(**{field.name: (number / 3, math.nan) for number, field in enumerate(fields(History))}),
         rows=ROWS,
         probabilities=rng.random((3, 10), dtype=np.float32),
         seconds=1.25,
