@@ -129,12 +129,13 @@ def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
         "diverged_at": result.diverged_at,
         "learnt": learnt,
     }
+    curves: dict[str, Any] = {name: np.array(getattr(result.history, name), np.float64) for name in CURVES}
     buffer = io.BytesIO()
     np.savez(
         buffer,
         about=np.frombuffer(json.dumps(about).encode(), np.uint8),
         probabilities=result.probabilities,
-        **{name: np.array(getattr(result.history, name), np.float64) for name in CURVES},
+        **curves,
     )
     content = buffer.getvalue()
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
