@@ -1,6 +1,6 @@
 """Is a training by this package's loop the same thing as one by Keras' `fit`, with shuffling on?
 
-    python benchmarks/same_distribution.py                       # the assignment's default training, 10 seeds each
+    python benchmarks/same_distribution.py                       # the assignment's default training, 30 seeds each
     python benchmarks/same_distribution.py --optimizer adam --dropout 0.4 --write-docs
 
 Both sides train on the 800 digits and are validated on the 200; Keras draws its own initial weights, orders and dropout
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="default: the assignment's SGD")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--seeds", type=int, default=10, help="trainings of each side")
+    parser.add_argument("--seeds", type=int, default=30, help="trainings of each side")
     parser.add_argument("--write-docs", action="store_true", help=f"add the table to {DOCS.name}")
     options = parser.parse_args()
     start_tensorflow()

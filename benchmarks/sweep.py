@@ -27,7 +27,7 @@ def run_ours(epochs: int) -> list[float]:
     from mnistexp import data
     from mnistexp.config import ExperimentConfig, SweepConfig, TrainingConfig
     from mnistexp.optimizers import Adam
-    from mnistexp.sweep import run_sweep
+    from mnistexp.sweeping import run_sweep
 
     config = ExperimentConfig(
         optimizer=Adam(name="adam"),

@@ -1,20 +1,21 @@
 """mnistexp: small, fast and honest experiments on the first 1,000 MNIST digits.
 
-`train`, `sweep` and `load_run` are the commands as functions, `configure` makes their configurations, and
-`ExperimentConfig` is what it makes. They are loaded when first used: `import mnistexp` costs nothing.
+`train`, `sweep`, `best` and `reproduce` are the commands as functions, `load_run` reads a run back, and `configure`
+makes the `ExperimentConfig` that they take. All are loaded when first used: `import mnistexp` costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnistexp.api import configure, load_run, train
+    from mnistexp.api import best, configure, load_run, reproduce, sweep, train
     from mnistexp.config import ExperimentConfig
 
 __version__ = "0.1.0"
-__all__ = ["ExperimentConfig", "__version__", "configure", "load_run", "train"]
+FUNCTIONS = ("best", "configure", "load_run", "reproduce", "sweep", "train")
+__all__ = ["ExperimentConfig", "__version__", "best", "configure", "load_run", "reproduce", "sweep", "train"]
 
-HOMES = dict.fromkeys(("configure", "load_run", "train"), "mnistexp.api")
+HOMES = dict.fromkeys(FUNCTIONS, "mnistexp.api")
 HOMES["ExperimentConfig"] = "mnistexp.config"
 
 

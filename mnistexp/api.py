@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp import experiments, settings, stored_runs
-from mnistexp.best import run_best
+from mnistexp.best_model import run_best
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.experiments import Watch, unwatched
-from mnistexp.reproduce import run_reproduce, size_of
+from mnistexp.reproduction import run_reproduce, size_of
 from mnistexp.results import Outcome
 from mnistexp.stored_runs import StoredRun
 from mnistexp.yaml_source import Source
@@ -83,7 +83,7 @@ def best(
     runs_dir: Folder = "runs",
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Combine the sweeps' winners and train the final model as `mnistexp best` does; see `best.run_best`.
+    """Combine the sweeps' winners and train the final model as `mnistexp best` does; see `best_model.run_best`.
 
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """
@@ -99,7 +99,7 @@ def reproduce(
     runs_dir: Folder = "runs",
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Do the whole assignment as `mnistexp reproduce` does; see `reproduce.run_reproduce`.
+    """Do the whole assignment as `mnistexp reproduce` does; see `reproduction.run_reproduce`.
 
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """

@@ -16,7 +16,7 @@ from mnistexp.ranking import choose, correct_matrix
 from mnistexp.results import SweepResult, TrialResult
 from mnistexp.settings import override
 from mnistexp.statistics import SelectionRule
-from mnistexp.sweep import cost
+from mnistexp.sweeping import cost
 from mnistexp.swept import DROPOUT, Swept
 
 __all__ = ["Candidate", "Choice", "candidates_of", "choose_setting", "confirming", "with_combination"]

@@ -83,7 +83,7 @@ def best(
     }  # fmt: skip
     layers = layers_for("best", config, sets)
     found = settings.resolve([*layers, *_optimizers(layers, opt or []), *flag_layers(given)])
-    from mnistexp import best as story
+    from mnistexp import best_model as story
     from mnistexp import best_plan
     from mnistexp.progress import watching
 
@@ -135,7 +135,7 @@ def reproduce(
     packaged, *own = layers_for("best", config, sets)
     serial = [settings.flag("--quick", "sweep.executor", "serial")] if quick else []
     found = settings.resolve([packaged, *serial, *own, *flag_layers(given)])
-    from mnistexp import reproduce as story
+    from mnistexp import reproduction as story
     from mnistexp.progress import watching
 
     size = story.size_of(quick=quick, all_rows=all_rows)

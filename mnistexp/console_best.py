@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from collections.abc import Sequence
 
     from mnistexp.best_plan import BestPlan
-    from mnistexp.reproduce import TaskAhead
+    from mnistexp.reproduction import TaskAhead
     from mnistexp.results import Outcome
 
 __all__ = [

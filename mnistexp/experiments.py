@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import data, figures, metrics, settings, sweep, sweep_figures, training, yaml_source
+from mnistexp import data, figures, metrics, settings, sweep_figures, sweeping, training, yaml_source
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
@@ -85,7 +85,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
         run.log(f"{command}: started")
         run.add(DATA, data_document(digits, split))
         try:
-            found = sweep.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
+            found = sweeping.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
         except BadInput:  # such as a scheduler that doesn't answer: nothing has been computed
             run.discard()
             raise

@@ -10,8 +10,8 @@ from mnistexp.choosing import Candidate, Choice, candidates_of, choose_setting, 
 from mnistexp.config import ExperimentConfig, SweepConfig
 from mnistexp.results import FitDone
 from mnistexp.statistics import NestedScore, SelectionRule, nested_summary
-from mnistexp.sweep import run_sweep
 from mnistexp.sweep_plan import Plan, plan_sweep
+from mnistexp.sweeping import run_sweep
 from mnistexp.swept import DROPOUT
 from mnistexp.trial_cache import TrialCache
 
@@ -61,7 +61,7 @@ def nested_score(
 ) -> Nested:
     """Choose without each outer fold in turn, from the same sweeps by the same rule, and score the choice on the fold.
 
-    All through the sweeps' own machinery: interrupted, it goes on from the cache. Raises what `sweep.run_sweep` raises.
+    All through the sweeps' own machinery: interrupted, it goes on from the cache. Raises what `run_sweep` raises.
     """
     scores, sizes, choices = [], [], []
     first = sweeps[0][0]

@@ -1,6 +1,5 @@
 """Fixtures shared by the tests."""
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,14 +29,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     grid = {"model.dropout": [0.0, 0.5], "optimizer.beta_1": [0.5, 0.9]}
     grids = [{"optimizer.name": ["adam", "nadam"]}, {"model.dropout": [0.0, 0.5]}]
     sweep = {**small, "training.epochs": 2, "sweep.folds": 2, "sweep.executor": "serial", "sweep.cache": False}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # raised within Keras
-        outcomes = {
-            "train": api.train("train", {**small, "training.epochs": 5}, runs_dir=runs),
-            "repeats": api.train("train", small | held_out, runs_dir=runs),
-            "best": api.best("best", sweep | {"sweep.grid": grids}, unseen=True, runs_dir=runs),
-            "sweep": api.sweep("sweep-dropout", sweep | {"sweep.grid": grid}, runs_dir=runs),
-            "show-examples": examples.run_examples(api.configure(), runs),
-            "summary": examples.run_summary(api.configure(), runs),
-        }
+    outcomes = {
+        "train": api.train("train", {**small, "training.epochs": 5}, runs_dir=runs),
+        "repeats": api.train("train", small | held_out, runs_dir=runs),
+        "best": api.best("best", sweep | {"sweep.grid": grids}, unseen=True, runs_dir=runs),
+        "sweep": api.sweep("sweep-dropout", sweep | {"sweep.grid": grid}, runs_dir=runs),
+        "show-examples": examples.run_examples(api.configure(), runs),
+        "summary": examples.run_summary(api.configure(), runs),
+    }
     return {kind: outcome.run_dir for kind, outcome in outcomes.items()}

@@ -16,7 +16,7 @@ import pytest
 from tiny_best import GRIDS, tiny
 
 from mnistexp import data, experiments, statistics
-from mnistexp.best import run_best
+from mnistexp.best_model import run_best
 from mnistexp.best_plan import plan_best
 from mnistexp.choosing import Candidate, Choice, candidates_of, choose_setting, with_combination
 from mnistexp.config import ExperimentConfig, TrainingConfig
@@ -32,8 +32,6 @@ from mnistexp.stored_runs import list_runs, load
 from mnistexp.sweep_files import read_sweep
 from mnistexp.swept import find_sweeps, parts_of
 from mnistexp.trial_cache import TrialCache
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised within Keras
 
 
 @pytest.fixture(scope="module")

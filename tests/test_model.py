@@ -81,7 +81,6 @@ def test_an_epoch_visits_every_digit_once_in_its_own_order() -> None:
     assert len({order.tobytes() for order in orders}) == 4
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised within Keras
 def test_a_saved_model_is_made_of_keras_parts_only(tmp_path: Path) -> None:
     model = build_model(ModelConfig(dropout=0.2), 7)
     model.save(tmp_path / "model.keras")

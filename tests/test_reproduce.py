@@ -16,16 +16,14 @@ from mnistexp import experiments, stored_runs
 from mnistexp.assignment import FULL, QUICK, tasks_of
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import ConfigError, Interrupted
-from mnistexp.reproduce import plan_reproduce, run_reproduce, size_of
 from mnistexp.reproduce_curves import band_row, seeds_row
 from mnistexp.reproduce_grids import best_of, row_scores, seed_scores
+from mnistexp.reproduction import plan_reproduce, run_reproduce, size_of
 from mnistexp.results import FitDone, Outcome, Step
 from mnistexp.settings import packaged, resolve
 from mnistexp.stored_runs import list_runs
 from mnistexp.sweep_files import read_sweep
 from mnistexp.yaml_source import parse
-
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised within Keras
 
 GRIDS = (
     {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.01, 0.1)},

@@ -248,7 +248,7 @@ def test_a_trial_that_raises_is_recorded_and_the_rest_goes_on(one_bad_trial: Exp
 def test_fits_of_workers_that_compute_otherwise_are_kept_and_not_cached(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reference: SweepResult
 ) -> None:
-    monkeypatch.setattr("mnistexp.sweep.numerics", lambda: "of another processor")
+    monkeypatch.setattr("mnistexp.sweeping.numerics", lambda: "of another processor")
     result = run_tiny(tiny({}), cache=TrialCache(tmp_path))
     assert tables(result) == tables(reference)
     assert len(result.notes) == 1

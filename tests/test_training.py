@@ -203,7 +203,6 @@ def test_a_resumed_training_is_the_uninterrupted_one(config: ExperimentConfig, t
         assert (resumed.stopped_at, resumed.best_epoch) == (whole.stopped_at, whole.best_epoch)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # raised within Keras
 def test_the_saved_model_evaluates_to_the_recorded_numbers(tmp_path: Path) -> None:
     import keras
 

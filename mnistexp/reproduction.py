@@ -8,7 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mnistexp import best, data, examples, experiments, figures, files, reproduce_figures, reuse, settings, stored_runs
+from mnistexp import (
+    best_model,
+    data,
+    examples,
+    experiments,
+    figures,
+    files,
+    reproduce_figures,
+    reuse,
+    settings,
+    stored_runs,
+)
 from mnistexp.assignment import BEST, FULL, QUICK, Size, Task, assignment, tasks_of
 from mnistexp.best_plan import plan_best
 from mnistexp.comparison_row import Row
@@ -95,7 +106,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
     tasks = tasks_of(config, size)
     digits = data.load(config.data)
     data.split(digits.labels, config.data)
-    best.unseen_digits(digits)
+    best_model.unseen_digits(digits)
     cut = assignment(config, size)
     with _open(runs_dir, cut, tasks, digits, quick=size.quick) as run:
         run.add(PLAN, _plan_document(tasks))
@@ -179,7 +190,7 @@ def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str],
     if task.command == "summary":
         return examples.run_summary(task.config, runs_dir)
     if task.command == "best":
-        return best.run_best(task.config, runs_dir, sweeps, unseen=True, watch=_without_steps(watch))
+        return best_model.run_best(task.config, runs_dir, sweeps, unseen=True, watch=_without_steps(watch))
     if task.command == "train":
         begun = reuse.unfinished(runs_dir, "train", task.config, digits)
         if begun is not None:

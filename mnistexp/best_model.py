@@ -21,8 +21,8 @@ from mnistexp.ledger import Reading, read_ledger
 from mnistexp.representative import representative
 from mnistexp.results import Outcome, Step, TrainingResult
 from mnistexp.run_folder import Run
-from mnistexp.sweep import run_sweep
 from mnistexp.sweep_plan import plan_sweep
+from mnistexp.sweeping import run_sweep
 from mnistexp.swept import Swept, find_sweeps, parts_of
 
 __all__ = ["run_best", "unseen_digits"]

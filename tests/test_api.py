@@ -1,0 +1,52 @@
+"""The commands as Python functions."""
+
+from pathlib import Path
+
+import pytest
+
+import mnistexp
+from mnistexp.errors import BadInput, ConfigError
+
+TINY = {"model.filters": [2, 2], "model.dense_units": 4, "training.epochs": 1, "data.digits": 60}
+
+
+def test_every_name_is_a_function_however_often_it_is_asked_for() -> None:
+    for _ in range(2):
+        for name in ("best", "configure", "load_run", "reproduce", "sweep", "train"):
+            assert callable(getattr(mnistexp, name))
+            assert name in dir(mnistexp)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        _ = mnistexp.trian
+
+
+def test_configurations_come_from_names_values_files_and_each_other(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("training: {epochs: 7}\n")
+    named = mnistexp.configure("train", {"training.epochs": 7})
+    assert named == mnistexp.configure({"training": {"epochs": 7}}) == mnistexp.configure(tmp_path / "my.yaml")
+    assert mnistexp.configure(named, {"training.epochs": 60}) == mnistexp.configure()
+    with pytest.raises(ConfigError, match="did you mean"):
+        mnistexp.configure("train", {"training.epoch": 7})
+
+
+def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:
+    said: list[object] = []
+    trained = mnistexp.train("train", TINY, runs_dir=tmp_path, watch=said.append)
+    assert said
+    rates = {"sweep.executor": "serial", "sweep.grid": {"model.dropout": [0.0, 0.5]}}
+    swept = mnistexp.sweep("sweep-dropout", TINY | rates, runs_dir=tmp_path)
+    assert mnistexp.load_run(runs_dir=tmp_path).path == swept.run_dir
+    stored = mnistexp.load_run(trained.run_dir, runs_dir=tmp_path)
+    assert stored.metrics is not None
+    assert stored.metrics["test_accuracy"] == trained.metrics["test_accuracy"]
+    assert stored.history is not None
+    assert stored.history.epochs == 1
+
+
+def test_the_wrong_function_for_a_configuration_says_which_is_right(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="call sweep"):
+        mnistexp.train("sweep-dropout", runs_dir=tmp_path)
+    with pytest.raises(BadInput, match="call train"):
+        mnistexp.sweep("train", {"sweep": None}, runs_dir=tmp_path)
