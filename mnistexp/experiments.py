@@ -5,23 +5,22 @@ import math
 import shlex
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mnistexp import data, figures, metrics, settings, sweep_figures, sweeping, training, yaml_source
+from mnistexp import data, figures, files, metrics, reuse, settings, sweep_figures, sweeping, training, yaml_source
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
-from mnistexp.files import read_bytes
 from mnistexp.history_csv import history_to_csv
 from mnistexp.model import Seed
-from mnistexp.results import EpochDone, FitDone, Outcome, Step, TrainingResult, Working
+from mnistexp.results import EpochDone, FitDone, Outcome, Step, SweepResult, TrainingResult, Working
 from mnistexp.run_folder import Run, remove_file
 from mnistexp.search import search
-from mnistexp.stored_runs import StoredRun
+from mnistexp.stored_runs import RunInfo, StoredRun
 from mnistexp.training import EpochRow, Fit, State
 from mnistexp.trial_cache import TrialCache
 
@@ -93,11 +92,22 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
             raise Interrupted("stopped; the finished fits are kept: the same command goes on from there") from None
         document = metrics.sweep_metrics(config, command, found)
         run.add("metrics.json", document)
-        for name, figure in sweep_figures.of_sweep(found).items():
-            run.add(f"{name}.png", figures.render(figure, "png"))
-            run.add(f"{name}.svg", figures.render(figure, "svg"))
+        for name, content in _sweep_figures(run, found, reuse.finished(runs_dir, command, config, digits)):
+            run.add(name, content)
         run.finish(TrialsFailed.exit_code if found.fits_failed else 0)
     return Outcome(run.path, document)
+
+
+def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each figure; those of an earlier run with the same table, as drawing takes seconds."""
+    table = "trials.csv"
+    if earlier is not None and files.read_bytes(earlier.path / table) == files.read_bytes(run.path / table):
+        for path in sorted(earlier.path.glob("*.[ps][nv]g")):
+            yield path.name, files.read_bytes(path)
+        return
+    for name, figure in sweep_figures.of_sweep(found).items():
+        yield f"{name}.png", figures.render(figure, "png")
+        yield f"{name}.svg", figures.render(figure, "svg")
 
 
 def sweep_name(config: ExperimentConfig) -> str:
@@ -233,7 +243,7 @@ def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, RunError, zipfile.BadZipFile) as error:
         run.log(f"{path.name} can't be read and is trained anew: {error}")

@@ -18,8 +18,9 @@ ORDER = """
     figures drawings sweep_axes sweep_figures
     model winograd loop training
     space search cores processes dask_cluster executors trial_cache fold_fits sweep_plan sweep_files sweeping
+    swept reuse
     experiments examples
-    reported swept choosing ledger nested better representative reuse best_figures best_document best_plan best_model
+    reported choosing ledger nested better representative best_figures best_document best_plan best_model
     assignment comparison_row reproduce_curves reproduce_grids reproduce_table reproduce_figures reproduction
     report_page report_svg report_origin report_accuracy report_training report_sweep report_examples report_best
     report_reproduce report_html report_markdown report_pdf report_notebook report

@@ -1,0 +1,115 @@
+"""Sweeps as their users start them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4", "--set", "data.digits=60", "--epochs", "1"]
+SWEEP = ["sweep-optimizer", "--opt", "adam", "--grid", "learning_rate=0.001,0.01", *SMALL, "--json"]
+WITHOUT_TENSORFLOW = """
+import sys
+from mnistexp.cli import main
+sys.argv[1:] = {arguments}
+try:
+    main()
+except SystemExit as stop:
+    assert 'tensorflow' not in sys.modules, 'TensorFlow was loaded'
+    raise
+"""
+
+
+def mnistexp(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mnistexp", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder with a sweep in its `runs/`, and what the sweep printed."""
+    folder = tmp_path_factory.mktemp("swept")
+    done = mnistexp(*SWEEP, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def test_a_sweep_says_what_is_best_and_keeps_everything(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, document = swept
+    metrics = document["metrics"]
+    assert (metrics["trials"], metrics["fits_run"], metrics["fits_cached"], metrics["fits_failed"]) == (2, 6, 0, 0)
+    assert metrics["best_params"]["optimizer.name"] == "adam"
+    assert metrics["best_score"] == max(row["mean"] for row in metrics["ranking"])
+    run = folder / document["run_dir"]
+    for name in ("config.yaml", "metrics.json", "trials.csv", "predictions.npz", "heat_maps.png", "marginals.svg"):
+        assert (run / name).exists(), name
+    assert len(list((run / "trials").glob("*.json"))) == 6
+
+
+def test_a_second_call_does_no_fit_and_loads_no_tensorflow(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, document = swept
+    code = WITHOUT_TENSORFLOW.format(arguments=SWEEP)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert (again["metrics"]["fits_run"], again["metrics"]["fits_cached"]) == (0, 6)
+    first, second = folder / document["run_dir"], folder / again["run_dir"]
+    for path in (*first.glob("*.png"), *first.glob("*.svg"), first / "trials.csv", first / "predictions.npz"):
+        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_a_dry_run_counts_the_cached_fits_and_writes_nothing(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = swept
+    before = sorted(folder.rglob("*"))
+    done = mnistexp(*SWEEP, "--grid", "beta_1=0.5,0.9", "--dry-run", cwd=folder)
+    document = json.loads(done.stdout)
+    assert (document["trials"], document["fits"], document["fits_cached"], document["fits_to_run"]) == (4, 12, 6, 6)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_default_grids_are_those_of_the_assignment(tmp_path: Path) -> None:
+    for arguments, trials in (
+        (["sweep-optimizer"], 36),
+        (["sweep-optimizer", "--opt", "nadam"], 36),
+        (["sweep-optimizer", "--opt", "adadelta"], 16),
+        (["sweep-optimizer", "--opt", "adam", "--opt", "nadam", "--opt", "adadelta"], 88),
+        (["sweep-dropout"], 5),
+    ):
+        document = json.loads(mnistexp(*arguments, "--dry-run", "--json", cwd=tmp_path).stdout)
+        assert (document["trials"], document["fits"]) == (trials, 3 * trials)
+
+
+BAD = {
+    "unknown optimizer": (["--opt", "adma"], "did you mean 'adam'?"),
+    "unknown key": (["--grid", "lerning_rate=0.1"], "did you mean 'learning_rate'?"),
+    "no values": (["--grid", "learning_rate"], "allowed: key=value,value"),
+    "a value out of bounds": (["--grid", "beta_1=0.5,1.5"], "is 1.5, allowed: 0 <= value < 1"),
+    "a value of another kind": (["--grid", "learning_rate=fast"], "is 'fast', allowed: a number"),
+    "one fold": (["--folds", "1"], "--folds: sweep.folds: is 1, allowed: 2 <= value"),
+    "unknown executor": (["--executor", "thread"], "allowed: serial, processes, dask"),
+    "no workers": (["--workers", "0"], "sweep.workers: is 0, allowed: 1 <= value"),
+    "unknown rule": (["--select", "worst"], "allowed: best, one-se, cheapest"),
+    "validation part": (["--set", "training.validation_fraction=0.2"], "validates on its own folds"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_sweeps_say_what_is_wrong_and_write_nothing(name: str, tmp_path: Path) -> None:
+    arguments, expected = BAD[name]
+    done = mnistexp("sweep-optimizer", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cache_tells_what_it_holds_and_gives_it_up(tmp_path: Path) -> None:
+    mnistexp(*SWEEP, "--executor", "serial", cwd=tmp_path)
+    assert json.loads(mnistexp("cache", "info", "--json", cwd=tmp_path).stdout)["fits"] == 6
+    assert mnistexp("cache", "prune", "--older-than", "soon", cwd=tmp_path).returncode == 2
+    assert (
+        json.loads(mnistexp("cache", "prune", "--older-than", "1d", "--json", cwd=tmp_path).stdout)["fits_removed"] == 0
+    )
+    assert json.loads(mnistexp("cache", "prune", "--json", cwd=tmp_path).stdout)["fits_removed"] == 6
