@@ -67,8 +67,8 @@ def table(config: ExperimentConfig, found: dict[str, Results]) -> str:
     """Mean and standard deviation of each side, and what tells them apart."""
     a, b = found["this loop"], found["keras fit"]
     lines = [
-        f"{len(a)} trainings each of {config.training.epochs} epochs, {config.optimizer.name}, dropout "
-        f"{config.model.dropout:g}:",
+        f"{len(a)} trainings by this loop and {len(b)} by Keras' `fit`, {config.training.epochs} epochs, "
+        f"{config.optimizer.name}, dropout {config.model.dropout:g}:",
         "",
         "| | this loop | keras fit | difference, 95% interval | Mann-Whitney p | Kolmogorov-Smirnov p |",
         "|---|---|---|---|---|---|",
