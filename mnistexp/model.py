@@ -74,7 +74,8 @@ def start_tensorflow() -> Any:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _stderr_held_back():
-        import tensorflow as tf
+        with _keras_left_out():
+            import tensorflow as tf
 
         threading = tf.config.threading
         try:
@@ -214,6 +215,22 @@ def _kernel_shapes(config: ModelConfig) -> list[tuple[int, ...]]:
         (flat, config.dense_units),
         (config.dense_units, CLASSES),
     ]
+
+
+@contextmanager
+def _keras_left_out() -> Iterator[None]:
+    """Keep TensorFlow from loading all of Keras with itself: 2 seconds that a sweep's worker has no use for.
+
+    TensorFlow takes the missing module for Keras not being installed, and finds it when it is next asked for.
+    """
+    if {"keras", "tensorflow"} & set(sys.modules):
+        yield
+        return
+    sys.modules["keras"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["keras"]
 
 
 @contextmanager
