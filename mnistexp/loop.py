@@ -186,7 +186,7 @@ class Loop:
         columns = []
         for index, gradient in enumerate(gradients):
             weight, *slots = state[index : count * (1 + vectors) : count]
-            new, slots = self.optimizer.update(h, past + 1, weight, gradient, [*slots, *scalars])
+            new, slots = self.optimizer.update(h, past + 1, weight, gradient, [*slots, *scalars], tf.sqrt)
             columns.append([new, *slots[:vectors]])
         return (*(tensor for row in zip(*columns, strict=True) for tensor in row), *slots[vectors:])
 

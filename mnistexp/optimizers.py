@@ -1,12 +1,13 @@
 """The optimizers on offer: one class is the whole entry for one optimizer.
 
 A class holds the hyper-parameters with Keras' defaults and their bounds, the default grid of its sweep, the Keras class
-of the same mathematics, and the update itself on one flat vector of parameters. Nothing here imports TensorFlow: an
+of the same mathematics, and the update itself on tensors of any shape. Nothing here imports TensorFlow: an
 update is arithmetic on whatever tensors it is given.
 
 Source of the formulas: Keras 3 (`keras.optimizers`), whose documentation names the papers.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,8 @@ Epsilon = Annotated[float, Field(gt=0, le=1)]
 Grid = dict[str, tuple[float, ...]]
 Tensor = Any  # a tf.Tensor, or anything with the same arithmetic
 Step = tuple[Tensor, list[Tensor]]
+Hyper = dict[str, Tensor]
+Root = Callable[[Tensor], Tensor]
 
 RATES = (0.001, 0.01, 0.1, 1.0)
 BETAS: Grid = {"learning_rate": RATES, "beta_1": (0.5, 0.7, 0.9), "beta_2": (0.8, 0.9, 0.999)}
@@ -50,12 +53,13 @@ class Optimizer(BaseModel):
         return self.model_dump(exclude={"name"})
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         """One step: the new parameters and the new slots.
 
         `h` maps each hyper-parameter to a float32 scalar, `learning_rate` already decayed, and `1-<name>` to its
         complement, subtracted before rounding to float32 as Keras does. `t` is the step, from 1, a float32 scalar; `p`,
-        `g` and the vector slots are float32 vectors of one length.
+        `g` and the vector slots are float32 tensors of one shape. `sqrt` is their square root: a power of 0.5 takes
+        XLA several times longer.
         """
         raise NotImplementedError
 
@@ -69,7 +73,7 @@ class Sgd(Optimizer):
     grid: ClassVar[Grid] = {"learning_rate": RATES}
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         return p - h["learning_rate"] * g, []
 
 
@@ -84,7 +88,7 @@ class Momentum(Optimizer):
     grid: ClassVar[Grid] = {"learning_rate": RATES, "momentum": (0.5, 0.9, 0.99)}
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         velocity = h["momentum"] * slots[0] - h["learning_rate"] * g
         return p + velocity, [velocity]
 
@@ -101,7 +105,7 @@ class Nesterov(Optimizer):
     grid: ClassVar[Grid] = {"learning_rate": RATES, "momentum": (0.5, 0.9, 0.99)}
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         step = h["learning_rate"] * g
         velocity = h["momentum"] * slots[0] - step
         return p + (h["momentum"] * velocity - step), [velocity]
@@ -117,9 +121,9 @@ class Adagrad(Optimizer):
     grid: ClassVar[Grid] = {"learning_rate": RATES}
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         total = slots[0] + g * g
-        return p - h["learning_rate"] * g / (total + h["epsilon"]) ** 0.5, [total]
+        return p - h["learning_rate"] * g / sqrt(total + h["epsilon"]), [total]
 
 
 class RmsProp(Optimizer):
@@ -133,9 +137,9 @@ class RmsProp(Optimizer):
     grid: ClassVar[Grid] = {"learning_rate": RATES, "rho": (0.5, 0.9, 0.99)}
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         v = h["rho"] * slots[0] + h["1-rho"] * (g * g)
-        return p - h["learning_rate"] * g / (v + h["epsilon"]) ** 0.5, [v]
+        return p - h["learning_rate"] * g / sqrt(v + h["epsilon"]), [v]
 
 
 class Adam(Optimizer):
@@ -150,11 +154,11 @@ class Adam(Optimizer):
     grid: ClassVar[Grid] = BETAS
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         m = slots[0] + (g - slots[0]) * h["1-beta_1"]
         v = slots[1] + (g * g - slots[1]) * h["1-beta_2"]
-        alpha = h["learning_rate"] * (1 - h["beta_2"] ** t) ** 0.5 / (1 - h["beta_1"] ** t)
-        return p - m * alpha / (v**0.5 + h["epsilon"]), [m, v]
+        alpha = h["learning_rate"] * sqrt(1 - h["beta_2"] ** t) / (1 - h["beta_1"] ** t)
+        return p - m * alpha / (sqrt(v) + h["epsilon"]), [m, v]
 
 
 class AdamW(Optimizer):
@@ -170,8 +174,8 @@ class AdamW(Optimizer):
     grid: ClassVar[Grid] = {"learning_rate": RATES, "weight_decay": (0.0, 0.004, 0.04), "beta_1": (0.5, 0.9)}
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
-        return Adam.update(h, t, p - p * h["weight_decay"] * h["learning_rate"], g, slots)
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
+        return Adam.update(h, t, p - p * h["weight_decay"] * h["learning_rate"], g, slots, sqrt)
 
 
 class Nadam(Optimizer):
@@ -187,7 +191,7 @@ class Nadam(Optimizer):
     grid: ClassVar[Grid] = BETAS
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         u_now = h["beta_1"] * (1 - 0.5 * 0.96**t)
         u_next = h["beta_1"] * (1 - 0.5 * 0.96 ** (t + 1))
         product = slots[2] * u_now
@@ -196,7 +200,7 @@ class Nadam(Optimizer):
         v = slots[1] + (g * g - slots[1]) * (1 - h["beta_2"])
         m_hat = m * (u_next / (1 - product * u_next)) + g * ((1 - u_now) / (1 - product))
         v_hat = v / (1 - h["beta_2"] ** t)
-        return p - m_hat * h["learning_rate"] / (v_hat**0.5 + h["epsilon"]), [m, v, product]
+        return p - m_hat * h["learning_rate"] / (sqrt(v_hat) + h["epsilon"]), [m, v, product]
 
 
 class Adadelta(Optimizer):
@@ -210,9 +214,9 @@ class Adadelta(Optimizer):
     grid: ClassVar[Grid] = {"learning_rate": RATES, "rho": RATES}
 
     @staticmethod
-    def update(h: dict[str, Tensor], t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor]) -> Step:
+    def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         squares = h["rho"] * slots[0] + h["1-rho"] * (g * g)
-        delta = (slots[1] + h["epsilon"]) ** 0.5 * g / (squares + h["epsilon"]) ** 0.5
+        delta = sqrt(slots[1] + h["epsilon"]) * g / sqrt(squares + h["epsilon"])
         return p - h["learning_rate"] * delta, [squares, h["rho"] * slots[1] + h["1-rho"] * (delta * delta)]
 
 

@@ -39,7 +39,7 @@ def ours(optimizer: Optimizer) -> NDArray[np.float32]:
     slots = [tf.fill(p.shape, value) for value in optimizer.slots] + [*map(tf.constant, optimizer.scalar_slots)]
     for step, gradient in enumerate(GRADIENTS):
         rate = h["learning_rate"] / (1 + h["decay"] * step)
-        p, slots = optimizer.update(h | {"learning_rate": rate}, tf.constant(step + 1.0), p, gradient, slots)
+        p, slots = optimizer.update(h | {"learning_rate": rate}, tf.constant(step + 1.0), p, gradient, slots, tf.sqrt)
     return np.array(p)
 
 
