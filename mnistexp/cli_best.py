@@ -11,16 +11,18 @@ from mnistexp.cli_options import (
     DataOption,
     DryRunOption,
     EpochsOption,
+    ExecutorOption,
     JsonOption,
     NameOption,
     QuietOption,
     RepeatsOption,
     RunsOption,
+    SchedulerOption,
     SeedOption,
     SetOption,
     VerboseOption,
     Voice,
-    count_option,
+    WorkersOption,
     flag_layers,
     layers_for,
 )
@@ -31,14 +33,6 @@ if TYPE_CHECKING:
     from mnistexp.results import Outcome
 
 __all__ = ["best", "reproduce"]
-
-ExecutorOption = Annotated[
-    str | None, typer.Option("--executor", metavar="KIND", help="serial, processes (the default) or dask.")
-]
-WorkersOption = Annotated[int | None, count_option("--workers", "Fits at once; otherwise one per physical core.")]
-SchedulerOption = Annotated[
-    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://host:8786.")
-]
 
 
 def best(

@@ -62,6 +62,14 @@ DataOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the settings and the work ahead; do nothing.")]
 
+ExecutorOption = Annotated[
+    str | None, typer.Option("--executor", metavar="KIND", help="serial, processes (the default) or dask.")
+]
+WorkersOption = Annotated[int | None, count_option("--workers", "Fits at once; otherwise one per physical core.")]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://host:8786.")
+]
+
 RUNS = Path("runs")
 
 FLAGS = {

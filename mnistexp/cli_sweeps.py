@@ -13,15 +13,18 @@ from mnistexp.cli_options import (
     DataOption,
     DryRunOption,
     EpochsOption,
+    ExecutorOption,
     JsonOption,
     NameOption,
     QuietOption,
     RepeatsOption,
     RunsOption,
+    SchedulerOption,
     SeedOption,
     SetOption,
     VerboseOption,
     Voice,
+    WorkersOption,
     count_option,
     flag_layers,
     layers_for,
@@ -66,13 +69,9 @@ def sweep(
         bool | None, typer.Option("--as-submitted", help="Repeat the notebook's fault: rows differ by their seed only.")
     ] = None,
     data: DataOption = None,
-    executor: Annotated[
-        str | None, typer.Option("--executor", metavar="KIND", help="serial, processes (the default) or dask.")
-    ] = None,
-    workers: Annotated[int | None, count_option("--workers", "Fits at once; otherwise one per physical core.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://host:8786.")
-    ] = None,
+    executor: ExecutorOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
     cache: Annotated[bool | None, typer.Option("--cache/--no-cache", help="Reuse fits that were done before.")] = None,
     fail_fast: Annotated[bool | None, typer.Option("--fail-fast", help="Stop at the first fit that fails.")] = None,
     name: NameOption = None,
