@@ -9,9 +9,9 @@ from mnistexp import experiments, settings, stored_runs
 from mnistexp.best_model import run_best
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
-from mnistexp.experiments import Watch, unwatched
+from mnistexp.experiments import unwatched
 from mnistexp.reproduction import run_reproduce, size_of
-from mnistexp.results import Outcome
+from mnistexp.results import Outcome, Watch
 from mnistexp.stored_runs import StoredRun
 from mnistexp.yaml_source import Source
 

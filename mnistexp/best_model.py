@@ -16,10 +16,10 @@ from mnistexp.choosing import Choice, with_combination
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted, RunError
-from mnistexp.experiments import Watch, unwatched
+from mnistexp.experiments import unwatched
 from mnistexp.ledger import Reading, read_ledger
 from mnistexp.representative import representative
-from mnistexp.results import Outcome, Step, TrainingResult
+from mnistexp.results import Outcome, Step, TrainingResult, Watch
 from mnistexp.run_folder import Run
 from mnistexp.sweep_plan import plan_sweep
 from mnistexp.sweeping import run_sweep

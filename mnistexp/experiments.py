@@ -5,7 +5,7 @@ import math
 import shlex
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.history_csv import history_to_csv
 from mnistexp.model import Seed
-from mnistexp.results import EpochDone, FitDone, Outcome, Step, SweepResult, TrainingResult, Working
+from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working
 from mnistexp.run_folder import Run, remove_file
 from mnistexp.search import search
 from mnistexp.stored_runs import RunInfo, StoredRun
@@ -26,8 +26,6 @@ from mnistexp.trial_cache import TrialCache
 
 __all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "train_repeats"]
 
-Event = EpochDone | FitDone | Step | Working
-Watch = Callable[[Event], None]
 CHECKPOINT = "checkpoint.npz"
 DATA = "data.json"
 CHECKPOINT_SECONDS = 5.0

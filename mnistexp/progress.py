@@ -1,19 +1,15 @@
 """What a command says while it works: a bar on a terminal, one plain line per fit elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mnistexp.results import EpochDone, FitDone, Step, Working
+from mnistexp.results import EpochDone, Event, FitDone, Step, Watch, Working
 
 __all__ = ["Watch", "watching"]
-
-Event = EpochDone | FitDone | Step | Working
-Watch = Callable[[Event], None]
-"""Told of each epoch of a training, of the way there, of each finished fit, and of each step of a longer story."""
 
 
 @contextmanager

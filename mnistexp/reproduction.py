@@ -25,9 +25,9 @@ from mnistexp.best_plan import plan_best
 from mnistexp.comparison_row import Row
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import Interrupted, RunError, TrialsFailed
-from mnistexp.experiments import Event, Watch, unwatched
+from mnistexp.experiments import unwatched
 from mnistexp.reproduce_table import table_of
-from mnistexp.results import Outcome, Step
+from mnistexp.results import Event, Outcome, Step, Watch
 from mnistexp.run_folder import Run
 from mnistexp.sweep_plan import plan_sweep
 from mnistexp.trial_cache import TrialCache

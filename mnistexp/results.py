@@ -1,5 +1,6 @@
 """What trainings and sweeps give back: frozen records of plain Python numbers and numpy arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from mnistexp.config import Value
 
 __all__ = [
     "EpochDone",
+    "Event",
     "FitDone",
     "FoldResult",
     "History",
@@ -19,6 +21,7 @@ __all__ = [
     "SweepResult",
     "TrainingResult",
     "TrialResult",
+    "Watch",
     "Working",
 ]
 
@@ -211,3 +214,8 @@ class Outcome:
     def document(self) -> dict[str, Any]:
         """What `--json` prints."""
         return {"run_dir": str(self.run_dir), "metrics": self.metrics}
+
+
+Event = EpochDone | FitDone | Step | Working
+Watch = Callable[[Event], None]
+"""Told of each epoch of a training, of the way there, of each finished fit, and of each step of a longer story."""
