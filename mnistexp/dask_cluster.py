@@ -103,7 +103,7 @@ def _local_cluster(workers: int) -> LocalCluster:
         threads_per_worker=1,
         worker_class=_Nanny,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,
         silence_logs=logging.CRITICAL,
     )
