@@ -27,7 +27,7 @@ from typing import Any
 
 from mnistexp import data, training
 from mnistexp.api import configure
-from mnistexp.best_model import run_best
+from mnistexp.best_model.story import run_best
 from mnistexp.config import ExperimentConfig, SweepConfig
 from mnistexp.model import Seed
 from mnistexp.settings import override

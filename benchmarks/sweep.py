@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mnistexp.cores import usable_cores
+from mnistexp.sweeps.cores import usable_cores
 
 RATES = [0.001, 0.01, 0.1, 1.0]
 
@@ -27,7 +27,7 @@ def run_ours(epochs: int) -> list[float]:
     from mnistexp import data
     from mnistexp.config import ExperimentConfig, SweepConfig, TrainingConfig
     from mnistexp.optimizers import Adam
-    from mnistexp.sweeping import run_sweep
+    from mnistexp.sweeps.sweeping import run_sweep
 
     config = ExperimentConfig(
         optimizer=Adam(name="adam"),
@@ -86,7 +86,7 @@ def run_grid_search(epochs: int) -> list[float]:
 
 def run_overhead(kind: Any, trials: int) -> dict[str, float]:
     """What handing out so many tasks of no work takes, and by how much our memory grows over the last nine tenths."""
-    from mnistexp.executors import open_executor, outcomes
+    from mnistexp.sweeps.executors import open_executor, outcomes
 
     with open_executor(kind, None, None, dict, ()) as executor:  # type: ignore[arg-type]
         list(outcomes(executor, abs, range(20), retries=0))

@@ -1,6 +1,6 @@
 """`python -m mnistexp`."""
 
-from mnistexp.cli import main
+from mnistexp.cli.app import main
 
 if __name__ == "__main__":
     main()

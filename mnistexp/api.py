@@ -5,14 +5,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mnistexp import experiments, settings, stored_runs
-from mnistexp.best_model import run_best
+from mnistexp import experiments, settings
+from mnistexp.best_model.story import run_best
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.experiments import unwatched
-from mnistexp.reproduction import run_reproduce, size_of
+from mnistexp.reproduction.story import run_reproduce, size_of
 from mnistexp.results import Outcome, Watch
-from mnistexp.stored_runs import StoredRun
+from mnistexp.runs import stored_runs
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.yaml_source import Source
 
 __all__ = ["best", "configure", "load_run", "reproduce", "sweep", "train"]

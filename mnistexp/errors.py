@@ -8,7 +8,7 @@
     ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
     └── TrialsFailed           exit code 3: the sweep finished, some of its trials did not
 
-`cli.py` is the one place that turns these into messages and exit codes; a library user catches `MnistexpError`.
+`cli/app.py` is the one place that turns these into messages and exit codes; a library user catches `MnistexpError`.
 """
 
 from collections.abc import Iterable, Sequence

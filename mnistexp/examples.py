@@ -12,7 +12,7 @@ from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.model import Layer, layer_table
 from mnistexp.results import Outcome
-from mnistexp.run_folder import Run
+from mnistexp.runs.run_folder import Run
 
 __all__ = ["DEFAULT_EXAMPLES", "run_examples", "run_summary", "terminal_pictures"]
 

@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import data, figures, files, metrics, reuse, settings, sweep_figures, sweeping, training, yaml_source
+from mnistexp import data, figures, metrics, settings, training, yaml_source
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
-from mnistexp.history_csv import history_to_csv
 from mnistexp.model import Seed
 from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working
-from mnistexp.run_folder import Run, remove_file
-from mnistexp.search import search
-from mnistexp.stored_runs import RunInfo, StoredRun
+from mnistexp.runs import files
+from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.run_folder import Run, remove_file
+from mnistexp.runs.stored_runs import RunInfo, StoredRun
+from mnistexp.sweeps import reuse, sweep_figures, sweeping
+from mnistexp.sweeps.search import search
+from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import EpochRow, Fit, State
-from mnistexp.trial_cache import TrialCache
 
 __all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "train_repeats"]
 

@@ -16,22 +16,22 @@ import pytest
 from tiny_best import GRIDS, tiny
 
 from mnistexp import data, experiments, statistics
-from mnistexp.best_model import run_best
-from mnistexp.best_plan import plan_best
-from mnistexp.choosing import Candidate, Choice, candidates_of, choose_setting, with_combination
+from mnistexp.best_model.choosing import Candidate, Choice, candidates_of, choose_setting, with_combination
+from mnistexp.best_model.ledger import Ledger, Reading, read_ledger
+from mnistexp.best_model.nested import nested_score, plan_nested
+from mnistexp.best_model.plan import plan_best
+from mnistexp.best_model.story import run_best
 from mnistexp.config import ExperimentConfig, TrainingConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, ConfigError, Interrupted
-from mnistexp.ledger import Ledger, Reading, read_ledger
-from mnistexp.nested import nested_score, plan_nested
 from mnistexp.ranking import correct_matrix
 from mnistexp.reported import NOTEBOOK, reported_curves, reported_rows
 from mnistexp.results import EpochDone, FitDone, FoldResult, History, Outcome, Step, TrialResult
+from mnistexp.runs.stored_runs import list_runs, load
 from mnistexp.settings import override, to_yaml
-from mnistexp.stored_runs import list_runs, load
-from mnistexp.sweep_files import read_sweep
-from mnistexp.swept import find_sweeps, parts_of
-from mnistexp.trial_cache import TrialCache
+from mnistexp.sweeps.sweep_files import read_sweep
+from mnistexp.sweeps.swept import find_sweeps, parts_of
+from mnistexp.sweeps.trial_cache import TrialCache
 
 
 @pytest.fixture(scope="module")

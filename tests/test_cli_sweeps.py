@@ -12,7 +12,7 @@ SMALL = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4", "--set
 SWEEP = ["sweep-optimizer", "--opt", "adam", "--grid", "learning_rate=0.001,0.01", *SMALL, "--json"]
 WITHOUT_TENSORFLOW = """
 import sys
-from mnistexp.cli import main
+from mnistexp.cli.app import main
 sys.argv[1:] = {arguments}
 try:
     main()

@@ -12,7 +12,7 @@ import mnistexp
 
 PACKAGE = Path(mnistexp.__file__).parent
 ASK = (
-    "import json; from mnistexp.environment import dirty_diff, environment;"
+    "import json; from mnistexp.runs.environment import dirty_diff, environment;"
     "print(json.dumps([dict(environment()), dirty_diff()]))"
 )
 
@@ -38,10 +38,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def copy_of_the_package(folder: Path) -> Path:
-    folder.mkdir()
-    (folder / "mnistexp").mkdir()
-    for path in PACKAGE.glob("*.py"):
-        shutil.copy(path, folder / "mnistexp")
+    shutil.copytree(PACKAGE, folder / "mnistexp", ignore=shutil.ignore_patterns("__pycache__", "*.npz"))
     return folder
 
 

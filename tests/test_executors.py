@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import worker_tasks
 
-from mnistexp.cores import cpu_quota, usable_cores
 from mnistexp.errors import BadInput, RunError
-from mnistexp.executors import Kind, Lost, open_executor, outcomes
+from mnistexp.sweeps.cores import cpu_quota, usable_cores
+from mnistexp.sweeps.executors import Kind, Lost, open_executor, outcomes
 
 TESTS = Path(__file__).parent
 KINDS: list[Kind] = ["serial", "processes", "dask"]
@@ -124,7 +124,7 @@ def test_a_cluster_that_goes_away_is_reported(cluster) -> None:
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address at all", "carrier-pigeon://127.0.0.1:8786"])
 def test_a_scheduler_that_is_not_there_is_bad_input(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnistexp.dask_cluster.SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("mnistexp.sweeps.dask_cluster.SECONDS_TO_CONNECT", 1)
     with pytest.raises(BadInput, match="no Dask scheduler answers"):
         open_executor("dask", None, address, worker_tasks.initialize_nothing, ())
 
@@ -203,7 +203,7 @@ def is_alive(process: int) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no affinity to set")
 def test_workers_are_no_more_than_the_cores_of_this_process() -> None:
     code = (
-        "import os; from mnistexp.cores import usable_cores; first = min(os.sched_getaffinity(0));"
+        "import os; from mnistexp.sweeps.cores import usable_cores; first = min(os.sched_getaffinity(0));"
         "os.sched_setaffinity(0, {first}); print(usable_cores())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,11 +19,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mnistexp import data, drawings, figures, sweep_figures
+from mnistexp import data, drawings, figures
 from mnistexp.config import DataConfig, ModelConfig
 from mnistexp.model import layer_table
 from mnistexp.results import FoldResult, History, SweepResult, TrainingResult, TrialResult
-from mnistexp.sweep_axes import name_of, swept_parameters
+from mnistexp.sweeps import sweep_figures
+from mnistexp.sweeps.axes import name_of, swept_parameters
 
 NAN = float("nan")
 CURVES = History((2.0, 1.0, 0.5, 0.25), (0.2, 0.5, 0.8, 0.9), (1.5, 0.5, 0.75, 0.5), (0.4, 0.8, 0.7, 0.85))

@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mnistexp import figures, report, stored_runs
-from mnistexp.comparison_row import Row
+from mnistexp import figures
 from mnistexp.errors import BadInput, RunError
-from mnistexp.report_html import page_to_html
-from mnistexp.report_svg import draw
+from mnistexp.report import reports
+from mnistexp.report.html import page_to_html
+from mnistexp.report.svg import draw
+from mnistexp.reproduction.comparison_row import Row
 from mnistexp.results import History
-from mnistexp.run_folder import Run
+from mnistexp.runs import stored_runs
+from mnistexp.runs.run_folder import Run
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 SHORT = "</script><b>"
@@ -61,7 +63,7 @@ class Reader(HTMLParser):
 
 
 def html_of(*folders: Path) -> str:
-    return page_to_html(report.read_page([stored_runs.load(folder) for folder in folders]))
+    return page_to_html(reports.read_page([stored_runs.load(folder) for folder in folders]))
 
 
 def metrics_of(folder: Path) -> dict:
@@ -223,7 +225,7 @@ def test_cells_of_a_heat_map_are_told_by_their_settings(finished: dict[str, Path
         assert f"dropout {dropout:g}, beta_1 {beta:g}: {100 * row['mean']:.1f}" in html
 
 
-@pytest.mark.parametrize("form", report.FORMATS)
+@pytest.mark.parametrize("form", reports.FORMATS)
 def test_a_diverged_training_is_told_without_numbers_it_has_not(
     finished: dict[str, Path], tmp_path: Path, form: str
 ) -> None:
@@ -234,7 +236,7 @@ def test_a_diverged_training_is_told_without_numbers_it_has_not(
     (folder / "history.csv").write_text("\n".join(lines) + "\n")
     none = dict.fromkeys(("final_loss", "final_val_loss", "test_loss"))
     (folder / "metrics.json").write_text(json.dumps(metrics_of(folder) | none | {"diverged_at": 3}))
-    path = report.write_report([stored_runs.load(folder)], form)
+    path = reports.write_report([stored_runs.load(folder)], form)
     if form in ("html", "md"):
         text = path.read_text()
         assert "to no number, since the training diverged, at the end" in text
@@ -303,13 +305,13 @@ def test_the_content_policy_allows_this_style_and_script_only(finished: dict[str
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-@pytest.mark.parametrize("form", report.FORMATS)
+@pytest.mark.parametrize("form", reports.FORMATS)
 def test_the_same_run_gives_the_same_bytes(finished: dict[str, Path], tmp_path: Path, form: str) -> None:
     moved = tmp_path / "elsewhere" / finished["repeats"].name
     shutil.copytree(finished["repeats"], moved)
-    first = report.write_report([stored_runs.load(finished["repeats"])], form, tmp_path / f"report.{form}")
+    first = reports.write_report([stored_runs.load(finished["repeats"])], form, tmp_path / f"report.{form}")
     before = first.read_bytes()
-    second = report.write_report([stored_runs.load(moved)], form)
+    second = reports.write_report([stored_runs.load(moved)], form)
     assert second == moved / f"report.{form}"
     assert second.read_bytes() == before
 
@@ -329,7 +331,7 @@ def test_values_are_text_whatever_they_hold(hostile: Path) -> None:
 
 
 def test_markdown_shows_values_as_text_and_has_its_figures(hostile: Path, tmp_path: Path) -> None:
-    path = report.write_report([stored_runs.load(hostile)], "md", tmp_path / "deep.md")
+    path = reports.write_report([stored_runs.load(hostile)], "md", tmp_path / "deep.md")
     text = path.read_text()
     code = re.findall(r"^```text$.*?^```$", text, re.DOTALL | re.MULTILINE)
     assert HOSTILE in "".join(code)
@@ -344,7 +346,7 @@ def test_markdown_shows_values_as_text_and_has_its_figures(hostile: Path, tmp_pa
 
 
 def test_pdf_has_pages_and_describes_its_figures(hostile: Path, tmp_path: Path) -> None:
-    content = report.write_report([stored_runs.load(hostile)], "pdf", tmp_path / "report.pdf").read_bytes()
+    content = reports.write_report([stored_runs.load(hostile)], "pdf", tmp_path / "report.pdf").read_bytes()
     assert content.startswith(b"%PDF-")
     assert content.count(b"/Type /Page\n") >= 3
     assert content.count(b"/Subtype /Image") >= 4
@@ -358,7 +360,7 @@ def test_pdf_has_room_for_every_column_beside_a_wide_one(finished: dict[str, Pat
     found = metrics_of(folder)
     found["arrays"]["x_train"]["values"] = "a long explanation " * 60
     (folder / "metrics.json").write_text(json.dumps(found))
-    content = report.write_report([stored_runs.load(folder)], "pdf").read_bytes()
+    content = reports.write_report([stored_runs.load(folder)], "pdf").read_bytes()
     assert content.startswith(b"%PDF-")
 
 
@@ -367,14 +369,14 @@ def test_a_missing_extra_is_named(finished: dict[str, Path], monkeypatch: pytest
     for module, form, extra in (("fpdf", "pdf", "pdf"), ("nbformat", "ipynb", "notebook")):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(BadInput, match=re.escape(f"pip install 'mnistexp[{extra}]'")):
-            report.write_report([run], form)
+            reports.write_report([run], form)
 
 
 def test_the_notebook_finds_the_same_numbers_anew(finished: dict[str, Path], tmp_path: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
 
-    path = report.write_report([stored_runs.load(finished["train"])], "ipynb", tmp_path / "again.ipynb")
+    path = reports.write_report([stored_runs.load(finished["train"])], "ipynb", tmp_path / "again.ipynb")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
@@ -391,7 +393,7 @@ def test_the_notebook_finds_the_same_numbers_anew(finished: dict[str, Path], tmp
 
 def test_notebooks_of_every_kind_are_python(finished: dict[str, Path], hostile: Path, tmp_path: Path) -> None:
     runs = [stored_runs.load(folder) for folder in (*finished.values(), hostile)]
-    path = report.write_report(runs, "ipynb", tmp_path / "all.ipynb")
+    path = reports.write_report(runs, "ipynb", tmp_path / "all.ipynb")
     cells = json.loads(path.read_text())["cells"]
     for cell in cells:
         if cell["cell_type"] == "code":
@@ -408,26 +410,26 @@ def test_a_report_is_written_whole_or_not_at_all(finished: dict[str, Path], tmp_
     folder = tmp_path / finished["train"].name
     shutil.copytree(finished["train"], folder)
     before = {path.name for path in folder.iterdir()}
-    written = report.write_report([stored_runs.load(folder)])
+    written = reports.write_report([stored_runs.load(folder)])
     assert {path.name for path in folder.iterdir()} - before == {"report.html"}
     good = written.read_bytes()
     metrics = metrics_of(folder)
     del metrics["confusion_matrix"]
     (folder / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(RunError, match=r"damaged.*confusion_matrix"):
-        report.write_report([stored_runs.load(folder)])
+        reports.write_report([stored_runs.load(folder)])
     assert written.read_bytes() == good
     assert {path.name for path in folder.iterdir()} - before == {"report.html"}
 
 
 def test_the_ending_of_the_output_decides_the_format(finished: dict[str, Path], tmp_path: Path) -> None:
-    path = report.write_report([stored_runs.load(finished["summary"])], output=tmp_path / "Report.PDF")
+    path = reports.write_report([stored_runs.load(finished["summary"])], output=tmp_path / "Report.PDF")
     assert path.read_bytes().startswith(b"%PDF-")
 
 
 def mnistexp(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     code = (
-        "import sys\nfrom mnistexp.cli import main\n"
+        "import sys\nfrom mnistexp.cli.app import main\n"
         "try:\n    main()\nfinally:\n    assert 'tensorflow' not in sys.modules, 'TensorFlow was loaded'"
     )
     command = [sys.executable, "-c", code, "report", *map(str, arguments)]

@@ -15,7 +15,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from mnistexp import report, stored_runs
+from mnistexp.report import reports
+from mnistexp.runs import stored_runs
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -97,8 +98,8 @@ def browser(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     folder = tmp_path_factory.mktemp("pages")
     runs = {kind: stored_runs.load(path) for kind, path in finished.items()}
-    pages = {kind: report.write_report([run], output=folder / f"{kind}.html") for kind, run in runs.items()}
-    pages["all"] = report.write_report(list(runs.values()), output=folder / "all.html")
+    pages = {kind: reports.write_report([run], output=folder / f"{kind}.html") for kind, run in runs.items()}
+    pages["all"] = reports.write_report(list(runs.values()), output=folder / "all.html")
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
@@ -277,7 +278,7 @@ def test_markup_in_a_run_does_nothing(browser: Browser, finished: dict[str, Path
     (folder / "metrics.json").write_text(json.dumps(metrics | {"warnings": [attack]}))
     data = json.loads((folder / "data.json").read_text())
     (folder / "data.json").write_text(json.dumps(data | {"source": attack}))
-    browser.pages["attacked"] = report.write_report([stored_runs.load(folder)])
+    browser.pages["attacked"] = reports.write_report([stored_runs.load(folder)])
     browser.open("attacked")
     assert browser.run("return window.hacked ?? null") is None
     assert browser.all(".warning")[0].text == f"Note: {attack}"

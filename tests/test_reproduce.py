@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 from tiny_best import tiny
 
-from mnistexp import experiments, stored_runs
-from mnistexp.assignment import FULL, QUICK, tasks_of
+from mnistexp import experiments
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import ConfigError, Interrupted
-from mnistexp.reproduce_curves import band_row, seeds_row
-from mnistexp.reproduce_grids import best_of, row_scores, seed_scores
-from mnistexp.reproduction import plan_reproduce, run_reproduce, size_of
+from mnistexp.reproduction.assignment import FULL, QUICK, tasks_of
+from mnistexp.reproduction.curves import band_row, seeds_row
+from mnistexp.reproduction.grids import best_of, row_scores, seed_scores
+from mnistexp.reproduction.story import plan_reproduce, run_reproduce, size_of
 from mnistexp.results import FitDone, Outcome, Step
+from mnistexp.runs import stored_runs
+from mnistexp.runs.stored_runs import list_runs
 from mnistexp.settings import packaged, resolve
-from mnistexp.stored_runs import list_runs
-from mnistexp.sweep_files import read_sweep
+from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.yaml_source import parse
 
 GRIDS = (

@@ -17,15 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistexp import files, staging
 from mnistexp.errors import BadInput, DataError, Interrupted, MnistexpError, RunError, TrialsFailed
-from mnistexp.history_csv import history_to_csv
-from mnistexp.locks import lock
 from mnistexp.results import History
-from mnistexp.run_folder import Run, add_file, remove_file
-from mnistexp.run_status import HEARTBEAT, STALE_SECONDS, STATUS, Owner, Status, read_status, write_status
-from mnistexp.staging import clean_stale_staging, time_of
-from mnistexp.stored_runs import find, list_runs, load
+from mnistexp.runs import files, staging
+from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.locks import lock
+from mnistexp.runs.run_folder import Run, add_file, remove_file
+from mnistexp.runs.staging import clean_stale_staging, time_of
+from mnistexp.runs.status import HEARTBEAT, STALE_SECONDS, STATUS, Owner, Status, read_status, write_status
+from mnistexp.runs.stored_runs import find, list_runs, load
 
 CONFIG = "seed: 2\n"
 
@@ -133,7 +133,7 @@ def test_a_visible_run_is_complete_from_its_first_moment(runs: Path) -> None:
 
 
 def test_the_heart_beats(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnistexp.run_status.BEAT_SECONDS", 0.001)
+    monkeypatch.setattr("mnistexp.runs.status.BEAT_SECONDS", 0.001)
     with create(runs, visible=True) as run:
         os.utime(run.path / HEARTBEAT, (0, 0))
         deadline = time.monotonic() + 30

@@ -9,9 +9,9 @@ from sklearn.model_selection import ParameterGrid
 from mnistexp.config import ExperimentConfig, Range, SweepConfig, TrainingConfig
 from mnistexp.errors import BadInput, ConfigError
 from mnistexp.optimizers import OPTIMIZERS, Adadelta, Adam
-from mnistexp.search import after, most_trials, rounds, search
 from mnistexp.settings import resolve, to_yaml
-from mnistexp.space import Trial, default_grid, draws, full_key
+from mnistexp.sweeps.search import after, most_trials, rounds, search
+from mnistexp.sweeps.space import Trial, default_grid, draws, full_key
 from mnistexp.yaml_source import parse
 
 RATES = {"low": 1e-4, "high": 1.0, "log": True}

@@ -535,7 +535,7 @@ def test_bbc_is_what_the_published_loop_gives() -> None:
 def test_bbc_in_blocks_is_bbc_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     correct = trials([0.9, 0.92, 0.95], 100, 2)
     once = statistics.bbc_cv(correct)
-    monkeypatch.setattr("mnistexp.selection_bias.SCORES_AT_ONCE", 100)
+    monkeypatch.setattr("mnistexp.statistics.selection_bias.SCORES_AT_ONCE", 100)
     assert statistics.bbc_cv(correct) == once
     assert statistics.bbc_cv(correct, seed=1) != once
 

@@ -21,15 +21,15 @@ from tiny_sweep import GRID, run_tiny, tables, tiny
 from mnistexp import data, training
 from mnistexp.config import ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
 from mnistexp.errors import RunError, TrialsFailed
-from mnistexp.fold_fits import FoldFit, fit_fold, receive
 from mnistexp.optimizers import OPTIMIZERS, Adam
 from mnistexp.ranking import correct_matrix, ranked, ranks, trials_csv
 from mnistexp.results import FitDone, FoldResult, History, SweepResult, TrialResult
-from mnistexp.run_folder import Run
+from mnistexp.runs.run_folder import Run
 from mnistexp.settings import override, to_yaml
-from mnistexp.sweep_files import read_sweep, sweep_documents
-from mnistexp.sweep_plan import plan_sweep
-from mnistexp.trial_cache import TrialCache
+from mnistexp.sweeps.fold_fits import FoldFit, fit_fold, receive
+from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.sweeps.sweep_files import read_sweep, sweep_documents
+from mnistexp.sweeps.trial_cache import TrialCache
 
 TESTS = Path(__file__).parent
 
@@ -248,7 +248,7 @@ def test_a_trial_that_raises_is_recorded_and_the_rest_goes_on(one_bad_trial: Exp
 def test_fits_of_workers_that_compute_otherwise_are_kept_and_not_cached(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reference: SweepResult
 ) -> None:
-    monkeypatch.setattr("mnistexp.sweeping.numerics", lambda: "of another processor")
+    monkeypatch.setattr("mnistexp.sweeps.sweeping.numerics", lambda: "of another processor")
     result = run_tiny(tiny({}), cache=TrialCache(tmp_path))
     assert tables(result) == tables(reference)
     assert len(result.notes) == 1

@@ -16,11 +16,11 @@ import pytest
 import mnistexp
 from mnistexp import data
 from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
-from mnistexp.fold_fits import OUTSIDE, fit_key, fold_hash, training_code
 from mnistexp.optimizers import Adam
 from mnistexp.results import FoldResult, History
-from mnistexp.sweep_plan import Fits
-from mnistexp.trial_cache import TrialCache
+from mnistexp.sweeps.fold_fits import OUTSIDE, fit_key, fold_hash, training_code
+from mnistexp.sweeps.plan import Fits
+from mnistexp.sweeps.trial_cache import TrialCache
 
 ROWS = np.array([3, 1, 4], np.int64)
 KEY = "ab" + "0" * 62
@@ -226,7 +226,7 @@ def test_a_fold_is_its_digits_in_their_order_wherever_they_come_from() -> None:
 
 
 def test_other_repeats_and_folds_have_keys_of_their_own() -> None:
-    from mnistexp.search import search
+    from mnistexp.sweeps.search import search
 
     config = ExperimentConfig(data=DataConfig(digits=100), repeats=2, sweep=SweepConfig(shuffle_folds=True))
     digits = data.load(config.data)
@@ -253,7 +253,7 @@ def test_the_key_covers_the_code_that_decides_the_numbers() -> None:
 
 def test_a_key_is_made_without_tensorflow() -> None:
     code = (
-        "import sys; from mnistexp.config import ExperimentConfig; from mnistexp.fold_fits import fit_key;"
+        "import sys; from mnistexp.config import ExperimentConfig; from mnistexp.sweeps.fold_fits import fit_key;"
         "print(fit_key(ExperimentConfig(), 'f', 0, 0)); assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

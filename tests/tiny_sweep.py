@@ -13,9 +13,9 @@ from typing import Any
 from mnistexp import data
 from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
 from mnistexp.results import SweepResult
-from mnistexp.sweep_files import sweep_documents
-from mnistexp.sweeping import run_sweep
-from mnistexp.trial_cache import TrialCache
+from mnistexp.sweeps.sweep_files import sweep_documents
+from mnistexp.sweeps.sweeping import run_sweep
+from mnistexp.sweeps.trial_cache import TrialCache
 
 GRID = {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.001, 0.01], "optimizer.beta_1": [0.5, 0.9]}
 """12 fits on 3 folds."""

@@ -1,0 +1,122 @@
+"""How often the test digits were read in a runs folder, found from the run folders themselves."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistexp import data
+from mnistexp.errors import MnistexpError, RunError
+from mnistexp.runs import files, stored_runs
+from mnistexp.runs.stored_runs import RunInfo
+from mnistexp.sweeps.swept import read_config
+
+__all__ = ["Ledger", "Reading", "read_ledger"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A run that read the test digits so many `times`; `watched`: after each epoch, for its curves."""
+
+    run: str
+    command: str
+    times: int
+    watched: bool
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Every reading of the same test digits, oldest run first; `unreadable` runs may have read them too."""
+
+    readings: tuple[Reading, ...]
+    unreadable: int = 0
+
+    @property
+    def times(self) -> int:
+        return sum(reading.times for reading in self.readings)
+
+    @property
+    def sentence(self) -> str:
+        watching = [reading for reading in self.readings if reading.watched]
+        runs, often = len(self.readings), self.times
+        said = f"The test digits were read {_often(often)} in this runs folder, by {runs} run{'s' * (runs != 1)}"
+        if not watching:
+            return f"{said}, each time by a finished network: nobody could choose by watching them."
+        times = sum(reading.times for reading in watching)
+        return (
+            f"{said}; {times} of these are the epochs of {len(watching)} training{'s' * (len(watching) != 1)} whose "
+            "curves are validated on them. Whoever chooses anything by such curves makes the test accuracy optimistic; "
+            "this command did not."
+        )
+
+    def document(self) -> dict[str, Any]:
+        """`times`, `runs` (run, command, times, watched each), `unreadable` and `sentence`."""
+        return {
+            "times": self.times,
+            "runs": [vars(reading) for reading in self.readings],
+            "unreadable": self.unreadable,
+            "sentence": self.sentence,
+        }
+
+
+def _often(times: int) -> str:
+    return {1: "once", 2: "twice"}.get(times, f"{times} times")
+
+
+def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Reading) -> Ledger:
+    """The readings of the test digits of `split` by all runs in `runs_dir`, and by the present run, `now`.
+
+    A training whose curves are validated on the test digits reads them in each of its epochs, also when it failed or
+    was interrupted; with a validation part of its own, or as the final training of `best`, once for each repeat when
+    it is finished. Sweeps, which validate on their own folds, never do. Raises RunError.
+    """
+    found, unreadable = [], 0
+    for info in stored_runs.list_runs(runs_dir):
+        if info.id == now.run or not (info.path / "data.json").exists():
+            continue
+        try:
+            if _same_test_digits(info.path, digits, split) and (reading := _reading(info)):
+                found.append(reading)
+        except (MnistexpError, KeyError, TypeError, ValueError):
+            unreadable += 1
+    return Ledger((*found, now), unreadable)
+
+
+def _same_test_digits(folder: Path, digits: data.Digits, split: data.Split) -> bool:
+    about = files.read_json(folder / "data.json")
+    same = (about["sha256"], about["labels_sha256"]) == (digits.sha256, digits.labels_sha256)
+    return same and sorted(about["test"]) == sorted(split.test.tolist())
+
+
+def _reading(info: RunInfo) -> Reading | None:
+    if info.command.startswith("sweep"):
+        return None
+    config = read_config(info.path)
+    watched = info.command == "train" and not config.training.validation_fraction
+    if watched:
+        times = sum(_epochs(folder) for folder in _repeats(info.path))
+    else:
+        times = sum((folder / "model.keras").exists() for folder in _repeats(info.path))
+    return Reading(info.id, info.command, times, watched) if times else None
+
+
+def _repeats(folder: Path) -> list[Path]:
+    """The folders of a training's repeats, the first of which is the run's own."""
+    return [folder, *sorted((folder / "repeats").glob("*"))]
+
+
+def _epochs(folder: Path) -> int:
+    """The epochs trained, by the curves or, where the training was killed before it wrote any, by its checkpoint."""
+    if (folder / "history.csv").exists():
+        history = stored_runs.read_history(folder / "history.csv")
+        return int(np.isfinite(history.val_loss).sum())
+    if not (folder / "checkpoint.npz").exists():
+        return 0
+    try:
+        with np.load(io.BytesIO(files.read_bytes(folder / "checkpoint.npz")), allow_pickle=False) as arrays:
+            return len(arrays["rows"])
+    except (OSError, ValueError, RunError, zipfile.BadZipFile):
+        return 0

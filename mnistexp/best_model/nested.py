@@ -1,0 +1,89 @@
+"""Nested cross-validation: the whole selection repeated without a part of the digits, and scored on that part."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnistexp import data
+from mnistexp.best_model.choosing import Candidate, Choice, candidates_of, choose_setting, confirming
+from mnistexp.config import ExperimentConfig, SweepConfig
+from mnistexp.results import FitDone
+from mnistexp.statistics import NestedScore, SelectionRule, nested_summary
+from mnistexp.sweeps.plan import Plan, plan_sweep
+from mnistexp.sweeps.sweeping import run_sweep
+from mnistexp.sweeps.swept import DROPOUT
+from mnistexp.sweeps.trial_cache import TrialCache
+
+__all__ = ["Nested", "Sweeps", "nested_score", "plan_nested"]
+
+Watch = Callable[[FitDone], None]
+Sweeps = Sequence[tuple[ExperimentConfig, tuple[str, ...]]]
+"""Each sweep of the selection, and the families that its trials are candidates of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Nested:
+    """`scores`: accuracy on each outer fold of the setting chosen without it; `choices`: those settings."""
+
+    scores: tuple[float, ...]
+    sizes: tuple[int, ...]
+    choices: tuple[Choice, ...]
+    summary: NestedScore
+
+
+def outer_folds(sweeps: Sweeps, digits: data.Digits, split: data.Split) -> Iterator[tuple[data.Split, data.Rows]]:
+    """Each outer fold: a split whose training part lacks it, and the fold's positions in the whole training part.
+
+    The outer folds are cut as the sweeps' own are. So a setting chosen without a fold is scored on it by a fit that
+    the sweeps may have done, and cached, already.
+    """
+    config = sweeps[0][0]
+    sweep = config.sweep or SweepConfig()
+    cut = data.folds(
+        digits.labels[split.train],
+        folds=sweep.folds,
+        shuffle=sweep.shuffle_folds,
+        stratified=sweep.stratified,
+        seed=config.seed,
+    )
+    for learn, held in cut:
+        yield data.Split(split.train[learn], split.train[:0], split.train[held]), held
+
+
+def nested_score(
+    sweeps: Sweeps,
+    rule: SelectionRule,
+    digits: data.Digits,
+    split: data.Split,
+    cache: TrialCache | None,
+    watch: Watch | None,
+) -> Nested:
+    """Choose without each outer fold in turn, from the same sweeps by the same rule, and score the choice on the fold.
+
+    All through the sweeps' own machinery: interrupted, it goes on from the cache. Raises what `run_sweep` raises.
+    """
+    scores, sizes, choices = [], [], []
+    first = sweeps[0][0]
+    for number, (inner, held) in enumerate(outer_folds(sweeps, digits, split)):
+        candidates: list[Candidate] = []
+        for config, families in sweeps:
+            result = run_sweep(config, digits, inner, cache=cache, watch=watch)
+            candidates += [one for family in families for one in candidates_of(family, config, result)]
+        candidates.sort(key=lambda candidate: candidate.family == DROPOUT)
+        choice = choose_setting(rule, candidates, digits.labels[inner.train])
+        alone = confirming(choice, first.sweep or SweepConfig(), first.repeats)
+        trial = run_sweep(alone, digits, split, cache=cache, watch=watch).trials[0]
+        scores.append(float(np.mean([fold.score for fold in trial.folds if fold.fold == number])))
+        sizes.append(len(held))
+        choices.append(choice)
+    return Nested(tuple(scores), tuple(sizes), tuple(choices), nested_summary(scores, sizes))
+
+
+def plan_nested(sweeps: Sweeps, digits: data.Digits, split: data.Split, cache: TrialCache | None) -> list[Plan]:
+    """The work of the sweeps without each outer fold; at most folds x folds fits that score the choices come on top."""
+    return [
+        plan_sweep(config, digits, inner, cache)
+        for inner, _ in outer_folds(sweeps, digits, split)
+        for config, _ in sweeps
+    ]

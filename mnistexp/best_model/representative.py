@@ -1,0 +1,187 @@
+"""Is the test accuracy representative of unseen data? The evidence, each piece with the sentence that follows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.best_model.choosing import Choice
+from mnistexp.best_model.ledger import Ledger
+from mnistexp.best_model.nested import Nested
+from mnistexp.results import TrainingResult
+from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
+
+__all__ = ["representative"]
+
+
+def representative(
+    choice: Choice,
+    results: Sequence[TrainingResult],
+    ledger: Ledger,
+    unseen: Sequence[NDArray[np.bool_]] | None,
+    nested: Nested | None,
+) -> dict[str, Any]:
+    """The section `representative` of `metrics.json`; accuracies are shares from 0 to 1.
+
+    `unseen`: of each trained network which unseen digits it recognises, bool (digits,); None where they weren't asked.
+    Sections `test`, `cross_validation`, `selection`, `nested`, `ledger`, `seeds` and `unseen`, each with a `sentence`,
+    null where not measured; `sentences` has them in this order, and `answer` sums up.
+    """
+    first = results[0]
+    sections: dict[str, Any] = {
+        "test": _test(first),
+        "cross_validation": _cross_validation(choice, first),
+        "selection": _selection(choice),
+        "nested": None if nested is None else _nested(nested),
+        "ledger": ledger.document(),
+        "seeds": None if len(results) == 1 else _seeds(results, unseen),
+        "unseen": None if unseen is None else _unseen(first, unseen[0]),
+    }
+    sentences = [section["sentence"] for section in sections.values() if section]
+    return {**sections, "sentences": sentences, "answer": _answer(sections)}
+
+
+def _test(result: TrainingResult) -> dict[str, Any]:
+    n = len(result.labels)
+    interval = wilson(result.correct, n)
+    return {
+        "accuracy": result.test_accuracy,
+        "interval": [interval.low, interval.high],
+        "correct": result.correct,
+        "digits": n,
+        "sentence": (
+            f"The final network recognises {result.correct} of {n} test digits, {result.test_accuracy:.1%}; its true "
+            f"accuracy lies between {interval.low:.1%} and {interval.high:.1%} (95% Wilson interval)."
+        ),
+    }
+
+
+def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
+    """`gap`: the cross-validation accuracy less the test accuracy, with Newcombe's interval."""
+    assert choice.combination is not None
+    shares = choice.correct()[choice.pool.index(choice.combination)].mean(axis=0)
+    n, right = len(shares), float(shares.sum())
+    gap = right / n - result.test_accuracy
+    interval = accuracy_difference(right, n, result.correct, len(result.labels))
+    verdict = "no more than chance explains" if 0 in interval else "more than chance explains"
+    trial = choice.combination.trial
+    return {
+        "accuracy": right / n,
+        "scores": trial.scores.tolist(),
+        "std": trial.std,
+        "standard_error": trial.standard_error,
+        "digits": n,
+        "gap": gap,
+        "gap_interval": [interval.low, interval.high],
+        "sentence": (
+            f"In cross-validation the same setting scores {right / n:.1%} on {n} digits, {100 * abs(gap):.1f} points "
+            f"{'above' if gap > 0 else 'below'} the test accuracy (95% interval of the difference "
+            f"{100 * interval.low:.1f} to {100 * interval.high:.1f}): {verdict}. Its networks learnt from fewer digits "
+            "than the final one."
+        ),
+    }
+
+
+def _selection(choice: Choice) -> dict[str, Any]:
+    """Selection bias of the highest score: `raw`, `corrected`, `bias`, `interval`, `stability`; see `bbc_cv`.
+
+    `is_chosen`: the trial with that score has the chosen setting.
+    """
+    found = bbc_cv(choice.correct())
+    winner = choice.pool[found.winner]
+    many = len(choice.pool)
+    return {
+        "winner": winner.params,
+        "is_chosen": winner is choice.combination,
+        "trials": many,
+        "raw": found.raw,
+        "corrected": found.corrected,
+        "bias": found.bias,
+        "interval": [found.interval.low, found.interval.high],
+        "percentiles": [found.percentiles.low, found.percentiles.high],
+        "stability": found.stability,
+        "sentence": f"Of {many} trials one had to be highest. {found.sentence}",
+    }
+
+
+def _nested(nested: Nested) -> dict[str, Any]:
+    """`accuracy` of the whole procedure, with `interval`; `scores` and `choices` of the outer folds."""
+    found = nested.summary
+    settings = [choice.config for choice in nested.choices]
+    different = len({(one.optimizer, one.model.dropout) for one in settings})
+    same = "the same setting each time" if different == 1 else f"{different} different settings"
+    return {
+        "accuracy": found.accuracy,
+        "interval": [found.interval.low, found.interval.high],
+        "std": found.std,
+        "scores": list(nested.scores),
+        "sizes": list(nested.sizes),
+        "choices": [{**one.optimizer.model_dump(), "dropout": one.model.dropout} for one in settings],
+        "sentence": (
+            f"Nested cross-validation repeated the whole selection {found.folds} times without a part of the digits "
+            f"and scored its choice on that part: {found.accuracy:.1%} (95% interval {found.interval.low:.1%} to "
+            f"{found.interval.high:.1%}), choosing {same}."
+        ),
+    }
+
+
+def _seeds(results: Sequence[TrainingResult], unseen: Sequence[NDArray[np.bool_]] | None) -> dict[str, Any]:
+    """Mean, `std` and `interval` of the test accuracy over repeats; `unseen_accuracies` of the same networks."""
+    spread = over_repeats([result.test_accuracy for result in results], resolution=1 / len(results[0].labels))
+    shares = None if unseen is None else [float(right.mean()) for right in unseen]
+    return {
+        "count": spread.n,
+        "test_accuracies": [result.test_accuracy for result in results],
+        "mean": spread.mean,
+        "std": spread.std,
+        "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
+        "unseen_accuracies": shares,
+        "sentence": f"Test accuracy when only the seed changes: {spread.sentence}",
+    }
+
+
+def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
+    """`accuracy` on the unseen digits with Wilson's `interval`; `predicted`: where the test result said it would fall.
+
+    `holds`: it does. `gap`: test less unseen accuracy, with Newcombe's `gap_interval`.
+    """
+    n, correct, tests = len(right), int(right.sum()), len(result.labels)
+    own = wilson(correct, n)
+    predicted = predict_accuracy(result.correct, tests, n)
+    gap = accuracy_difference(result.correct, tests, correct, n)
+    holds = correct / n in predicted
+    place, meaning = ("within", "they are representative") if holds else ("outside", "they misled")
+    verdict = f"{place} the {predicted.low:.1%} to {predicted.high:.1%} that the test digits predicted: {meaning}"
+    return {
+        "accuracy": correct / n,
+        "interval": [own.low, own.high],
+        "correct": correct,
+        "digits": n,
+        "predicted": [predicted.low, predicted.high],
+        "holds": holds,
+        "gap": result.test_accuracy - correct / n,
+        "gap_interval": [gap.low, gap.high],
+        "sentence": (
+            f"Of {n:,} digits that nothing had touched the same network recognises {correct / n:.1%} (95% interval "
+            f"{own.low:.1%} to {own.high:.1%}), {verdict}."
+        ),
+    }
+
+
+def _answer(sections: dict[str, Any]) -> str:
+    test, unseen, selection = sections["test"], sections["unseen"], sections["selection"]
+    low, high = test["interval"]
+    if unseen is None:
+        return (
+            f"As far as {test['digits']} digits can tell: expect between {low:.1%} and {high:.1%} on new digits of the "
+            f"same kind; the score corrected for the selection says {selection['corrected']:.1%}."
+        )
+    off = 100 * abs(unseen["gap"])
+    side = "above" if unseen["gap"] > 0 else "below"
+    verdict = "Yes" if unseen["holds"] else "No"
+    return (
+        f"{verdict}: {test['accuracy']:.1%} on the test digits, {unseen['accuracy']:.1%} on {unseen['digits']:,} "
+        f"unseen ones; the test accuracy is {off:.1f} points {side}, and {test['digits']} digits leave between "
+        f"{low:.1%} and {high:.1%} open."
+    )

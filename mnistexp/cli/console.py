@@ -1,0 +1,179 @@
+"""Results as tables and sentences for a terminal. Nothing here prints: `cli/app.py` does."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnistexp.config import ExperimentConfig
+from mnistexp.settings import Settings
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from mnistexp.results import Outcome
+    from mnistexp.sweeps.plan import Plan
+
+__all__ = [
+    "divergence",
+    "dry_run_document",
+    "examples_report",
+    "json_text",
+    "settings_table",
+    "summary_report",
+    "sweep_plan_report",
+    "sweep_report",
+    "training_plan",
+    "training_report",
+]
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """A document as JSON that any reader takes: numbers that are not finite become null."""
+    from mnistexp.runs.files import plain
+
+    return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def plain_table(*headings: str) -> Table:
+    """A table without lines, for numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def settings_table(found: Settings) -> Table:
+    """Each setting, its value and where that came from."""
+    table = plain_table("key", "value", "from")
+    for key, origin in found.origins.items():
+        value: Any = found.config.model_dump(mode="json")
+        for part in key.split("."):
+            value = value[part]
+        table.add_row(Text(key), Text(json.dumps(value)), Text(origin))
+    return table
+
+
+def training_plan(config: ExperimentConfig) -> Text:
+    """What a training would do."""
+    updates = -(-config.training_digits // config.training.batch_size)
+    return Text(
+        f"{config.repeats} training{'s' if config.repeats > 1 else ''} of {config.training.epochs} epochs, "
+        f"{updates} updates an epoch from {config.training_digits} digits"
+    )
+
+
+def examples_report(outcome: "Outcome") -> Iterator[RenderableType]:
+    """The arrays in words, and each label beside its one-hot row."""
+    arrays = plain_table("array", "type", "shape", "dtype", "values")
+    for name, described in outcome.metrics["arrays"].items():
+        arrays.add_row(name, described["type"], described["shape"], described["dtype"], described["values"])
+    yield arrays
+    yield Text()
+    rows = plain_table("index", "label", "one-hot")
+    for example in outcome.metrics["examples"]:
+        rows.add_row(str(example["index"]), str(example["label"]), " ".join(map(str, example["one_hot"])))
+    yield rows
+    yield Text()
+    yield _folder(outcome)
+
+
+def summary_report(outcome: "Outcome") -> Iterator[RenderableType]:
+    """The table of layers, and in sentences what is learnt and how."""
+    found = outcome.metrics
+    table = plain_table("layer", "kind", "output shape", "parameters", "arithmetic", "activation")
+    for layer in found["layers"]:
+        shape = " x ".join(map(str, layer["output_shape"]))
+        table.add_row(
+            layer["name"], layer["kind"], shape, f"{layer['parameters']:,}", layer["arithmetic"], layer["activation"]
+        )
+    yield table
+    yield Text()
+    settings = ", ".join(f"{key} {value:g}" for key, value in found["optimizer"].items() if key != "name")
+    yield Text(f"Parameters    {found['parameters']:,}")
+    yield Text(f"Network       {found['network']}")
+    yield Text(f"Loss          {found['loss']}")
+    yield Text(f"Optimizer     {found['optimizer']['name']}: {settings}")
+    yield Text(
+        f"Updates       {found['updates_per_epoch']} an epoch: {found['training_digits']} digits in batches of "
+        f"{found['batch_size']}"
+    )
+    yield _folder(outcome)
+
+
+def _folder(outcome: "Outcome") -> Text:
+    return Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+
+
+def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
+    """The answers of a training: accuracy with its interval, the epochs, the warnings, the folder."""
+    metrics = outcome.metrics
+    low, high = metrics["test_accuracy_interval"]
+    yield Text.assemble(
+        ("Test accuracy ", "bold"),
+        (f"{metrics['test_accuracy']:.4f}", "bold green"),
+        f"  95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)",
+    )
+    if repeats := metrics.get("repeats"):
+        yield Text(repeats["sentence"])
+    yield Text(metrics["best_epochs"]["sentence"])
+    for warning in metrics["warnings"]:
+        yield Text(f"Note: {warning}", style="yellow")
+    yield _folder(outcome)
+
+
+def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
+    """The trials ahead, and how many fits they take."""
+    keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.params))
+    table = plain_table("trial", *(key.rpartition(".")[2] for key in keys), "cached fits")
+    for trial in plan.trials:
+        table.add_row(str(trial.index), *(_value(trial.params, key) for key in keys), str(trial.cached))
+    yield table
+    seconds = "no fit was ever timed here" if plan.seconds is None else f"about {plan.seconds:.0f} s"
+    yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({seconds})")
+
+
+def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]:
+    """The ranked table, the best setting, and what can't be told from it."""
+    found = outcome.metrics
+    keys = list(dict.fromkeys(key for row in found["ranking"] for key in row["params"]))
+    table = plain_table("rank", *(key.rpartition(".")[2] for key in keys), "mean", "std", "folds", "")
+    for row in found["ranking"][:rows]:
+        notes = [note for note, holds in (("tied", row["tied"]), ("diverged", row["diverged"])) if holds]
+        scores = " ".join(f"{score:.4f}" for score in row["scores"])
+        note = ", ".join(["failed"] if row["error"] else notes)
+        shown = [_value(row["params"], key) for key in keys]
+        table.add_row(str(row["rank"]), *shown, f"{row['mean']:.4f}", f"{row['std']:.4f}", scores, note)
+    yield table
+    if len(found["ranking"]) > rows:
+        yield Text(f"... and {len(found['ranking']) - rows} more trials in trials.csv")
+    best = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in found["best_params"].items())
+    yield Text.assemble(
+        ("Best          ", "bold"), best, ("  accuracy ", "bold"), (f"{found['best_score']:.4f}", "bold green")
+    )
+    tied = len(found["tied"])
+    if tied > 1:
+        yield Text(f"{tied} trials, the best among them, can't be told apart by their out-of-fold predictions.")
+    yield Text(f"Fits          {found['fits_run']} run, {found['fits_cached']} cached, {found['fits_failed']} failed")
+    for warning in found["warnings"]:
+        yield Text(f"Note: {warning}", style="yellow")
+    yield _folder(outcome)
+
+
+def _value(params: Mapping[str, Any], key: str) -> str:
+    value = params.get(key, "")
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def divergence(metrics: dict[str, Any]) -> str:
+    """What to say of a training whose loss stopped being a number."""
+    return (
+        f"the training diverged: its loss was not a number in epoch {metrics['diverged_at']}; "
+        "try a lower optimizer.learning_rate. What was computed is kept"
+    )
+
+
+def dry_run_document(found: Settings) -> dict[str, Any]:
+    """What `--dry-run --json` prints."""
+    return {"config": found.config.model_dump(mode="json"), "origins": found.origins}

@@ -1,0 +1,202 @@
+"""The best model and the reproduced assignment as tables and sentences for a terminal. Nothing here prints."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnistexp.cli.console import plain_table
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from collections.abc import Sequence
+
+    from mnistexp.best_model.plan import BestPlan
+    from mnistexp.reproduction.story import TaskAhead
+    from mnistexp.results import Outcome
+
+__all__ = [
+    "best_plan_document",
+    "best_plan_report",
+    "best_report",
+    "reproduce_plan_document",
+    "reproduce_plan_report",
+    "reproduce_report",
+]
+
+VERDICTS = {True: Text("yes", style="green"), False: Text("no", style="red"), None: Text("-")}
+
+
+def best_plan_document(plan: "BestPlan") -> dict[str, Any]:
+    """What `best --dry-run --json` adds to the settings."""
+    return {
+        "sweeps": [vars(sweep) for sweep in plan.sweeps],
+        "missing": [sweep.family for sweep in plan.missing],
+        "fits": sum(sweep.fits for sweep in plan.missing),
+        "fits_cached": sum(sweep.cached for sweep in plan.missing),
+        "fits_to_run": sum(sweep.fits - sweep.cached for sweep in plan.missing),
+        "confirming_fits": plan.confirming,
+        "nested": vars(plan.nested) if plan.nested else None,
+        "trainings": plan.repeats,
+        "epochs": plan.epochs,
+        "chosen": plan.chosen,
+        "seconds": plan.total_seconds,
+    }
+
+
+def best_plan_report(plan: "BestPlan") -> Iterator[RenderableType]:
+    """Which sweeps are there and which are not, the fits and trainings ahead, and how long they take."""
+    table = plain_table("sweep", "run", "trials", "fits", "cached", "to run", "time")
+    for sweep in (*plan.sweeps, *([plan.nested] if plan.nested else [])):
+        if sweep.run is not None:
+            table.add_row(sweep.family, sweep.run, str(sweep.trials), "", "", "0", "")
+            continue
+        counts = (sweep.trials, sweep.fits, sweep.cached, sweep.fits - sweep.cached)
+        what = "missing" if sweep.family != "nested" else ""
+        table.add_row(sweep.family, Text(what, style="yellow"), *map(str, counts), _seconds(sweep.seconds))
+    yield table
+    if plan.chosen:
+        yield Text(f"Chosen        {setting_text(plan.chosen)}")
+    yield Text(f"Combination   {plan.confirming} fits at most to cross-validate it")
+    many = f"{plan.repeats} training{'s' * (plan.repeats > 1)} of {plan.epochs} epochs"
+    yield Text(f"Final model   {many}, {_seconds(plan.seconds)}")
+    why = " (no fit was ever timed here)" if plan.total_seconds is None else ""
+    yield Text(f"Together      {_seconds(plan.total_seconds)}{why}")
+
+
+def _seconds(seconds: float | None) -> str:
+    return "time unknown" if seconds is None else f"about {seconds:.0f} s"
+
+
+def setting_text(params: dict[str, Any]) -> str:
+    """A setting in one line: the optimizer, its numbers other than 0, the dropout rate."""
+    numbers = [
+        f"{key.rpartition('.')[2]} {value:g}"
+        for key, value in params.items()
+        if key not in {"optimizer.name", "model.dropout"} and value
+    ]
+    return ", ".join([str(params["optimizer.name"]), *numbers, f"dropout {params['model.dropout']:g}"])
+
+
+def best_report(outcome: "Outcome") -> Iterator[RenderableType]:
+    """What was chosen, how much better it is, and what its accuracy is worth."""
+    found = outcome.metrics
+    low, high = found["test_accuracy_interval"]
+    yield Text.assemble(("Chosen        ", "bold"), setting_text(found["best_params"]))
+    yield Text.assemble(
+        ("Test accuracy ", "bold"),
+        (f"{found['test_accuracy']:.4f}", "bold green"),
+        f"  95% interval {low:.4f} to {high:.4f} ({found['test_correct']} of {found['test_digits']} digits)",
+    )
+    yield Text()
+    yield Text("How much better than the worst and the average model?", style="bold")
+    yield _gaps(found["better"])
+    yield Text(found["better"]["sentence"])
+    yield Text(found["better"]["notebook"]["sentence"])
+    yield Text()
+    yield Text("Is the test accuracy representative of unseen data?", style="bold")
+    yield Text(found["representative"]["answer"])
+    for sentence in found["representative"]["sentences"]:
+        yield Text(f"- {sentence}")
+    for warning in found["warnings"]:
+        yield Text(f"Note: {warning}", style="yellow")
+    yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+
+
+def _gaps(better: dict[str, Any]) -> Table:
+    table = plain_table("", "trials", "best", "worst", "average", "over worst", "over average", "errors")
+    for row in (better["chosen"], *better["families"]):
+        accuracies = (row["best"]["accuracy"], row["worst"]["accuracy"], row["average"])
+        table.add_row(
+            row["family"],
+            str(row["trials"]),
+            *(f"{accuracy:.4f}" for accuracy in accuracies),
+            *(_points(row[key]) for key in ("versus_worst", "versus_average")),
+            _fewer(row["versus_average"]["error_reduction"]),
+        )
+    return table
+
+
+def _points(difference: dict[str, Any]) -> str:
+    low, high = difference["interval"]
+    return f"{difference['points']:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _fewer(reduction: float | None) -> str:
+    return "" if reduction is None else f"{-round(100 * reduction):+d}%"
+
+
+def reproduce_plan_document(ahead: "Sequence[TaskAhead]") -> dict[str, Any]:
+    """What `reproduce --dry-run --json` adds to the settings."""
+    steps = [
+        {
+            "name": one.task.name,
+            "part": one.task.part,
+            "command": one.task.command,
+            "run": one.run,
+            "fits": one.fits,
+            "fits_cached": one.cached,
+            "epochs": one.epochs,
+            "seconds": one.seconds,
+        }
+        for one in ahead
+    ]
+    return {
+        "steps": steps,
+        "fits": sum(one.fits for one in ahead),
+        "fits_cached": sum(one.cached for one in ahead),
+        "fits_to_run": sum(one.fits - one.cached for one in ahead),
+        "seconds": _together(ahead),
+    }
+
+
+def reproduce_plan_report(ahead: "Sequence[TaskAhead]") -> Iterator[RenderableType]:
+    """The tasks of the assignment: those that are done, and the fits and epochs of the others."""
+    table = plain_table("step", "part", "command", "run", "fits", "cached", "epochs", "time")
+    for one in ahead:
+        if one.run is not None:
+            table.add_row(one.task.name, one.task.part, one.task.command, one.run, "", "", "", "")
+            continue
+        counts = [str(count) if count else "" for count in (one.fits, one.cached, one.epochs)]
+        table.add_row(one.task.name, one.task.part, one.task.command, "", *counts, _seconds(one.seconds))
+    yield table
+    fits, cached = sum(one.fits for one in ahead), sum(one.cached for one in ahead)
+    why = " (no fit was ever timed here)" if _together(ahead) is None else ""
+    yield Text(f"{fits} fits: {cached} cached, {fits - cached} to run; together {_seconds(_together(ahead))}{why}")
+
+
+def _together(ahead: "Sequence[TaskAhead]") -> float | None:
+    known = [one.seconds for one in ahead if one.seconds is not None]
+    return sum(known) if len(known) == len(ahead) else None
+
+
+def reproduce_report(outcome: "Outcome") -> Iterator[RenderableType]:
+    """The table of reported figures beside ours."""
+    found = outcome.metrics
+    yield Text(found["label"], style="bold yellow" if found["quick"] else "bold")
+    for part in dict.fromkeys(row["part"] for row in found["table"]):
+        yield Text()
+        yield Text(part.capitalize(), style="bold")
+        table = plain_table("", "reported", "ours", "interval", "agree")
+        for row in found["table"]:
+            if row["part"] == part:
+                ends = " to ".join(map(_figure, row["interval"] or ()))
+                table.add_row(
+                    row["what"], _figure(row["reported"]), _figure(row["ours"]), ends, VERDICTS[row["agrees"]]
+                )
+        yield table
+    yield Text()
+    for sentence in found["sentences"]:
+        yield Text(sentence)
+    for fault in dict.fromkeys(row["fault"] for row in found["table"] if row["fault"]):
+        yield Text(f"Fault of the notebook: {fault}.")
+    yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"

@@ -1,0 +1,153 @@
+"""What the commands share: their options, the settings these make, and the voice that prints results."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mnistexp import settings
+from mnistexp.cli import console
+from mnistexp.errors import ConfigError, Problem
+from mnistexp.problems import show
+from mnistexp.settings import Settings
+from mnistexp.yaml_source import Source
+
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", "-c", metavar="FILE", help="YAML file, or name of a packaged configuration.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Set a dotted key, such as `training.batch_size=16`."),
+]
+
+
+def whole(text: str) -> int:
+    """What follows an option, as a whole number; its bounds are the configuration's business."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{show(text)} is not a whole number") from None
+
+
+def number(text: str) -> float:
+    """What follows an option, as a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{show(text)} is not a number") from None
+
+
+def count_option(flag: str, explanation: str) -> Any:
+    """An option that takes a whole number."""
+    return typer.Option(*flag.split(), parser=whole, metavar="N", help=explanation)
+
+
+SeedOption = Annotated[int | None, count_option("--seed", "Root of every random draw.")]
+EpochsOption = Annotated[int | None, count_option("--epochs", "How often the digits are gone through.")]
+RepeatsOption = Annotated[
+    int | None, count_option("--repeats", "Independent trainings, their seeds derived from --seed.")
+]
+NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Short name of the run folder.")]
+RunsOption = Annotated[
+    Path, typer.Option("--runs-dir", metavar="DIR", envvar="MNISTEXP_RUNS_DIR", help="Where run folders go.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, the rest on stderr.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what came out.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: settings, and tracebacks of bugs.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", metavar="SOURCE", help="embedded, openml, a .npz file, a folder of IDX files.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the settings and the work ahead; do nothing.")]
+
+ExecutorOption = Annotated[
+    str | None, typer.Option("--executor", metavar="KIND", help="serial, processes (the default) or dask.")
+]
+WorkersOption = Annotated[int | None, count_option("--workers", "Fits at once; otherwise one per physical core.")]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://host:8786.")
+]
+
+RUNS = Path("runs")
+
+FLAGS = {
+    "seed": "seed",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "validation_fraction": "training.validation_fraction",
+    "repeats": "repeats",
+    "name": "name",
+    "opt": "optimizer.name",
+    "data": "data.source",
+    "folds": "sweep.folds",
+    "shuffle_folds": "sweep.shuffle_folds",
+    "stratified": "sweep.stratified",
+    "select": "sweep.select",
+    "as_submitted": "sweep.as_submitted",
+    "executor": "sweep.executor",
+    "workers": "sweep.workers",
+    "scheduler": "sweep.scheduler",
+    "cache": "sweep.cache",
+    "fail_fast": "sweep.fail_fast",
+}
+"""The dotted key that each dedicated flag sets."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Where a command speaks: results go to standard output, everything else to standard error."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def result(self, document: dict[str, Any], *renderables: Any) -> None:
+        """The outcome, as one JSON document or as tables and sentences."""
+        if self.json:
+            print(console.json_text(document), flush=True)
+            return
+        out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        for renderable in renderables:
+            out.print(renderable)
+
+    def error(self, message: str) -> None:
+        """What went wrong though there is a result."""
+        print(f"mnistexp: error: {message}", file=sys.stderr, flush=True)
+
+    @property
+    def err(self) -> Console:
+        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def layers_for(command: str, file: str | None, sets: list[str] | None) -> list[Source]:
+    """The packaged configuration of a command, the file, and `--set`; the problems of both are raised together."""
+    layers: list[Source] = [settings.read_file(command)]
+    problems: list[Problem] = []
+    try:
+        layers += [settings.read_file(file)] if file else []
+    except ConfigError as error:
+        problems.extend(error.problems)
+    try:
+        layers += settings.assignments(sets or [])
+    except ConfigError as error:
+        problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    return layers
+
+
+def flag_layers(given: Mapping[str, Any]) -> list[Source]:
+    """The dedicated flags that were given, by their names in Python; None is a flag that was not."""
+    return [
+        settings.flag(f"--{name.replace('_', '-')}", FLAGS[name], value)
+        for name, value in given.items()
+        if value is not None
+    ]
+
+
+def settings_for(command: str, file: str | None, sets: list[str] | None, **flags: Any) -> Settings:
+    """The packaged configuration of a command, then the file, `--set` and the flags that were given, strongest last."""
+    return settings.resolve([*layers_for(command, file, sets), *flag_layers(flags)])

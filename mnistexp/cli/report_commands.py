@@ -1,0 +1,40 @@
+"""The command that writes reports."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mnistexp.cli.options import RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, Voice
+
+__all__ = ["report"]
+
+
+def report(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Ids, beginnings of ids, paths of run folders, or `latest`.")
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="html, md, pdf or ipynb; otherwise by the ending of --output, or html."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write it; otherwise into the run's own folder."),
+    ] = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Write a report of runs as one file: the questions, the measured answers, figures and tables."""
+    from mnistexp.report import reports
+    from mnistexp.runs import stored_runs
+
+    found = [stored_runs.load(stored_runs.find(runs_dir, run).path) for run in runs]
+    written = reports.write_report(found, form, output)
+    document = {"report": str(written), "runs": [run.info.id for run in found]}
+    Voice(json, quiet, verbose).result(document, Text.assemble(("Report        ", "bold"), str(written)))

@@ -1,0 +1,214 @@
+"""The commands that sweep, and those that look after the cache of their fits."""
+
+import math
+import re
+from typing import Annotated, Any
+
+import typer
+
+from mnistexp import settings, yaml_source
+from mnistexp.cli import console
+from mnistexp.cli.options import (
+    RUNS,
+    ConfigOption,
+    DataOption,
+    DryRunOption,
+    EpochsOption,
+    ExecutorOption,
+    JsonOption,
+    NameOption,
+    QuietOption,
+    RepeatsOption,
+    RunsOption,
+    SchedulerOption,
+    SeedOption,
+    SetOption,
+    VerboseOption,
+    Voice,
+    WorkersOption,
+    count_option,
+    flag_layers,
+    layers_for,
+)
+from mnistexp.errors import BadInput, ConfigError, Problem, TrialsFailed
+from mnistexp.settings import Settings
+from mnistexp.yaml_source import Source
+
+__all__ = ["cache_app", "sweep"]
+
+cache_app = typer.Typer(no_args_is_help=True, help="Look after the fits that sweeps have kept for reuse.")
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def sweep(
+    context: typer.Context,
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    opt: Annotated[
+        list[str] | None,
+        typer.Option("--opt", metavar="NAME", help="Optimizer, each with its own grid; repeatable, or `all`."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="KEY=V1,V2", help="Try these values, all combined, and no others; repeatable."),
+    ] = None,
+    epochs: EpochsOption = None,
+    folds: Annotated[int | None, count_option("--folds", "Parts of the training digits, each held out once.")] = None,
+    shuffle_folds: Annotated[
+        bool | None, typer.Option("--shuffle-folds/--no-shuffle-folds", help="Shuffle before cutting the folds.")
+    ] = None,
+    stratified: Annotated[
+        bool | None, typer.Option("--stratified/--no-stratified", help="Spread each class evenly over the folds.")
+    ] = None,
+    repeats: RepeatsOption = None,
+    seed: SeedOption = None,
+    select: Annotated[
+        str | None, typer.Option("--select", metavar="RULE", help="best, one-se, or cheapest of those tied with best.")
+    ] = None,
+    as_submitted: Annotated[
+        bool | None, typer.Option("--as-submitted", help="Repeat the notebook's fault: rows differ by their seed only.")
+    ] = None,
+    data: DataOption = None,
+    executor: ExecutorOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    cache: Annotated[bool | None, typer.Option("--cache/--no-cache", help="Reuse fits that were done before.")] = None,
+    fail_fast: Annotated[bool | None, typer.Option("--fail-fast", help="Stop at the first fit that fails.")] = None,
+    name: NameOption = None,
+    runs_dir: RunsOption = RUNS,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Search settings by cross-validation on the training digits; the test digits take no part."""
+    command = str(context.info_name)
+    voice = Voice(json, quiet, verbose)
+    given = {
+        "epochs": epochs, "folds": folds, "shuffle_folds": shuffle_folds, "stratified": stratified, "repeats": repeats,
+        "seed": seed, "select": select, "as_submitted": as_submitted, "data": data, "executor": executor,
+        "workers": workers, "scheduler": scheduler, "cache": cache, "fail_fast": fail_fast, "name": name,
+    }  # fmt: skip
+    layers = layers_for(command, config, sets)
+    layers += [*_what_to_try(command, layers, opt or [], grid or []), *flag_layers(given)]
+    found = settings.resolve(layers)
+    if found.config.sweep is None:
+        raise BadInput("the configuration has no sweep section, and without one there is nothing to try")
+    if dry_run:
+        _dry_run(found, runs_dir, voice)
+        return
+    from mnistexp import experiments
+    from mnistexp.cli.progress import watching
+
+    with watching(voice.err, quiet=quiet) as watch:
+        outcome = experiments.run_sweep(found.config, command, runs_dir, watch)
+    voice.result(outcome.document(), *console.sweep_report(outcome))
+    if failed := outcome.metrics["fits_failed"]:
+        voice.error(f"{failed} fits failed; their tracebacks are in {outcome.run_dir / 'trials'}")
+        raise typer.Exit(TrialsFailed.exit_code)
+
+
+def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[str]) -> list[Source]:
+    """The grid that `--opt` and `--grid` ask for, as a layer; none where neither is given.
+
+    A `--grid` stands alone, for each optimizer named. Without it `sweep-optimizer` takes each optimizer's own grid, and
+    any other sweep its configured grid for each of them.
+    """
+    if not opt and not grid:
+        return []
+    from mnistexp.sweeps.space import default_grid
+
+    optimizers = [str(own["optimizer.name"][0]) for own in default_grid(opt)] if opt else []
+    grids: list[dict[str, Any]]
+    if grid:
+        grids = [_grid_of(grid)]
+    elif command == "sweep-optimizer":
+        return [settings.flag("--opt", "sweep.grid", [_listed(own) for own in default_grid(opt)])]
+    else:
+        configured = settings.resolve(layers).config.sweep
+        grids = [_listed(one) for one in configured.grids] if configured else [{}]
+    named = [{"optimizer.name": [name]} | one for name in optimizers for one in grids] or grids
+    base = [settings.flag("--opt", "optimizer.name", optimizers[0])] if len(optimizers) == 1 else []
+    return [*base, settings.flag("--grid" if grid else "--opt", "sweep.grid", named)]
+
+
+def _listed(grid: Any) -> dict[str, Any]:
+    return {key: list(values) for key, values in grid.items()}
+
+
+def _grid_of(texts: list[str]) -> dict[str, Any]:
+    """`KEY=V1,V2` as values to try. Raises `ConfigError` with every one that can't be read."""
+    from mnistexp.sweeps.space import full_key
+
+    found: dict[str, Any] = {}
+    problems = []
+    for text in texts:
+        key, equals, values = text.partition("=")
+        try:
+            if not equals or not values.strip():
+                raise BadInput(f"{text!r} is no list of values, allowed: key=value,value")
+            key = full_key(key.strip())
+            if key in found:
+                raise BadInput(f"{key} is given twice, allowed: once, with all its values")
+            found[key] = yaml_source.parse_value(f"[{values}]", f"--grid {key}")
+        except BadInput as error:
+            problems.append(Problem("--grid", "", str(error).removeprefix("--grid: ")))
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _dry_run(found: Settings, runs_dir: Any, voice: Voice) -> None:
+    from mnistexp import data
+    from mnistexp.sweeps.plan import plan_sweep
+    from mnistexp.sweeps.trial_cache import TrialCache
+
+    config = found.config
+    digits = data.load(config.data)
+    split = data.split(digits.labels, config.data)
+    cache = TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
+    plan = plan_sweep(config, digits, split, cache)
+    document = console.dry_run_document(found) | {
+        "trials": len(plan.trials),
+        "fits": plan.fits,
+        "fits_cached": plan.cached,
+        "fits_to_run": plan.to_run,
+        "seconds": plan.seconds,
+    }
+    settings_shown = [console.settings_table(found)] if voice.verbose else []
+    voice.result(document, *settings_shown, *console.sweep_plan_report(plan))
+
+
+@cache_app.command("info")
+def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
+    """Say how many fits are kept, where, and how much room they take."""
+    from mnistexp.sweeps.trial_cache import TrialCache
+
+    info = TrialCache(runs_dir).info()
+    document = {"folder": str(info.folder), "fits": info.fits, "bytes": info.bytes}
+    Voice(json).result(document, f"{info.fits} fits in {info.folder}, {info.bytes / 1e6:.1f} MB")
+
+
+@cache_app.command("prune")
+def cache_prune(
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 90m; otherwise all go.")
+    ] = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Remove kept fits: those older than an age, or all. Sweeps then train them anew."""
+    from mnistexp.sweeps.trial_cache import TrialCache
+
+    gone = TrialCache(runs_dir).prune(age(older_than) if older_than is not None else None)
+    document = {"folder": str(gone.folder), "fits_removed": gone.fits, "bytes_removed": gone.bytes}
+    Voice(json).result(document, f"{gone.fits} fits removed from {gone.folder}, {gone.bytes / 1e6:.1f} MB")
+
+
+def age(text: str) -> float:
+    """`30d`, `12h`, `90m`, `45s` or `2w` in seconds. Raises `BadInput` for anything else."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text)
+    if not match or not math.isfinite(float(match[1])):
+        raise BadInput(f"{text!r} is no age, allowed: a number and s, m, h, d or w, such as 30d")
+    return float(match[1]) * SECONDS[match[2]]

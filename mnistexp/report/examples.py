@@ -1,0 +1,133 @@
+"""What a report says of a look at the digits, and of the network's table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mnistexp import drawings
+from mnistexp.report.origin import how_it_was_made
+from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Table, number
+from mnistexp.runs.stored_runs import StoredRun
+
+__all__ = ["examples_report", "summary_report"]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    arithmetic: str
+    activation: str
+
+
+def examples_report(stored: StoredRun) -> RunReport:
+    """What the digits look like."""
+    found = stored.metrics or {}
+    shown = found["examples"]
+    labels = ", ".join(f"{example['label']} at {example['index']}" for example in shown)
+    arrays = tuple(
+        (Cell(name), *(Cell(str(about[key])) for key in ("type", "shape", "dtype", "values")))
+        for name, about in found["arrays"].items()
+    )
+    rows = tuple(
+        (number(example["index"]), number(example["label"]), Cell(" ".join(map(str, example["one_hot"]))))
+        for example in shown
+    )
+    counts = tuple((number(digit), number(count)) for digit, count in enumerate(found["class_counts"]))
+    total = sum(found["class_counts"])
+    looks = Section(
+        "What does the data look like?",
+        (
+            Paragraph(
+                f"{total:,} digits to learn from, about as many of each kind: {min(found['class_counts'])} of the "
+                f"rarest, {max(found['class_counts'])} of the most frequent.",
+                "answer",
+            ),
+            Picture(
+                f"{len(shown)} of the training digits",
+                f"Pictures of handwritten digits with their labels: {labels}.",
+                stored.read_bytes("examples.png"),
+            ),
+            Table("The arrays", ("array", "type", "shape", "dtype", "values"), arrays),
+            Table("How many of each digit", ("digit", "in the training part"), counts, folded=True),
+        ),
+    )
+    one_hot = Section(
+        "How is a label one-hot encoded?",
+        (
+            Paragraph("As a row of ten numbers: a 1 in the column of the digit, counted from 0, and 0 elsewhere."),
+            Table("Labels and their rows", ("index", "label", "one-hot row"), rows),
+        ),
+    )
+    return RunReport(
+        id=stored.info.id,
+        kind="examples",
+        headline=f"{total:,} training digits, {len(shown)} of them shown",
+        lead=f"The labels under the pictures are those of the pictures: {labels}.",
+        sections=(looks, one_hot, how_it_was_made(stored)),
+    )
+
+
+def summary_report(stored: StoredRun) -> RunReport:
+    """What the network looks like."""
+    found = stored.metrics or {}
+    layers = [_Layer(**{**layer, "output_shape": tuple(layer["output_shape"])}) for layer in found["layers"]]
+    rows = tuple(
+        (
+            Cell(layer.name),
+            Cell(layer.kind),
+            Cell(" \N{MULTIPLICATION SIGN} ".join(map(str, layer.output_shape))),
+            number(layer.parameters, ","),
+            Cell(layer.arithmetic),
+            Cell(layer.activation),
+        )
+        for layer in layers
+    )
+    network = Section(
+        "What kind of network is it?",
+        (
+            Paragraph(f"A {found['network']}, with {found['parameters']:,} parameters to learn.", "answer"),
+            Picture(
+                "The network, layer by layer",
+                f"Boxes from the input to the {len(layers)}th layer with output shapes and parameter counts.",
+                drawings.network(layers),
+            ),
+            Table(
+                "Layers",
+                ("layer", "kind", "output", "parameters", "arithmetic", "activation"),
+                rows,
+            ),
+        ),
+    )
+    return RunReport(
+        id=stored.info.id,
+        kind="network",
+        headline=f"A network of {found['parameters']:,} parameters",
+        lead=f"{len(layers)} layers; the weights are updated {found['updates_per_epoch']} times an epoch.",
+        facts=Facts(
+            (
+                Fact("parameters", f"{found['parameters']:,}"),
+                Fact("updates an epoch", f"{found['updates_per_epoch']}", f"batches of {found['batch_size']} digits"),
+                Fact("updates in all", f"{found['updates']:,}"),
+            )
+        ),
+        sections=(network, _learning(found), how_it_was_made(stored)),
+    )
+
+
+def _learning(found: dict[str, Any]) -> Section:
+    optimizer = dict(found["optimizer"])
+    name = optimizer.pop("name")
+    values = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in optimizer.items())
+    return Section(
+        "How does it learn?",
+        (
+            Paragraph(
+                f"With {name} ({values}). {found['training_digits']} digits in batches of {found['batch_size']} make "
+                f"{found['updates_per_epoch']} updates of the weights in each epoch.",
+                "answer",
+            ),
+            Paragraph(f"The loss is {found['loss']}."),
+        ),
+    )

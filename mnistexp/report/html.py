@@ -1,0 +1,90 @@
+"""A report as one HTML file that needs nothing else: figures, style and script are in it, and nothing is fetched."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, Section, Table
+from mnistexp.report.svg import draw
+
+__all__ = ["page_to_html"]
+
+PHONE_INCHES = 5.6
+"""Wider figures would be too small to read on a phone; there they are scrolled instead."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as the template takes it: markup of its own making, and the values behind it."""
+
+    title: str
+    description: str
+    markup: Markup
+    panels: list[dict[str, Any]]
+    wide: bool = False
+
+
+def page_to_html(page: Page) -> str:
+    """The page as one file, the same text for the same page.
+
+    Every value is escaped. Its content policy allows this style and this script, by their hashes, and nothing else.
+    """
+    style, script = _template("report.css"), _template("report.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    runs = [
+        {"run": run, "sections": [_section(section, f"f{place}-{row}-") for row, section in enumerate(run.sections)]}
+        for place, run in enumerate(page.runs)
+    ]
+    template = _environment().get_template("report.html")
+    return template.render(page=page, runs=runs, style=Markup(style), script=Markup(script), policy=policy)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mnistexp"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for kind in (Paragraph, Facts, Table, Code, Shown):
+        environment.tests[kind.__name__.lower()] = _is(kind)
+    return environment
+
+
+def _template(name: str) -> str:
+    return resources.files("mnistexp").joinpath("templates", name).read_text("utf-8")
+
+
+def _section(section: Section, prefix: str) -> tuple[str, list[Block | Shown]]:
+    """A heading and what is below it; `prefix` keeps the ids in its figures apart from others'."""
+    return section.heading, [_shown(block, f"{prefix}{column}-") for column, block in enumerate(section.blocks)]
+
+
+def _is(kind: type) -> Any:
+    return lambda block: isinstance(block, kind)
+
+
+def _hash(text: str) -> str:
+    """As a content policy names an inline style or script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _shown(block: Block, prefix: str) -> Block | Shown:
+    if not isinstance(block, Picture):
+        return block
+    if isinstance(block.drawing, bytes):
+        data = base64.b64encode(block.drawing).decode()
+        image = Markup('<img src="data:image/png;base64,{}" alt="{}">').format(data, block.description)
+        return Shown(block.title, block.description, image, [])
+    drawn = draw(block.drawing, block.description, prefix)
+    wide = block.drawing.get_figwidth() > PHONE_INCHES
+    return Shown(block.title, block.description, Markup(drawn.svg), drawn.panels, wide)

@@ -1,0 +1,115 @@
+"""What a report says of any run: how it stands, what it came from, and whatever its metrics hold."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from mnistexp.report.page import Block, Cell, Code, Paragraph, RunReport, Section, Table, named, number
+from mnistexp.runs.stored_runs import StoredRun
+
+__all__ = ["any_report", "how_it_was_made", "setting", "standing", "warnings"]
+
+UNFINISHED = {
+    "running": "This run has not come to its end: it is still running, or was when this was written.",
+    "failed": "This run failed.",
+    "interrupted": "This run was interrupted and can be gone on with.",
+}
+
+
+def any_report(stored: StoredRun) -> RunReport:
+    """A run that no other function knows, or that has no results: the sentences and numbers of its metrics."""
+    found = stored.metrics or {}
+    sentences = tuple(Paragraph(sentence, "answer") for sentence in _sentences(found))
+    rows = tuple((Cell(name), cell) for name, cell in _values(found))
+    blocks: tuple[Block, ...] = (*standing(stored), *sentences, *warnings(found))
+    if rows:
+        blocks = (*blocks, Table("The metrics of this run", ("metric", "value"), rows))
+    return RunReport(
+        id=stored.info.id,
+        kind=stored.info.command,
+        headline=f"{stored.info.command}: {stored.info.name}",
+        lead="" if found else "It has no results yet.",
+        sections=(Section("What came out?", blocks), how_it_was_made(stored)),
+    )
+
+
+def standing(stored: StoredRun) -> tuple[Paragraph, ...]:
+    """A warning where the run didn't come to its end."""
+    said = UNFINISHED.get(stored.info.status)
+    if not said:
+        return ()
+    return (Paragraph(f"{said} {stored.info.error or ''}".strip(), "warning"),)
+
+
+def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
+    """The warnings that a run's metrics carry."""
+    return tuple(Paragraph(str(warning), "warning") for warning in metrics.get("warnings", ()))
+
+
+def setting(stored: StoredRun, key: str) -> Any:
+    """A setting of the run by its dotted key; None where its configuration doesn't have it."""
+    try:
+        value = yaml.safe_load(stored.config)
+    except yaml.YAMLError:
+        return None
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def how_it_was_made(stored: StoredRun) -> Section:
+    """Command, seed, time, versions and settings: what somebody needs to get the same again."""
+    environment, info = stored.environment, stored.info
+    commit = environment.get("git_commit")
+    code = str(commit)[:12] if commit else "installed package"
+    if environment.get("git_dirty"):
+        code += ", changed since (see code.patch)"
+    packages = environment.get("packages")
+    versions = packages if isinstance(packages, dict) else {}
+    rows = [
+        ("run", info.id),
+        ("command", f"mnistexp {info.command}"),
+        ("status", info.status),
+        ("started", f"{info.started:%Y-%m-%d %H:%M:%S} UTC"),
+        ("seed", str(setting(stored, "seed"))),
+        ("processor", str(environment.get("cpu") or "unknown")),
+        ("Python", str(environment.get("python", "unknown"))),
+        ("code", code),
+    ]
+    if info.seconds is not None:
+        rows.insert(4, ("took", f"{info.seconds:,.1f} seconds"))
+    rows += [(name, str(versions[name])) for name in ("mnistexp", "tensorflow", "keras", "numpy") if name in versions]
+    return Section(
+        "How was this made?",
+        (
+            Table("Where the numbers come from", ("what", "value"), named(*rows)),
+            Paragraph("The command given --config with the settings below, saved as a file, does the same again."),
+            Code("All settings (config.yaml)", stored.config),
+        ),
+    )
+
+
+def _sentences(value: Any) -> Iterator[str]:
+    """Every `sentence` anywhere in the metrics, in their order."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "sentence" and isinstance(item, str):
+                yield item
+            else:
+                yield from _sentences(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _sentences(item)
+
+
+def _values(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Cell]]:
+    """Dotted names and values of what is no list and no sentence."""
+    for key, item in value.items():
+        name = f"{above}{key}"
+        if isinstance(item, dict):
+            yield from _values(item, f"{name}.")
+        elif isinstance(item, bool) or (isinstance(item, str) and key not in ("sentence", "command")):
+            yield name, Cell(str(item))
+        elif isinstance(item, int | float) and key != "schema_version":
+            yield name, number(item, ".6g")

@@ -1,0 +1,108 @@
+"""Reports: from run folders to one page, and from that to a file. Built from the folders alone, without a clock.
+
+page.py       what a page consists of
+training.py   run folder -> page, one function for each kind of run; also sweep.py, best.py,
+                     reproduce.py and examples.py; accuracy.py has what they share of accuracies,
+                     origin.py what is said of any run
+svg.py        figure -> SVG for a page, and the values to point at
+html.py       page -> HTML (templates/); also markdown.py, pdf.py, notebook.py
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from mnistexp.errors import BadInput, RunError, nearest
+from mnistexp.report.best import best_report
+from mnistexp.report.examples import examples_report, summary_report
+from mnistexp.report.html import page_to_html
+from mnistexp.report.markdown import page_to_markdown
+from mnistexp.report.notebook import page_to_notebook
+from mnistexp.report.origin import any_report
+from mnistexp.report.page import Page, RunReport
+from mnistexp.report.pdf import page_to_pdf
+from mnistexp.report.reproduce import reproduce_report
+from mnistexp.report.sweep import sweep_report
+from mnistexp.report.training import training_report
+from mnistexp.runs import files
+from mnistexp.runs.run_folder import add_file
+from mnistexp.runs.stored_runs import StoredRun
+
+__all__ = ["FORMATS", "Format", "read_page", "write_report"]
+
+Format = Literal["html", "md", "pdf", "ipynb"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+KINDS: Mapping[str, Callable[[StoredRun], RunReport]] = {
+    "train": training_report,
+    "sweep": sweep_report,
+    "sweep-optimizer": sweep_report,
+    "sweep-dropout": sweep_report,
+    "best": best_report,
+    "reproduce": reproduce_report,
+    "show-examples": examples_report,
+    "summary": summary_report,
+}
+"""What makes the report of a run of each command; `any_report` makes the others'."""
+
+
+def write_report(runs: Sequence[StoredRun], format: str | None = None, output: Path | None = None) -> Path:  # noqa: A002
+    """Write a report of one run or several, whole or not at all, and return the path of its file.
+
+    `format` is html, md, pdf or ipynb; None goes by the ending of `output`, or is html. Without `output` the report of
+    one run is written into its folder, as `report.html`. The same runs give the same bytes. Raises `BadInput` for no
+    such format, a missing extra, or several runs and no output; `RunError` where a run is damaged or a file can't be
+    written.
+    """
+    chosen = _format(format, output)
+    if output is None and len(runs) != 1:
+        raise BadInput("a report of several runs is in no run's folder: say where to write it with --output FILE")
+    if output is not None and files.is_folder(output):
+        raise BadInput(f"--output {output} is a folder, allowed: the name of a file")
+    name = output.name if output else f"report.{chosen}"
+    contents = _contents(runs, chosen, f"{Path(name).stem}_files")
+    if output is None:
+        for file, content in contents.items():
+            add_file(runs[0].path, file or name, content)
+        return runs[0].path / name
+    for file, content in contents.items():
+        place = output.with_name(name) if not file else output.parent / file
+        if file:
+            files.make_folder(place.parent)
+        files.write_bytes(place, content)
+    return output
+
+
+def read_page(runs: Sequence[StoredRun]) -> Page:
+    """What is to be said of some runs. Raises RunError where one lacks what its kind of run has."""
+    return Page(tuple(_report(run) for run in runs))
+
+
+def _report(run: StoredRun) -> RunReport:
+    make = KINDS.get(run.info.command, any_report) if run.metrics else any_report
+    try:
+        return make(run)
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise RunError(f"{run.path} is damaged, or of another version: {type(error).__name__}: {error}") from error
+
+
+def _format(format: str | None, output: Path | None) -> Format:  # noqa: A002
+    if format is None:
+        ending = output.suffix.removeprefix(".").lower() if output else ""
+        return next((known for known in FORMATS if known == ending), "html")
+    for known in FORMATS:
+        if format == known:
+            return known
+    raise BadInput(f"--format {format!r}, allowed: {', '.join(FORMATS)}{nearest(format, FORMATS)}")
+
+
+def _contents(runs: Sequence[StoredRun], format: Format, folder: str) -> dict[str, bytes]:  # noqa: A002
+    """The report under the name "", and the files that belong to it under theirs."""
+    page = read_page(runs)
+    if format == "html":
+        return {"": page_to_html(page).encode("utf-8", "backslashreplace")}
+    if format == "md":
+        return page_to_markdown(page, folder)
+    if format == "pdf":
+        return {"": page_to_pdf(page, created=max(run.info.started for run in runs))}
+    return {"": page_to_notebook(page, list(runs))}

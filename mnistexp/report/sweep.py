@@ -1,0 +1,220 @@
+"""What a report says of a sweep: what was best, what can't be told from it, and what the winning score is worth."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnistexp.ranking import correct_matrix, ranked
+from mnistexp.report.accuracy import gaps_section, worth_section
+from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
+from mnistexp.report.page import (
+    Block,
+    Cell,
+    Fact,
+    Facts,
+    Paragraph,
+    Picture,
+    RunReport,
+    Section,
+    Table,
+    number,
+    percent,
+)
+from mnistexp.results import SweepResult, TrialResult
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.sweeps import sweep_figures
+from mnistexp.sweeps.axes import name_of, short_names, swept_parameters
+from mnistexp.sweeps.sweep_files import read_sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["sweep_report"]
+
+MOST_TRIALS = 500
+WIDTH = 8.4
+"""Inches of a figure with three panels of four cells each side by side."""
+AS_SUBMITTED = (
+    "Run as submitted, with the notebook's fault: every row trained the same network with the same optimizer, whatever "
+    "the row says, and another seed. The differences between the rows are the noise of the seed."
+)
+
+
+def sweep_report(stored: StoredRun) -> RunReport:
+    """A finished sweep. Raises RunError where its files are missing or damaged."""
+    found, sweep = stored.metrics or {}, read_sweep(stored.path)
+    best, whole = sweep.trials[sweep.best], [trial for trial in sweep.trials if not trial.failed]
+    correct = correct_matrix(whole, sweep.labels)
+    name = name_of(best, sweep.trials)
+    families = [str(trial.params.get("optimizer.name", setting(stored, "optimizer.name"))) for trial in whole]
+    sections = [_winner_section(stored, found, sweep)]
+    if len(set(families)) > 1:
+        sections.append(_families_section(whole, families, sweep))
+    sections += [_settings_section(sweep), _curves_section(sweep), _ranking_section(sweep)]
+    if len(whole) > 1:
+        sections += [gaps_section(whole, correct, families), worth_section(whole, correct, sweep)]
+    return RunReport(
+        id=stored.info.id,
+        kind="sweep",
+        headline=f"{best.mean:.1%} with {best.params.get('optimizer.name', name)}",
+        lead=(
+            f"The best of {len(sweep.trials):,} trials in {found['folds']}-fold cross-validation on "
+            f"{len(sweep.labels)} training digits: {name}. {_tied(sweep)} The test digits took no part."
+        ),
+        facts=Facts(
+            (
+                Fact("best accuracy", f"{best.mean:.1%}", f"standard error {100 * best.standard_error:.1f} points"),
+                Fact("trials", f"{len(sweep.trials):,}", f"{found['folds']} folds, {found['epochs']} epochs each"),
+                Fact("tied with the best", f"{len(sweep.tied) - 1}", "trials"),
+                Fact("fits", f"{sweep.fits_run + sweep.fits_cached:,}", _fits(sweep)),
+            )
+        ),
+        sections=(*sections, how_it_was_made(stored)),
+    )
+
+
+def _fits(sweep: SweepResult) -> str:
+    parts = [f"{sweep.fits_run:,} run"]
+    parts += [f"{sweep.fits_cached:,} from the cache"] * bool(sweep.fits_cached)
+    return ", ".join(parts + [f"{sweep.fits_failed:,} failed"] * bool(sweep.fits_failed))
+
+
+def _tied(sweep: SweepResult) -> str:
+    if len(sweep.tied) < 2:
+        return "Every other trial is worse on the same digits (exact McNemar test, Holm-corrected)."
+    return f"{len(sweep.tied)} trials, this one among them, can't be told apart by their predictions."
+
+
+def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
+    best, keys = sweep.trials[sweep.best], list(sweep.trials[sweep.best].params)
+    names = short_names(dict.fromkeys(keys))
+    rows = tuple((Cell(names[key].replace("_", " ")), Cell(_text(best.params[key]))) for key in keys)
+    swept = [parameter.name.replace("_", " ") for parameter in swept_parameters(sweep.trials)]
+    question = "Which dropout is best?" if swept == ["dropout"] else "Which optimizer and settings are best?"
+    folds = ", ".join(f"{score:.1%}" for score in best.scores)
+    blocks: list[Block] = [
+        *standing(stored),
+        Paragraph(f"{name_of(best, sweep.trials)}, with {best.mean:.1%} over the folds ({folds}).", "answer"),
+        Paragraph(_tied(sweep) + " Which of them wins is luck to some degree." * (len(sweep.tied) > 1)),
+    ]
+    if found.get("as_submitted"):
+        blocks.append(Paragraph(AS_SUBMITTED, "warning"))
+    rule = {"best": "the highest mean accuracy", "one-se": "the cheapest within one standard error of the best"}
+    blocks += [
+        *warnings(found),
+        Table("The chosen settings", ("setting", "value"), rows),
+        Paragraph(
+            f"Chosen by {rule.get(found['select'], 'the lowest cost among those tied with the best')}; the score of a "
+            "trial is its accuracy after its last epoch, fixed beforehand."
+        ),
+    ]
+    return Section(question, tuple(blocks))
+
+
+def _families_section(whole: Sequence[TrialResult], families: Sequence[str], sweep: SweepResult) -> Section:
+    rows, winner = [], sweep.trials[sweep.best]
+    pairs = list(zip(whole, families, strict=True))
+    groups = {name: [trial for trial, own in pairs if own == name] for name in dict.fromkeys(families)}
+    for name, trials in groups.items():
+        top = max(trials, key=lambda trial: trial.mean)
+        worst = min(trial.mean for trial in trials)
+        mean = float(np.mean([trial.mean for trial in trials]))
+        scores = percent(top.mean), percent(mean), percent(worst)
+        rows.append((Cell(name), number(len(trials)), *scores, Cell(name_of(top, trials))))
+    marked = frozenset(row for row, name in enumerate(groups) if winner in groups[name])
+    return Section(
+        "How do the optimizers compare?",
+        (
+            Table(
+                "Optimizers by their best trial",
+                ("optimizer", "trials", "best", "average", "worst", "best settings"),
+                tuple(rows),
+                marked=marked,
+            ),
+        ),
+    )
+
+
+def _settings_section(sweep: SweepResult) -> Section:
+    figures = {
+        "Accuracy by settings": (sweep_figures.heat_maps, "Heat maps: mean accuracy for each pair of settings."),
+        "Accuracy by each setting": (sweep_figures.marginals, "Accuracy of every trial over each setting by itself."),
+    }
+    if len(swept_parameters(sweep.trials)) > 1:
+        figures["Trials from setting to setting"] = (
+            sweep_figures.parallel_coordinates,
+            "Each trial as a line through its settings to its accuracy.",
+        )
+    best = name_of(sweep.trials[sweep.best], sweep.trials)
+    return Section(
+        "Which settings matter?",
+        tuple(
+            Picture(title, f"{said} The best trial: {best}.", _compact(draw(sweep)))
+            for title, (draw, said) in figures.items()
+        ),
+    )
+
+
+def _compact(figure: "Figure") -> "Figure":
+    """No wider than its cells need, so that its text is large enough where a page makes it fit."""
+    width, height = figure.get_size_inches()
+    levels = max(abs(axes.get_xlim()[1] - axes.get_xlim()[0]) for axes in figure.axes)
+    figure.set_size_inches(min(width, max(WIDTH, WIDTH * levels / 4)), height)
+    return figure
+
+
+def _curves_section(sweep: SweepResult) -> Section:
+    return Section(
+        "How do the best trials learn?",
+        (
+            Picture(
+                "Validation curves of the best trials",
+                "Validation loss and accuracy over the epochs, mean and range of the folds of each of the best trials.",
+                sweep_figures.top_learning_curves(sweep),
+            ),
+        ),
+    )
+
+
+def _ranking_section(sweep: SweepResult) -> Section:
+    keys = list(dict.fromkeys(key for trial in sweep.trials for key in trial.params))
+    names = short_names(dict.fromkeys(keys))
+    tied, rows = set(sweep.tied), []
+    ranking = ranked(sweep)
+    for rank, trial in ranking[:MOST_TRIALS]:
+        settings = (_value(trial.params[key]) if key in trial.params else Cell("\N{EN DASH}") for key in keys)
+        scores = (percent(value if np.isfinite(value) else None) for value in (trial.mean, trial.std))
+        folds = ", ".join(f"{100 * score:.1f}" for score in trial.scores)
+        rows.append((number(rank), *settings, *scores, Cell(folds), Cell(_remark(trial, sweep, tied))))
+    cut = len(ranking) > MOST_TRIALS
+    return Section(
+        "How did every trial do?",
+        (
+            Table(
+                "All trials, the best first",
+                ("rank", *(names[key].replace("_", " ") for key in keys), "accuracy", "deviation", "folds", "remark"),
+                tuple(rows),
+                marked=frozenset(row for row, (_, trial) in enumerate(ranking) if trial.index == sweep.best),
+                more=(f"The best {MOST_TRIALS} of {len(ranking):,}; trials.csv has them all. " if cut else "")
+                + "Accuracy: mean over the folds; deviation: their standard deviation (ddof 0); tied: can't be told "
+                "from the best.",
+            ),
+        ),
+    )
+
+
+def _remark(trial: TrialResult, sweep: SweepResult, tied: set[int]) -> str:
+    remarks = ["chosen"] if trial.index == sweep.best else ["tied"] * (trial.index in tied)
+    remarks += ["diverged"] * any(fold.diverged_at is not None for fold in trial.folds)
+    remarks += [f"failed: {fold.error}" for fold in trial.folds if fold.error][:1]
+    return ", ".join(remarks)
+
+
+def _value(value: Any) -> Cell:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number(value, "g") if is_number else Cell(_text(value))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,213 @@
+"""What a report says of a training: the assignment's questions, and what its run folder answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mnistexp import figures
+from mnistexp.report.accuracy import seeds_section, test_section, unseen_section
+from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
+from mnistexp.report.page import (
+    Cell,
+    Fact,
+    Facts,
+    Paragraph,
+    Picture,
+    RunReport,
+    Section,
+    Table,
+    number,
+    percent_range,
+    thinned,
+)
+from mnistexp.results import History
+from mnistexp.runs.stored_runs import StoredRun, read_history
+
+__all__ = [
+    "curves_section",
+    "data_section",
+    "histories_of",
+    "network_section",
+    "training_report",
+]
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def training_report(stored: StoredRun) -> RunReport:
+    """A finished training. Raises RunError where its files are missing or damaged."""
+    found = stored.metrics or {}
+    histories = histories_of(stored)
+    sections = [
+        data_section(stored),
+        network_section(stored),
+        curves_section(found, histories),
+        epochs_section(found),
+        test_section(found),
+    ]
+    if repeats := found.get("repeats"):
+        sections.append(seeds_section(repeats))
+    sections += [unseen_section(found), how_it_was_made(stored)]
+    return RunReport(
+        id=stored.info.id,
+        kind="training",
+        headline=f"{found['test_correct']} of {found['test_digits']} test digits recognised",
+        lead=(
+            f"An accuracy of {found['test_accuracy']:.1%}. On all digits like these it lies between "
+            f"{percent_range(found['test_accuracy_interval']).replace(' to ', ' and ')}, with 95% confidence."
+        ),
+        facts=_facts(found),
+        sections=(_with_standing(stored, sections[0]), *sections[1:]),
+    )
+
+
+def _with_standing(stored: StoredRun, section: Section) -> Section:
+    return Section(section.heading, (*standing(stored), *section.blocks))
+
+
+def _facts(found: Mapping[str, Any]) -> Facts:
+    items = [
+        Fact("test accuracy", f"{found['test_accuracy']:.1%}", percent_range(found["test_accuracy_interval"])),
+        Fact(
+            "epochs", f"{found['epochs']}", f"loss {found['final_loss']:.4f} at the end" if found["final_loss"] else ""
+        ),
+    ]
+    if found["min_val_loss"] is not None:
+        best, last = found["best_epochs"], found["final_val_loss"]
+        ends = "" if last is None else f"{last:.4f} at the end"
+        items.append(
+            Fact("best epoch", f"{found['min_val_loss_epoch']}", f"{best['first']} to {best['last']} are as good")
+        )
+        items.append(Fact("least validation loss", f"{found['min_val_loss']:.4f}", ends))
+    return Facts(tuple(items))
+
+
+def data_section(stored: StoredRun) -> Section:
+    """The digits and their parts, from `data.json`."""
+    about = stored.read_json("data.json")
+    parts = {
+        "training": (len(about["train"]), "the network learns from them"),
+        "validation": (len(about["validation"]), "the number of epochs is chosen by them"),
+        "test": (len(about["test"]), "they say how good the network is"),
+    }
+    rows = tuple((Cell(name), number(size, ","), Cell(use)) for name, (size, use) in parts.items() if size)
+    return Section(
+        "What does the data look like?",
+        (
+            Paragraph(
+                f"{about['digits']:,} handwritten digits, 0 to 9, each a picture of 28 {TIMES} 28 grey values; "
+                f"source: {about['source']}. The parts have no digit in common.",
+                "answer",
+            ),
+            Table("The parts of the data", ("part", "digits", "use"), rows),
+            Paragraph(f"SHA-256 of the pictures: {about['sha256']}"),
+        ),
+    )
+
+
+def network_section(stored: StoredRun) -> Section:
+    """The network and how it learns, from the settings."""
+    model, training = setting(stored, "model") or {}, setting(stored, "training") or {}
+    optimizer = dict(setting(stored, "optimizer") or {})
+    name = optimizer.pop("name", "unknown")
+    first, second = model.get("filters", ("?", "?"))
+    size = model.get("kernel_size")
+    dropout = model.get("dropout")
+    drops = f"Dropout silences {dropout:.0%} of the units while it learns." if dropout else "No dropout."
+    values = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in optimizer.items())
+    return Section(
+        "What network is it, and how does it learn?",
+        (
+            Paragraph(
+                f"A convolutional network: {first} and {second} filters of {size} {TIMES} {size}, each followed by "
+                f"2 {TIMES} 2 max pooling, then a dense layer of {model.get('dense_units')} units and ten "
+                f"softmax outputs. {drops}",
+                "answer",
+            ),
+            Paragraph(
+                f"It learns with {name} ({values}) in batches of {training.get('batch_size')} digits; the loss is the "
+                "cross-entropy, -log of the probability given to the right digit."
+            ),
+        ),
+    )
+
+
+def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Section:
+    """Loss and accuracy over the epochs, as figures and as a table."""
+    first, best = histories[0], found["best_epochs"]
+    held_out = "validation" if found["validated_on"] == "validation" else "test"
+    flat = (best["first"], best["last"]) if best["first"] else None
+    start, end = _told(first.loss[0]), _told(first.loss[-1])
+    falls = f"The training loss goes from {start} after the first epoch to {end} at the end."
+    if first.val_loss and found["min_val_loss"] is not None:
+        falls += (
+            f" The loss on the {held_out} digits goes from {_told(first.val_loss[0])} to its minimum "
+            f"{found['min_val_loss']:.4f} in epoch {found['min_val_loss_epoch']}, and ends at "
+            f"{_told(first.val_loss[-1])}."
+        )
+    drawn = "Training and validation" if first.val_loss else "Training"
+    many = f" Lines are means of {len(histories)} trainings, bands their range." if len(histories) > 1 else ""
+    return Section(
+        "How do the loss curves behave?",
+        (
+            Paragraph(falls, "answer"),
+            Picture(
+                "Loss over the epochs",
+                f"{drawn} loss over {first.epochs} epochs.{many} {falls}",
+                _sized(figures.loss_curves(histories, flat=flat)),
+            ),
+            Picture(
+                "Accuracy over the epochs",
+                f"{drawn} accuracy over {first.epochs} epochs, in per cent.{many}",
+                _sized(figures.accuracy_curves(histories)),
+            ),
+            history_table(first),
+        ),
+    )
+
+
+def _told(loss: float) -> str:
+    return f"{loss:.4f}" if np.isfinite(loss) else "no number, since the training diverged,"
+
+
+def _sized(figure: Any) -> Any:
+    """Narrower than on paper, so that its text can be read on a phone."""
+    figure.set_size_inches(5.2, 3.4)
+    return figure
+
+
+def history_table(history: History) -> Table:
+    """The curves in numbers."""
+    columns = {name: getattr(history, name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+    columns = {name: values for name, values in columns.items() if values}
+    chosen = thinned(history.epochs)
+    rows = tuple(
+        (
+            number(epoch + 1),
+            *(_measured(values[epoch], ".4f" if name.endswith("loss") else ".1%") for name, values in columns.items()),
+        )
+        for epoch in chosen
+    )
+    headings = tuple(name.replace("val_", "validation ") for name in columns)
+    more = "" if len(chosen) == history.epochs else "Some epochs are left out; history.csv has them all."
+    return Table("The curves in numbers", ("epoch", *headings), rows, folded=True, more=more)
+
+
+def _measured(value: float, spec: str) -> Cell:
+    return number(value, spec) if np.isfinite(value) else Cell("not a number")
+
+
+def epochs_section(found: Mapping[str, Any]) -> Section:
+    """The best number of epochs, and how far the answer can be trusted."""
+    return Section(
+        "What is the best number of epochs?",
+        (Paragraph(found["best_epochs"]["sentence"], "answer"), *warnings(found)),
+    )
+
+
+def histories_of(stored: StoredRun) -> list[History]:
+    """The curves of all repeats, the first one's first."""
+    count = (stored.metrics or {}).get("repeats", {}).get("count", 1)
+    first = read_history(stored.path / "history.csv")
+    return [first, *(read_history(stored.path / f"repeats/{repeat}/history.csv") for repeat in range(1, count))]

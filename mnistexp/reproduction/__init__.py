@@ -1,0 +1,1 @@
+"""The whole assignment again, each reported figure beside ours."""

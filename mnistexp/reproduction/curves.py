@@ -1,0 +1,140 @@
+"""The reported curves against the band of ours over seeds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mnistexp import statistics
+from mnistexp.reported import ACCURACIES, FAULTS, ReportedCurve, reported_curves
+from mnistexp.reproduction.assignment import LONG, SHORT, WITH_DROPOUT
+from mnistexp.reproduction.comparison_row import ROUNDED, Done, Floats, Row
+from mnistexp.results import History, Outcome
+from mnistexp.runs import stored_runs
+
+__all__ = ["band_row", "curve_rows", "histories_of", "seeds_row"]
+
+
+def curve_rows(done: Done) -> Iterator[Row]:
+    """The rows of the three trainings. Raises RunError."""
+    curves = reported_curves()
+    long, dropped = done["curves", LONG], done["curves", WITH_DROPOUT]
+    yield from _training_loss_rows(SHORT, curves[SHORT], long, done["curves", SHORT])
+    yield from _validation_rows(LONG, curves[LONG], long)
+    yield _accuracy_row(LONG, 0.0, long)
+    yield from _validation_rows(WITH_DROPOUT, curves[WITH_DROPOUT], dropped)
+    yield _accuracy_row(WITH_DROPOUT, ROUNDED, dropped)
+
+
+def _training_loss_rows(name: str, reported: ReportedCurve, seeds: Outcome, own: Outcome) -> Iterator[Row]:
+    """Of the 60 epochs only the training loss survives; the seeds of the longer training have the same beginning."""
+    logs, theirs = _curves(seeds, "loss", len(reported.loss)), np.log(reported.loss)
+    logs, theirs = np.log(logs), theirs[: logs.shape[1]]
+    epochs = len(theirs)
+    ours = histories_of(own.run_dir)[0].loss[:epochs]
+    yield band_row(name, "training loss", theirs, logs, own.run_dir.name, fault="slipped")
+    yield seeds_row(
+        name,
+        f"training loss of epoch {len(ours)}",
+        reported.loss[len(ours) - 1],
+        np.exp(logs[:, len(ours) - 1]),
+        own.run_dir.name,
+        logarithmic=True,
+    )
+
+
+def _validation_rows(name: str, reported: ReportedCurve, outcome: Outcome) -> Iterator[Row]:
+    curves = _curves(outcome, "val_loss", len(reported.val_loss))
+    theirs, run = np.array(reported.val_loss), outcome.run_dir.name
+    epochs = min(curves.shape[1], len(theirs))
+    yield seeds_row(
+        name, "lowest validation loss", float(theirs.min()), curves.min(axis=1), run, fault="watched", decimals=4
+    )
+    yield seeds_row(
+        name, "epoch of the lowest validation loss", int(theirs.argmin()) + 1, curves.argmin(axis=1) + 1, run,
+        resolution=1.0, decimals=1,
+    )  # fmt: skip
+    last = curves[:, epochs - 1]
+    yield seeds_row(name, f"validation loss of epoch {epochs}", float(theirs[epochs - 1]), last, run)
+    yield band_row(name, "validation loss", theirs[:epochs], curves[:, :epochs], run)
+
+
+def _accuracy_row(name: str, tolerance: float, outcome: Outcome) -> Row:
+    repeats = outcome.metrics.get("repeats")
+    accuracies = repeats["test_accuracies"] if repeats else [outcome.metrics["test_accuracy"]]
+    resolution = 1 / outcome.metrics["test_digits"]
+    row = seeds_row(name, "test accuracy", ACCURACIES[name], accuracies, outcome.run_dir.name, resolution=resolution)
+    if not tolerance or row.interval is None:
+        return row
+    low, high = row.interval
+    agrees = low - tolerance <= ACCURACIES[name] <= high + tolerance
+    how = f'{row.how}; reported as "about {ACCURACIES[name]}", taken as within {tolerance}'
+    return Row(row.part, row.what, row.reported, row.ours, row.interval, agrees, how, row.fault, row.run)
+
+
+def seeds_row(
+    name: str,
+    what: str,
+    reported: float,
+    ours: ArrayLike,
+    run: str,
+    *,
+    resolution: float = 0.0,
+    logarithmic: bool = False,
+    fault: str | None = None,
+    decimals: int = 4,
+) -> Row:
+    """Is the reported value where one more of our seeds would fall?"""
+    values = np.asarray(ours, dtype=np.float64)
+    seen = np.log(values) if logarithmic else values
+    interval = statistics.prediction_interval(seen, resolution=resolution) if np.isfinite(seen).all() else None
+    mean, ends = float(seen.mean()), (interval.low, interval.high) if interval else None
+    if logarithmic:
+        mean, ends = float(np.exp(mean)), (float(np.exp(ends[0])), float(np.exp(ends[1]))) if ends else None
+    how = f"where one more seed falls, by {len(values)} of ours{', on a logarithmic scale' * logarithmic}"
+    return Row(
+        "curves",
+        f"{name}: {what}",
+        reported,
+        round(mean, decimals) if not logarithmic else mean,
+        ends,
+        None if ends is None else ends[0] <= reported <= ends[1],
+        how if ends else f"{len(values)} of our seeds are too few for an interval",
+        FAULTS[fault] if fault else None,
+        run,
+    )
+
+
+def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault: str | None = None) -> Row:
+    """The share of epochs in our band, against that of each of our own seeds in the band of the others."""
+    label = f"{name}: share of {len(theirs)} epochs whose {what} is in our band"
+    if len(ours) < 4:
+        return Row("curves", label, None, None, None, None, "a band that is to be tested takes 4 seeds", run=run)
+    share = float(statistics.seed_band(ours).holds(theirs).mean())
+    own = [
+        float(statistics.seed_band(np.delete(ours, seed, axis=0)).holds(ours[seed]).mean()) for seed in range(len(ours))
+    ]
+    return Row(
+        "curves",
+        label,
+        share,
+        float(np.mean(own)),
+        (min(own), 1.0),
+        share >= min(own),
+        f"at least as much as the worst of our {len(ours)} seeds has in the band of the others",
+        FAULTS[fault] if fault else None,
+        run,
+    )
+
+
+def histories_of(folder: Path) -> list[History]:
+    """The curves of a training's repeats, in order. Raises RunError."""
+    first = stored_runs.read_history(folder / "history.csv")
+    others = sorted((folder / "repeats").glob("*/history.csv"), key=lambda path: int(path.parent.name))
+    return [first, *(stored_runs.read_history(path) for path in others)]
+
+
+def _curves(outcome: Outcome, field: str, epochs: int) -> Floats:
+    """One field of each repeat's curves, at most the first so many epochs: float64 (repeats, epochs)."""
+    return np.array([getattr(history, field)[:epochs] for history in histories_of(outcome.run_dir)], dtype=np.float64)

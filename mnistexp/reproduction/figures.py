@@ -1,0 +1,69 @@
+"""The reported curves over our band, and the reported rows beside ours, as figures."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistexp.figures import BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.reported import reported_curves, reported_rows
+from mnistexp.reproduction.assignment import FIXED, LONG, WITH_DROPOUT
+from mnistexp.reproduction.comparison_row import Done
+from mnistexp.reproduction.curves import histories_of
+from mnistexp.reproduction.grids import row_scores, seed_scores
+from mnistexp.statistics import seed_band
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["curves_over_band", "of_reproduction", "rows_beside_ours"]
+
+
+def of_reproduction(done: Done) -> dict[str, "Figure"]:
+    """Every figure of `reproduce` by the name of its file."""
+    figures = {f"reported_{name}": curves_over_band(done, name) for name in (LONG, WITH_DROPOUT)}
+    return {**figures, "reported_rows": rows_beside_ours(done)}
+
+
+@styled
+def curves_over_band(done: Done, name: str) -> "Figure":
+    """The reported validation loss of one training over our seeds': their mean, and where one more would fall."""
+    histories = histories_of(done["curves", name].run_dir)
+    values = np.array([history.val_loss for history in histories])
+    epochs = np.arange(1, values.shape[1] + 1)
+    reported = reported_curves()[name].val_loss[: len(epochs)]
+    figure = new_figure(6.4, 3.8)
+    axes = figure.add_subplot()
+    axes.plot(epochs, values.mean(axis=0), color=BLUE, label=f"ours, mean of {len(values)} seeds")
+    if len(values) >= 3:
+        band = seed_band(values)
+        label = "where one more seed falls (95% at each epoch)"
+        axes.fill_between(epochs, band.low, band.high, color=BLUE, alpha=0.18, lw=0, label=label)
+    axes.plot(epochs[: len(reported)], reported, color=VERMILLION, label="reported")
+    axes.set(xlabel="epoch", ylabel="validation loss", title=name.replace("_", " "))
+    axes.set_ylim(0, 1.3 * max(*reported, values.mean(axis=0).max()))
+    axes.legend()
+    return figure
+
+
+@styled
+def rows_beside_ours(done: Done) -> "Figure":
+    """The reported accuracy of every row of a grid, and ours of the same faulty training with further seeds."""
+    reported = reported_rows()
+    names = [family for family in reported if ("as submitted", family) in done]
+    figure = new_figure(6.4, 1.3 + 0.75 * (len(names) + 1))
+    axes = figure.add_subplot()
+    lines = [(f"{name}, reported", np.array([row.mean for row in reported[name]]), VERMILLION) for name in names]
+    lines += [(f"{name}, ours", row_scores(done["as submitted", name].run_dir), BLUE) for name in names]
+    lines.append(
+        ("dropout if its optimizer\nwas applied, ours", seed_scores(done["as submitted", FIXED].run_dir), GREY)
+    )
+    lines.sort(key=lambda line: (names.index(line[0].split(",")[0]) if line[2] != GREY else len(names), line[2]))
+    for row, (_, scores, colour) in enumerate(lines):
+        axes.plot(100 * np.asarray(scores), np.full(len(scores), row), "o", ms=4, color=colour, alpha=0.5, mew=0)
+        axes.plot(100 * np.mean(scores), row, "|", ms=14, mew=2, color=colour)
+    axes.set(yticks=range(len(lines)), yticklabels=[name for name, _, _ in lines])
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set(
+        xlabel="cross-validation accuracy (%)", title="Rows of the grids as the notebook ran them: seeds alone differ"
+    )
+    return figure

@@ -1,0 +1,1 @@
+"""Run folders: written whole, listed, found and read back."""

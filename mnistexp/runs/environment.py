@@ -1,0 +1,142 @@
+"""What a result came from: versions, processor, and the state of the code. No names of people, machines or folders."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+__all__ = ["dirty_diff", "environment"]
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LARGEST_DIFF = 1_000_000
+
+# Settings that change results or times. Nothing else of the process' environment is ever stored.
+VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "KERAS_BACKEND",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONHASHSEED",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "XLA_FLAGS",
+)
+# The processor extensions that numerical libraries choose their kernels by.
+INSTRUCTIONS = re.compile(r"^(sse4_2|avx\w*|fma|f16c|amx_\w+|asimd\w*|sve\w*|bf16|i8mm)$")
+
+
+@cache
+def environment() -> Mapping[str, object]:
+    """Versions, processor and code of this process; asked once, so that later edits and upgrades don't show.
+
+    Keys: `python`, `implementation`, `system`, `release`, `machine`, `cpu`, `instructions`, `cores`, `usable_cores`,
+    `memory_bytes`, `packages` (name to version), `git_commit`, `git_dirty`, `variables`. None stands for what can't be
+    had here, and of the git ones for a package that doesn't run from a checkout of its own.
+    """
+    model, instructions = _processor()
+    status = _git("status", "--porcelain", "--", ".") if _in_own_checkout() else None
+    commit = _git("rev-parse", "HEAD") if status is not None else None
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "system": platform.system(),
+        "release": platform.release(),
+        "machine": platform.machine(),
+        "cpu": model,
+        "instructions": instructions,
+        "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "memory_bytes": _memory(),
+        "packages": _packages(),
+        "git_commit": commit.strip() if commit else None,
+        "git_dirty": None if status is None else bool(status.strip()),
+        "variables": _variables(),
+    }
+
+
+@cache
+def dirty_diff() -> str:
+    """What the package's own code has over its last commit, as a patch of at most 1 MB; "" where it has nothing."""
+    if not environment()["git_dirty"]:
+        return ""
+    patch = ("diff", "--no-ext-diff", "--no-textconv", "--no-color")
+    parts = [_git(*patch, "--relative", "HEAD", "--", ".") or ""]
+    untracked = _git("ls-files", "--others", "--exclude-standard", "-z", "--", ".") or ""
+    for name in untracked.split("\0")[:-1]:
+        if sum(map(len, parts)) > LARGEST_DIFF:
+            break
+        parts.append(_git(*patch, "--no-index", "--", os.devnull, name, succeeds=(0, 1)) or "")
+    text = "".join(parts)
+    return text if len(text) <= LARGEST_DIFF else text[:LARGEST_DIFF] + "\n[cut here: the patch is longer than 1 MB]\n"
+
+
+def _in_own_checkout() -> bool:
+    # A package installed below somebody else's repository lies in a checkout, but that repository doesn't track it.
+    return _git("ls-files", "--error-unmatch", "--", "runs/environment.py") is not None
+
+
+def _git(*arguments: str, succeeds: tuple[int, ...] = (0,)) -> str | None:
+    """What git prints in the package's folder; None where it isn't installed, fails, or takes longer than 10 s."""
+    # A git hook that starts us has GIT_DIR point elsewhere; without the optional lock we can't disturb a git beside us.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    variables["GIT_OPTIONAL_LOCKS"] = "0"
+    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=PACKAGE, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode in succeeds else None
+
+
+def _packages() -> dict[str, str]:
+    """Versions of mnistexp and of what it works with, extras too, as far as they are installed."""
+    try:
+        asked = importlib.metadata.requires("mnistexp") or []
+    except importlib.metadata.PackageNotFoundError:
+        asked = []
+    used = [line for line in asked if not re.search(r"""extra == ['"](dev|build-digits)['"]""", line)]
+    names = {match[0] for line in used if (match := re.match(r"[\w.-]+", line))} | {"mnistexp", "keras", "numpy"}
+    versions = {}
+    for name in sorted(names, key=str.lower):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _processor() -> tuple[str | None, list[str]]:
+    """The processor's name and those of its extensions that matter; (None, []) where the system doesn't say."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor() or None, []
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    found = flags[1].split() if flags else []
+    return (model[1].strip() if model else None), sorted(flag for flag in found if INSTRUCTIONS.match(flag))
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _variables() -> dict[str, str]:
+    """The listed variables that are set; a value that may hold a folder or a name is not stored."""
+    plain = re.compile(r"[\w.,:=+\- ]*")
+    found = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    return {name: value if plain.fullmatch(value) else "set, not stored" for name, value in found.items()}

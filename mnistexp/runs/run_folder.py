@@ -1,0 +1,278 @@
+"""Writing a run: staged out of sight, published by one rename, marked with how it ended.
+
+    runs/
+      20261124T053712Z-train-sgd-150-1a2b/     a run: UTC start, command, short name, four random hex digits
+        config.yaml        the resolved settings, re-runnable as they are
+        status.json        running | done | failed | interrupted, see status.py
+        environment.json   versions, processor, commit; code.patch beside it where the code differs from the commit
+        run.log            what was said on the way, with UTC times
+        ...                what the command adds: metrics.json, history.csv, trials/<n>.json, figures, model.keras
+      .staging-...<id>/    a run that nobody has been shown yet
+
+Only this module, staging.py before it and stored_runs.py after it know this layout.
+"""
+
+import re
+import shutil
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, TrialsFailed
+from mnistexp.runs import files
+from mnistexp.runs.environment import dirty_diff, environment
+from mnistexp.runs.locks import lock
+from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
+from mnistexp.runs.status import STATUS, Heartbeat, Owner, State, Status, now, read_status, write_status
+
+__all__ = ["CONFIG", "ENVIRONMENT", "LOG", "Run", "add_file", "remove_file"]
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+PATCH = "code.patch"
+LOG = "run.log"
+# Not hidden, and free of what any file system refuses.
+PART = re.compile(r'[^.\x00-\x1f\x7f<>:"/\\|?*][^\x00-\x1f\x7f<>:"/\\|?*]{0,199}(?<![. ])')
+
+
+class Run:
+    """A run being written; use it as a context manager.
+
+    Leaving the `with` block finishes the run, or marks it by what was raised: `interrupted` for Ctrl-C, `failed` for
+    the rest. A run that hasn't added a file leaves nothing behind if it ends so in staging, or by bad input anywhere.
+    `add`, `writing` and `log` may be called from several threads.
+    """
+
+    def __init__(self, folder: Path, status: Status, *, published: bool, added: bool) -> None:
+        self._folder = folder
+        self._status = status
+        self._published = published
+        self._added = added
+        self._made: list[Path] = []
+        self._ended = False
+        self._holds = ExitStack()
+        self._clock = time.monotonic()
+
+    @classmethod
+    def create(cls, runs_dir: Path, command: str, name: str, config_yaml: str, *, visible: bool = False) -> Self:
+        """Start a run in `runs_dir`, which is made where it is missing.
+
+        With `visible` the run can be seen, followed and resumed from now on, as `running`; without, it stays in staging
+        and appears, complete, when it ends. `name` is shortened to plain letters for the id and kept whole in the
+        status. Raises RunError where the folder can't be written.
+        """
+        clean_stale_staging(runs_dir)
+        status = Status(command=command, name=name, status="running", started=now(), owner=Owner.current())
+        folder, made = make_staging(runs_dir, command, name)
+        run = cls(folder, status, published=False, added=False)
+        run._made = made
+        try:
+            write_status(folder, status)
+            files.write_text(folder / CONFIG, config_yaml)
+            files.write_json(folder / ENVIRONMENT, environment())
+            if patch := dirty_diff():
+                files.write_text(folder / PATCH, patch)
+            if visible:
+                run._publish()
+                run._hold()
+        except BaseException:
+            run.discard()
+            raise
+        return run
+
+    @classmethod
+    def resume(cls, folder: Path) -> Self:
+        """Take up a run that was interrupted or failed, in its folder.
+
+        Raises RunError where another process works on it or the folder can't be written, BadInput where it is done.
+        """
+        _resumable(folder)
+        with ExitStack() as held:
+            held.enter_context(lock(folder))
+            # Again, now that nobody else can change it.
+            status = _resumable(folder)
+            with files.explained("write", folder):
+                for leftover in folder.rglob(f"{files.TEMPORARY}*"):
+                    leftover.unlink(missing_ok=True)
+            status = replace(status, status="running", owner=Owner.current(), finished=None, exit_code=None, error=None)
+            write_status(folder, status)
+            held.callback(Heartbeat(folder).stop)
+            run = cls(folder, status, published=True, added=True)
+            run._holds = held.pop_all()
+        run.log("resumed")
+        return run
+
+    @property
+    def id(self) -> str:
+        """The folder's name once published."""
+        return id_of(self._folder)
+
+    @property
+    def path(self) -> Path:
+        """Where the run is now; another place after a run in staging has ended."""
+        return self._folder
+
+    @property
+    def status(self) -> State:
+        return self._status.status
+
+    def add(self, name: str, content: bytes | str | Mapping[str, object]) -> Path:
+        """Store one file, whole or not at all: bytes, text, or a mapping as strict JSON. See `add_file`."""
+        path = add_file(self._folder, name, content)
+        self._added = True
+        return path
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """For libraries that save to a path: write to the path given, and it becomes the file `name` in one step."""
+        with files.replacing(_make_place(self._folder, name)) as temporary:
+            yield temporary
+        self._added = True
+
+    def log(self, message: str) -> None:
+        """Append to `run.log` with the UTC time; further lines of one message are indented. Raises RunError."""
+        text = "\n    ".join(message.splitlines())
+        line = f"{now().isoformat(timespec='milliseconds').replace('+00:00', 'Z')} {text}\n"
+        path = self._folder / LOG
+        with files.explained("write", path), path.open("ab") as file:
+            file.write(line.encode("utf-8", "backslashreplace"))
+
+    def finish(self, exit_code: int = 0) -> None:
+        """Mark the run done, publish it where it wasn't, and return once all of it is on the disk. Raises RunError."""
+        self._end("done", exit_code, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Mark the run failed, with the error's last line; an error that is a bug leaves its traceback in the log."""
+        text = str(error) if isinstance(error, MnistexpError) else "".join(traceback.format_exception_only(error))
+        if not isinstance(error, MnistexpError):
+            with suppress(RunError):
+                self.log("".join(traceback.format_exception(error)))
+        self._end("failed", getattr(error, "exit_code", 1), text.strip())
+
+    def interrupt(self) -> None:
+        """Mark the run interrupted: it can be resumed."""
+        self._end("interrupted", Interrupted.exit_code, None)
+
+    def discard(self) -> None:
+        """Leave nothing behind, neither the run nor the folders that were made for it."""
+        self._ended = True
+        self._holds.close()
+        if self._published:
+            # Out of sight first: removing takes a while, and half a run must not be seen.
+            hidden = self._folder.with_name(staging_name(self.id))
+            with suppress(OSError):
+                files.move(self._folder, hidden)
+                self._folder = hidden
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in reversed(self._made):
+            with suppress(OSError):
+                folder.rmdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ended:
+            return
+        if error is None:
+            self.finish()
+            return
+        # Whatever goes wrong here, such as a full disk, must not hide the error that led here.
+        with suppress(RunError):
+            if isinstance(error, TrialsFailed):
+                self.finish(error.exit_code)
+            elif not self._added and (isinstance(error, BadInput) or not self._published):
+                self.discard()
+            elif isinstance(error, KeyboardInterrupt | Interrupted):
+                self.interrupt()
+            else:
+                self.fail(error)
+        self._holds.close()
+
+    def _end(self, state: State, exit_code: int, error: str | None) -> None:
+        self._status = replace(
+            self._status,
+            status=state,
+            finished=now(),
+            seconds=round(time.monotonic() - self._clock, 3),
+            exit_code=exit_code,
+            error=error,
+        )
+        log = self._folder / LOG
+        with files.explained("write", log), suppress(FileNotFoundError):
+            files.sync(log)
+        write_status(self._folder, self._status)
+        if not self._published:
+            self._publish()
+        self._ended = True
+        self._holds.close()
+
+    def _publish(self) -> None:
+        self._folder = publish(self._folder)
+        self._published = True
+
+    def _hold(self) -> None:
+        """Show that this process works on the run."""
+        try:
+            self._holds.enter_context(lock(self._folder, wait=True))
+        except RunError as error:
+            # Some clusters' file systems have no locks. Nobody knows this run yet, and the heartbeat shows it in use.
+            self.log(f"goes on without a lock: {error}")
+        self._holds.callback(Heartbeat(self._folder).stop)
+
+
+def add_file(folder: Path, name: str, content: bytes | str | Mapping[str, object]) -> Path:
+    """Store a file in a run's folder, finished or not, whole or not at all, and return its path.
+
+    `name` may have folders, as in `trials/17.json`; they are made. A mapping becomes strict JSON with a schema version.
+    Raises RunError where it can't be written, BadInput for a name that would leave the folder or isn't fit for every
+    file system.
+    """
+    path = _make_place(folder, name)
+    if isinstance(content, bytes):
+        files.write_bytes(path, content)
+    elif isinstance(content, str):
+        files.write_text(path, content)
+    else:
+        files.write_json(path, content)
+    return path
+
+
+def remove_file(folder: Path, name: str) -> None:
+    """Remove a file that was added; no error where it isn't there. Raises RunError and BadInput as `add_file`."""
+    path = _place(folder, name)
+    with files.explained("remove", path):
+        path.unlink(missing_ok=True)
+
+
+def _place(folder: Path, name: str) -> Path:
+    """Where the file `name` belongs."""
+    if name == STATUS or not all(PART.fullmatch(part) for part in name.split("/")):
+        raise BadInput(f"{name!r} can't be the name of a file in a run: use plain names, with / between folders")
+    return folder / name
+
+
+def _make_place(folder: Path, name: str) -> Path:
+    """Where the file `name` belongs, with the folders up to there; never the run's own, which may have been removed."""
+    path = _place(folder, name)
+    for parent in list(reversed(path.relative_to(folder).parents))[1:]:
+        with files.explained("create", folder / parent), suppress(FileExistsError):
+            (folder / parent).mkdir()
+            files.sync((folder / parent).parent)
+    return path
+
+
+def _resumable(folder: Path) -> Status:
+    status = read_status(folder)
+    if status.status == "done":
+        raise BadInput(f"{folder} is done: nothing is left to resume")
+    if status.status == "running":
+        raise RunError(f"{folder} is in use by another process (process {status.owner.pid})")
+    return status

@@ -1,0 +1,224 @@
+"""How a run stands: the record `status.json`, who writes it, and whether that process still lives."""
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from mnistexp.errors import RunError
+from mnistexp.runs import files
+
+__all__ = ["Heartbeat", "Owner", "State", "Status", "now", "read_record", "read_status", "write_status"]
+
+T = TypeVar("T")
+State = Literal["running", "done", "failed", "interrupted"]
+
+STATUS = "status.json"
+HEARTBEAT = ".heartbeat"
+BEAT_SECONDS = 2.0
+# Network file systems show another machine's changes up to a minute late.
+STALE_SECONDS = 120.0
+
+
+def now() -> datetime:
+    """The time in UTC, with its zone."""
+    return datetime.now(UTC)
+
+
+@cache
+def _boot(process: int) -> str:  # noqa: ARG001 - a forked child may live in another namespace: ask again for each pid
+    """A digest of this boot of this machine and of the namespace its process ids count in; "" where it can't be had."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        namespace = Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return ""
+    return hashlib.sha256(f"{boot}{namespace}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that writes a run. A later process with the same number differs in `started`, a later boot in `boot`.
+
+    `boot` is a digest that names no machine; `started` counts clock ticks since the boot. "" and 0 where unknown.
+    """
+
+    pid: int
+    boot: str
+    started: int
+
+    @classmethod
+    def current(cls) -> "Owner":
+        return cls(os.getpid(), _boot(os.getpid()), _started(os.getpid()) or 0)
+
+    def alive(self) -> bool | None:
+        """Whether the process still runs; None where that can't be seen from here, as on another machine."""
+        if not self.boot or self.boot != _boot(os.getpid()):
+            return None
+        try:
+            started = _started(self.pid)
+        except PermissionError:
+            return None
+        return started is not None and started == self.started
+
+
+def _started(pid: int) -> int | None:
+    """When a process started, in clock ticks since the boot; None where there is none, or only what is left of it.
+
+    Raises PermissionError where the process exists but is hidden from us.
+    """
+    if pid <= 0:
+        return None
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        if sys.platform != "win32":
+            with suppress(ProcessLookupError, OverflowError):
+                os.kill(pid, 0)
+                raise PermissionError from None
+        return None
+    zombie = fields[0] in (b"Z", b"X")
+    return None if zombie else int(fields[19])
+
+
+@dataclass(frozen=True)
+class Status:
+    """The record in `status.json`.
+
+    `started`, `finished`: UTC; the clock's word, so `finished` may come first when the clock was set back. `seconds`:
+    how long the last process worked on the run, unmoved by the clock. `error`: one line, where the run failed.
+    """
+
+    command: str
+    name: str
+    status: State
+    started: datetime
+    owner: Owner
+    finished: datetime | None = None
+    seconds: float | None = None
+    exit_code: int | None = None
+    error: str | None = None
+
+
+def write_status(folder: Path, status: Status) -> None:
+    """Store the record. Raises RunError."""
+    document = {
+        "status": status.status,
+        "command": status.command,
+        "name": status.name,
+        "started": _iso(status.started),
+        "finished": _iso(status.finished) if status.finished else None,
+        "seconds": status.seconds,
+        "exit_code": status.exit_code,
+        "error": status.error,
+        "pid": status.owner.pid,
+        "boot": status.owner.boot,
+        "process_started": status.owner.started,
+    }
+    files.write_json(folder / STATUS, document)
+
+
+def read_record(folder: Path) -> Status:
+    """What the run last said of itself. Raises RunError where the record is missing or damaged."""
+    path = folder / STATUS
+    document = files.read_json(path)
+    try:
+        return _parse(document)
+    except KeyError as error:
+        raise RunError(f"{path} is damaged: {error.args[0]} is missing") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+
+
+def read_status(folder: Path) -> Status:
+    """The record, except that a run that says `running` and whose process is gone reads `interrupted`.
+
+    Where the process can't be seen from here, a heartbeat of the last two minutes speaks for it. Raises RunError as
+    `read_record`.
+    """
+    status = read_record(folder)
+    if status.status != "running":
+        return status
+    alive = status.owner.alive()
+    if alive is None:
+        alive = _beating(folder)
+    return status if alive else replace(status, status="interrupted")
+
+
+def _parse(document: dict[str, Any]) -> Status:
+    if document["status"] not in get_args(State):
+        raise ValueError(f"status is {document['status']!r}, not one of {', '.join(get_args(State))}")
+    finished, seconds, exit_code, error = (document.get(key) for key in ("finished", "seconds", "exit_code", "error"))
+    return Status(
+        command=_typed(document["command"], str),
+        name=_typed(document["name"], str),
+        status=document["status"],
+        started=_time(document["started"]),
+        owner=Owner(
+            _typed(document["pid"], int), _typed(document["boot"], str), _typed(document["process_started"], int)
+        ),
+        finished=None if finished is None else _time(finished),
+        seconds=None if seconds is None else float(seconds),
+        exit_code=None if exit_code is None else _typed(exit_code, int),
+        error=None if error is None else _typed(error, str),
+    )
+
+
+def _typed(value: object, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    return value
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return found.astimezone(UTC)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _beating(folder: Path) -> bool:
+    try:
+        age = time.time() - (folder / HEARTBEAT).stat().st_mtime
+    except OSError:
+        return False
+    # A beat from the future is one from before the clock was set back, so no sign of life either.
+    return abs(age) < STALE_SECONDS
+
+
+class Heartbeat:
+    """Touches `.heartbeat` in a run's folder every two seconds, on a thread of its own, until stopped.
+
+    The thread never speaks up: when the folder is gone or the disk is full, the run's own writing says so.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / HEARTBEAT
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="mnistexp-heartbeat", daemon=True)
+        with files.explained("write", self._path):
+            self._path.touch()
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            with suppress(OSError):
+                os.utime(self._path)
+
+    def stop(self) -> None:
+        """End the thread and remove the file."""
+        self._stop.set()
+        self._thread.join()
+        with suppress(OSError):
+            self._path.unlink()

@@ -1,0 +1,100 @@
+"""The statistics under one name: what accuracies and curves say, and what not. `docs/statistics.md` explains each.
+
+intervals.py         one accuracy, two accuracies, a future accuracy, repeats
+learning_curves.py   the best number of epochs, the band over seeds
+comparison.py        two trials on the same digits, ties with the best, best against worst and average
+selection_bias.py    choosing a trial, and what its score is worth then; nested cross-validation
+seed_noise.py        are reported accuracies what our seeds give?
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mnistexp.statistics.comparison import (
+    Gap,
+    McNemar,
+    NotebookFigures,
+    PairedDifference,
+    compare_trials,
+    holm,
+    mcnemar,
+    notebook_figures,
+    paired_difference,
+    tied_with_best,
+)
+from mnistexp.statistics.intervals import (
+    Interval,
+    Repeats,
+    accuracy_difference,
+    over_repeats,
+    predict_accuracy,
+    prediction_interval,
+    wilson,
+)
+from mnistexp.statistics.learning_curves import Band, BestEpochs, best_epochs, loss_standard_error, seed_band
+from mnistexp.statistics.seed_noise import Compatibility, compatible
+from mnistexp.statistics.selection_bias import (
+    NestedScore,
+    SelectionBias,
+    SelectionRule,
+    bbc_cv,
+    nested_summary,
+    one_standard_error,
+    select,
+)
+
+__all__ = [
+    "Band",
+    "BestEpochs",
+    "Compatibility",
+    "Gap",
+    "Interval",
+    "McNemar",
+    "NestedScore",
+    "NotebookFigures",
+    "PairedDifference",
+    "Repeats",
+    "SelectionBias",
+    "SelectionRule",
+    "accuracy_difference",
+    "bbc_cv",
+    "best_epochs",
+    "compare_trials",
+    "compatible",
+    "confusion_matrix",
+    "holm",
+    "loss_standard_error",
+    "mcnemar",
+    "nested_summary",
+    "notebook_figures",
+    "one_standard_error",
+    "over_repeats",
+    "paired_difference",
+    "per_class_accuracy",
+    "predict_accuracy",
+    "prediction_interval",
+    "seed_band",
+    "select",
+    "tied_with_best",
+    "wilson",
+]
+
+
+def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int = 10) -> NDArray[np.int64]:
+    """How often each class was taken for each: int64 (classes, classes), row = true label, column = prediction."""
+    from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+
+    result: NDArray[np.int64] = sklearn_confusion_matrix(labels, predictions, labels=np.arange(classes))
+    return result
+
+
+def per_class_accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of each class's digits that were recognised, float64 (classes,); NaN for a class with no digits.
+
+    Also called recall. With 200 test digits a class has about 20: `wilson` on that few is 20 to 30 points wide.
+    """
+    totals = confusion.sum(axis=1)
+    shares: NDArray[np.float64] = np.divide(
+        confusion.diagonal(), totals, out=np.full(len(totals), np.nan), where=totals > 0
+    )
+    return shares

@@ -1,0 +1,1 @@
+"""Grid searches: settings to trials, trials to fits, fits to a ranked table, on any executor."""

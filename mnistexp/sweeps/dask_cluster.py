@@ -1,0 +1,122 @@
+"""A Dask cluster as an executor: one that runs already, or one of worker processes on this machine.
+
+Importing this module loads Dask, which is an optional extra.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import dask
+from distributed import Client, LocalCluster, Nanny, WorkerPlugin
+
+from mnistexp.errors import BadInput, RunError
+from mnistexp.sweeps.processes import spawning
+
+__all__ = ["Cluster"]
+
+SECONDS_TO_CONNECT = 10
+
+
+class Cluster(Executor):
+    """The workers of a Dask cluster, present and future, which have all called the initializer.
+
+    With an address the cluster stays as it is afterwards; without, `workers` processes of one thread each are started
+    on this machine and ended with the executor. Raises `BadInput` where no scheduler answers at the address.
+    """
+
+    at_once = 1000
+    """Enough for the scheduler of a cluster that grows with its work to see that it could do with more workers."""
+
+    def __init__(
+        self, address: str | None, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]
+    ) -> None:
+        self._address = address
+        self._local = None if address else _local_cluster(workers)
+        self._client = _connect(address or self._local)
+        self._plugin = f"mnistexp-{uuid4().hex}"
+        self._client.register_plugin(_Initialize(initializer, initargs), name=self._plugin)
+        self._executor = self._client.get_executor(pure=False)
+
+    @property
+    def workers(self) -> int:
+        """How many tasks the cluster works on at present; at least 1, as more may join."""
+        threads: dict[str, int] = self._client.nthreads()
+        return max(1, sum(threads.values()))
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self._client.status != "running":
+            raise RunError(f"the Dask scheduler at {self._address or 'this machine'} is gone; finished fits are kept")
+        future: Future[Any] = self._executor.submit(function, *args, **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        with _quiet():
+            if self._client.status == "running":
+                self._executor.shutdown(wait=wait and not cancel_futures)
+                self._client.unregister_worker_plugin(self._plugin)
+            self._client.close()
+            if self._local is not None:
+                self._local.close()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self.shutdown(cancel_futures=kind is not None)
+
+
+class _Initialize(WorkerPlugin):  # type: ignore[misc]
+    """Has each worker call the initializer when it joins; what it takes travels to a worker once."""
+
+    def __init__(self, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
+        self.start = (initializer, *initargs)
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
+        initializer, *initargs = self.start
+        initializer(*initargs)
+
+
+class _Nanny(Nanny):  # type: ignore[misc]
+    """Starts a worker process, and a new one when that dies, without the main program."""
+
+    async def instantiate(self) -> Any:
+        with spawning():
+            return await super().instantiate()
+
+
+def _connect(target: Any) -> Client:
+    try:
+        return Client(target, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"sweep.scheduler: no Dask scheduler answers at {target!r}, expected an address such as tcp://host:8786 "
+            f"({error or type(error).__name__})"
+        ) from error
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    # `outcomes` counts the deaths itself; with Dask's own count a fit would kill four workers in each try.
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        worker_class=_Nanny,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to ourselves what Dask logs of connections that end because we end them."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with suppress(TimeoutError, OSError):
+            yield
+    finally:
+        logger.setLevel(before)

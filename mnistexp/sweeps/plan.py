@@ -1,0 +1,144 @@
+"""What a sweep has to do: the fits of each trial, which of them are cached, and how long the others would take."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnistexp import data
+from mnistexp.config import ExperimentConfig, SweepConfig, Value
+from mnistexp.results import FoldResult
+from mnistexp.sweeps.cores import usable_cores
+from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash
+from mnistexp.sweeps.search import after, most_trials, search
+from mnistexp.sweeps.space import Trial
+from mnistexp.sweeps.trial_cache import TrialCache
+
+__all__ = ["Fits", "Plan", "PlannedTrial", "plan_sweep"]
+
+SECONDS_TO_START = 6.0
+"""What a worker takes, about, to load TensorFlow and to trace its first fit."""
+
+
+class Fits:
+    """The training digits of a sweep cut into folds, and the fits that each trial does on them.
+
+    All trials share the seed of a (fold, repeat) pair, so that they are compared on equal terms. Where folds are
+    shuffled each repeat cuts anew; the first one as scikit-learn does with the experiment's seed.
+    """
+
+    def __init__(
+        self, config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None
+    ) -> None:
+        sweep = config.sweep or SweepConfig()
+        self.digits = digits.images[split.train], digits.labels[split.train]
+        self.folds, self.repeats = sweep.folds, config.repeats
+        self.parts: list[Fold] = []
+        for cut in range(config.repeats if sweep.shuffle_folds else 1):
+            seed = int(np.random.SeedSequence([config.seed, cut]).generate_state(1)[0]) if cut else config.seed
+            self.parts += data.folds(
+                self.digits[1],
+                folds=sweep.folds,
+                shuffle=sweep.shuffle_folds,
+                stratified=sweep.stratified,
+                seed=seed,
+            )
+        self._hashes = [fold_hash(self.digits, part) for part in self.parts]
+        self.name = hashlib.sha256("".join(self._hashes).encode()).hexdigest()
+        self._cache = cache
+
+    @property
+    def labels(self) -> data.Labels:
+        return self.digits[1]
+
+    def of(self, trial: Trial) -> list[FoldFit]:
+        """The fits of a trial in order of (repeat, fold)."""
+        return [self._fit(trial, repeat, fold) for repeat in range(self.repeats) for fold in range(self.folds)]
+
+    def _fit(self, trial: Trial, repeat: int, fold: int) -> FoldFit:
+        part = (repeat * self.folds + fold) % len(self.parts)
+        seed_repeat = trial.repeat_from + repeat
+        key = fit_key(trial.config, self._hashes[part], fold, seed_repeat)
+        return FoldFit(trial.index, trial.config, self.name, part, fold, repeat, seed_repeat, key)
+
+    def cached(self, work: FoldFit) -> FoldResult | None:
+        if self._cache is None:
+            return None
+        return self._cache.get(work.key, fold=work.fold, repeat=work.repeat, rows=self.parts[work.part][1])
+
+    def keep(self, work: FoldFit, result: FoldResult) -> None:
+        """Put a finished fit in the cache."""
+        if self._cache is not None:
+            self._cache.put(work.key, result, len(self.parts[work.part][0]))
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that is known before anything is trained, and how many of its fits are in the cache."""
+
+    index: int
+    params: Mapping[str, Value]
+    cached: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep would do. `fits` counts all of them, also those of trials that later scores decide on.
+
+    `seconds`: how long the fits that are not cached would take, judged by the times of cached ones; None without any.
+    """
+
+    trials: tuple[PlannedTrial, ...]
+    fits: int
+    cached: int
+    seconds: float | None
+
+    @property
+    def to_run(self) -> int:
+        return self.fits - self.cached
+
+
+def plan_sweep(
+    config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None = None
+) -> Plan:
+    """What `run_sweep` would do, found without training. Raises `ConfigError` with every problem of `config.sweep`."""
+    fits = Fits(config, digits, split, cache)
+    asking = search(config)
+    planned: list[PlannedTrial] = []
+    missing: list[FoldFit] = []
+    generation = next(asking, None)
+    while generation is not None and not missing:
+        scores = []
+        for trial in generation:
+            works = fits.of(trial)
+            results = [fits.cached(work) for work in works]
+            missing += [work for work, result in zip(works, results, strict=True) if result is None]
+            found = [result.score for result in results if result is not None]
+            planned.append(PlannedTrial(trial.index, trial.params, len(found)))
+            scores.append(float(np.mean(found)) if len(found) == len(works) else math.nan)
+        if not missing:
+            generation = after(asking, scores)
+    cached = sum(trial.cached for trial in planned)
+    later = 0
+    if missing and config.sweep and config.sweep.strategy != "product":
+        later = max(0, most_trials(config) - len(planned)) * fits.folds * fits.repeats
+    total = cached + len(missing) + later
+    return Plan(tuple(planned), total, cached, _seconds(config, fits, missing, later, cache))
+
+
+def _seconds(
+    config: ExperimentConfig, fits: Fits, missing: list[FoldFit], later: int, cache: TrialCache | None
+) -> float | None:
+    """Wall time of the missing fits and of those of later trials; these, at most, train for all the epochs."""
+    if not missing:
+        return 0.0
+    pace = cache.pace() if cache else None
+    if pace is None:
+        return None
+    sweep = config.sweep or SweepConfig()
+    workers = 1 if sweep.executor == "serial" else sweep.workers or usable_cores()
+    epochs = sum(work.config.training.epochs for work in missing) + later * config.training.epochs
+    digits = np.mean([len(learn) for learn, _ in fits.parts])
+    return SECONDS_TO_START + float(pace * epochs * digits / workers)

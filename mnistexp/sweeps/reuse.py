@@ -1,0 +1,70 @@
+"""Work that a runs folder already holds: a run of the same command, settings, digits and code, finished or begun."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mnistexp import data
+from mnistexp.config import ExperimentConfig
+from mnistexp.errors import MnistexpError
+from mnistexp.runs import files
+from mnistexp.runs.environment import dirty_diff, environment
+from mnistexp.runs.run_folder import ENVIRONMENT, PATCH
+from mnistexp.runs.stored_runs import RunInfo, list_runs
+from mnistexp.sweeps.swept import read_config
+
+__all__ = ["finished", "unfinished"]
+
+CODE = ("python", "machine", "instructions", "packages", "git_commit", "git_dirty")
+"""What of `environment.json` must be the same for a result to count as this code's."""
+WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast"}
+"""Settings of a sweep that only say how it is carried out."""
+
+
+def finished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> RunInfo | None:
+    """The newest finished run that did this very work; None where there is none. Raises RunError."""
+    return next((info for info in _same_work(runs_dir, command, config, digits) if _succeeded(info)), None)
+
+
+def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> RunInfo | None:
+    """The newest interrupted run of this very work, to go on with; None where there is none. Raises RunError."""
+    runs = _same_work(runs_dir, command, config, digits)
+    return next((info for info in runs if info.status == "interrupted"), None)
+
+
+def _succeeded(info: RunInfo) -> bool:
+    return info.status == "done" and info.exit_code == 0 and (info.path / "metrics.json").exists()
+
+
+def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> Iterator[RunInfo]:
+    for info in reversed(list_runs(runs_dir)):
+        if info.command != command:
+            continue
+        try:
+            same = (
+                _work(read_config(info.path)) == _work(config)
+                and _same_digits(info.path, digits)
+                and _same_code(info.path)
+            )
+        except (MnistexpError, KeyError):  # a damaged run is no work done
+            continue
+        if same:
+            yield info
+
+
+def _work(config: ExperimentConfig) -> dict[str, Any]:
+    document = config.model_dump(mode="json", exclude={"name": True, "sweep": WHERE})
+    return document if document["sweep"] else {**document, "sweep": None}
+
+
+def _same_digits(folder: Path, digits: data.Digits) -> bool:
+    if not (folder / "data.json").exists():
+        return True  # it needed none, or was stopped before it had them; the settings name the same source
+    about = files.read_json(folder / "data.json")
+    return bool((about["sha256"], about["labels_sha256"]) == (digits.sha256, digits.labels_sha256))
+
+
+def _same_code(folder: Path) -> bool:
+    stored, here = files.read_json(folder / ENVIRONMENT), files.plain(dict(environment()))
+    patch = files.read_text(folder / PATCH) if (folder / PATCH).exists() else ""
+    return all(stored[key] == here[key] for key in CODE) and patch == dirty_diff()

@@ -1,0 +1,174 @@
+"""In what order the trials of a sweep are made: all at once, by halving, or as Optuna suggests after the scores so far.
+
+A search is a generator: it yields a generation of trials and is sent their mean scores, NaN for a failed one, until it
+ends. What it asks for next depends on whole generations only, so not on the number of workers nor on their speed.
+"""
+
+import math
+from collections.abc import Generator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from mnistexp.config import ExperimentConfig, Range, SweepConfig
+from mnistexp.errors import BadInput
+from mnistexp.sweeps.space import Params, Point, Trial, base_points, draws, resolved
+
+__all__ = ["Search", "after", "most_trials", "rounds", "search"]
+
+Search = Generator[list[Trial], Sequence[float], None]
+
+
+def search(config: ExperimentConfig) -> Search:
+    """The search that `config.sweep` describes. Raises `ConfigError` with every problem, before the first trial."""
+    sweep = config.sweep or SweepConfig()
+    points = base_points(config)
+    # A value that its key doesn't take might be drawn late, or never: try the ends of every range beforehand.
+    resolved(config, [point | end for point in points for end in _ends(sweep)])
+    if sweep.strategy == "tpe":
+        return _tpe(config, sweep, points)
+    samples = draws(sweep.random, sweep.samples, config.seed)
+    points = [point | sample for point in points for sample in samples]
+    trials = resolved(config, points)
+    return _halving(config, sweep, points) if sweep.strategy == "halving" else _product(trials)
+
+
+def after(asking: Search, scores: Sequence[float]) -> list[Trial] | None:
+    """The generation that follows the one with these scores; None after the last."""
+    try:
+        return asking.send(scores)
+    except StopIteration:
+        return None
+
+
+def most_trials(config: ExperimentConfig) -> int:
+    """How many trials the search of `config` makes if no two of its points are the same."""
+    sweep = config.sweep or SweepConfig()
+    points = len(base_points(config)) * (sweep.samples if sweep.random else 1)
+    if sweep.strategy == "halving":
+        return sum(kept for _, kept in rounds(sweep, points, config.training.epochs))
+    return points
+
+
+def _product(trials: list[Trial]) -> Search:
+    yield trials
+
+
+def rounds(sweep: SweepConfig, points: int, epochs: int) -> list[tuple[int, int]]:
+    """Epochs and number of trials of each round of halving; the last round trains for all the epochs.
+
+    Successive halving after Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
+    optimization" (AISTATS 2016), in whole rounds: whether a trial survives does not depend on who finishes first.
+    """
+    longest = max(0, math.floor(math.log(epochs / sweep.min_epochs, sweep.factor) + 1e-9)) if epochs else 0
+    useful = max(0, math.ceil(math.log(points, sweep.factor) - 1e-9))
+    last = min(longest, useful)
+    return [
+        (math.ceil(epochs / sweep.factor ** (last - number)), math.ceil(points / sweep.factor**number))
+        for number in range(last + 1)
+    ]
+
+
+def _halving(config: ExperimentConfig, sweep: SweepConfig, points: list[Point]) -> Search:
+    made = 0
+    points = _distinct(config, points)
+    for epochs, kept in rounds(sweep, len(points), config.training.epochs):
+        points = points[:kept]
+        duration = Point({"training.epochs": epochs}, {})
+        trials = resolved(config, [point | duration for point in points], made)
+        made += len(trials)
+        scores = yield trials
+        ranking = sorted(range(len(points)), key=lambda number: (math.isnan(scores[number]), -scores[number], number))
+        points = [points[number] for number in ranking]
+
+
+def _distinct(config: ExperimentConfig, points: list[Point]) -> list[Point]:
+    return [Point(trial.params, {}) for trial in resolved(config, points)]
+
+
+def _ends(sweep: SweepConfig) -> list[Point]:
+    """Points that between them hold every end of a range and every value of a list in `random`."""
+    columns = [
+        [(key, end) for end in (_range_ends(values) if isinstance(values, Range) else values)]
+        for key, values in sweep.random.items()
+    ]
+    places = {key: f"sweep.random.{key}" for key in sweep.random}
+    rows = zip_longest(*columns) if columns else [()]
+    return [Point(dict(pair or column[0] for pair, column in zip(row, columns, strict=True)), places) for row in rows]
+
+
+def _range_ends(values: Range) -> tuple[float, float]:
+    return (int(values.low), int(values.high)) if values.integer else (values.low, values.high)
+
+
+def _tpe(config: ExperimentConfig, sweep: SweepConfig, points: list[Point]) -> Search:
+    """A study of its own for each base point, all of them asked for a generation at a time.
+
+    Tree-structured Parzen estimator: Bergstra et al., "Algorithms for hyper-parameter optimization" (NIPS 2011).
+    """
+    studies = [_study(config.seed) for _ in points]
+    space = _distributions(sweep)
+    places = {key: f"sweep.random.{key}" for key in sweep.random}
+    known: dict[ExperimentConfig, float] = {}
+    for asked in range(0, sweep.samples, sweep.generation):
+        count = min(sweep.generation, sweep.samples - asked)
+        suggested = [[study.ask(space) for _ in range(count)] for study in studies]
+        wanted = [
+            resolved(config, [point | Point(_params(sweep, trial.params), places)])[0]
+            for point, trials in zip(points, suggested, strict=True)
+            for trial in trials
+        ]
+        new = list(dict.fromkeys(trial.config for trial in wanted if trial.config not in known))
+        params = {trial.config: trial.params for trial in wanted}
+        scores = yield [Trial(len(known) + number, params[settings], settings) for number, settings in enumerate(new)]
+        known |= dict(zip(new, scores, strict=True))
+        _tell(studies, suggested, [known[trial.config] for trial in wanted])
+
+
+def _study(seed: int) -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise BadInput("sweep.strategy: tpe needs Optuna: pip install 'mnistexp[optuna]'") from None
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        # The liar keeps the samples of one generation apart: each is drawn as if those before it had scored badly.
+        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        return optuna.create_study(direction="maximize", sampler=sampler)
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _distributions(sweep: SweepConfig) -> dict[str, Any]:
+    """Optuna's form of the space; a list is given by position, as Optuna takes no lists for choices."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    space: dict[str, Any] = {}
+    for key, values in sweep.random.items():
+        if not isinstance(values, Range):
+            space[key] = CategoricalDistribution(tuple(range(len(values))))
+        elif values.integer:
+            space[key] = IntDistribution(int(values.low), int(values.high), log=values.log)
+        else:
+            space[key] = FloatDistribution(values.low, values.high, log=values.log)
+    return space
+
+
+def _params(sweep: SweepConfig, suggested: dict[str, Any]) -> Params:
+    found: Params = {}
+    for key, values in sweep.random.items():
+        found[key] = suggested[key] if isinstance(values, Range) else values[suggested[key]]
+    return found
+
+
+def _tell(studies: list[Any], suggested: list[list[Any]], scores: list[float]) -> None:
+    from optuna.trial import TrialState
+
+    remaining = iter(scores)
+    for study, trials in zip(studies, suggested, strict=True):
+        for trial in trials:
+            score = next(remaining)
+            if math.isnan(score):
+                study.tell(trial, state=TrialState.FAIL)
+            else:
+                study.tell(trial, score)

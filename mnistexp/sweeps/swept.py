@@ -1,0 +1,217 @@
+"""The sweeps that `best` chooses from: which it asks for, and which of them a runs folder already has."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnistexp import data, settings, yaml_source
+from mnistexp.config import DataConfig, ExperimentConfig, SweepConfig, Value
+from mnistexp.errors import BadInput, ConfigError, Problem, RunError
+from mnistexp.results import SweepResult
+from mnistexp.runs import files
+from mnistexp.runs.run_folder import CONFIG
+from mnistexp.runs.stored_runs import RunInfo, find, list_runs
+from mnistexp.sweeps.sweep_files import read_sweep
+
+__all__ = ["DROPOUT", "Part", "Swept", "differences", "find_sweeps", "parts_of", "read_config", "read_swept"]
+
+DROPOUT = "dropout"
+Grid = Mapping[str, tuple[Value, ...]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One sweep of the choice: an optimizer's family, or `dropout`, with the command and the settings that run it."""
+
+    family: str
+    command: str
+    config: ExperimentConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """A finished sweep read back; `families` are what its trials belong to."""
+
+    run: str
+    path: Path
+    command: str
+    config: ExperimentConfig
+    families: tuple[str, ...]
+    result: SweepResult
+
+
+def parts_of(config: ExperimentConfig) -> list[Part]:
+    """The sweeps that `config.sweep.grid` lists: one for each optimizer named in it, and one for the dropout rate.
+
+    Raises `ConfigError` with every grid and setting that `best` has no use for.
+    """
+    problems = list(_misfits(config))
+    parts: dict[str, Part] = {}
+    for number, grid in enumerate(config.sweep.grids if config.sweep else ()):
+        families = _families(grid, config.optimizer.name)
+        if not families:
+            message = f"sweeps {', '.join(grid)}, allowed: keys of optimizer, or model.dropout alone"
+            problems.append(Problem("configuration", f"sweep.grid.{number}", message))
+        for family in families:
+            if family in parts:
+                problems.append(Problem("configuration", f"sweep.grid.{number}", f"sweeps {family} a second time"))
+            parts[family] = _part(config, family, grid)
+    if not problems and not parts:
+        message = "is empty, allowed: a grid for each optimizer, and one of model.dropout"
+        problems.append(Problem("configuration", "sweep.grid", message))
+    if problems:
+        raise ConfigError(problems)
+    return list(parts.values())
+
+
+def _misfits(config: ExperimentConfig) -> Iterator[Problem]:
+    if config.sweep is None:
+        yield Problem("configuration", "sweep", "is missing, allowed: a section that says what to choose from")
+        return
+    plain = SweepConfig()
+    for key in ("zip", "random", "strategy", "as_submitted"):
+        if getattr(config.sweep, key) != getattr(plain, key):
+            yield Problem("configuration", f"sweep.{key}", "has no use here: best chooses from grids trained in full")
+    if config.training.validation_fraction:
+        yield Problem("configuration", "training.validation_fraction", "is above 0, allowed: 0 for the final model")
+
+
+def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:
+    sweep = config.sweep or SweepConfig()
+    own = dict(grid) if family == DROPOUT else {**grid, "optimizer.name": (family,)}
+    changed = config.model_copy(update={"sweep": sweep.model_copy(update={"grid": own}), "name": None, "repeats": 1})
+    return Part(family, "sweep-dropout" if family == DROPOUT else "sweep-optimizer", changed)
+
+
+def _families(grid: Mapping[str, Any], optimizer: str) -> tuple[str, ...]:
+    """The families of a grid's trials: optimizers, or dropout; none for a grid that best can't combine."""
+    if grid and all(key.startswith("optimizer.") for key in grid):
+        return tuple(str(name) for name in grid.get("optimizer.name", (optimizer,)))
+    if "model.dropout" in grid and set(grid) <= {"model.dropout", "optimizer.name"}:
+        return (DROPOUT,)
+    return ()
+
+
+def families_of(config: ExperimentConfig) -> tuple[str, ...]:
+    """The families of a sweep's trials; none where some of its keys are of neither kind."""
+    sweep = config.sweep or SweepConfig()
+    others = dict.fromkeys((*sweep.zip, *sweep.random), ())
+    found = [_families({**grid, **others}, config.optimizer.name) for grid in sweep.grids or ({},)]
+    return tuple(dict.fromkeys(family for families in found for family in families)) if all(found) else ()
+
+
+def find_sweeps(
+    parts: Sequence[Part], digits: data.Digits, split: data.Split, runs_dir: Path
+) -> dict[str, Swept | None]:
+    """For each family the newest finished sweep in `runs_dir` that does as its part asks, or None. Raises RunError.
+
+    Such a sweep has the part's digits, split, folds, epochs, batches and seed; its grid may be another.
+    """
+    found: dict[str, Swept | None] = {part.family: None for part in parts}
+    for info in reversed(list_runs(runs_dir)):
+        missing = [part for part in parts if found[part.family] is None]
+        if not missing:
+            break
+        if info.status != "done" or not (info.path / "sweep.json").exists():
+            continue
+        try:
+            config = read_config(info.path)
+            families = _usable(config)
+            serves = [part.family for part in missing if part.family in families]
+            asked = next((part.config for part in missing if part.family in serves), None)
+            if asked is None or differences(config, asked, info.path, digits, split):
+                continue
+            swept = _read(info, config, families)
+        except (ConfigError, RunError, KeyError):  # a damaged run, or one of another version: it can't be chosen from
+            continue
+        found |= dict.fromkeys(serves, swept)
+    return found
+
+
+def read_swept(
+    reference: str, asked: ExperimentConfig, digits: data.Digits, split: data.Split, runs_dir: Path
+) -> Swept:
+    """The sweep that a person named. Its epochs may be others than `asked`.
+
+    Raises `BadInput` where it is none to choose from, with the reason, and `RunError` where it is damaged.
+    """
+    info = find(runs_dir, reference)
+    if info.status != "done" or not (info.path / "sweep.json").exists():
+        what = info.status if info.command.startswith("sweep") else f"a {info.command} run"
+        raise BadInput(f"--sweep {info.id} is {what}, allowed: a finished sweep")
+    config = read_config(info.path)
+    families = _usable(config)
+    if not families:
+        sweep = config.sweep or SweepConfig()
+        why = (
+            "repeats the notebook's fault, so its rows differ by their seed only"
+            if sweep.as_submitted
+            else "stopped most trials early"
+            if sweep.strategy == "halving"
+            else "sweeps other keys than those of optimizer, or model.dropout alone"
+        )
+        raise BadInput(f"--sweep {info.id} {why}: best can't choose from it")
+    differ = differences(config, asked, info.path, digits, split)
+    differ.pop("training.epochs", None)
+    differ.pop("repeats", None)
+    if differ:
+        told = ", ".join(f"{key} is {theirs} there and {ours} here" for key, (theirs, ours) in differ.items())
+        raise BadInput(f"--sweep {info.id} did other work: {told}")
+    return _read(info, config, families)
+
+
+def read_config(folder: Path) -> ExperimentConfig:
+    """The settings in a run's folder. Raises `ConfigError` and `RunError`."""
+    text = files.read_text(folder / CONFIG)
+    return settings.resolve([yaml_source.parse(text, str(folder / CONFIG))]).config
+
+
+def _usable(config: ExperimentConfig) -> tuple[str, ...]:
+    """The families of a sweep that may be chosen from: all its trials trained in full with their own settings."""
+    if config.sweep is None or config.sweep.as_submitted or config.sweep.strategy == "halving":
+        return ()
+    return families_of(config)
+
+
+def _read(info: RunInfo, config: ExperimentConfig, families: tuple[str, ...]) -> Swept:
+    return Swept(info.id, info.path, info.command, config, families, read_sweep(info.path))
+
+
+def differences(
+    config: ExperimentConfig, asked: ExperimentConfig, folder: Path, digits: data.Digits, split: data.Split
+) -> dict[str, tuple[Any, Any]]:
+    """What a sweep did otherwise than asked, by dotted key: its value and the one asked for.
+
+    Settings that trials vary, and those that only say where to run, don't count. Raises `RunError`.
+    """
+    about = files.read_json(folder / "data.json")
+    found: dict[str, tuple[Any, Any]] = {
+        "digits (SHA-256)": (_short(about["sha256"]), _short(digits.sha256)),
+        "labels (SHA-256)": (_short(about["labels_sha256"]), _short(digits.labels_sha256)),
+    }
+    same_digits = all(theirs == ours for theirs, ours in found.values())
+    if same_digits and (about["train"], about["test"]) != (split.train.tolist(), split.test.tolist()):
+        found["split"] = (f"that of {_data_words(config.data)}", f"another, of {_data_words(asked.data)}")
+    for key, value in _compared(config).items():
+        found[key] = value, _compared(asked)[key]
+    return {key: (theirs, ours) for key, (theirs, ours) in found.items() if theirs != ours}
+
+
+def _compared(config: ExperimentConfig) -> dict[str, Any]:
+    sweep, training = config.sweep or SweepConfig(), config.training
+    return {
+        "seed": config.seed,
+        "repeats": config.repeats,
+        **{f"model.{key}": value for key, value in config.model.model_dump(exclude={"dropout"}).items()},
+        **{f"training.{key}": getattr(training, key) for key in ("epochs", "batch_size", "shuffle")},
+        **{f"sweep.{key}": getattr(sweep, key) for key in ("folds", "shuffle_folds", "stratified")},
+    }
+
+
+def _data_words(config: DataConfig) -> str:
+    return f"test_fraction {config.test_fraction} and split_seed {config.split_seed}"
+
+
+def _short(sha256: str) -> str:
+    return sha256[:12]

@@ -1,0 +1,169 @@
+"""Finished fits by what their numbers depend on, shared by all sweeps that write into one `runs/`."""
+
+import hashlib
+import io
+import json
+import logging
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.errors import RunError
+from mnistexp.results import FoldResult, History
+from mnistexp.runs import files
+
+__all__ = ["CacheInfo", "TrialCache", "from_bytes", "to_bytes"]
+
+FOLDER = ".cache/fits"
+SUFFIX = ".fit"
+CURVES = tuple(field.name for field in fields(History))
+SECONDS_TO_WRITE = 3600.0
+DAMAGE = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """How many fits are stored where, in how many bytes; `oldest` and `newest` in seconds since 1970, None for none."""
+
+    folder: Path
+    fits: int
+    bytes: int
+    oldest: float | None = None
+    newest: float | None = None
+
+
+class TrialCache:
+    """The cache of a `runs/`: a file for each fit, written whole or not at all, under the hash that names the fit."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.folder = runs_dir / FOLDER
+        self._made: set[Path] = set()
+
+    def get(self, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult | None:
+        """The fit stored under `key`, for a fold whose validation digits are at `rows`; None where there is none.
+
+        A damaged entry is logged as a warning and counts as none.
+        """
+        path = self._path(key)
+        try:
+            return from_bytes(files.read_bytes(path), key, fold=fold, repeat=repeat, rows=rows)
+        except (RunError, *DAMAGE) as error:
+            if path.exists():
+                logger.warning("the cached fit %s is damaged and will be trained anew: %s", path, error)
+            return None
+
+    def put(self, key: str, result: FoldResult, learnt: int) -> None:
+        """Store a finished fit that learnt from so many digits. It is on the disk on return. Raises RunError."""
+        path = self._path(key)
+        if path.parent not in self._made:
+            files.make_folder(path.parent)
+            self._made.add(path.parent)
+        files.write_bytes(path, to_bytes(key, result, learnt))
+
+    def info(self) -> CacheInfo:
+        return _sum(self.folder, self._entries())
+
+    def prune(self, older_than: float | None = None) -> CacheInfo:
+        """Remove the fits stored more than `older_than` seconds ago, or all; returns what is gone. Raises RunError."""
+        limit = time.time() - older_than if older_than is not None else None
+        chosen = [entry for entry in self._entries() if limit is None or entry[2] < limit]
+        # What a killed process was writing goes too, once nobody can be writing it any more.
+        cut_off = [entry for entry in self._entries(".*") if entry[2] < time.time() - SECONDS_TO_WRITE]
+        for path, _, _ in (*chosen, *cut_off):
+            with files.explained("remove", path):
+                path.unlink(missing_ok=True)
+        return _sum(self.folder, iter(chosen))
+
+    def pace(self, fits: int = 20) -> float | None:
+        """Seconds for each digit learnt in each epoch, over the newest so many fits; None without any."""
+        seconds = digits = 0.0
+        for path, _, _ in sorted(self._entries(), key=lambda entry: -entry[2])[:fits]:
+            try:
+                about, arrays = _opened(files.read_bytes(path))
+                seconds, digits = seconds + about["seconds"], digits + about["learnt"] * _trained(arrays["loss"])
+            except (RunError, *DAMAGE):
+                continue
+        return seconds / digits if digits else None
+
+    def _entries(self, names: str = "[!.]*") -> Iterator[tuple[Path, int, float]]:
+        """Path, bytes and time of each entry; what vanishes meanwhile is left out."""
+        for path in sorted(self.folder.glob(f"*/{names}{SUFFIX}")):
+            try:
+                found = path.stat()
+            except OSError:
+                continue
+            yield path, found.st_size, found.st_mtime
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}{SUFFIX}"
+
+
+def _sum(folder: Path, entries: Iterator[tuple[Path, int, float]]) -> CacheInfo:
+    found = list(entries)
+    times = [when for _, _, when in found]
+    return CacheInfo(
+        folder, len(found), sum(size for _, size, _ in found), min(times, default=None), max(times, default=None)
+    )
+
+
+def _trained(loss: NDArray[np.float64]) -> int:
+    """Epochs before the curve was filled up with NaN for having diverged."""
+    return int(np.isfinite(loss).sum()) or 1
+
+
+def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
+    """A finished fit as an npz archive after the SHA-256 of the rest and a line feed."""
+    about = {
+        "key": key,
+        "score": result.score,
+        "seconds": result.seconds,
+        "diverged_at": result.diverged_at,
+        "learnt": learnt,
+    }
+    curves: dict[str, Any] = {name: np.array(getattr(result.history, name), np.float64) for name in CURVES}
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
+        probabilities=result.probabilities,
+        **curves,
+    )
+    content = buffer.getvalue()
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def from_bytes(content: bytes, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult:
+    """The inverse of `to_bytes`. Raises ValueError where a single bit is wrong or the entry is another fit's."""
+    about, arrays = _opened(content)
+    curves = {name: tuple(arrays[name].tolist()) for name in CURVES}
+    if about["key"] != key or arrays["probabilities"].shape != (len(rows), 10):
+        raise ValueError("it holds another fit")
+    return FoldResult(
+        fold=fold,
+        repeat=repeat,
+        score=about["score"],
+        history=History(**curves),
+        rows=rows,
+        probabilities=arrays["probabilities"],
+        seconds=about["seconds"],
+        diverged_at=about["diverged_at"],
+        cached=True,
+    )
+
+
+def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    checksum, _, rest = content.partition(b"\n")
+    if hashlib.sha256(rest).hexdigest().encode() != checksum:
+        raise ValueError("its checksum doesn't agree with its content")
+    with np.load(io.BytesIO(rest), allow_pickle=False) as archive:
+        arrays = dict(archive)
+    return json.loads(arrays.pop("about").tobytes()), arrays
