@@ -14,7 +14,8 @@ ORDER = """
     sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
-    runs.files runs.locks runs.environment runs.status runs.staging runs.run_folder runs.history_csv runs.stored_runs
+    runs.files runs.locks runs.annotations runs.environment runs.status runs.staging runs.run_folder
+    runs.history_csv runs.stored_runs
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
     model winograd loop training

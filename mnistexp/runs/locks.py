@@ -21,13 +21,15 @@ LOCK = ".lock"
 
 
 @contextmanager
-def lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def lock(folder: Path, *, wait: bool = False, name: str = LOCK) -> Iterator[None]:
     """Hold a folder for this process alone; the system lets go of it when the process dies, however it dies.
 
+    Locks of different names, all hidden, don't exclude each other.
+
     Raises RunError at once where another holds it (`wait` waits instead), or where the file system has no locks.
-    The file `.lock` stays behind: removing it would let two processes hold two different files of that name.
+    The file stays behind: removing it would let two processes hold two different files of that name.
     """
-    path = folder / LOCK
+    path = folder / name
     with explained("lock", folder):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:

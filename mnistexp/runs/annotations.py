@@ -1,0 +1,91 @@
+"""What a person adds to a run: tags, and a note. Kept in `annotations.json` in the run's folder."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnistexp.errors import BadInput, RunError
+from mnistexp.problems import show
+from mnistexp.runs import files
+from mnistexp.runs.locks import lock
+
+__all__ = ["ANNOTATIONS", "Annotations", "annotate", "parse_annotations", "read_annotations"]
+
+ANNOTATIONS = "annotations.json"
+# A lock of its own: the run's is held for as long as the run goes on, and runs are annotated while they do.
+LOCK = ".annotations.lock"
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+MOST_TAGS = 50
+LONGEST_NOTE = 4000
+# Control characters, halves of surrogate pairs, and the separators of lines and paragraphs.
+REFUSED = ("Cc", "Cs", "Zl", "Zp")
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A run's tags, sorted, each once, and its note; empty where nobody added any."""
+
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+
+def read_annotations(folder: Path) -> Annotations:
+    """A run's annotations, empty where it has none. Raises RunError where they are damaged or of an unknown version."""
+    path = folder / ANNOTATIONS
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return Annotations()
+    except OSError:
+        pass  # reading it gives the reason
+    return parse_annotations(files.read_json(path), path)
+
+
+def parse_annotations(document: Mapping[str, Any], path: Path) -> Annotations:
+    """The annotations in a JSON object that was read from `path`. Raises RunError where it holds anything else."""
+    tags, note = document.get("tags"), document.get("note")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags) or not isinstance(note, str):
+        raise RunError(f"{path} is damaged: not a list of tags and a note")
+    try:
+        return _checked(tags, note)
+    except BadInput as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+
+
+def annotate(
+    folder: Path, *, add: Collection[str] = (), remove: Collection[str] = (), note: str | None = None
+) -> Annotations:
+    """Add and remove tags, and replace the note unless it is None; returns what the run has now.
+
+    Several processes may do so at once, and the run may be going on: nothing is lost. Removing a tag that isn't there
+    changes nothing. Raises BadInput for tags and notes that aren't allowed, RunError where they can't be read, locked
+    or written.
+    """
+    _checked([*add, *remove], note or "")
+    if both := sorted(set(add) & set(remove)):
+        raise BadInput(f"the tag {show(both[0])} is both added and removed")
+    with lock(folder, wait=True, name=LOCK):
+        before = read_annotations(folder)
+        after = _checked({*before.tags, *add} - {*remove}, before.note if note is None else note)
+        if after != before:
+            files.write_json(folder / ANNOTATIONS, {"tags": after.tags, "note": after.note})
+    return after
+
+
+def _checked(tags: Collection[str], note: str) -> Annotations:
+    for tag in tags:
+        if not TAG.fullmatch(tag):
+            raise BadInput(
+                f"{show(tag)} can't be a tag, allowed: up to 40 of A-Z, a-z, 0-9, '.', '_' and '-', "
+                "a letter or digit first"
+            )
+    if len(set(tags)) > MOST_TAGS:
+        raise BadInput(f"{len(set(tags))} tags are too many for a run, allowed: {MOST_TAGS}")
+    if len(note) > LONGEST_NOTE:
+        raise BadInput(f"a note of {len(note):,} characters is too long, allowed: {LONGEST_NOTE:,}")
+    if refused := next((character for character in note if unicodedata.category(character) in REFUSED), None):
+        raise BadInput(f"a note is one line of text: {show(refused)} can't be in it")
+    return Annotations(tuple(sorted(set(tags))), note)

@@ -1,0 +1,96 @@
+"""Tags and notes of runs."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mnistexp.errors import BadInput, RunError
+from mnistexp.runs.annotations import ANNOTATIONS, Annotations, annotate, read_annotations
+from mnistexp.runs.locks import lock
+
+
+def test_tags_and_note_are_read_back(tmp_path: Path) -> None:
+    assert read_annotations(tmp_path) == Annotations()
+    assert annotate(tmp_path, add=["paper", "b"], note="Größe: 数字 😀") == read_annotations(tmp_path)
+    assert read_annotations(tmp_path) == Annotations(("b", "paper"), "Größe: 数字 😀")
+    annotate(tmp_path, add=["a", "b"], remove=["paper", "never-there"])
+    assert read_annotations(tmp_path) == Annotations(("a", "b"), "Größe: 数字 😀")
+    annotate(tmp_path, note="")
+    assert read_annotations(tmp_path) == Annotations(("a", "b"))
+
+
+def test_a_run_that_goes_on_can_be_annotated(tmp_path: Path) -> None:
+    with lock(tmp_path):
+        annotate(tmp_path, add=["now"])
+    assert read_annotations(tmp_path).tags == ("now",)
+
+
+def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def write(writer: int) -> None:
+        together.wait()
+        for turn in range(3):
+            annotate(tmp_path, add=[f"{writer}-{turn}"])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert len(read_annotations(tmp_path).tags) == 24
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"add": [""]}, "'' can't be a tag"),
+        ({"add": ["two words"]}, "'two words' can't be a tag"),
+        ({"add": ["-x"]}, "a letter or digit first"),
+        ({"add": ["größe"]}, "allowed: up to 40 of"),
+        ({"add": ["x" * 41]}, "allowed: up to 40 of"),
+        ({"remove": ["a\n"]}, "can't be a tag"),
+        ({"add": [f"t{n}" for n in range(51)]}, "allowed: 50"),
+        ({"add": ["a"], "remove": ["a"]}, "both added and removed"),
+        ({"note": "x" * 4001}, "allowed: 4,000"),
+        ({"note": "a\x1b[2J"}, "'\\x1b' can't be in it"),
+        ({"note": "a\nb"}, "one line of text"),
+        ({"note": "\udcff"}, "can't be in it"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_and_nothing_is_written(
+    tmp_path: Path, change: dict[str, list[str]], expected: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        annotate(tmp_path, **change)  # type: ignore[arg-type]
+    assert expected in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema_version": 2, "tags": [], "note": ""}',
+        '{"schema_version": 1, "tags": "a", "note": ""}',
+        '{"schema_version": 1, "tags": [1], "note": ""}',
+        '{"schema_version": 1, "tags": ["two words"], "note": ""}',
+        '{"schema_version": 1, "tags": [], "note": null}',
+        '{"schema_version": 1, "tags": []}',
+    ],
+)
+def test_damage_is_named_and_not_written_over(tmp_path: Path, text: str) -> None:
+    (tmp_path / ANNOTATIONS).write_text(text)
+    for use in (read_annotations, lambda folder: annotate(folder, add=["a"])):
+        with pytest.raises(RunError) as caught:
+            use(tmp_path)
+        assert str(tmp_path / ANNOTATIONS) in str(caught.value)
+    assert (tmp_path / ANNOTATIONS).read_text() == text
+
+
+def test_the_file_is_json_for_anyone(tmp_path: Path) -> None:
+    annotate(tmp_path, add=["a"], note="why")
+    document = json.loads((tmp_path / ANNOTATIONS).read_text())
+    assert document == {"schema_version": 1, "tags": ["a"], "note": "why"}
