@@ -14,7 +14,7 @@ ORDER = """
     sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
-    runs.files runs.locks runs.annotations runs.environment runs.status runs.staging runs.run_folder
+    runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
     runs.history_csv runs.stored_runs
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
@@ -29,8 +29,8 @@ ORDER = """
     report.page report.svg report.origin report.accuracy report.training report.sweep report.examples report.best
     report.reproduce report.html report.markdown report.pdf report.notebook report.reports
     api
-    cli.console cli.console_best cli.progress cli.options cli.sweep_commands cli.best_commands cli.report_commands
-    cli.app
+    cli.console cli.console_best cli.progress cli.options cli.train_commands cli.sweep_commands cli.best_commands
+    cli.report_commands cli.app
 """.split()  # noqa: SIM905 - a line for each layer
 """Each module imports only from those before it."""
 

@@ -8,28 +8,18 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from mnistexp import __version__
-from mnistexp.cli import best_commands, console, report_commands, sweep_commands
+from mnistexp.cli import best_commands, console, report_commands, sweep_commands, train_commands
 from mnistexp.cli.options import (
-    RUNS,
     ConfigOption,
-    DataOption,
-    DryRunOption,
     EpochsOption,
     JsonOption,
-    NameOption,
-    QuietOption,
-    RepeatsOption,
-    RunsOption,
     SeedOption,
     SetOption,
-    VerboseOption,
     Voice,
-    count_option,
-    number,
+    examples,
     settings_for,
 )
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError, Problem
@@ -44,142 +34,47 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Small, fast and honest experiments on the first 1,000 MNIST digits: a network learns from 800 of them, "
     "200 test it, and every run is kept in a folder of its own.",
-    epilog="""**Examples**
-
-- `mnistexp train --epochs 150`: train, and draw the loss curves
-- `mnistexp sweep-optimizer --opt adam`: search Adam's grid by cross-validation
-- `mnistexp best --unseen`: combine the sweeps' winners, and say what the result is worth
-- `mnistexp reproduce`: the whole assignment, with each figure of its notebook beside ours
-- `mnistexp train --set optimizer.name=adam --set model.dropout=0.4 --json`: one JSON document
-- `mnistexp show-examples --index 37 --index 235`: look at two digits
-- `mnistexp config show --set training.epochs=10`: what would run, and who decided each value
-
-Exit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 interrupted.
-""",
+    epilog=examples(
+        {
+            "mnistexp train --epochs 150": "train, and draw the loss curves",
+            "mnistexp sweep-optimizer --opt adam": "search Adam's grid by cross-validation",
+            "mnistexp best --unseen": "combine the sweeps' winners, and say what the result is worth",
+            "mnistexp reproduce": "the whole assignment, with each figure of its notebook beside ours",
+            "mnistexp COMMAND --help": "the options of a command, and examples of its use",
+        }
+    )
+    + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 interrupted.\n",
 )
 config_app = typer.Typer(no_args_is_help=True, help="Show or check a configuration, without running anything.")
 app.add_typer(config_app, name="config")
 app.add_typer(sweep_commands.cache_app, name="cache")
-app.command("sweep-optimizer", help="Search optimizers' settings by cross-validation on the training digits.")(
-    sweep_commands.sweep
+app.command("show-examples", epilog=train_commands.DIGITS_EXAMPLES)(train_commands.show_examples)
+app.command("summary", epilog=train_commands.SUMMARY_EXAMPLES)(train_commands.summary)
+app.command("train", epilog=train_commands.TRAIN_EXAMPLES)(train_commands.train)
+app.command(
+    "sweep-optimizer",
+    help="Search optimizers' settings by cross-validation on the training digits.",
+    epilog=sweep_commands.OPTIMIZER_EXAMPLES,
+)(sweep_commands.sweep)
+app.command(
+    "sweep-dropout",
+    help="Search the dropout rate by cross-validation on the training digits.",
+    epilog=sweep_commands.DROPOUT_EXAMPLES,
+)(sweep_commands.sweep)
+app.command("best", epilog=best_commands.BEST_EXAMPLES)(best_commands.best)
+app.command("reproduce", epilog=best_commands.REPRODUCE_EXAMPLES)(best_commands.reproduce)
+app.command("report", epilog=report_commands.EXAMPLES)(report_commands.report)
+
+
+@config_app.command(
+    "show",
+    epilog=examples(
+        {
+            "mnistexp config show": "what `mnistexp train` would run",
+            "mnistexp config show sweep-dropout --set training.epochs=10": "a sweep, with a setting of your own",
+        }
+    ),
 )
-app.command("sweep-dropout", help="Search the dropout rate by cross-validation on the training digits.")(
-    sweep_commands.sweep
-)
-app.command("best")(best_commands.best)
-app.command("reproduce")(best_commands.reproduce)
-app.command("report")(report_commands.report)
-
-
-@app.command()
-def train(
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    epochs: EpochsOption = None,
-    opt: Annotated[str | None, typer.Option("--opt", metavar="NAME", help="Optimizer, with Keras' defaults.")] = None,
-    seed: SeedOption = None,
-    repeats: RepeatsOption = None,
-    batch_size: Annotated[int | None, count_option("--batch-size", "Digits per update.")] = None,
-    validation_fraction: Annotated[
-        float | None,
-        typer.Option(
-            "--validation-fraction", parser=number, metavar="X", help="Validate on this share of the training part."
-        ),
-    ] = None,
-    data: DataOption = None,
-    name: NameOption = None,
-    resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run: its id, or `latest`.")
-    ] = None,
-    runs_dir: RunsOption = RUNS,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Train the network, draw its loss curves, and say how many epochs were best and how good it is."""
-    voice = Voice(json, quiet, verbose)
-    given = {
-        "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "batch_size": batch_size,
-        "validation_fraction": validation_fraction, "data": data, "name": name,
-    }  # fmt: skip
-    if resume is not None:
-        refused = [f"--{key.replace('_', '-')}" for key, value in given.items() if value is not None]
-        refused += ["--config"] * bool(config) + ["--set"] * bool(sets) + ["--dry-run"] * dry_run
-        if refused:
-            raise BadInput(f"--resume goes on with the settings of its run, so it can't be given with {refused[0]}")
-    found = settings_for("train", config, sets, **given)
-    if found.config.sweep:
-        raise BadInput(
-            "the configuration has a sweep section, and train runs one setting: use mnistexp sweep-optimizer"
-        )
-    if dry_run:
-        voice.result(
-            console.dry_run_document(found), console.settings_table(found), console.training_plan(found.config)
-        )
-        return
-    from mnistexp import experiments
-    from mnistexp.cli.progress import watching
-    from mnistexp.runs import stored_runs
-
-    with watching(voice.err, quiet=quiet or json) as watch:
-        if resume is not None:
-            info = stored_runs.find(runs_dir, resume)
-            outcome = experiments.resume_training(stored_runs.load(info.path), watch)
-        else:
-            outcome = experiments.run_training(found.config, runs_dir, watch)
-    voice.result(outcome.document(), *console.training_report(outcome))
-    if outcome.metrics["diverged_at"]:
-        voice.error(console.divergence(outcome.metrics))
-        raise typer.Exit(MnistexpError.exit_code)
-
-
-@app.command("show-examples")
-def show_examples(
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    index: Annotated[list[int] | None, count_option("--index -i", "Position in the training part; repeatable.")] = None,
-    count: Annotated[int | None, count_option("--count", "Draw so many at random instead.")] = None,
-    seed: SeedOption = None,
-    data: DataOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Show some training digits with their labels, the one-hot rows, and what the arrays look like."""
-    voice = Voice(json, quiet, verbose)
-    found = settings_for("train", config, sets, seed=seed, data=data)
-    from mnistexp import examples
-
-    outcome = examples.run_examples(found.config, runs_dir, indices=index, count=count)
-    terminal = Console()
-    pictures: list[str] = []
-    if terminal.is_terminal and not (quiet or json):
-        unicode = "utf" in terminal.encoding
-        pictures = examples.terminal_pictures(found.config, outcome, terminal.width, unicode)
-    voice.result(outcome.document(), *pictures, *console.examples_report(outcome))
-
-
-@app.command()
-def summary(
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Show the network layer by layer: output shapes, and the arithmetic of each parameter count."""
-    voice = Voice(json, quiet, verbose)
-    found = settings_for("train", config, sets)
-    from mnistexp import examples
-
-    outcome = examples.run_summary(found.config, runs_dir)
-    voice.result(outcome.document(), *console.summary_report(outcome))
-
-
-@config_app.command("show")
 def config_show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Packaged configuration to start from.")] = "train",
     config: ConfigOption = None,
@@ -194,7 +89,10 @@ def config_show(
     Voice(json).result(document, console.settings_table(found))
 
 
-@config_app.command("validate")
+@config_app.command(
+    "validate",
+    epilog=examples({"mnistexp config validate configs/train.yaml configs/best.yaml": "two files at once"}),
+)
 def config_validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files to check.")],
     json: JsonOption = False,

@@ -24,6 +24,7 @@ from mnistexp.cli.options import (
     VerboseOption,
     Voice,
     WorkersOption,
+    examples,
     flag_layers,
     layers_for,
 )
@@ -34,6 +35,21 @@ if TYPE_CHECKING:
     from mnistexp.results import Outcome
 
 __all__ = ["best", "reproduce"]
+
+BEST_EXAMPLES = examples(
+    {
+        "mnistexp best --dry-run": "which sweeps it would take, and which it would run first",
+        "mnistexp best --unseen": "also score the final model on 4,000 digits that nothing touched",
+        "mnistexp best --opt adam --opt nadam --select one-se --repeats 5": "the cheapest good setting, five seeds",
+    }
+)
+REPRODUCE_EXAMPLES = examples(
+    {
+        "mnistexp reproduce --dry-run": "what there is to do, and how long it takes",
+        "mnistexp reproduce --quick": "see that everything works, in a minute or two",
+        "mnistexp reproduce": "the assignment",
+    }
+)
 
 
 def best(

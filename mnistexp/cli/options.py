@@ -122,6 +122,11 @@ class Voice:
         return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
+def examples(explained: Mapping[str, str]) -> str:
+    """The end of a command's help, in Markdown: command lines, each with what it does."""
+    return "**Examples**\n\n" + "\n".join(f"- `{line}`: {what}" for line, what in explained.items()) + "\n"
+
+
 def layers_for(command: str, file: str | None, sets: list[str] | None) -> list[Source]:
     """The packaged configuration of a command, the file, and `--set`; the problems of both are raised together."""
     layers: list[Source] = [settings.read_file(command)]

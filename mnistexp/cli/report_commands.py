@@ -6,9 +6,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from mnistexp.cli.options import RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, Voice
+from mnistexp.cli.options import RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, Voice, examples
 
 __all__ = ["report"]
+
+EXAMPLES = examples(
+    {
+        "mnistexp report latest": "`report.html` in the folder of the newest run",
+        "mnistexp report latest --format md --output answers.md": "Markdown, its figures in a folder beside it",
+    }
+)
 
 
 def report(

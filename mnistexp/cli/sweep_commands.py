@@ -27,6 +27,7 @@ from mnistexp.cli.options import (
     Voice,
     WorkersOption,
     count_option,
+    examples,
     flag_layers,
     layers_for,
 )
@@ -37,6 +38,20 @@ from mnistexp.yaml_source import Source
 __all__ = ["cache_app", "sweep"]
 
 cache_app = typer.Typer(no_args_is_help=True, help="Look after the fits that sweeps have kept for reuse.")
+
+OPTIMIZER_EXAMPLES = examples(
+    {
+        "mnistexp sweep-optimizer --opt adam": "Adam's grid: 36 settings, 3 folds each",
+        "mnistexp sweep-optimizer --opt all --dry-run": "how much work every optimizer's grid would be",
+        "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "a grid of your own",
+    }
+)
+DROPOUT_EXAMPLES = examples(
+    {
+        "mnistexp sweep-dropout": "five rates with the assignment's Adam",
+        "mnistexp sweep-dropout --opt nadam --grid dropout=0,0.2,0.4 --repeats 3": "three rates, three seeds each",
+    }
+)
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -180,7 +195,7 @@ def _dry_run(found: Settings, runs_dir: Any, voice: Voice) -> None:
     voice.result(document, *settings_shown, *console.sweep_plan_report(plan))
 
 
-@cache_app.command("info")
+@cache_app.command("info", epilog=examples({"mnistexp cache info": "fits and megabytes of the runs folder"}))
 def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
     """Say how many fits are kept, where, and how much room they take."""
     from mnistexp.sweeps.trial_cache import TrialCache
@@ -190,7 +205,9 @@ def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
     Voice(json).result(document, f"{info.fits} fits in {info.folder}, {info.bytes / 1e6:.1f} MB")
 
 
-@cache_app.command("prune")
+@cache_app.command(
+    "prune", epilog=examples({"mnistexp cache prune --older-than 30d": "what nobody has needed for a month"})
+)
 def cache_prune(
     older_than: Annotated[
         str | None, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 90m; otherwise all go.")
