@@ -1,0 +1,120 @@
+"""Runs as pandas data frames; `mnistexp.runs` offers these functions."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from mnistexp.errors import BadInput
+from mnistexp.runs import files, query
+from mnistexp.runs.curves import Curve, read_curves
+from mnistexp.runs.index import IndexedRun
+
+__all__ = ["histories", "load", "trials"]
+
+Folder = str | PathLike[str]
+TRIALS = "trials.csv"
+TIMES = ("started", "finished")
+RECORD = ("id", "command", "name", "status", *TIMES, "seconds", "exit_code", "error", "tags", "note", "path")
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def load(
+    references: str | Sequence[str] = (),
+    where: str | None = None,
+    *,
+    sort: str | None = None,
+    limit: int | None = None,
+    runs_dir: Folder = "runs",
+) -> Any:
+    """A `pandas.DataFrame` with a row for each run that `mnistexp runs list` would show, newest first.
+
+    Columns: `id`, `command`, `name`, `status`; `started` and `finished`, datetimes in UTC; `seconds`, `exit_code`,
+    `error`; `tags`, separated by spaces; `note`; `path`; each setting as `config.<dotted key>`; each metric under its
+    dotted key. What a run doesn't have is missing. Arguments as for `query.select`. Raises `BadInput` where pandas is
+    missing or a reference or filter can't be understood, `RunError` where the folder can't be read.
+    """
+    pandas = _pandas()
+    found = pandas.DataFrame([_row(run) for run in _select(references, where, sort, limit, runs_dir)])
+    if found.empty:
+        found = pandas.DataFrame(columns=list(RECORD))
+    for name in TIMES:
+        found[name] = pandas.to_datetime(found[name], utc=True)
+    return found
+
+
+def histories(
+    references: str | Sequence[str] = (),
+    where: str | None = None,
+    *,
+    sort: str | None = None,
+    limit: int | None = None,
+    runs_dir: Folder = "runs",
+) -> Any:
+    """The learning curves of runs as one long `pandas.DataFrame`, a row for each epoch.
+
+    Columns: `run`, an id; `repeat`, from 0; `epoch`, from 1; `loss`, `accuracy`, `val_loss`, `val_accuracy`, NaN where
+    not measured; `seconds` that the epoch took. A run without curves adds no row. Arguments and errors as for `load`.
+    """
+    pandas = _pandas()
+    columns = ["run", "repeat", "epoch", *CURVES, "seconds"]
+    runs = _select(references, where, sort, limit, runs_dir)
+    parts = [_epochs(run.id, curve) for run in runs for curve in read_curves(run.path)]
+    found = [pandas.DataFrame(part, columns=columns) for part in parts]
+    return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame(columns=columns)
+
+
+def trials(reference: str, *, runs_dir: Folder = "runs") -> Any:
+    """The ranked trials of a sweep as a `pandas.DataFrame`: the columns of its `trials.csv`, see `ranking.trials_csv`.
+
+    Raises `BadInput` where pandas is missing, or the run has no such table; `RunError` where it can't be read.
+    """
+    pandas = _pandas()
+    run = query.one(Path(runs_dir), reference)
+    if not (run.path / TRIALS).exists():
+        raise BadInput(f"{run.id} is a {run.info.command} run without {TRIALS}, allowed: a finished sweep")
+    header, *rows = csv.reader(files.read_text(run.path / TRIALS).splitlines())
+    return pandas.DataFrame([[_value(cell) for cell in row] for row in rows], columns=header)
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise BadInput("data frames need pandas: pip install 'mnistexp[pandas]'") from None
+    return pandas
+
+
+def _select(
+    references: str | Iterable[str], where: str | None, sort: str | None, limit: int | None, runs_dir: Folder
+) -> list[IndexedRun]:
+    chosen = [references] if isinstance(references, str) else [str(reference) for reference in references]
+    return query.select(Path(runs_dir), chosen, where=where, sort=sort, limit=limit)
+
+
+def _row(run: IndexedRun) -> dict[str, Any]:
+    record = {name: getattr(run.info, name) for name in RECORD if hasattr(run.info, name)}
+    record |= {"tags": " ".join(run.tags), "note": run.note, "path": str(run.path)}
+    settings = {f"config.{key}": value for key, value in run.config.items()}
+    # What the record says already, such as the command, isn't said twice.
+    metrics = {key: value for key, value in run.metrics.items() if key not in RECORD}
+    return {**{name: record[name] for name in RECORD}, **settings, **metrics}
+
+
+def _value(cell: str) -> Any:
+    """The inverse of `ranking.cell`; what has no number, or isn't there, is NaN."""
+    if cell in ("", "nan"):
+        return math.nan
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def _epochs(run: str, curve: Curve) -> Mapping[str, Any]:
+    history, epochs = curve.history, range(1, curve.history.epochs + 1)
+    columns = {name: getattr(history, name) or [math.nan] * history.epochs for name in CURVES}
+    return {"run": run, "repeat": curve.repeat, "epoch": list(epochs), **columns, "seconds": curve.seconds}
