@@ -1,0 +1,169 @@
+"""The trash: runs taken out of sight by one rename each, brought back by one, removed for good by `empty`.
+
+runs/
+  .trash/
+    20261124T054500.123456Z.<id>/     a run that was moved here at that time, in UTC
+    .removing-<random>/               a run on its way out of the world; whoever empties the trash next goes on
+"""
+
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mnistexp.errors import BadInput, RunError, nearest
+from mnistexp.problems import show
+from mnistexp.runs import files
+from mnistexp.runs.locks import lock
+from mnistexp.runs.staging import time_of
+from mnistexp.runs.status import STATUS, now, read_status
+
+__all__ = ["Trashed", "discard", "empty", "find_trashed", "list_trash", "restore"]
+
+TRASH = ".trash"
+ENTRY = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)\.([^.].*)", re.DOTALL)
+REMOVING = ".removing-"
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """A run in the trash: its id, where it is now, and when it was moved there, in UTC."""
+
+    id: str
+    path: Path
+    moved: datetime
+
+
+def discard(folders: Iterable[Path]) -> list[Trashed]:
+    """Move runs to the trash of the folder that each lies in. All stay where one of them is in use.
+
+    Raises RunError where a run is in use, or can't be moved; then those before it are in the trash. BadInput for a
+    folder that is hidden or in the trash.
+    """
+    places = list(dict.fromkeys(_place(folder) for folder in folders))
+    for place in places:
+        if place.name.startswith(".") or place.parent.name == TRASH:
+            raise BadInput(f"{place} can't be moved to the trash: it is there already, or is not a run")
+        _refuse_running(place)
+    return [_move(place) for place in places]
+
+
+def list_trash(runs_dir: Path) -> list[Trashed]:
+    """What is in the trash, the longest there first. Raises RunError where it can't be read."""
+    trash = runs_dir / TRASH
+    with files.explained("list", trash):
+        try:
+            names = os.listdir(trash)  # noqa: PTH208 - names are all we need
+        except FileNotFoundError:
+            return []
+    found = [
+        Trashed(match[2], trash / name, moved)
+        for name in names
+        if (match := ENTRY.fullmatch(name)) and (moved := _moment(match[1]))
+    ]
+    return sorted(found, key=lambda entry: (entry.moved, entry.id))
+
+
+def find_trashed(runs_dir: Path, reference: str) -> Trashed:
+    """The run in the trash that an id or the beginning of just one means; `latest` is the one moved there last.
+
+    A name in the trash, time and id, is one too: it tells apart runs of the same id. Raises BadInput where it means
+    none or several.
+    """
+    entries = list_trash(runs_dir)
+    if reference == "latest" and entries:
+        return entries[-1]
+    matches = [entry for entry in entries if reference in (entry.id, entry.path.name)]
+    matches = matches or [entry for entry in entries if reference and entry.id.startswith(reference)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = "".join(f"\n  {entry.path.name}" for entry in matches[-8:])
+        raise BadInput(f"{show(reference)} may be {len(matches)} runs in the trash; which one?{names}")
+    hint = nearest(reference, [entry.id for entry in entries]) if entries else "; it is empty"
+    raise BadInput(f"no run {show(reference)} in the trash of {runs_dir}{hint}")
+
+
+def restore(entries: Sequence[Trashed]) -> list[Path]:
+    """Bring runs back to where they were; returns their folders.
+
+    Raises BadInput, before any is moved, where an id is taken; RunError where one can't be moved.
+    """
+    targets = [entry.path.parent.parent / entry.id for entry in entries]
+    for target in targets:
+        if os.path.lexists(target) or targets.count(target) > 1:
+            raise BadInput(f"can't restore {target.name}: another run of that id is in the way, in {target.parent}")
+    for entry, target in zip(entries, targets, strict=True):
+        # Of two that restore a run at once the second finds nothing to rename; nobody else makes a folder of this name.
+        with files.explained("restore", entry.path):
+            files.move(entry.path, target)
+    return targets
+
+
+def empty(runs_dir: Path, entries: Sequence[Trashed]) -> None:
+    """Remove these runs from the trash for good, and what an emptying before left over. Raises RunError.
+
+    Links are removed and never followed. Half a run can't be restored: each is renamed before it is taken apart.
+    """
+    trash = runs_dir / TRASH
+    if trash.is_symlink():
+        raise RunError(f"{trash} is a link: nothing is removed through it")
+    if not files.is_folder(trash):
+        return
+    with lock(trash, wait=True), files.explained("empty", trash):
+        for entry in entries:
+            with suppress(FileNotFoundError):  # another process removed or restored it meanwhile
+                files.move(entry.path, trash / f"{REMOVING}{secrets.token_hex(8)}")
+        for leftover in trash.glob(f"{REMOVING}*"):
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
+def _place(folder: Path) -> Path:
+    """The one path of a run's folder; where the folder is a link, of the link."""
+    with files.explained("find", folder):
+        named = folder.name not in ("", "..")
+        return folder.parent.resolve(strict=True) / folder.name if named else folder.resolve(strict=True)
+
+
+def _refuse_running(folder: Path) -> None:
+    try:
+        status = read_status(folder)
+    except RunError:
+        if time_of(folder.name) or os.path.lexists(folder / STATUS):
+            return  # a damaged run may go
+        raise
+    if status.status == "running":
+        raise RunError(f"{folder} is in use by another process (process {status.owner.pid})")
+
+
+def _move(folder: Path) -> Trashed:
+    trash = folder.parent / TRASH
+    with ExitStack() as held:
+        held.enter_context(lock(folder))
+        # Again, now that nobody can take up the run.
+        _refuse_running(folder)
+        files.make_folder(trash)
+        if sys.platform == "win32":
+            held.close()  # no folder with an open file in it can be renamed there
+        moved = now()
+        target = trash / f"{moved:%Y%m%dT%H%M%S.%fZ}.{folder.name}"
+        with files.explained("move to the trash", folder):
+            files.move(folder, target)
+            files.sync(folder.parent)
+    return Trashed(folder.name, target, moved)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None

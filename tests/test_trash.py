@@ -1,0 +1,280 @@
+"""Runs out of sight and back; nothing is lost by accident, and nothing outside the trash is ever removed."""
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mnistexp.cli import app as command_line
+from mnistexp.errors import BadInput, RunError
+from mnistexp.runs import trash
+from mnistexp.runs.annotations import annotate, read_annotations
+from mnistexp.runs.locks import lock
+from mnistexp.runs.run_folder import Run
+from mnistexp.runs.stored_runs import list_runs, load
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def store(runs: Path, name: str = "x", *, error: BaseException | None = None) -> Path:
+    run = Run.create(runs, "train", name, "seed: 2\n", visible=True)
+    run.add("trials/1.json", {"score": 0.5})
+    if isinstance(error, KeyboardInterrupt):
+        run.interrupt()
+    elif error:
+        run.fail(error)
+    else:
+        run.finish()
+    return run.path
+
+
+def ids(runs: Path) -> list[str]:
+    return [info.id for info in list_runs(runs)]
+
+
+def in_trash(runs: Path) -> list[str]:
+    return [entry.id for entry in trash.list_trash(runs)]
+
+
+def moved(entry: trash.Trashed, ago: timedelta) -> trash.Trashed:
+    """The entry as if it had been moved to the trash so long ago."""
+    moment = datetime.now(UTC) - ago
+    path = entry.path.rename(entry.path.with_name(f"{moment:%Y%m%dT%H%M%S.%fZ}.{entry.id}"))
+    return trash.Trashed(entry.id, path, moment)
+
+
+def test_what_is_removed_is_brought_back_as_it_was(runs: Path) -> None:
+    first, second = store(runs), store(runs)
+    annotate(first, add=["kept"])
+    before = load(first)
+    trash.discard([first])
+    assert (ids(runs), in_trash(runs)) == ([second.name], [first.name])
+    assert trash.restore([trash.find_trashed(runs, first.name[:-2])]) == [first]
+    assert load(first) == before
+    assert read_annotations(first).tags == ("kept",)
+    assert in_trash(runs) == []
+
+
+def test_runs_in_use_stay_and_so_do_those_named_with_them(runs: Path) -> None:
+    done = store(runs)
+    with Run.create(runs, "train", "y", "seed: 2\n", visible=True) as running:
+        with pytest.raises(RunError, match="is in use"):
+            trash.discard([done, running.path])
+        assert set(ids(runs)) == {done.name, running.id}
+        running.add("metrics.json", {})
+    interrupted = store(runs, error=KeyboardInterrupt())
+    with lock(interrupted), pytest.raises(RunError, match="is in use"):
+        trash.discard([interrupted])
+    assert in_trash(runs) == []
+
+
+def test_a_run_in_the_trash_can_not_be_taken_up(runs: Path) -> None:
+    path = store(runs, error=KeyboardInterrupt())
+    trash.discard([path])
+    with pytest.raises(RunError):
+        Run.resume(path)
+    assert not path.exists()
+
+
+def test_damaged_runs_can_go_and_foreign_folders_not(runs: Path) -> None:
+    damaged = store(runs)
+    (damaged / "status.json").write_text("{")
+    lost = store(runs)
+    (lost / "status.json").unlink()
+    (runs / "photos").mkdir()
+    trash.discard([damaged, lost])
+    assert in_trash(runs) == [damaged.name, lost.name]
+    with pytest.raises(RunError):
+        trash.discard([runs / "photos"])
+    with pytest.raises(BadInput, match="there already"):
+        trash.discard([trash.list_trash(runs)[0].path])
+
+
+def test_one_run_by_two_paths_is_one(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store(runs)
+    monkeypatch.chdir(path)
+    assert [entry.id for entry in trash.discard([path, Path("../") / path.name, Path()])] == [path.name]
+
+
+def test_a_taken_id_is_not_written_over(runs: Path) -> None:
+    path = store(runs)
+    trash.discard([path])
+    path.mkdir()
+    with pytest.raises(BadInput, match="in the way"):
+        trash.restore(trash.list_trash(runs))
+    assert in_trash(runs) == [path.name]
+
+
+def test_runs_of_one_id_are_told_apart_by_their_names_in_the_trash(runs: Path) -> None:
+    path = store(runs, "older")
+    first = trash.discard([path])[0]
+    again = store(runs, "newer").rename(path)
+    trash.discard([again])
+    with pytest.raises(BadInput, match=first.path.name):
+        trash.find_trashed(runs, path.name)
+    with pytest.raises(BadInput, match="in the way"):
+        trash.restore(trash.list_trash(runs))
+    trash.restore([trash.find_trashed(runs, first.path.name)])
+    assert load(path).info.name == "older"
+
+
+def test_a_link_goes_and_what_it_leads_to_stays(runs: Path, tmp_path: Path) -> None:
+    elsewhere = store(tmp_path / "elsewhere")
+    runs.mkdir()
+    (runs / "linked").symlink_to(Path("..") / "elsewhere" / elsewhere.name)
+    trash.discard([runs / "linked"])
+    trash.restore(trash.list_trash(runs))
+    assert ids(runs) == ["linked"]
+    trash.discard([runs / "linked"])
+    trash.empty(runs, trash.list_trash(runs))
+    assert load(elsewhere).info.status == "done"
+
+
+def test_emptying_follows_no_links(runs: Path, tmp_path: Path) -> None:
+    treasure = tmp_path / "treasure"
+    treasure.mkdir()
+    (treasure / "gold").write_text("gold")
+    path = store(runs)
+    (path / "way out").symlink_to(treasure)
+    trash.discard([path])
+    (runs / ".trash" / ".removing-0").symlink_to(treasure)
+    (runs / ".trash" / ".removing-1").mkdir()
+    trash.empty(runs, trash.list_trash(runs))
+    assert [name.name for name in (runs / ".trash").iterdir()] == [".lock"]
+    assert (treasure / "gold").read_text() == "gold"
+
+    (runs / ".trash").rename(tmp_path / "moved")
+    (runs / ".trash").symlink_to(tmp_path / "moved")
+    with pytest.raises(RunError, match="is a link"):
+        trash.empty(runs, [])
+
+
+# From the command line
+
+
+def mnistexp(
+    capsys: pytest.CaptureFixture[str], runs: Path, *arguments: str, terminal: bool = False
+) -> tuple[int, str, str]:
+    """Exit code, output and errors of the program, called in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["mnistexp", "runs", *arguments, "--runs-dir", str(runs)])
+        patch.setattr(sys.stdin, "isatty", lambda: terminal, raising=False)
+        patch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+        patch.setattr("signal.signal", lambda *_: None)
+        with pytest.raises(SystemExit) as stopped:
+            command_line.main()
+    said = capsys.readouterr()
+    return int(str(stopped.value.code)), said.out, said.err
+
+
+def test_several_need_yes_where_nobody_can_be_asked(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store(runs), store(runs), store(runs)
+    code, _, said = mnistexp(capsys, runs, "rm", "1:2")
+    assert (code, len(ids(runs))) == (2, 3)
+    assert "say --yes" in said
+    code, out, _ = mnistexp(capsys, runs, "rm", "latest", "--json")
+    assert (code, len(ids(runs))) == (0, 2)
+    assert [run["id"] for run in json.loads(out)["moved"]] == in_trash(runs)
+    assert mnistexp(capsys, runs, "rm", "--where", "command=train", "--yes")[0] == 0
+    assert ids(runs) == []
+
+
+def test_on_a_terminal_the_answer_counts(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store(runs)
+    asked = iter([False, True])
+    monkeypatch.setattr("typer.confirm", lambda question, err: path.name in question and err and next(asked))
+    assert mnistexp(capsys, runs, "rm", "latest", terminal=True)[0] == 130
+    assert ids(runs) == [path.name]
+    assert mnistexp(capsys, runs, "rm", "latest", terminal=True)[0] == 0
+    assert in_trash(runs) == [path.name]
+
+
+def test_restore_lists_and_brings_back(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mnistexp(capsys, runs, "restore")[1] == "The trash is empty.\n"
+    path = store(runs)
+    trash.discard([path])
+    assert path.name in mnistexp(capsys, runs, "restore")[1]
+    assert json.loads(mnistexp(capsys, runs, "restore", "--json")[1])["trash"][0]["id"] == path.name
+    code, _, said = mnistexp(capsys, runs, "restore", path.name[:-1] + "?")
+    assert (code, f"did you mean '{path.name}'?" in said) == (2, True)
+    assert mnistexp(capsys, runs, "restore", "latest", path.name)[0] == 0
+    assert ids(runs) == [path.name]
+
+
+def test_prune_takes_what_is_asked_for_and_never_what_is_in_use(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done, failed = store(runs), store(runs, error=ValueError("no"))
+    interrupted = store(runs, error=KeyboardInterrupt())
+    with Run.create(runs, "train", "y", "seed: 2\n", visible=True) as running:
+        running.add("metrics.json", {})
+        out = mnistexp(capsys, runs, "prune", "--failed", "--interrupted", "--dry-run", "--json")[1]
+        assert {run["id"] for run in json.loads(out)["moved"]} == {failed.name, interrupted.name}
+        assert len(ids(runs)) == 4
+        assert mnistexp(capsys, runs, "prune", "--failed", "--older-than", "1h")[0] == 0
+        assert len(ids(runs)) == 4
+        assert mnistexp(capsys, runs, "prune", "--failed")[0] == 0
+        assert in_trash(runs) == [failed.name]
+        assert mnistexp(capsys, runs, "prune", "--older-than", "0s", "--yes")[0] == 0
+        assert ids(runs) == [running.id]
+    assert set(in_trash(runs)) == {done.name, failed.name, interrupted.name}
+
+
+def test_the_trash_is_emptied_by_the_time_in_the_trash(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, young = trash.discard([store(runs), store(runs)])
+    moved(old, timedelta(days=31))
+    out = mnistexp(capsys, runs, "prune", "--trash", "--older-than", "30d", "--dry-run", "--json")[1]
+    assert [entry["id"] for entry in json.loads(out)["removed"]] == [old.id]
+    code, _, said = mnistexp(capsys, runs, "prune", "--trash", "--older-than", "30d")
+    assert (code, "say --yes" in said) == (2, True)
+    assert in_trash(runs) == [old.id, young.id]
+    assert mnistexp(capsys, runs, "prune", "--trash", "--older-than", "30d", "--yes")[0] == 0
+    assert in_trash(runs) == [young.id]
+    assert mnistexp(capsys, runs, "prune", "--trash", "--yes")[0] == 0
+    assert in_trash(runs) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["rm"], "no run is given"),
+        (["rm", "20200101"], "no run '20200101'"),
+        (["rm", "--where", "colour=red"], "colour"),
+        (["prune"], "nothing says which runs"),
+        (["prune", "--failed", "--older-than", "old"], "'old' is no age"),
+        (["prune", "--trash", "--failed"], "--older-than"),
+        (["tag", "--add", "a"], "no run is given"),
+        (["tag", "latest", "--add", "two words"], "can't be a tag"),
+        (["tag", "latest", "--remove", "bse"], "did you mean 'base'?"),
+        (["note", "latest", "a", "--clear"], "only one of the two"),
+        (["note", "latest", " "], "--clear"),
+    ],
+)
+def test_bad_requests_change_nothing(
+    runs: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    path = store(runs)
+    annotate(path, add=["base"])
+    code, out, said = mnistexp(capsys, runs, *arguments)
+    assert (code, out) == (2, "")
+    assert expected in said
+    assert ids(runs) == [path.name]
+    assert read_annotations(path).tags == ("base",)
+
+
+def test_tags_and_notes_from_the_command_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = store(runs, "a"), store(runs, "b")
+    assert mnistexp(capsys, runs, "tag", "1:2", "--add", "base", "--add", "x")[0] == 0
+    assert mnistexp(capsys, runs, "tag", "--where", "name=a", "--remove", "x")[0] == 0
+    assert json.loads(mnistexp(capsys, runs, "tag", "--json")[1]) == {"tags": {"base": 2, "x": 1}}
+    shown = json.loads(mnistexp(capsys, runs, "tag", second.name, "--json")[1])
+    assert shown == {"runs": [{"id": second.name, "tags": ["base", "x"]}]}
+    assert mnistexp(capsys, runs, "note", first.name, "für die Arbeit")[0] == 0
+    assert mnistexp(capsys, runs, "note", first.name)[1] == "für die Arbeit\n"
+    assert mnistexp(capsys, runs, "note", first.name, "--clear")[0] == 0
+    assert json.loads(mnistexp(capsys, runs, "note", first.name, "--json")[1]) == {"id": first.name, "note": ""}
