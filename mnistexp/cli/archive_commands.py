@@ -1,0 +1,101 @@
+"""The commands that take runs elsewhere: tables for other programs, and archives for other machines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mnistexp.cli.console import json_text
+from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
+from mnistexp.cli.upkeep_commands import RunsArgument, WhereOption, runs_app
+from mnistexp.errors import BadInput, nearest
+from mnistexp.problems import show
+
+__all__ = ["runs_app"]
+
+FORMATS = ("csv", "json", "md", "zip")
+
+
+@runs_app.command(
+    epilog=examples(
+        {
+            "mnistexp runs export --where command=train --output runs.csv": "a table for a spreadsheet",
+            "mnistexp runs export 1:5 --format md": "the newest five as Markdown, on standard output",
+            "mnistexp runs export latest --output run.zip": "a whole run, for another machine",
+        }
+    )
+)
+def export(
+    runs: RunsArgument = None,
+    where: WhereOption = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="csv, json, md or zip; otherwise by --output's ending, or csv."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it, not standard output.")
+    ] = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Write runs, all or some, as a table for other programs, or whole as a zip that another machine imports."""
+    from mnistexp.runs import archive, export, files, query
+
+    form = _format(form, output, json)
+    found = query.select(runs_dir, runs or (), where=where)
+    if form == "zip" and output:
+        if not found:
+            raise BadInput("no run is meant: there is nothing to put into an archive")
+        archive.write_archive([run.path for run in found], output)
+    else:
+        if form == "json":
+            text = json_text(export.runs_document(found)) + "\n"
+        else:
+            text = export.runs_csv(found) if form == "csv" else export.runs_markdown(found)
+        if output is None:
+            # Names may hold halves of surrogate pairs, which no terminal takes.
+            print(text.encode("utf-8", "backslashreplace").decode(), end="", flush=True)
+            return
+        files.write_text(output, text)
+    document = {"output": str(output), "format": form, "runs": [run.id for run in found]}
+    Voice(json).result(document, Text.assemble(("Exported      ", "bold"), f"{len(found)} runs to {output}"))
+
+
+def _format(form: str | None, output: Path | None, json: bool) -> str:
+    """The format asked for. Raises BadInput where it isn't known or can't go to standard output."""
+    if form is None:
+        ending = output.suffix[1:].lower() if output else ""
+        form = ending if ending in FORMATS else "json" if json and not output else "csv" if not output else None
+        if form is None:
+            raise BadInput(f"{output} ends like no format, allowed: {', '.join(FORMATS)}, or --format")
+    if form not in FORMATS:
+        raise BadInput(f"--format is {show(form)}, allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}")
+    if output is None and form == "zip":
+        raise BadInput("a zip goes to a file: say --output FILE")
+    if output is None and json and form != "json":
+        raise BadInput(
+            f"--json prints JSON and --format {form} asks for something else: say --output FILE, or one of two"
+        )
+    return form
+
+
+@runs_app.command(
+    "import",
+    epilog=examples({"mnistexp runs import run.zip": "take in the runs that another machine exported"}),
+)
+def import_runs(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A zip that `mnistexp runs export` wrote.")],
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Take in runs from an archive. All are checked before one is taken in; those that are here already stay."""
+    from mnistexp.runs.archive import import_archive
+
+    found = import_archive(file, runs_dir)
+    document = {"runs_dir": str(runs_dir), "imported": found.imported, "skipped": found.skipped}
+    lines = [Text(f"Imported  {run_id}") for run_id in found.imported]
+    lines += [Text(f"Skipped   {run_id}: a run of this id is here already") for run_id in found.skipped]
+    Voice(json).result(document, *lines)

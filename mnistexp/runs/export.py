@@ -1,0 +1,90 @@
+"""Tables of runs for other programs: CSV, JSON and Markdown.
+
+Columns: what a listing shows, tags and note, `config.<key>` for each setting that differs between the runs, and
+`metrics.<key>` for each number and short text in their metrics.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from mnistexp.runs.index import IndexedRun, Value
+
+__all__ = ["runs_csv", "runs_document", "runs_markdown"]
+
+FIELDS = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
+# What spreadsheets take for the beginning of a formula, the wide forms of Asian scripts among them.
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&])")
+MISSING = object()
+
+
+def runs_document(runs: Sequence[IndexedRun]) -> dict[str, Any]:
+    """`runs`, in the order given, each with the fields of a listing, `tags`, `note`, `config` and `metrics`."""
+    keys = differing(runs)
+    return {"runs": [_fields(run) | _added(run, keys) for run in runs]}
+
+
+def runs_csv(runs: Sequence[IndexedRun]) -> str:
+    """A header and a line for each run. Numbers are numbers; text that a spreadsheet would calculate gets a `'`."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([[_cell(value) for value in row] for row in _table(runs)])
+    return text.getvalue()
+
+
+def runs_markdown(runs: Sequence[IndexedRun]) -> str:
+    """A table in Markdown, a line for each run."""
+    header, *rows = ([_escaped(value) for value in row] for row in _table(runs))
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def differing(runs: Sequence[IndexedRun]) -> list[str]:
+    """The settings that are not the same in all runs, one that only some have among them."""
+    keys = dict.fromkeys(key for run in runs for key in run.config)
+    return [key for key in keys if len({_same(run.config.get(key, MISSING)) for run in runs}) > 1]
+
+
+def _same(value: object) -> tuple[bool, object]:
+    return isinstance(value, bool), value  # True is not 1
+
+
+def _fields(run: IndexedRun) -> dict[str, Any]:
+    found = {key: getattr(run.info, key) for key in FIELDS}
+    return {key: _iso(value) if isinstance(value, datetime) else value for key, value in found.items()}
+
+
+def _added(run: IndexedRun, keys: Sequence[str]) -> dict[str, Any]:
+    config = {key: run.config[key] for key in keys if key in run.config}
+    return {"tags": list(run.tags), "note": run.note, "config": config, "metrics": dict(run.metrics)}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _table(runs: Sequence[IndexedRun]) -> list[list[Value]]:
+    """The header, then a row for each run; None where it lacks a value."""
+    config = differing(runs)
+    metrics = list(dict.fromkeys(key for run in runs for key in run.metrics))
+    names = (f"{part}.{key}" for part, keys in (("config", config), ("metrics", metrics)) for key in keys)
+    table: list[list[Value]] = [[*FIELDS, "tags", "note", *names]]
+    for run in runs:
+        settings, measured = (run.config.get(key) for key in config), (run.metrics.get(key) for key in metrics)
+        table.append([*_fields(run).values(), " ".join(run.tags), run.note, *settings, *measured])
+    return table
+
+
+def _cell(value: Value) -> Value:
+    if isinstance(value, str):
+        return f"'{value}" if value.lstrip().startswith(FORMULA) else value
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _escaped(value: Value) -> str:
+    """A cell's text in Markdown: nothing in it may end the cell or the line, or be taken for markup."""
+    text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+    return MARKUP.sub(r"\\\1", " ".join(text.split()))
