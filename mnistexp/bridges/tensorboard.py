@@ -1,0 +1,170 @@
+"""Runs as TensorBoard event files. TensorFlow is not needed, and not loaded.
+
+    <output>/<run id>/                      configuration and note as text, metrics/..., the curves of a training
+    <output>/<run id>/repeats/<repeat>/     the curves of each of several trainings
+    <output>/<run id>/trials/<trial>/       mean curves and score of a sweep's trial
+
+Each training and each trial is a session of the HParams page. No session is put into an "experiment": TensorBoard shows
+one alone, and finds the columns of all sessions by itself where there is none.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mnistexp.bridges.exported import Series, Trial, check_readable, numbers, trainings, trials
+from mnistexp.errors import BadInput
+from mnistexp.runs import files
+from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.run_folder import CONFIG
+
+try:
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+    from tensorboard.plugins.hparams import metadata as hparams_metadata
+    from tensorboard.plugins.text import metadata as text_metadata
+    from tensorboard.summary.writer.record_writer import RecordWriter
+    from tensorboard.util import tensor_util
+except ImportError:
+    raise BadInput("event files need TensorBoard: pip install 'mnistexp[tensorboard]'") from None
+
+__all__ = ["export"]
+
+SUFFIX = ".mnistexp"
+TUNED = ("model.", "optimizer.", "training.")
+STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}
+
+
+def export(runs: Sequence[IndexedRun], output: Path) -> list[Path]:
+    """Write each run's event files below `output/<run id>`, and return these folders.
+
+    The same run gives the same bytes in the same files; event files of an earlier export that it no longer has are
+    removed, and nothing else is. Raises RunError where a run can't be read or a file can't be written.
+    """
+    contents = {output / run.id: _event_files(run) for run in runs}
+    for folder, events in contents.items():
+        written = {folder / name for name in events}
+        for name, content in events.items():
+            files.make_folder((folder / name).parent)
+            files.write_bytes(folder / name, content)
+        for path in set(folder.rglob(f"events.out.tfevents.*{SUFFIX}")) - written:
+            with files.explained("remove", path):
+                path.unlink()
+    return list(contents)
+
+
+def _event_files(run: IndexedRun) -> dict[str, bytes]:
+    """Name to content of all the run's event files."""
+    check_readable(run)
+    began = run.info.started.timestamp()
+    name = f"events.out.tfevents.{began:.0f}{SUFFIX}"
+    curves = trainings(run)
+    only = curves[0] if list(curves) == [0] else None
+    found = {name: _events_of_run(run, only)}
+    for repeat, series in curves.items() if only is None else ():
+        events = _Events(began)
+        events.session(run.id, _tuned(run), series)
+        events.end(_status(run), max(series.times, default=began))
+        found[f"repeats/{repeat}/{name}"] = events.content()
+    for trial in trials(run):
+        found[f"trials/{trial.index:05d}/{name}"] = _events_of_trial(run, trial)
+    return found
+
+
+def _events_of_run(run: IndexedRun, series: Series | None) -> bytes:
+    """Configuration, note and metrics, and the curves of a run that is one training."""
+    began = run.info.started.timestamp()
+    events = _Events(began)
+    config = files.read_text(run.path / CONFIG)
+    events.text("config", "\n".join(f"    {line}" for line in config.splitlines()), began)
+    if run.note:
+        events.text("note", run.note, began)
+    if series:
+        events.session(run.id, _tuned(run), series)
+    end = run.info.finished.timestamp() if run.info.finished else began
+    step = len(series.times) if series else 0
+    for key, value in numbers(run).items():
+        events.scalar(f"metrics/{key}", value, step, end)
+    if series:
+        events.end(_status(run), end)
+    return events.content()
+
+
+def _events_of_trial(run: IndexedRun, trial: Trial) -> bytes:
+    began = run.info.started.timestamp()
+    end, step = began + trial.seconds, len(trial.series.times)
+    events = _Events(began)
+    events.session(f"{run.id}/{trial.index}", trial.params, trial.series)
+    events.scalar("score", trial.score, step, end)
+    events.scalar("score_std", trial.std, step, end)
+    events.end("STATUS_FAILURE" if trial.failed else "STATUS_SUCCESS", end)
+    return events.content()
+
+
+def _tuned(run: IndexedRun) -> dict[str, object]:
+    """The settings of model, optimizer and training."""
+    return {key: value for key, value in run.config.items() if key.startswith(TUNED)}
+
+
+def _status(run: IndexedRun) -> str:
+    return STATUS.get(run.info.status, "STATUS_FAILURE")
+
+
+class _Events:
+    """The content of one event file, in the order of the calls. Times in seconds since 1970."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._buffer = io.BytesIO()
+        self._writer = RecordWriter(self._buffer)
+        self._add(event_pb2.Event(wall_time=began, file_version="brain.Event:2"))
+
+    def content(self) -> bytes:
+        return self._buffer.getvalue()
+
+    def scalar(self, tag: str, value: float, step: int, time: float) -> None:
+        # The older of two forms, which TensorBoard takes alike and other readers understand, too.
+        self._summary(summary_pb2.Summary.Value(tag=tag, simple_value=value), step, time)
+
+    def text(self, tag: str, text: str, time: float) -> None:
+        """Markdown, shown by the text page."""
+        content = np.array([text.encode("utf-8", "backslashreplace")], dtype=object)
+        metadata = text_metadata.create_summary_metadata("", "")
+        tensor = tensor_util.make_tensor_proto(content)
+        self._summary(summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor), 0, time)
+
+    def session(self, group: str, params: Mapping[str, object], series: Series) -> None:
+        """Begin a session of the HParams page, with its curves; those of one group are averaged there."""
+        start = plugin_data_pb2.SessionStartInfo(group_name=group, start_time_secs=self._began)
+        for key, value in params.items():
+            if isinstance(value, bool):
+                start.hparams[key].bool_value = value
+            elif isinstance(value, int | float):
+                start.hparams[key].number_value = value
+            else:
+                start.hparams[key].string_value = value if isinstance(value, str) else json.dumps(value)
+        data = plugin_data_pb2.HParamsPluginData(session_start_info=start)
+        self._hparams(hparams_metadata.SESSION_START_INFO_TAG, data, self._began)
+        for tag, epoch, number, time in series.points():
+            self.scalar(tag, number, epoch, time)
+
+    def end(self, status: str, time: float) -> None:
+        """End the session."""
+        end = plugin_data_pb2.SessionEndInfo(status=api_pb2.Status.Value(status), end_time_secs=time)
+        data = plugin_data_pb2.HParamsPluginData(session_end_info=end)
+        self._hparams(hparams_metadata.SESSION_END_INFO_TAG, data, time)
+
+    def _hparams(self, tag: str, data: object, time: float) -> None:
+        metadata = hparams_metadata.create_summary_metadata(data)
+        tensor = hparams_metadata.NULL_TENSOR
+        self._summary(summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor), 0, time)
+
+    def _summary(self, value: object, step: int, time: float) -> None:
+        self._add(event_pb2.Event(wall_time=time, step=step, summary=summary_pb2.Summary(value=[value])))
+
+    def _add(self, event: object) -> None:
+        # Maps have no order of their own; the same run must give the same bytes.
+        self._writer.write(event.SerializeToString(deterministic=True))  # type: ignore[attr-defined]
