@@ -18,7 +18,8 @@ from mnistexp import data
 from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
 from mnistexp.optimizers import Adam
 from mnistexp.results import FoldResult, History
-from mnistexp.sweeps.fold_fits import OUTSIDE, fit_key, fold_hash, training_code
+from mnistexp.runs.environment import OUTSIDE, training_code
+from mnistexp.sweeps.fold_fits import fit_key, fold_hash
 from mnistexp.sweeps.plan import Fits
 from mnistexp.sweeps.trial_cache import TrialCache
 

@@ -1,5 +1,7 @@
 """What a result came from: versions, processor, and the state of the code. No names of people, machines or folders."""
 
+import ast
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -10,9 +12,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-__all__ = ["dirty_diff", "environment"]
+__all__ = ["dirty_diff", "environment", "training_code"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
+OUTSIDE = {"config", "errors", "results"}
+"""Modules that a training uses and that don't decide its numbers: settings, which count by value, and records."""
 LARGEST_DIFF = 1_000_000
 
 # Settings that change results or times. Nothing else of the process' environment is ever stored.
@@ -39,8 +43,9 @@ def environment() -> Mapping[str, object]:
     """Versions, processor and code of this process; asked once, so that later edits and upgrades don't show.
 
     Keys: `python`, `implementation`, `system`, `release`, `machine`, `cpu`, `instructions`, `cores`, `usable_cores`,
-    `memory_bytes`, `packages` (name to version), `git_commit`, `git_dirty`, `variables`. None stands for what can't be
-    had here, and of the git ones for a package that doesn't run from a checkout of its own.
+    `memory_bytes`, `packages` (name to version), `git_commit`, `git_dirty`, `training_code` (SHA-256 of all of it),
+    `variables`. None stands for what can't be had here, and of the git ones for a package that doesn't run from a
+    checkout of its own.
     """
     model, instructions = _processor()
     status = _git("status", "--porcelain", "--", ".") if _in_own_checkout() else None
@@ -59,6 +64,7 @@ def environment() -> Mapping[str, object]:
         "packages": _packages(),
         "git_commit": commit.strip() if commit else None,
         "git_dirty": None if status is None else bool(status.strip()),
+        "training_code": _code_hash(),
         "variables": _variables(),
     }
 
@@ -77,6 +83,27 @@ def dirty_diff() -> str:
         parts.append(_git(*patch, "--no-index", "--", os.devnull, name, succeeds=(0, 1)) or "")
     text = "".join(parts)
     return text if len(text) <= LARGEST_DIFF else text[:LARGEST_DIFF] + "\n[cut here: the patch is longer than 1 MB]\n"
+
+
+def training_code() -> dict[str, bytes]:
+    """Name to source of the modules that `training` is made of: itself and what it imports, but for `OUTSIDE`."""
+    found: dict[str, bytes] = {}
+    waiting = {"training"}
+    while waiting:
+        name = waiting.pop()
+        found[name] = (PACKAGE / f"{name}.py").read_bytes()
+        for node in ast.walk(ast.parse(found[name])):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnistexp."):
+                waiting |= {str(node.module).removeprefix("mnistexp.").replace(".", "/")} - found.keys() - OUTSIDE
+    return found
+
+
+def _code_hash() -> str | None:
+    try:
+        parts = [f"{name} {hashlib.sha256(text).hexdigest()}\n" for name, text in sorted(training_code().items())]
+    except OSError:  # installed without sources
+        return None
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def _in_own_checkout() -> bool:

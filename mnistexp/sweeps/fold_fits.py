@@ -3,7 +3,6 @@
 Nothing here loads TensorFlow but `fit_fold`, so that a sweep whose fits are all cached never does.
 """
 
-import ast
 import hashlib
 import importlib.metadata
 import json
@@ -14,7 +13,6 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from mnistexp.config import ExperimentConfig
 from mnistexp.results import FoldResult, History
-from mnistexp.runs.environment import environment
+from mnistexp.runs.environment import environment, training_code
 
 __all__ = [
     "Digits",
@@ -36,7 +34,6 @@ __all__ = [
     "fold_hash",
     "numerics",
     "receive",
-    "training_code",
 ]
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -44,9 +41,6 @@ Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Positions int64 of the digits to learn from and to validate on."""
 
-PACKAGE = Path(__file__).parents[1]
-OUTSIDE = {"config", "errors", "results"}
-"""Modules that a training uses and that don't decide its numbers: settings, which enter a key by value, and records."""
 LIBRARIES = ("tensorflow", "keras", "numpy")
 VARIABLES = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_DETERMINISTIC_OPS", "XLA_FLAGS")
 
@@ -95,19 +89,6 @@ def numerics() -> str:
             "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         }
     )
-
-
-def training_code() -> dict[str, bytes]:
-    """Name to source of the modules that `training` is made of: itself and what it imports, but for `OUTSIDE`."""
-    found: dict[str, bytes] = {}
-    waiting = {"training"}
-    while waiting:
-        name = waiting.pop()
-        found[name] = (PACKAGE / f"{name}.py").read_bytes()
-        for node in ast.walk(ast.parse(found[name])):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnistexp."):
-                waiting |= {str(node.module).removeprefix("mnistexp.").replace(".", "/")} - found.keys() - OUTSIDE
-    return found
 
 
 def fold_hash(digits: Digits, fold: Fold) -> str:
