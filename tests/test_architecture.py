@@ -26,11 +26,13 @@ ORDER = """
     best_model.best_figures best_model.document best_model.plan best_model.story
     reproduction.assignment reproduction.comparison_row reproduction.curves reproduction.grids reproduction.table
     reproduction.figures reproduction.story
+    images prediction
+    verification.comparing verification.changes verification.trained verification.refitted verification.story
     report.page report.svg report.origin report.accuracy report.training report.sweep report.examples report.best
     report.reproduce report.html report.markdown report.pdf report.notebook report.reports
     api
     cli.console cli.console_best cli.progress cli.options cli.train_commands cli.sweep_commands cli.best_commands
-    cli.report_commands cli.app
+    cli.report_commands cli.verify_commands cli.app
 """.split()  # noqa: SIM905 - a line for each layer
 """Each module imports only from those before it."""
 

@@ -110,3 +110,14 @@ def test_without_git_the_rest_is_still_told(tmp_path: Path) -> None:
     found, diff = ask(PACKAGE.parent, PATH=str(tmp_path))
     assert (found["git_commit"], found["git_dirty"], diff) == (None, None, "")
     assert found["python"] == platform.python_version()
+
+
+def test_the_hash_of_the_training_code_follows_that_code_alone(tmp_path: Path) -> None:
+    folder = copy_of_the_package(tmp_path / "copy")
+    before, _ = ask(folder)
+    for name, decides in {"report/page.py": False, "loop.py": True}.items():
+        path = folder / "mnistexp" / name
+        path.write_text(path.read_text() + "# edited\n")
+        after, _ = ask(folder)
+        assert (after["training_code"] != before["training_code"]) == decides
+    assert len(str(before["training_code"])) == 64

@@ -22,9 +22,11 @@ LARGEST_DIFF = 1_000_000
 # Settings that change results or times. Nothing else of the process' environment is ever stored.
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
+    "DNNL_MAX_CPU_ISA",
     "KERAS_BACKEND",
     "MKL_NUM_THREADS",
     "OMP_NUM_THREADS",
+    "ONEDNN_MAX_CPU_ISA",
     "OPENBLAS_NUM_THREADS",
     "PYTHONHASHSEED",
     "TF_CPP_MIN_LOG_LEVEL",

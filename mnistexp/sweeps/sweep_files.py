@@ -114,7 +114,7 @@ def _arrays(path: Path) -> dict[str, Any]:
     try:
         with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as archive:
             return dict(archive)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{path} is damaged: {error}") from error
 
 

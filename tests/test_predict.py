@@ -1,0 +1,390 @@
+"""Pictures of digits as files, made ready for the network, and what a saved model says of them."""
+
+import io
+import json
+import os
+import pickle
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mnistexp import api, data, images, prediction
+from mnistexp.cli.app import main
+from mnistexp.errors import BadInput, RunError
+from mnistexp.images import prepare, read_pictures
+from mnistexp.runs import stored_runs
+
+Digit = NDArray[np.uint8]
+UNSEEN = data.load_unseen()
+SOME = np.arange(0, 4000, 100)
+"""40 digits, four of each class."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    """A network that has learnt to read."""
+    from mnistexp import training
+
+    settings = {"optimizer.name": "adam", "optimizer.learning_rate": 0.003, "training.epochs": 6}
+    config = api.configure("train", settings | {"model.filters": [8, 16], "model.dense_units": 64})
+    digits = data.load(config.data)
+    return training.keras_model(
+        config, training.fit(config, digits.images, digits.labels, None, training.Seed(2)).weights
+    )
+
+
+@pytest.fixture
+def mnistexp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, ...]]:
+    """Runs the program in this process: exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[Any, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mnistexp", *map(str, arguments)])
+        monkeypatch.setattr("signal.signal", lambda *_: None)  # main would keep pytest from being ended
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capsys.readouterr()
+        return stop.value.code, said.out, said.err
+
+    return run
+
+
+def enlarged(digit: Digit, times: int = 7, kind: Any = Image.Resampling.BICUBIC) -> Image.Image:
+    return Image.fromarray(digit).resize((28 * times, 28 * times), kind)
+
+
+def off_centre(digit: Digit) -> Image.Image:
+    canvas = Image.new("L", (420, 300), 0)
+    canvas.paste(enlarged(digit), (15, 90))
+    return canvas
+
+
+def on_paper(digit: Digit) -> Image.Image:
+    return Image.fromarray(255 - np.asarray(off_centre(digit)))
+
+
+def photographed(digit: Digit) -> Image.Image:
+    """Grey ink on uneven, grainy paper."""
+    ink = np.asarray(off_centre(digit), np.float64) / 255
+    grain = np.random.default_rng(0).normal(0, 5, ink.shape)
+    paper = np.linspace(190, 215, ink.shape[1])
+    return Image.fromarray(np.clip(paper + grain - 150 * ink, 0, 255).astype(np.uint8))
+
+
+def see_through(digit: Digit) -> Image.Image:
+    """Black ink whose paper is transparent."""
+    ink = off_centre(digit)
+    picture = Image.new("RGBA", ink.size, (0, 0, 0, 0))
+    picture.putalpha(ink)
+    return picture
+
+
+def on_its_side(digit: Digit, path: Path) -> None:
+    """Turned by a quarter, with the EXIF note of a camera that says so."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    on_paper(digit).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+
+
+SAVED: dict[str, tuple[str, Callable[[Digit, Path], None]]] = {
+    "28 x 28": (".png", lambda digit, path: Image.fromarray(digit).save(path)),
+    "28 x 28, inverted": (".png", lambda digit, path: Image.fromarray(255 - digit).save(path)),
+    "enlarged": (".png", lambda digit, path: enlarged(digit, 3).save(path)),
+    "off centre": (".png", lambda digit, path: off_centre(digit).save(path)),
+    "on paper, JPEG": (".jpg", lambda digit, path: on_paper(digit).save(path, quality=40)),
+    "in colour, JPEG": (".jpeg", lambda digit, path: on_paper(digit).convert("RGB").save(path)),
+    "for print, JPEG": (".jpg", lambda digit, path: on_paper(digit).convert("CMYK").save(path)),
+    "photographed": (".jpg", lambda digit, path: photographed(digit).save(path, quality=60)),
+    "transparent": (".png", lambda digit, path: see_through(digit).save(path)),
+    "transparent palette": (".png", lambda digit, path: see_through(digit).quantize(32).save(path)),
+    "two colours": (".png", lambda digit, path: on_paper(digit).convert("1", dither=0).save(path)),
+    "16 bits": (".png", lambda digit, path: Image.fromarray(np.asarray(off_centre(digit), np.uint16) * 257).save(path)),
+    "turned by the camera": (".jpg", on_its_side),
+    "larger than the working size": (".png", lambda digit, path: enlarged(digit, 60).save(path, compress_level=1)),
+    "array": (".npy", lambda digit, path: np.save(path, digit)),
+    "array of floats": (".npy", lambda digit, path: np.save(path, (digit / 255).astype(">f4"))),
+    "array by columns": (".npy", lambda digit, path: np.save(path, np.asfortranarray(digit)[np.newaxis])),
+}
+EXACT = {"28 x 28", "28 x 28, inverted", "array", "array of floats", "array by columns"}
+
+
+@pytest.mark.parametrize("kind", SAVED)
+def test_a_picture_of_a_digit_is_read_as_the_digit(kind: str, model: Any, tmp_path: Path) -> None:
+    ending, save = SAVED[kind]
+    chosen = SOME[::4] if "larger" in kind else SOME
+    paths = [tmp_path / f"{row}{ending}" for row in chosen]
+    for row, path in zip(chosen, paths, strict=True):
+        save(UNSEEN.images[row], path)
+    pictures = read_pictures(paths)
+    assert [picture.file for picture in pictures] == paths
+    pixels = np.stack([picture.pixels for picture in pictures])
+    if kind in EXACT:
+        np.testing.assert_array_equal(pixels, UNSEEN.images[chosen])
+        assert not any(picture.centred for picture in pictures)
+    expected = np.asarray(model(data.as_input(UNSEEN.images[chosen]))).argmax(axis=1)
+    agree = prediction.probabilities(model, pictures).argmax(axis=1) == expected
+    assert agree.mean() >= 0.9
+
+
+def test_centring_leaves_what_mnist_has_centred_where_it_is() -> None:
+    for digit in UNSEEN.images[SOME]:
+        pixels, inverted, centred = prepare(digit / 255, centre=True)
+        assert centred
+        assert not inverted
+        # A centre of mass that lies between two pixels may be taken for the other one.
+        shifts = [np.roll(pixels, (down, right), (0, 1)).astype(int) for down in (0, 1, -1) for right in (0, 1, -1)]
+        assert min(np.abs(shifted - digit).mean() for shifted in shifts) < 3
+
+
+@pytest.mark.parametrize("kind", [off_centre, photographed])
+def test_a_digit_lies_in_20_x_20_with_its_centre_of_mass_in_the_middle(kind: Callable[[Digit], Image.Image]) -> None:
+    for digit in UNSEEN.images[SOME]:
+        pixels, _, _ = prepare(np.asarray(kind(digit), np.float64) / 255)
+        rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+        for axis in (0, 1):
+            middle = np.average(np.arange(28), weights=pixels.sum(axis=axis))
+            assert abs(middle - 14) <= 0.5
+
+
+def test_proportions_are_kept_and_a_digit_at_the_edge_stays_inside() -> None:
+    bar = np.zeros((300, 100))
+    bar[:, 40:70] = 1
+    pixels, inverted, _ = prepare(bar, "no")
+    assert not inverted
+    assert np.ptp(np.flatnonzero(pixels.any(axis=1))) + 1 == 20
+    assert np.ptp(np.flatnonzero(pixels.any(axis=0))) + 1 == 2
+    heavy_end = np.full((200, 200), 0.3)
+    heavy_end[:20] = 1.0
+    heavy_end[:, [0, -1]] = heavy_end[-1] = 0.0
+    assert prepare(heavy_end, "no")[0].shape == (28, 28)
+
+
+def test_inversion_can_be_decided_by_hand() -> None:
+    digit = UNSEEN.images[0] / 255
+    upright = prepare(digit)
+    np.testing.assert_array_equal(prepare(digit, "yes")[0], 255 - upright[0])
+    assert [prepare(picture, way)[1] for picture in (digit, 1 - digit) for way in ("auto", "yes", "no")] == [
+        False, True, False, True, True, False,
+    ]  # fmt: skip
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A small PNG whose header says that it is large."""
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT" + zlib.compress(bytes(99))]
+    packed = (struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in [*chunks, b"IEND"])
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def saved(picture: Image.Image, form: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form)
+    return buffer.getvalue()
+
+
+def array(values: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=True)
+    return buffer.getvalue()
+
+
+class Trap:
+    """Unpickled, it makes a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("sprung"),))
+
+
+DIGIT = UNSEEN.images[0]
+HOSTILE: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "is empty; allowed: PNG, JPEG"),
+    "text": (b"three\n" * 100, "it is of no known kind; allowed: PNG, JPEG"),
+    "another format": (saved(Image.fromarray(DIGIT), "GIF"), "it is of no known kind"),
+    "cut off PNG": (saved(on_paper(DIGIT), "PNG")[:900], "can't be read: "),
+    "cut off JPEG": (saved(on_paper(DIGIT), "JPEG")[:900], "can't be read: image file is truncated"),
+    "damaged PNG": (saved(on_paper(DIGIT), "PNG").replace(b"IDAT", b"IDAX"), "can't be read: "),
+    "bomb by its header": (png_that_claims(60_000, 60_000), "can't be read: Image size (3600000000 pixels) exc"),
+    "warned of as a bomb": (png_that_claims(10_000, 10_000), "can't be read: Image size (100000000 pixels) exc"),
+    "too many pixels": (saved(Image.new("1", (5001, 5000)), "PNG"), "is 5,001 x 5,000 pixels, allowed: 25,000,000"),
+    "nothing on it": (saved(Image.new("L", (50, 50), 250), "PNG"), "has no ink: its grey values go from 0.98 to 0.98"),
+    "white on transparent": (saved(Image.new("LA", (50, 50), (255, 9)), "PNG"), "has no ink"),
+    "pickle": (pickle.dumps(Trap()), "it is of no known kind"),
+    "pickle in an array": (array(np.array([Trap()], dtype=object)), "can't be read: Object arrays cannot be loaded"),
+    "shape": (array(np.zeros((64, 64), np.uint8)), "shape (64, 64), allowed: (28, 28) or (n, 28, 28)"),
+    "no pictures": (array(np.zeros((0, 28, 28), np.uint8)), "shape (0, 28, 28)"),
+    "too many dimensions": (array(np.zeros((1, 1, 28, 28), np.uint8)), "shape (1, 1, 28, 28)"),
+    "whole numbers": (array(np.zeros((28, 28), np.int64)), "holds int64 values, allowed: uint8, or floats"),
+    "complex": (array(np.zeros((28, 28), np.complex64)), "holds complex64 values"),
+    "not scaled": (array(DIGIT.astype(np.float32)), "holds floats from 0 to 255, allowed: 0 to 1"),
+    "not a number": (array(np.full((28, 28), np.nan)), "holds floats from nan to nan"),
+    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "can't be read: "),
+    "array that claims to be huge": (
+        array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "can't be read: ",
+    ),
+    "blank in an array": (array(np.stack([DIGIT, 0 * DIGIT])), "[1]: has no ink"),
+    "too many pictures": (array(np.zeros((10_001, 28, 28), np.uint8)), "makes more than 10,000 pictures in all"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_bad_file_is_named_and_explained(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    content, expected = HOSTILE[kind]
+    path = tmp_path / "picture"
+    path.write_bytes(content)
+    with pytest.raises(BadInput) as error:
+        read_pictures([path])
+    assert str(error.value).startswith(str(path))
+    assert expected in str(error.value)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(images.LARGEST_FILE + 1)
+    (tmp_path / "folder.png").mkdir()
+    expected = {
+        "missing.png": "doesn't exist",
+        "pipe": "not an ordinary file",
+        "large": "is 67,108,865 bytes, allowed: 67,108,864",
+        "folder.png": "a folder is where a file should be",
+    }
+    with pytest.raises(BadInput) as error:
+        read_pictures([tmp_path / name for name in expected])
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(expected)
+    for line, (name, reason) in zip(lines, expected.items(), strict=True):
+        assert name in line
+        assert reason in line
+
+
+def test_wrong_sizes_and_wrong_inversion_are_told_with_what_would_help() -> None:
+    with pytest.raises(BadInput, match="is 420 x 300 pixels, allowed without centring: 28 x 28"):
+        prepare(np.asarray(off_centre(DIGIT)) / 255, centre=False)
+    with pytest.raises(BadInput, match="no ink that is brighter than its background; --invert yes"):
+        prepare(np.asarray(on_paper(DIGIT)) / 255, "no")
+    with pytest.raises(BadInput, match="no ink that is darker than its background; --invert no"):
+        prepare(np.asarray(off_centre(DIGIT)) / 255, "yes")
+
+
+def test_only_the_first_of_very_many_problems_are_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "blank.npy", np.zeros((500, 28, 28), np.uint8))
+    with pytest.raises(BadInput) as error:
+        read_pictures([tmp_path / "blank.npy"])
+    assert str(error.value).splitlines()[-1] == "... and 480 more problems"
+
+
+def test_predict_answers_in_the_order_of_the_files(
+    finished: dict[str, Path], mnistexp: Callable[..., tuple[Any, str, str]], tmp_path: Path
+) -> None:
+    on_paper(UNSEEN.images[3900]).save(tmp_path / "nine.jpg")
+    np.save(tmp_path / "two.npy", UNSEEN.images[[0, 2000]])
+    Image.fromarray(UNSEEN.images[10]).save(tmp_path / "zero.png")
+    files = [tmp_path / name for name in ("zero.png", "nine.jpg", "two.npy")]
+    before = sorted(path.name for path in finished["train"].iterdir())
+    code, out, _ = mnistexp("predict", finished["train"], *files, "--json", "--top", 2)
+    document = json.loads(out)
+    assert code == 0
+    assert document["run"] == finished["train"].name
+    rows = document["predictions"]
+    assert [(row["image"], row["index"]) for row in rows] == [
+        (str(files[0]), None), (str(files[1]), None), (str(files[2]), 0), (str(files[2]), 1),
+    ]  # fmt: skip
+    assert [(row["inverted"], row["centred"]) for row in rows] == [(False, False), (True, True), *[(False, False)] * 2]
+    config = api.load_run(finished["train"]).config
+    assert "filters: [4, 8]" in config
+    for row in rows:
+        assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-5)
+        assert row["digit"] == int(np.argmax(row["probabilities"]))
+        assert [entry["probability"] for entry in row["top"]] == sorted(row["probabilities"], reverse=True)[:2]
+    assert sorted(path.name for path in finished["train"].iterdir()) == before
+    code, out, _ = mnistexp("predict", finished["train"], *files)
+    lines = out.splitlines()
+    assert code == 0
+    assert len(lines) == 5
+    assert [line.split()[1] for line in lines[1:]] == [str(row["digit"]) for row in rows]
+    assert [line.split()[0] for line in lines[1:]] == [*map(str, files[:2]), f"{files[2]}[0]", f"{files[2]}[1]"]
+
+
+def test_the_model_says_what_the_training_code_says(finished: dict[str, Path]) -> None:
+    from mnistexp import training
+
+    path = finished["best"] / "model.keras"
+    config = api.configure(finished["best"] / "final.yaml")
+    model = prediction.load_model(path)
+    pictures = [images.Picture(path, None, pixels, False, False) for pixels in UNSEEN.images[:300]]
+    expected = training.predict(config, model.get_weights(), UNSEEN.images[:300])
+    np.testing.assert_allclose(prediction.probabilities(model, pictures), expected, atol=1e-5)
+    assert prediction.probabilities(model, []).shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "expected"),
+    [
+        ("sweep", [], "is a sweep run and has no model, allowed: a train or a best run"),
+        ("summary", [], "is a summary run and has no model"),
+        ("train", ["--top", 11], "--top is 11, allowed: 1 to 10"),
+        ("train", ["--invert", "yess"], "--invert is 'yess', allowed: auto, yes, no; did you mean 'yes'?"),
+        ("train", ["--no-centre"], "is 420 x 300 pixels"),
+        ("train", ["another.png"], "another.png: it, or a folder above it, doesn't exist"),
+        ("none", [], "no run 'none'"),
+    ],
+)
+def test_bad_requests(
+    kind: str,
+    options: list[Any],
+    expected: str,
+    finished: dict[str, Path],
+    mnistexp: Callable[..., tuple[Any, str, str]],
+    tmp_path: Path,
+) -> None:
+    off_centre(DIGIT).save(tmp_path / "digit.png")
+    code, out, err = mnistexp("predict", finished.get(kind, kind), tmp_path / "digit.png", *options)
+    assert code == 2
+    assert expected in err
+    assert out == ""
+
+
+def test_damaged_models_are_told(finished: dict[str, Path], tmp_path: Path) -> None:
+    import keras
+
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"no archive")
+    with pytest.raises(RunError, match="is damaged"):
+        prediction.load_model(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(RunError, match="is damaged: Keras can't read it"):
+        prediction.load_model(path)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+    with pytest.raises(RunError, match=r"takes \(4,\) and gives \(2,\)"):
+        prediction.load_model(path)
+    keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]).save(path)
+    with pytest.raises(RunError, match="Lambda"):
+        prediction.load_model(path)
+    with pytest.raises(BadInput, match="has no model"):
+        prediction.model_path(stored_runs.load(finished["sweep"]).info)
+
+
+def test_pictures_are_drawn_for_a_terminal() -> None:
+    from rich.console import Console
+
+    from mnistexp.cli import verify_commands
+
+    picture = images.Picture(Path("five.png"), None, DIGIT, False, False)
+    row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
+    terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
+    terminal.print(verify_commands._predictions([row], [picture], drawn=True))
+    said = terminal.file.getvalue()  # type: ignore[attr-defined]
+    assert "five.png" in said
+    assert "8 0.1778, 7 0.1556" in said
+    assert sum(any(mark in line for mark in "█▄▀@%") for line in said.splitlines()) >= 4
