@@ -1,6 +1,7 @@
 """Event files of runs, read back by TensorBoard's own readers."""
 
 import importlib
+import json
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.hparams.api_pb2 import ColParams, ListSessionGroupsRequest, Status
 from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
+from typer.testing import CliRunner
 
 from mnistexp.bridges import tensorboard
+from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import query
 from mnistexp.runs.annotations import annotate
@@ -198,3 +201,16 @@ def test_tensorflow_is_not_loaded(finished: dict[str, Path], tmp_path: Path) -> 
     arguments = ["-W", "error", "-c", code, str(finished["sweep"]), str(tmp_path)]
     subprocess.run([sys.executable, *arguments], check=True)
     assert [path.name for path in tmp_path.iterdir()] == [finished["sweep"].name]
+
+
+def test_the_command(finished: dict[str, Path], tmp_path: Path) -> None:
+    runs, output = str(finished["train"].parent), tmp_path / "events"
+    command = ["bridge", "tensorboard", finished["train"].name, "--runs-dir", runs, "--output", str(output)]
+    document = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert document == {"output": str(output), "runs": [finished["train"].name]}
+    assert len(read(output / finished["train"].name).Scalars("loss")) == 5
+    said = CliRunner().invoke(app, command).stdout
+    assert said == f"1 run in {output}; look at them with: tensorboard --logdir {output}\n"
+    (tmp_path / "file").touch()
+    taken = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "file")])
+    assert str(taken.exception) == f"--output {tmp_path / 'file'} is a file, allowed: a folder, which may be missing"

@@ -62,9 +62,9 @@ def _event_files(run: IndexedRun) -> dict[str, bytes]:
     began = run.info.started.timestamp()
     name = f"events.out.tfevents.{began:.0f}{SUFFIX}"
     curves = trainings(run)
-    only = curves[0] if list(curves) == [0] else None
-    found = {name: _events_of_run(run, only)}
-    for repeat, series in curves.items() if only is None else ():
+    alone = list(curves) == [0]
+    found = {name: _events_of_run(run, curves[0] if alone else None)}
+    for repeat, series in () if alone else curves.items():
         events = _Events(began)
         events.session(run.id, _tuned(run), series)
         events.end(_status(run), max(series.times, default=began))

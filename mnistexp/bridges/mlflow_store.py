@@ -1,0 +1,227 @@
+"""Runs in MLflow's store: a SQLite file, a folder, or a tracking server. Trials and repeats are nested runs.
+
+A run is known again by its tag `mnistexp.run_id`. `mnistexp.digest`, set last, says what was exported: where it agrees,
+only tags and note are renewed; where it differs or is missing, the run is put anew and the earlier one deleted, which
+MLflow keeps until `mlflow gc`. MLflow's usage statistics are switched off.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from yaml import YAMLError
+
+from mnistexp.bridges.exported import Series, check_readable, numbers, trainings, trials
+from mnistexp.errors import BadInput, RunError
+from mnistexp.problems import show
+from mnistexp.runs import files
+from mnistexp.runs.annotations import ANNOTATIONS
+from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.stored_runs import StoredRun, load
+
+# MLflow asks for it whenever it would send something, so it must stay set.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# A server that doesn't answer is otherwise asked for four minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+try:
+    from alembic.util import CommandError
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+except ImportError:
+    raise BadInput("MLflow's store needs MLflow: pip install 'mnistexp[mlflow]'") from None
+
+__all__ = ["Exported", "export"]
+
+SQLITE = "sqlite:///"
+STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
+MOST_METRICS, MOST_PARAMS = 1000, 100
+"""What MLflow takes in one call."""
+RUN, DIGEST, PARENT = "mnistexp.run_id", "mnistexp.digest", "mlflow.parentRunId"
+REFUSED = re.compile(r"[^\w\-./ :]")
+"""What the name of a metric or a parameter can't hold."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A run and its counterpart in the store."""
+
+    run: str
+    mlflow_run_id: str
+    done: Literal["created", "replaced", "unchanged"]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What becomes one run of MLflow's. Times in seconds since 1970."""
+
+    id: str
+    params: Mapping[str, object]
+    series: Series
+    numbers: Mapping[str, float]
+    status: str
+    started: float
+    ended: float | None
+
+
+def export(
+    runs: Sequence[IndexedRun], tracking_uri: str, *, experiment: str = "mnistexp", artifacts: bool = True
+) -> list[Exported]:
+    """Put runs into an experiment of the store, which is made where it is missing.
+
+    `tracking_uri`: `sqlite:///FILE`, a folder, or the http address of a tracking server. A new experiment of a SQLite
+    store keeps artifacts, which are the run's files, in `mlartifacts` beside it. Raises BadInput for an address or an
+    experiment that can't be used, RunError where a run can't be read or the store fails.
+    """
+    read = [(run, load(run.path), _parts(run)) for run in runs]
+    if not experiment.strip():
+        raise BadInput("the experiment has no name")
+    folder = _prepare(tracking_uri)
+    with _explained(tracking_uri):
+        client = MlflowClient(tracking_uri=tracking_uri)
+        experiment_id = _experiment(client, experiment, folder)
+        return [_export(client, experiment_id, run, stored, parts, artifacts) for run, stored, parts in read]
+
+
+def _prepare(tracking_uri: str) -> Path | None:
+    """Check the address before MLflow does, and return where artifacts go; None where the store knows."""
+    allowed = "allowed: sqlite:///FILE, a folder, or http://HOST:PORT"
+    scheme, path = urlsplit(tracking_uri).scheme, Path(unquote(urlsplit(tracking_uri).path))
+    if scheme in ("http", "https"):
+        return None
+    if tracking_uri.startswith(SQLITE) and tracking_uri != SQLITE:
+        file = Path(tracking_uri.removeprefix(SQLITE))
+        if file.exists() and file.stat().st_size and not files.read_bytes(file).startswith(b"SQLite format 3\0"):
+            raise BadInput(f"--tracking-uri {show(tracking_uri)}: {file} is not a SQLite file")
+        files.make_folder(file.parent)
+        return file.resolve().parent / "mlartifacts"
+    if scheme not in ("", "file") or not tracking_uri:
+        raise BadInput(f"--tracking-uri is {show(tracking_uri)}, {allowed}")
+    if path.is_file() or path.suffix in (".db", ".sqlite"):
+        raise BadInput(f"--tracking-uri {show(tracking_uri)} is no folder, {allowed}; did you mean {SQLITE}{path}?")
+    # MLflow recommends SQLite by now, and refuses folders to those who don't insist.
+    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    return None
+
+
+@contextmanager
+def _explained(tracking_uri: str) -> Iterator[None]:
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, CommandError, YAMLError, OSError) as error:
+        raise RunError(f"MLflow's store {tracking_uri}: {str(error).splitlines()[0]}") from error
+
+
+def _experiment(client: MlflowClient, name: str, folder: Path | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        location = (folder / REFUSED.sub("_", name).replace("/", "_")).as_uri() if folder else None
+        return str(client.create_experiment(name, artifact_location=location))
+    if found.lifecycle_stage != "active":
+        raise BadInput(
+            f"the experiment {show(name)} is deleted: mlflow experiments restore -x {found.experiment_id}, "
+            "or choose another with --experiment"
+        )
+    return str(found.experiment_id)
+
+
+def _export(
+    client: MlflowClient, experiment: str, run: IndexedRun, stored: StoredRun, parts: list[_Part], artifacts: bool
+) -> Exported:
+    names = [name for name in stored.files() if name != ANNOTATIONS] if artifacts else []
+    digest = _digest(parts, {name: stored.read_bytes(name) for name in names})
+    tags = _tags(run, stored)
+    quote = '"' if "'" in run.id else "'"
+    earlier = client.search_runs([experiment], f"tags.`{RUN}` = {quote}{run.id}{quote}")
+    if len(earlier) == 1 and earlier[0].data.tags.get(DIGEST) == digest:
+        found = earlier[0].info.run_id
+        client.log_batch(found, tags=[RunTag(key, value) for key, value in tags.items()])
+        return Exported(run.id, found, "unchanged")
+    whole, *nested = parts
+    created = _put(client, experiment, whole, tags)
+    for part in nested:
+        _put(client, experiment, part, {RUN: part.id, PARENT: created, "mnistexp.command": run.info.command})
+    for name in names:
+        client.log_artifact(created, str(run.path / name), name.rpartition("/")[0] or None)
+    for old in earlier:
+        for child in client.search_runs([experiment], f"tags.`{PARENT}` = '{old.info.run_id}'", max_results=50_000):
+            client.delete_run(child.info.run_id)
+        client.delete_run(old.info.run_id)
+    client.set_tag(created, DIGEST, digest)
+    return Exported(run.id, created, "replaced" if earlier else "created")
+
+
+def _put(client: MlflowClient, experiment: str, part: _Part, tags: Mapping[str, str]) -> str:
+    """Make one run of MLflow's, and return its id."""
+    created: str = client.create_run(experiment, _ms(part.started), dict(tags), part.id).info.run_id
+    params = [Param(REFUSED.sub("_", key), _text(value)) for key, value in part.params.items()]
+    metrics = [Metric(name, value, _ms(time), epoch) for name, epoch, value, time in part.series.points()]
+    ended = part.started if part.ended is None else part.ended
+    epochs = len(part.series.times)
+    metrics += [Metric(REFUSED.sub("_", key), value, _ms(ended), epochs) for key, value in part.numbers.items()]
+    for start in range(0, len(params), MOST_PARAMS):
+        client.log_batch(created, params=params[start : start + MOST_PARAMS])
+    for start in range(0, len(metrics), MOST_METRICS):
+        client.log_batch(created, metrics=metrics[start : start + MOST_METRICS])
+    if part.status != "RUNNING":
+        client.set_terminated(created, part.status, _ms(ended))
+    return created
+
+
+def _parts(run: IndexedRun) -> list[_Part]:
+    """The run itself, then what is nested in it: repeats where there are several, and trials."""
+    check_readable(run)
+    info, curves = run.info, trainings(run)
+    alone = list(curves) == [0]
+    own = curves[0] if alone else Series({}, ())
+    status, began = STATUS[info.status], info.started.timestamp()
+    finished = info.finished.timestamp() if info.finished else None
+    found = [_Part(run.id, run.config, own, numbers(run), status, began, finished)]
+    for repeat, series in () if alone else curves.items():
+        ended = max(series.times, default=began)
+        found.append(_Part(f"{run.id}/repeats/{repeat}", {"repeat": repeat}, series, {}, status, began, ended))
+    for trial in trials(run):
+        name = f"{run.id}/trials/{trial.index:05d}"
+        scores = {"score": trial.score, "score_std": trial.std}
+        status = "FAILED" if trial.failed else "FINISHED"
+        found.append(_Part(name, trial.params, trial.series, scores, status, began, began + trial.seconds))
+    return found
+
+
+def _tags(run: IndexedRun, stored: StoredRun) -> dict[str, str]:
+    tags = {
+        RUN: run.id,
+        "mnistexp.command": run.info.command,
+        "mnistexp.name": run.info.name,
+        "mnistexp.tags": " ".join(run.tags),
+        "mlflow.note.content": run.note,
+        "mlflow.source.name": f"mnistexp {run.info.command}",
+        "mlflow.source.type": "LOCAL",
+    }
+    commit = stored.environment.get("git_commit")
+    return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+
+def _digest(parts: list[_Part], contents: Mapping[str, bytes]) -> str:
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    document: list[Any] = [[asdict(part) for part in parts], sums]
+    return hashlib.sha256(json.dumps(document, sort_keys=True, default=list).encode()).hexdigest()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
