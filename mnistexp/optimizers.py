@@ -14,10 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["OPTIMIZERS", "AnyOptimizer", "Optimizer"]
 
-Rate = Annotated[float, Field(gt=0, le=1000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 ClosedShare = Annotated[float, Field(ge=0, le=1)]
-Epsilon = Annotated[float, Field(gt=0, le=1)]
+Rate = Annotated[float, Field(gt=0, le=1000, description="Learning rate of the first step.")]
+Decay = Annotated[ClosedShare, Field(description="The rate of a step is learning_rate / (1 + decay * step).")]
+MomentumShare = Annotated[Share, Field(description="Share of the last step that the next one goes on with.")]
+MEMORY = "Share that the running mean of squared gradients keeps at each step."
+Beta1 = Annotated[Share, Field(description="Share that the running mean of gradients keeps at each step.")]
+Beta2 = Annotated[Share, Field(description=MEMORY)]
+Epsilon = Annotated[float, Field(gt=0, le=1, description="Added to a denominator, so that it is never 0.")]
+Shrinking = Annotated[Share, Field(description="The weights shrink by this times the rate at each step.")]
 Grid = dict[str, tuple[float, ...]]
 Tensor = Any  # a tf.Tensor, or anything with the same arithmetic
 Step = tuple[Tensor, list[Tensor]]
@@ -38,7 +44,7 @@ class Optimizer(BaseModel):
 
     name: str
     learning_rate: Rate = 0.001
-    decay: ClosedShare = 0.0
+    decay: Decay = 0.0
 
     keras_class: ClassVar[str]
     keras_options: ClassVar[dict[str, Any]] = {}
@@ -82,7 +88,7 @@ class Momentum(Optimizer):
 
     name: Literal["momentum"] = "momentum"
     learning_rate: Rate = 0.01
-    momentum: Share = 0.9
+    momentum: MomentumShare = 0.9
     keras_class: ClassVar[str] = "SGD"
     slots: ClassVar[tuple[float, ...]] = (0.0,)
     grid: ClassVar[Grid] = {"learning_rate": RATES, "momentum": (0.5, 0.9, 0.99)}
@@ -98,7 +104,7 @@ class Nesterov(Optimizer):
 
     name: Literal["nesterov"] = "nesterov"
     learning_rate: Rate = 0.01
-    momentum: Share = 0.9
+    momentum: MomentumShare = 0.9
     keras_class: ClassVar[str] = "SGD"
     keras_options: ClassVar[dict[str, Any]] = {"nesterov": True}
     slots: ClassVar[tuple[float, ...]] = (0.0,)
@@ -130,7 +136,7 @@ class RmsProp(Optimizer):
     """RMSprop: the gradient over the root of its running mean square."""
 
     name: Literal["rmsprop"] = "rmsprop"
-    rho: Share = 0.9
+    rho: Annotated[Share, Field(description=MEMORY)] = 0.9
     epsilon: Epsilon = 1e-7
     keras_class: ClassVar[str] = "RMSprop"
     slots: ClassVar[tuple[float, ...]] = (0.0,)
@@ -146,8 +152,8 @@ class Adam(Optimizer):
     """Adam: bias-corrected running means of the gradient and of its square."""
 
     name: Literal["adam"] = "adam"
-    beta_1: Share = 0.9
-    beta_2: Share = 0.999
+    beta_1: Beta1 = 0.9
+    beta_2: Beta2 = 0.999
     epsilon: Epsilon = 1e-7
     keras_class: ClassVar[str] = "Adam"
     slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)
@@ -165,9 +171,9 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay."""
 
     name: Literal["adamw"] = "adamw"
-    weight_decay: Share = 0.004
-    beta_1: Share = 0.9
-    beta_2: Share = 0.999
+    weight_decay: Shrinking = 0.004
+    beta_1: Beta1 = 0.9
+    beta_2: Beta2 = 0.999
     epsilon: Epsilon = 1e-7
     keras_class: ClassVar[str] = "AdamW"
     slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)
@@ -182,8 +188,8 @@ class Nadam(Optimizer):
     """Adam with Nesterov momentum, on the momentum schedule of Dozat (2015) that Keras uses."""
 
     name: Literal["nadam"] = "nadam"
-    beta_1: Share = 0.9
-    beta_2: Share = 0.999
+    beta_1: Beta1 = 0.9
+    beta_2: Beta2 = 0.999
     epsilon: Epsilon = 1e-7
     keras_class: ClassVar[str] = "Nadam"
     slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)
@@ -207,7 +213,7 @@ class Adadelta(Optimizer):
     """Adadelta: steps in units of its own recent steps. With rho 1 nothing is learnt of either, which leaves SGD."""
 
     name: Literal["adadelta"] = "adadelta"
-    rho: ClosedShare = 0.95
+    rho: Annotated[ClosedShare, Field(description=MEMORY)] = 0.95
     epsilon: Epsilon = 1e-7
     keras_class: ClassVar[str] = "Adadelta"
     slots: ClassVar[tuple[float, ...]] = (0.0, 0.0)

@@ -13,7 +13,7 @@ from mnistexp.config import ExperimentConfig
 from mnistexp.errors import nearest
 from mnistexp.optimizers import OPTIMIZERS, Optimizer
 
-__all__ = ["dotted_keys", "explain", "show"]
+__all__ = ["dotted_keys", "explain", "may_be_swept", "show", "sweepable_keys"]
 
 TYPES = {
     "int_type": "a whole number",
@@ -92,6 +92,19 @@ def _unknown_key(location: tuple[int | str, ...], key: str) -> str:
 def dotted_keys() -> list[str]:
     """Every dotted key that a configuration may hold, each optimizer's among them."""
     return list(dict.fromkeys(_keys(ExperimentConfig, "")))
+
+
+def sweepable_keys() -> list[str]:
+    """The dotted keys that a trial may decide on."""
+    return [key for key in dotted_keys() if may_be_swept(key)]
+
+
+def may_be_swept(key: str) -> bool:
+    """Whether a trial may decide on it: not on its digits and seeds, nor on when it is scored."""
+    section, _, name = key.partition(".")
+    if section == "training":
+        return name.partition(".")[0] not in {"early_stopping", "validation_fraction"}
+    return section in {"model", "optimizer"} and bool(name)
 
 
 def _keys(model: type[BaseModel], above: str) -> Iterator[str]:

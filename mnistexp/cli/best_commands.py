@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistexp import settings
-from mnistexp.cli import console, console_best
+from mnistexp.cli import completion, console, console_best
 from mnistexp.cli.options import (
     RUNS,
     ConfigOption,
@@ -20,6 +20,7 @@ from mnistexp.cli.options import (
     RunsOption,
     SchedulerOption,
     SeedOption,
+    SelectOption,
     SetOption,
     VerboseOption,
     Voice,
@@ -57,15 +58,23 @@ def best(
     sets: SetOption = None,
     sweep: Annotated[
         list[str] | None,
-        typer.Option("--sweep", metavar="RUN", help="Choose from this sweep only: an id, its beginning; repeatable."),
+        typer.Option(
+            "--sweep",
+            metavar="RUN",
+            help="Choose from this sweep only: an id, its beginning; repeatable.",
+            autocompletion=completion.run_ids,
+        ),
     ] = None,
     opt: Annotated[
         list[str] | None,
-        typer.Option("--opt", metavar="NAME", help="Choose among these optimizers, each with its own grid; or `all`."),
+        typer.Option(
+            "--opt",
+            metavar="NAME",
+            help="Choose among these optimizers, each with its own grid; or `all`.",
+            autocompletion=completion.optimizers_or_all,
+        ),
     ] = None,
-    select: Annotated[
-        str | None, typer.Option("--select", metavar="RULE", help="best, one-se, or cheapest of those tied with best.")
-    ] = None,
+    select: SelectOption = None,
     epochs: EpochsOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,

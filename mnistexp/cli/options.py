@@ -10,18 +10,31 @@ import typer
 from rich.console import Console
 
 from mnistexp import settings
-from mnistexp.cli import console
+from mnistexp.cli import completion, console
 from mnistexp.errors import ConfigError, Problem
 from mnistexp.problems import show
 from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
 
 ConfigOption = Annotated[
-    str | None, typer.Option("--config", "-c", metavar="FILE", help="YAML file, or name of a packaged configuration.")
+    str | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="YAML file, or name of a packaged configuration.",
+        autocompletion=completion.config_files,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Set a dotted key, such as `training.batch_size=16`."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Set a dotted key, such as `training.batch_size=16`.",
+        autocompletion=completion.assignments,
+    ),
 ]
 
 
@@ -59,12 +72,33 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what came out.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: settings, and tracebacks of bugs.")]
 DataOption = Annotated[
-    str | None, typer.Option("--data", metavar="SOURCE", help="embedded, openml, a .npz file, a folder of IDX files.")
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="SOURCE",
+        help="embedded, openml, a .npz file, a folder of IDX files.",
+        autocompletion=completion.data_sources,
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the settings and the work ahead; do nothing.")]
 
 ExecutorOption = Annotated[
-    str | None, typer.Option("--executor", metavar="KIND", help="serial, processes (the default) or dask.")
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="KIND",
+        help="serial, processes (the default) or dask.",
+        autocompletion=completion.executors,
+    ),
+]
+SelectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--select",
+        metavar="RULE",
+        help="best, one-se, or cheapest of those tied with best.",
+        autocompletion=completion.rules,
+    ),
 ]
 WorkersOption = Annotated[int | None, count_option("--workers", "Fits at once; otherwise one per physical core.")]
 SchedulerOption = Annotated[

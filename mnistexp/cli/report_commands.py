@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from mnistexp.cli import completion
 from mnistexp.cli.options import RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, Voice, examples
 
 __all__ = ["report"]
@@ -20,12 +21,20 @@ EXAMPLES = examples(
 
 def report(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Ids, beginnings of ids, paths of run folders, or `latest`.")
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Ids, beginnings of ids, paths of run folders, or `latest`.",
+            autocompletion=completion.run_ids,
+        ),
     ],
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="html, md, pdf or ipynb; otherwise by the ending of --output, or html."
+            "--format",
+            metavar="FORMAT",
+            help="html, md, pdf or ipynb; otherwise by the ending of --output, or html.",
+            autocompletion=completion.report_formats,
         ),
     ] = None,
     output: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mnistexp import settings, yaml_source
-from mnistexp.cli import console
+from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
     RUNS,
     ConfigOption,
@@ -22,6 +22,7 @@ from mnistexp.cli.options import (
     RunsOption,
     SchedulerOption,
     SeedOption,
+    SelectOption,
     SetOption,
     VerboseOption,
     Voice,
@@ -62,11 +63,21 @@ def sweep(
     sets: SetOption = None,
     opt: Annotated[
         list[str] | None,
-        typer.Option("--opt", metavar="NAME", help="Optimizer, each with its own grid; repeatable, or `all`."),
+        typer.Option(
+            "--opt",
+            metavar="NAME",
+            help="Optimizer, each with its own grid; repeatable, or `all`.",
+            autocompletion=completion.optimizers_or_all,
+        ),
     ] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="KEY=V1,V2", help="Try these values, all combined, and no others; repeatable."),
+        typer.Option(
+            "--grid",
+            metavar="KEY=V1,V2",
+            help="Try these values, all combined, and no others; repeatable.",
+            autocompletion=completion.grids,
+        ),
     ] = None,
     epochs: EpochsOption = None,
     folds: Annotated[int | None, count_option("--folds", "Parts of the training digits, each held out once.")] = None,
@@ -78,9 +89,7 @@ def sweep(
     ] = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
-    select: Annotated[
-        str | None, typer.Option("--select", metavar="RULE", help="best, one-se, or cheapest of those tied with best.")
-    ] = None,
+    select: SelectOption = None,
     as_submitted: Annotated[
         bool | None, typer.Option("--as-submitted", help="Repeat the notebook's fault: rows differ by their seed only.")
     ] = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mnistexp.cli import console
+from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
     RUNS,
     ConfigOption,
@@ -57,7 +57,15 @@ def train(
     config: ConfigOption = None,
     sets: SetOption = None,
     epochs: EpochsOption = None,
-    opt: Annotated[str | None, typer.Option("--opt", metavar="NAME", help="Optimizer, with Keras' defaults.")] = None,
+    opt: Annotated[
+        str | None,
+        typer.Option(
+            "--opt",
+            metavar="NAME",
+            help="Optimizer, with Keras' defaults.",
+            autocompletion=completion.optimizers,
+        ),
+    ] = None,
     seed: SeedOption = None,
     repeats: RepeatsOption = None,
     batch_size: Annotated[int | None, count_option("--batch-size", "Digits per update.")] = None,
@@ -70,7 +78,13 @@ def train(
     data: DataOption = None,
     name: NameOption = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with an interrupted run: its id, or `latest`.")
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with an interrupted run: its id, or `latest`.",
+            autocompletion=completion.run_ids,
+        ),
     ] = None,
     runs_dir: RunsOption = RUNS,
     dry_run: DryRunOption = False,

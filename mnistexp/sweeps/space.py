@@ -11,7 +11,7 @@ import numpy as np
 from mnistexp.config import ExperimentConfig, ModelConfig, Range, SweepConfig, Value
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.problems import dotted_keys
+from mnistexp.problems import may_be_swept, sweepable_keys
 from mnistexp.settings import override
 
 __all__ = ["Params", "Point", "Trial", "base_points", "default_grid", "draws", "full_key", "resolved"]
@@ -70,20 +70,12 @@ def full_key(name: str) -> str:
     """
     if "." in name:
         return name
-    keys = [key for key in dotted_keys() if _may_be_swept(key)]
+    keys = sweepable_keys()
     found = [key for key in keys if key.rpartition(".")[2] == name]
     if not found:
         names = [key.rpartition(".")[2] for key in keys]
         raise BadInput(f"{name!r} is no setting to sweep, allowed: {', '.join(keys)}{nearest(name, names)}")
     return found[0]
-
-
-def _may_be_swept(key: str) -> bool:
-    """Whether a trial may decide on it: not on its digits and seeds, nor on when it is scored."""
-    section, _, name = key.partition(".")
-    if section == "training":
-        return name.partition(".")[0] not in {"early_stopping", "validation_fraction"}
-    return section in {"model", "optimizer"} and bool(name)
 
 
 def base_points(config: ExperimentConfig) -> list[Point]:
@@ -130,7 +122,7 @@ def _misplaced(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
     for where, section in sections:
         for key in section:
             earlier = next(place for place, other in sections if key in other)
-            if not _may_be_swept(key):
+            if not may_be_swept(key):
                 yield f"{where}.{key}", f"can't be swept, allowed: keys of model, optimizer and training{_hint(key)}"
             elif earlier != where and where in {"sweep.zip", "sweep.random"}:
                 yield f"{where}.{key}", f"is swept twice, also by {earlier}"
@@ -147,7 +139,7 @@ def _misplaced(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
 
 
 def _hint(key: str) -> str:
-    keys = [known for known in dotted_keys() if _may_be_swept(known)]
+    keys = sweepable_keys()
     same_name = [known for known in keys if known.rpartition(".")[2] == key.rpartition(".")[2]]
     return f"; did you mean {same_name[0]!r}?" if same_name else nearest(key, keys)
 

@@ -1,0 +1,169 @@
+"""The commands about configurations: show, check, copy one to begin with, describe them to an editor."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mnistexp import settings
+from mnistexp.cli import completion, console
+from mnistexp.cli.options import (
+    ConfigOption,
+    EpochsOption,
+    JsonOption,
+    SeedOption,
+    SetOption,
+    Voice,
+    examples,
+    settings_for,
+)
+from mnistexp.errors import BadInput, ConfigError, Problem, nearest
+
+__all__ = ["config_app"]
+
+config_app = typer.Typer(no_args_is_help=True, help="Begin, show or check a configuration, without running anything.")
+
+SCHEMA = "mnistexp.schema.json"
+COMMAND = re.compile(r"^(# Command: +mnistexp [\w-]+).*$", re.MULTILINE)
+
+
+@config_app.command(
+    "show",
+    epilog=examples(
+        {
+            "mnistexp config show": "what `mnistexp train` would run",
+            "mnistexp config show sweep-dropout --set training.epochs=10": "a sweep, with a setting of your own",
+        }
+    ),
+)
+def config_show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Packaged configuration to start from.", autocompletion=completion.packaged
+        ),
+    ] = "train",
+    config: ConfigOption = None,
+    sets: SetOption = None,
+    seed: SeedOption = None,
+    epochs: EpochsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the resolved configuration, and where each value came from."""
+    found = settings_for(name, config, sets, seed=seed, epochs=epochs)
+    document = {"config": found.config.model_dump(mode="json"), "origins": found.origins}
+    Voice(json).result(document, console.settings_table(found))
+
+
+@config_app.command(
+    "validate",
+    epilog=examples({"mnistexp config validate configs/train.yaml configs/best.yaml": "two files at once"}),
+)
+def config_validate(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="YAML files to check.", autocompletion=completion.yaml_files),
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Check configurations, and report every problem of every file at once."""
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            settings_for("train", file, None)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    Voice(json).result({"valid": files}, *(Text(f"{file}: valid") for file in files))
+
+
+@config_app.command(
+    "init",
+    epilog=examples(
+        {
+            "mnistexp config init mine": "the settings of `mnistexp train`, as mine.yaml",
+            "mnistexp config init mine --from sweep-optimizer --schema": "a sweep, and a schema for your editor",
+        }
+    ),
+)
+def config_init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The file to write; .yaml is added where it is missing.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="NAME", help="Packaged configuration to copy.", autocompletion=completion.packaged
+        ),
+    ] = "train",
+    schema: Annotated[
+        bool, typer.Option("--schema", help=f"Write {SCHEMA} beside it, and a first line that has editors use it.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Copy a packaged configuration, comments and all, to a file of your own."""
+    if source not in (names := settings.packaged_names()):
+        raise BadInput(f"--from: is {source!r}, allowed: {', '.join(names)}{nearest(source, names)}")
+    path = _target(name, force)
+    text = COMMAND.sub(lambda found: f"{found[1]} --config {path}", settings.packaged(source))
+    modeline = f"# yaml-language-server: $schema={SCHEMA}\n" if schema else ""
+    from mnistexp.runs.files import write_text
+
+    beside = path.with_name(SCHEMA) if schema else None
+    if beside:
+        write_text(beside, _schema_text())
+    write_text(path, modeline + text)
+    command = COMMAND.search(text)
+    said = command[0].partition("mnistexp")[2].strip() if command else f"train --config {path}"
+    document = {"config": str(path), "schema": str(beside) if beside else None, "command": f"mnistexp {said}"}
+    Voice(json).result(document, Text(f"{path}: a copy of {source}; use it by `mnistexp {said}`"))
+
+
+def _target(name: str, force: bool) -> Path:
+    """Where to write. Raises `BadInput` for a place that is taken or can't be."""
+    from mnistexp.runs.files import is_folder
+
+    path = Path(name)
+    if not path.name or "\0" in name:
+        raise BadInput(f"{name!r} is no name of a file, allowed: a name such as mine or mine.yaml")
+    if path.suffix not in {".yaml", ".yml"}:
+        path = path.with_name(f"{path.name}.yaml")
+    if not is_folder(path.parent):
+        raise BadInput(f"{path}: there is no folder {str(path.parent)!r}, allowed: a folder that is there")
+    if is_folder(path) or (os.path.lexists(path) and not force):
+        raise BadInput(f"{path} is already there, allowed: another name, or --force to replace a file")
+    return path
+
+
+@config_app.command(
+    "schema",
+    epilog=examples(
+        {
+            "mnistexp config schema": "print it",
+            "mnistexp config schema --output mnistexp.schema.json": "write it, for `# yaml-language-server: $schema=`",
+        }
+    ),
+)
+def config_schema(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there, and say only that.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the JSON Schema of configurations, by which editors complete, explain and check them."""
+    if output is None:
+        print(_schema_text(), end="", flush=True)
+        return
+    from mnistexp.runs.files import write_text
+
+    write_text(output, _schema_text())
+    Voice(json).result({"schema": str(output)}, Text(f"{output}: the schema"))
+
+
+def _schema_text() -> str:
+    from mnistexp.config_schema import config_schema
+
+    return f"{console.json_text(config_schema())}\n"
