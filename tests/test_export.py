@@ -8,6 +8,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from mnistexp.runs import archive_members, export, query
 from mnistexp.runs.annotations import annotate, read_annotations
 from mnistexp.runs.archive import Imported, import_archive, write_archive
 from mnistexp.runs.run_folder import Run
+from mnistexp.runs.staging import clean_stale_staging
 from mnistexp.runs.status import Owner, Status, now, write_status
 from mnistexp.runs.stored_runs import list_runs, load
 
@@ -170,6 +172,14 @@ def test_what_could_not_be_taken_in_is_not_exported(runs: Path, tmp_path: Path) 
     refused(damaged, "1.json is damaged")
     refused(linked, "passwords: it is a link")
     refused(named, "unsafe name")
+
+
+def test_two_runs_of_one_name_are_not_mixed_up(runs: Path, tmp_path: Path) -> None:
+    path = store(runs)
+    shutil.copytree(runs, tmp_path / "copy")
+    write_archive([path, runs / "." / path.name], tmp_path / "runs.zip")
+    with pytest.raises(BadInput, match="two runs are called"):
+        write_archive([path, tmp_path / "copy" / path.name], tmp_path / "runs.zip")
 
 
 # Archives from strangers
@@ -382,6 +392,14 @@ def test_a_failure_while_writing_leaves_nothing(runs: Path, tmp_path: Path, monk
     monkeypatch.setattr("mnistexp.runs.files.sync", full)
     with pytest.raises(RunError, match="the disk is full"):
         import_archive(path, runs)
+    assert nothing_written(runs)
+
+
+def test_what_a_dead_import_left_is_cleared_away_and_never_shown(runs: Path, tmp_path: Path) -> None:
+    import_archive(pack(tmp_path / "a.zip"), runs)
+    owner = replace(Owner.current(), started=1)
+    (runs / ID).rename(runs / f".staging-{owner.boot}.{owner.pid}.{owner.started}.import.{ID}")
+    clean_stale_staging(runs)
     assert nothing_written(runs)
 
 

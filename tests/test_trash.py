@@ -1,6 +1,9 @@
 """Runs out of sight and back; nothing is lost by accident, and nothing outside the trash is ever removed."""
 
+import io
 import json
+import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,14 +160,11 @@ def test_emptying_follows_no_links(runs: Path, tmp_path: Path) -> None:
 # From the command line
 
 
-def mnistexp(
-    capsys: pytest.CaptureFixture[str], runs: Path, *arguments: str, terminal: bool = False
-) -> tuple[int, str, str]:
+def mnistexp(capsys: pytest.CaptureFixture[str], runs: Path, *arguments: str) -> tuple[int, str, str]:
     """Exit code, output and errors of the program, called in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["mnistexp", "runs", *arguments, "--runs-dir", str(runs)])
-        patch.setattr(sys.stdin, "isatty", lambda: terminal, raising=False)
-        patch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+        patch.setattr(sys, "stdin", io.StringIO())
         patch.setattr("signal.signal", lambda *_: None)
         with pytest.raises(SystemExit) as stopped:
             command_line.main()
@@ -184,16 +184,25 @@ def test_several_need_yes_where_nobody_can_be_asked(runs: Path, capsys: pytest.C
     assert ids(runs) == []
 
 
-def test_on_a_terminal_the_answer_counts(
-    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+def test_on_a_terminal_the_answer_counts(runs: Path) -> None:
     path = store(runs)
-    asked = iter([False, True])
-    monkeypatch.setattr("typer.confirm", lambda question, err: path.name in question and err and next(asked))
-    assert mnistexp(capsys, runs, "rm", "latest", terminal=True)[0] == 130
-    assert ids(runs) == [path.name]
-    assert mnistexp(capsys, runs, "rm", "latest", terminal=True)[0] == 0
-    assert in_trash(runs) == [path.name]
+
+    def answer(keys: bytes) -> int:
+        ours, theirs = os.openpty()
+        os.write(ours, keys)
+        command = [sys.executable, "-m", "mnistexp", "runs", "rm", "latest", "--runs-dir", str(runs)]
+        code = subprocess.run(command, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL, timeout=120).returncode
+        os.close(theirs)
+        said = os.read(ours, 10_000).decode()
+        os.close(ours)
+        assert f"Move {path.name} to the trash? [y/N]:" in said
+        assert "Traceback" not in said
+        return code
+
+    end_of_input = b"\x04"
+    assert [answer(b"n\n"), answer(end_of_input), ids(runs)] == [130, 130, [path.name]]
+    assert [answer(b"y\n"), in_trash(runs)] == [0, [path.name]]
 
 
 def test_restore_lists_and_brings_back(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ __all__ = ["runs_app"]
 
 RunsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN...", help="Ids, beginnings of ids, `latest`, `1:5` (the newest five), or paths."),
+    typer.Argument(metavar="RUN", help="Ids, beginnings of ids, `latest`, `1:5` (the newest five), or paths."),
 ]
 WhereOption = Annotated[
     str | None, typer.Option("--where", metavar="CONDITION", help="Runs that match, such as `test_accuracy>0.9`.")
@@ -47,7 +47,11 @@ def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
     if yes:
         return
     if sys.stdin.isatty() and sys.stderr.isatty():
-        if not typer.confirm(question, err=True):
+        try:
+            agreed = typer.confirm(question, err=True)
+        except typer.Abort:  # Ctrl-C, or the end of the input
+            agreed = False
+        if not agreed:
             raise Interrupted("stopped: nothing was changed")
     elif not harmless:
         raise BadInput(f"{question} Nobody can be asked here: say --yes")
@@ -116,7 +120,7 @@ def _count_tags(runs: "list[IndexedRun]", json: bool) -> None:
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs note latest 'the one for the paper'": "write a note, in place of the one before",
+            "mnistexp runs note latest promising": "write a note, in place of the one before",
             "mnistexp runs note latest": "read it",
         }
     )
@@ -186,7 +190,7 @@ def _discard(found: "list[IndexedRun]", yes: bool, json: bool) -> None:
 )
 def restore(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN...", help="Ids, beginnings of ids, `latest`; none lists them.")
+        list[str] | None, typer.Argument(metavar="RUN", help="Ids, beginnings of ids, `latest`; none lists them.")
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,

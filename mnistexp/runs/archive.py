@@ -53,9 +53,14 @@ class Imported:
 def write_archive(folders: Iterable[Path], output: Path) -> None:
     """Write whole runs to a `.zip`, which appears when it is complete.
 
-    Raises RunError where a run can't be read, is damaged, or holds a link or a file that no archive should.
+    Raises RunError where a run can't be read, is damaged, or holds a link or a file that no archive should; BadInput
+    where two runs have one name.
     """
-    sources = {folder.name: folder for folder in (path if path.name else path.resolve() for path in folders)}
+    sources: dict[str, Path] = {}
+    for path in folders:
+        folder = path if path.name else path.resolve()
+        if sources.setdefault(folder.name, folder).resolve() != folder.resolve():
+            raise BadInput(f"two runs are called {folder.name}, and an archive can hold only one of them")
     with files.replacing(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for run_id in sorted(sources):
             _write_run(archive, run_id, sources[run_id])

@@ -76,6 +76,8 @@ def check_name(name: str, folder: bool = False) -> str | None:
 
 
 def _check_kind(member: zipfile.ZipInfo, folder: bool) -> str | None:
+    if member.header_offset < 0:
+        return "is damaged: it begins before the archive does"
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
         return f"is a {'link' if kind == stat.S_IFLNK else 'special file'}, allowed: files and folders"
