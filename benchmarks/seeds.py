@@ -62,7 +62,7 @@ def fold_networks(config: ExperimentConfig, winner: dict[str, Any]) -> float:
     train = data.split(digits.labels, config.data).train
     images, labels = digits.images[train], digits.labels[train]
     sweep = config.sweep or SweepConfig()
-    changes = {"optimizer.name": winner["optimizer.name"], **winner, "training.validate_every_epoch": False}
+    changes = {"optimizer.name": winner["optimizer.name"], **winner, "training.validate_every": 0}
     setting = override(config.model_copy(update={"sweep": None}), changes)
     found = []
     parts = data.folds(labels, folds=sweep.folds, shuffle=False, stratified=False, seed=config.seed)

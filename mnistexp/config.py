@@ -27,7 +27,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 class Section(BaseModel):
     """Frozen, strict about types, closed to unknown keys, finite numbers only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class DataConfig(Section):
@@ -38,7 +40,9 @@ class DataConfig(Section):
     digits: Annotated[int, Field(ge=20, le=70_000)] = 1000
     """The first so many digits of the source."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the digits set aside for the test."""
     split_seed: Seed = 1
+    """Decides which digits these are; `random_state` of scikit-learn's `train_test_split`."""
     cache_dir: Annotated[str, Field(min_length=1)] | None = None
     """Where `openml` keeps its download; null is scikit-learn's own folder."""
 
@@ -52,9 +56,13 @@ class ModelConfig(Section):
     """The network: two blocks of convolution and pooling, a dense layer, ten softmax outputs."""
 
     kind: Literal["cnn"] = "cnn"
+    """A convolutional network; there is no other kind yet."""
     filters: Annotated[tuple[Units, Units], Field(strict=False)] = (16, 32)
+    """Filters of the first and of the second convolution."""
     kernel_size: Annotated[int, Field(ge=1, le=7)] = 3
+    """Side of the convolutions' square kernels, in pixels."""
     dense_units: Units = 128
+    """Units of the dense layer before the ten outputs."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of units dropped after the first pooling and after the dense layer while training."""
 
@@ -63,19 +71,26 @@ class EarlyStopping(Section):
     """Stop when the validation loss has not fallen by more than `min_delta` for `patience` epochs."""
 
     patience: Annotated[int, Field(ge=1, le=100_000)] = 10
+    """Epochs without a better validation loss before the training stops."""
     min_delta: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """A validation loss counts as better when it is lower by more than this."""
     restore_best_weights: bool = True
+    """Whether the model is that of the best epoch, or else of the last."""
 
 
 class TrainingConfig(Section):
     """How the network learns."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 60
+    """How often the training digits are gone through."""
     batch_size: Annotated[int, Field(ge=1, le=70_000)] = 32
+    """Digits per update of the weights."""
     shuffle: bool = True
+    """Whether each epoch goes through the digits in an order of its own."""
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the training part kept for validation; with 0 the curves are validated on the test digits."""
-    validate_every_epoch: bool = True
+    validate_every: Annotated[int, Field(ge=0, le=100_000)] = 1
+    """Epochs from one validation to the next. The last epoch is always validated; with 0 it is the only one."""
     early_stopping: EarlyStopping | None = None
 
 
@@ -138,10 +153,13 @@ class Range(Section):
     """Where a random search and TPE draw a value from, both ends included."""
 
     low: float
+    """The least value."""
     high: float
+    """The greatest value."""
     log: bool = False
     """Draw evenly on a logarithmic scale."""
     integer: bool = False
+    """Draw whole numbers."""
 
     @model_validator(mode="after")
     def _ends_are_ordered(self) -> Self:
@@ -179,6 +197,7 @@ class SweepConfig(Section):
     random: Space = {}
     """Key to a `Range`, or to a list to choose from; `samples` points are drawn."""
     samples: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """How many points of `random` are drawn."""
     strategy: Literal["product", "halving", "tpe"] = "product"
     """`product` trains every point in full; `halving` keeps the best of each round for one of more epochs; `tpe` lets
     Optuna choose the samples of `random` after the scores of earlier ones."""
@@ -189,22 +208,28 @@ class SweepConfig(Section):
     min_epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     """The least that the first round of `halving` trains."""
     folds: Annotated[int, Field(ge=2, le=1000)] = 3
+    """Parts of the training digits; each is held out once, and a trial's score is the mean of its folds'."""
     shuffle_folds: bool = False
+    """Shuffle the training digits before cutting the folds."""
     stratified: bool = False
+    """Spread each class evenly over the folds."""
     select: Literal["best", "one-se", "cheapest"] = "best"
     """The best mean; the cheapest within one standard error of it; or the cheapest that can't be told from it."""
     as_submitted: bool = False
     """Repeat the notebook's fault: each row trains the default network with its optimizer's default settings, whatever
     the row says, and with a seed of its own."""
     fail_fast: bool = False
+    """End the sweep at the first fit that fails."""
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     """How often a fit is tried again whose worker died."""
     executor: Literal["serial", "processes", "dask"] = "processes"
+    """Where the fits run: in the program itself, in a process for each core, or on a Dask cluster."""
     workers: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """null is one for each physical core that this process may use."""
     scheduler: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     """Address of a Dask scheduler, such as tcp://host:8786; null starts a cluster on this machine."""
     cache: bool = True
+    """Keep finished fits, and take those that are kept, whatever sweep they were for."""
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -263,10 +288,9 @@ def _conflicts(config: ExperimentConfig) -> list[tuple[str, str]]:
                 "needs training.validation_fraction above 0: stopping on the test digits would spoil their accuracy",
             )
         )
-    if training.early_stopping and not training.validate_every_epoch:
-        problems.append(
-            ("training.validate_every_epoch", "is false, allowed: true, as early stopping watches each epoch")
-        )
+    if training.early_stopping and training.validate_every != 1:
+        message = f"is {training.validate_every}, allowed: 1, as early stopping watches each epoch"
+        problems.append(("training.validate_every", message))
     if config.sweep and training.validation_fraction:
         message = "is above 0, allowed: 0, as a sweep validates on its own folds"
         problems.append(("training.validation_fraction", message))

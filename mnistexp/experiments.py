@@ -19,9 +19,11 @@ from mnistexp.model import Seed
 from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.run_folder import Run, remove_file
 from mnistexp.runs.stored_runs import RunInfo, StoredRun
 from mnistexp.sweeps import reuse, sweep_figures, sweeping
+from mnistexp.sweeps.processes import load_ahead
 from mnistexp.sweeps.search import search
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import EpochRow, Fit, State
@@ -31,6 +33,7 @@ __all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "t
 CHECKPOINT = "checkpoint.npz"
 DATA = "data.json"
 CHECKPOINT_SECONDS = 5.0
+PROGRESS_SECONDS = 1.0
 
 
 def unwatched(event: Event) -> None:
@@ -75,6 +78,9 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     `BadInput` and `DataError` before anything is written, `TrialsFailed` where no trial came through.
     """
     digits = data.load(config.data)
+    earlier = reuse.finished(runs_dir, command, config, digits)
+    if earlier is None and config.sweep and config.sweep.executor == "processes":
+        load_ahead()  # where this very sweep is done already, all its fits are most likely in the cache
     split = data.split(digits.labels, config.data)
     search(config)  # raises for every problem of the sweep, before anything is written
     cache = TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
@@ -92,7 +98,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
             raise Interrupted("stopped; the finished fits are kept: the same command goes on from there") from None
         document = metrics.sweep_metrics(config, command, found)
         run.add("metrics.json", document)
-        for name, content in _sweep_figures(run, found, reuse.finished(runs_dir, command, config, digits)):
+        for name, content in _sweep_figures(run, found, earlier):
             run.add(name, content)
         run.finish(TrialsFailed.exit_code if found.fits_failed else 0)
     return Outcome(run.path, document)
@@ -182,7 +188,7 @@ def _repeat(
         Seed(config.seed, repeat=repeat),
         on_epoch=lambda epoch, row: watch(_epoch_done(config, repeat, epoch, row)),
         on_progress=lambda done: watch(Working(repeat * epochs + done, config.repeats * epochs)),
-        checkpoint=_Checkpoints(run, repeat),
+        checkpoint=_Checkpoints(run, config, repeat),
         resume_from=_checkpoint(run, repeat),
     )
     _store_state(run, repeat, fit.state)
@@ -219,15 +225,25 @@ def _place(repeat: int, name: str) -> str:
 
 
 class _Checkpoints:
-    """Store the state of a training after its first epoch, and then every few seconds."""
+    """Store the state of a training after its first epoch, and then every few seconds; and say how far it is."""
 
-    def __init__(self, run: Run, repeat: int) -> None:
-        self._run, self._repeat, self._stored = run, repeat, -math.inf
+    def __init__(self, run: Run, config: ExperimentConfig, repeat: int) -> None:
+        self._run, self._config, self._repeat = run, config, repeat
+        self._stored = self._said = -math.inf
 
     def __call__(self, state: State) -> None:
-        if time.monotonic() - self._stored > CHECKPOINT_SECONDS:
+        now = time.monotonic()
+        if now - self._said > PROGRESS_SECONDS:
+            self._say(state.rows)
+            self._said = now
+        if now - self._stored > CHECKPOINT_SECONDS:
             _store_state(self._run, self._repeat, state)
             self._stored = time.monotonic()
+
+    def _say(self, rows: tuple[EpochRow, ...]) -> None:
+        repeats, epochs = self._config.repeats, self._config.training.epochs
+        curves, seconds = [row[: len(CURVES)] for row in rows], [row.seconds for row in rows]
+        leave_progress(self._run.path, curves, seconds, repeat=self._repeat, repeats=repeats, epochs=epochs)
 
 
 def _store_state(run: Run, repeat: int, state: State) -> None:

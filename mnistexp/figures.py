@@ -220,11 +220,12 @@ def _curve(
     masked = np.ma.masked_invalid(values)
     mean = np.asarray(masked.mean(axis=0).filled(np.nan) if values.size else np.zeros(0), dtype=np.float64)
     epochs = np.arange(1, len(mean) + 1)
-    marker = "o" if np.isfinite(mean).sum() == 1 else ""
-    axes.plot(epochs, mean, color=colour, ls=dashes, marker=marker, label=label)
-    if len(given) > 1 and values.size:
-        low, high = masked.min(axis=0).filled(np.nan), masked.max(axis=0).filled(np.nan)
-        axes.fill_between(epochs, low, high, color=colour, alpha=opacity, lw=0)
+    known = np.isfinite(mean)  # not every epoch need be validated
+    marker = "o" if known.sum() == 1 else ""
+    axes.plot(epochs[known], mean[known], color=colour, ls=dashes, marker=marker, label=label)
+    if len(given) > 1 and known.any():
+        low, high = masked.min(axis=0)[known], masked.max(axis=0)[known]
+        axes.fill_between(epochs[known], low, high, color=colour, alpha=opacity, lw=0)
     return mean
 
 

@@ -4,6 +4,7 @@ TensorFlow is started here and nowhere else, on the first call that needs it.
 """
 
 import ctypes
+import gc
 import os
 import platform
 import sys
@@ -64,6 +65,14 @@ class Layer:
     activation: str
 
 
+def import_tensorflow() -> Any:
+    """TensorFlow, loaded but not started, without the notices it prints meanwhile."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _stderr_held_back(), _keras_left_out(), _garbage_left():
+        import tensorflow as tf
+    return tf
+
+
 @cache
 def start_tensorflow() -> Any:
     """TensorFlow, on the CPU, with one thread, and without the notices it prints while it loads.
@@ -72,11 +81,8 @@ def start_tensorflow() -> Any:
     whatever else the process does. Raises `MnistexpError` where the program had TensorFlow running with more threads
     before: they can't be taken back.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    tf = import_tensorflow()
     with _stderr_held_back():
-        with _keras_left_out():
-            import tensorflow as tf
-
         threading = tf.config.threading
         try:
             threading.set_intra_op_parallelism_threads(1)
@@ -231,6 +237,18 @@ def _keras_left_out() -> Iterator[None]:
         yield
     finally:
         del sys.modules["keras"]
+
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Don't look for garbage: loading makes hundreds of thousands of objects and hardly any to free."""
+    looking = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looking:
+            gc.enable()
 
 
 @contextmanager

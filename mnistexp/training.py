@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.config import ExperimentConfig
+from mnistexp.config import ExperimentConfig, TrainingConfig
 from mnistexp.model import DROPOUT, Seed, build_model, build_optimizer, initial_weights
 from mnistexp.results import History
 
@@ -215,7 +215,7 @@ class _Run:
                 return None
         loss, accuracy = (sums / self.size).tolist()
         validation = (math.nan, math.nan, math.nan)
-        if self.validation is not None and (training.validate_every_epoch or number + 1 == training.epochs):
+        if self.validation is not None and _validates(training, number + 1):
             validation, _ = _evaluate(self.loop, tensors, self.validation)
         row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
         return State(tensors, (*state.rows, row), self._best(state, row, tensors[:WEIGHTS]))
@@ -261,6 +261,11 @@ def _loop(config: ExperimentConfig) -> "Loop":
 
     shape = config.model.model_copy(update={"dropout": 0.0})
     return loop_for(shape, config.optimizer.name, config.training.batch_size, config.model.dropout > 0)
+
+
+def _validates(training: TrainingConfig, epoch: int) -> bool:
+    every = training.validate_every
+    return epoch == training.epochs or (every > 0 and epoch % every == 0)
 
 
 def _parts(loop: "Loop", digits: Digits) -> list["Part"]:

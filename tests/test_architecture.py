@@ -10,18 +10,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "mnistexp"
 
 ORDER = """
-    errors optimizers config problems yaml_source settings results
+    errors optimizers config problems yaml_source settings config_schema results
     sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
-    runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
-    runs.history_csv runs.stored_runs
+    runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
+    runs.history_csv runs.stored_runs runs.trash runs.archive_members runs.archive
+    runs.index runs.conditions runs.where runs.query runs.export runs.curves runs.frames
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
     model winograd loop training
-    sweeps.space sweeps.search sweeps.cores sweeps.processes sweeps.dask_cluster sweeps.executors sweeps.trial_cache
-    sweeps.fold_fits sweeps.plan sweeps.sweep_files sweeps.sweeping sweeps.swept sweeps.reuse
-    experiments examples
+    sweeps.space sweeps.search sweeps.cores sweeps.preloaded sweeps.processes sweeps.dask_cluster sweeps.executors
+    sweeps.trial_cache sweeps.fold_fits sweeps.plan sweeps.sweep_files sweeps.sweeping sweeps.swept sweeps.reuse
+    experiments examples doctor
     reported best_model.choosing best_model.ledger best_model.nested best_model.better best_model.representative
     best_model.best_figures best_model.document best_model.plan best_model.story
     reproduction.assignment reproduction.comparison_row reproduction.curves reproduction.grids reproduction.table
@@ -30,9 +31,13 @@ ORDER = """
     verification.comparing verification.changes verification.trained verification.refitted verification.story
     report.page report.svg report.origin report.accuracy report.training report.sweep report.examples report.best
     report.reproduce report.html report.markdown report.pdf report.notebook report.reports
-    api
-    cli.console cli.console_best cli.progress cli.options cli.train_commands cli.sweep_commands cli.best_commands
-    cli.report_commands cli.verify_commands cli.app
+    live.sweep_progress live.following live.served_runs live.server
+    bridges.exported bridges.tensorboard bridges.mlflow_store
+    api estimator
+    cli.console cli.console_best cli.completion cli.progress cli.options
+    cli.train_commands cli.sweep_commands cli.best_commands cli.config_commands cli.doctor_commands cli.report_commands
+    cli.verify_commands cli.live_commands cli.run_commands cli.upkeep_commands cli.archive_commands
+    cli.bridge_commands cli.app
 """.split()  # noqa: SIM905 - a line for each layer
 """Each module imports only from those before it."""
 

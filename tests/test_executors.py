@@ -133,7 +133,7 @@ STUCK = """
 import sys
 from pathlib import Path
 import worker_tasks
-from mnistexp.executors import open_executor, outcomes
+from mnistexp.sweeps.executors import open_executor, outcomes
 
 folder = Path(sys.argv[2])
 with open_executor(sys.argv[1], 2, None, worker_tasks.initialize_nothing, ()) as executor:
@@ -158,7 +158,8 @@ def stuck(tmp_path: Path) -> Iterator[Callable[[Kind], tuple[subprocess.Popen[st
             start_new_session=True,
         )
         programs.append(program)
-        wait_until(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
+        wait_until(lambda: program.poll() is not None or len(list(tmp_path.glob("pid-*"))) == 2)
+        assert program.poll() is None
         return program, [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
 
     yield start

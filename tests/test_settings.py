@@ -126,7 +126,7 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
     assert said.splitlines() == [
         "file.yaml:2: training.epochs: is 0, allowed: 1 <= value <= 100000",
         "file.yaml:3: training.batch_sise: unknown key, allowed: epochs, batch_size, shuffle, validation_fraction, "
-        "validate_every_epoch, early_stopping; did you mean 'batch_size'?",
+        "validate_every, early_stopping; did you mean 'batch_size'?",
         "file.yaml:5: optimizer.name: is 'adm', allowed: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, "
         "nadam, adadelta; did you mean 'adam'?",
         "file.yaml:7: model.dropout: is 1.0, allowed: 0 <= value < 1",

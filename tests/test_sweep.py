@@ -98,11 +98,14 @@ def entries(runs_dir: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (runs_dir / ".cache").rglob("[!.]*.fit")}
 
 
+def children_of(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 def workers_of(process: int) -> list[int]:
-    """Children that do fits: all but multiprocessing's tracker of resources."""
-    listing = Path(f"/proc/{process}/task/{process}/children")
-    children = [int(child) for child in listing.read_text().split()]
-    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    """The processes that do fits: forked by the one that has TensorFlow loaded."""
+    servers = [child for child in children_of(process) if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [worker for server in servers for worker in children_of(server)]
 
 
 def is_alive(process: int) -> bool:

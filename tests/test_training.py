@@ -238,11 +238,16 @@ def test_more_digits_than_are_evaluated_at_once(monkeypatch: pytest.MonkeyPatch)
     assert whole.sum(axis=1) == pytest.approx(1, abs=1e-6)
 
 
-def test_validating_only_at_the_end_changes_nothing_else() -> None:
-    always, once = trained(experiment()), trained(experiment(validate_every_epoch=False))
-    assert once.history.loss == always.history.loss
-    assert once.history.val_loss[-1] == always.history.val_loss[-1]
-    assert all(math.isnan(value) for value in once.history.val_loss[:-1] + once.history.val_accuracy[:-1])
+@pytest.mark.parametrize(("every", "validated"), [(0, [4]), (2, [2, 4]), (3, [3, 4]), (9, [4])])
+def test_validating_less_often_changes_nothing_else(every: int, validated: list[int]) -> None:
+    always, rarely = trained(experiment(epochs=4)), trained(experiment(epochs=4, validate_every=every))
+    assert rarely.history.loss == always.history.loss
+    expected = [loss if epoch in validated else None for epoch, loss in enumerate(always.history.val_loss, 1)]
+    assert [None if math.isnan(loss) else loss for loss in rarely.history.val_loss] == expected
+
+
+def test_without_validation_digits_nothing_is_validated() -> None:
+    always = trained(experiment())
     without = fit(experiment(), X, Y, None, SEED)
     assert (without.history.loss, without.history.val_loss) == (always.history.loss, ())
     assert without.probabilities is None

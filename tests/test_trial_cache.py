@@ -179,7 +179,7 @@ def with_training(**changes: Any) -> ExperimentConfig:
         key(with_training(epochs=61)),
         key(with_training(batch_size=31)),
         key(with_training(shuffle=False)),
-        key(with_training(validate_every_epoch=False)),
+        key(with_training(validate_every=0)),
         key(fold_sha256="g"),
         key(fold=1),
         key(repeat=1),

@@ -25,6 +25,7 @@ from mnistexp.runs import files
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.sweeps.processes import workers_kept
 from mnistexp.sweeps.sweeping import run_sweep
 from mnistexp.sweeps.swept import Swept, find_sweeps, parts_of
 
@@ -61,17 +62,18 @@ def run_best(
     work = Work(config, runs_dir)
     others = unseen_digits(work.digits) if unseen else None
     try:
-        used, steps = _sweeps(work, sweeps, with_nested, watch)
-        watch(steps.next("choose, and cross-validate the combination"))
-        choice = work.chosen(used)
-        choice = with_combination(
-            choice, run_sweep(work.confirming(choice, used), work.digits, work.split, cache=work.cache, watch=watch)
-        )
-        inner = None
-        if with_nested:
-            watch(steps.next("nested cross-validation"))
-            families = work.nested_sweeps([(family, swept.config) for family, swept in used])
-            inner = nested.nested_score(families, choice.rule, work.digits, work.split, work.cache, watch)
+        with workers_kept():
+            used, steps = _sweeps(work, sweeps, with_nested, watch)
+            watch(steps.next("choose, and cross-validate the combination"))
+            choice = work.chosen(used)
+            choice = with_combination(
+                choice, run_sweep(work.confirming(choice, used), work.digits, work.split, cache=work.cache, watch=watch)
+            )
+            inner = None
+            if with_nested:
+                watch(steps.next("nested cross-validation"))
+                families = work.nested_sweeps([(family, swept.config) for family, swept in used])
+                inner = nested.nested_score(families, choice.rule, work.digits, work.split, work.cache, watch)
         watch(steps.next(f"train the final model, {config.repeats} of {config.training.epochs} epochs"))
         return _finish(work, used, choice, inner, others, watch, began)
     except KeyboardInterrupt:

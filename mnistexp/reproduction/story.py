@@ -23,6 +23,7 @@ from mnistexp.runs import files, stored_runs
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.sweeps.processes import workers_kept
 from mnistexp.sweeps.trial_cache import TrialCache
 
 __all__ = ["TaskAhead", "plan_reproduce", "run_reproduce", "size_of"]
@@ -101,7 +102,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
     data.split(digits.labels, config.data)
     unseen_digits(digits)
     cut = assignment(config, size)
-    with _open(runs_dir, cut, tasks, digits, quick=size.quick) as run:
+    with _open(runs_dir, cut, tasks, digits, quick=size.quick) as run, workers_kept():
         run.add(PLAN, _plan_document(tasks))
         done: dict[tuple[str, str], Outcome] = {}
         steps = []

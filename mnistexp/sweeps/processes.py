@@ -1,4 +1,8 @@
-"""Worker processes on this machine: started so that they disturb nobody, and ended however this process ends."""
+"""Worker processes on this machine: started so that they disturb nobody, and ended however this process ends.
+
+On Linux they are forked from a server process that has loaded TensorFlow, without having run any of it: so it is loaded
+once for all of them, and while this process does other things. Elsewhere each worker starts and loads it by itself.
+"""
 
 import multiprocessing
 import os
@@ -7,14 +11,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
-__all__ = ["Processes", "WorkerDied", "spawning"]
+__all__ = ["Processes", "WorkerDied", "load_ahead", "spawning", "workers_kept"]
+
+FORKED = sys.platform == "linux"
+PRELOADED = "mnistexp.sweeps.preloaded"
 
 _ONE_AT_A_TIME = threading.Lock()
 _HIDING = threading.Lock()
@@ -25,8 +34,35 @@ class WorkerDied(BrokenExecutor):
     """The worker that had the task is gone; the task itself may be fine."""
 
 
+_RESERVE: "ContextVar[list[_Worker] | None]" = ContextVar("reserve", default=None)
+
+
+@contextmanager
+def workers_kept() -> Iterator[None]:
+    """Have every `Processes` of the `with` block leave its workers to the next, as their start costs seconds."""
+    if _RESERVE.get() is not None:
+        yield
+        return
+    reserve: list[_Worker] = []
+    token = _RESERVE.set(reserve)
+    try:
+        yield
+    finally:
+        _RESERVE.reset(token)
+        for worker in reserve:
+            worker.end()
+
+
+def load_ahead() -> None:
+    """Have TensorFlow loaded for the workers to come, in a process beside this one."""
+    if FORKED:
+        with spawning():
+            multiprocessing.set_forkserver_preload([PRELOADED])
+            forkserver.ensure_running()
+
+
 class Processes(Executor):
-    """Spawned worker processes, each in a pool of its own, which have all called the initializer.
+    """Worker processes, each in a pool of its own, which have all called the initializer.
 
     A pool breaks whole when one of its workers dies. With a pool for each, a death costs one task, which gets
     `WorkerDied`, while the others go on. `submit` waits until a worker is idle. Leaving the `with` block by an
@@ -36,6 +72,7 @@ class Processes(Executor):
     def __init__(self, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
         self.workers = self.at_once = workers
         self._start = (initializer, *initargs)
+        self._reserve = _RESERVE.get()
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._workers: set[_Worker] = set()
         for _ in range(workers):
@@ -67,27 +104,30 @@ class Processes(Executor):
             outer.set_exception(error)
 
     def _new(self) -> "_Worker":
-        worker = _Worker(self._start)
+        worker = self._reserve.pop() if self._reserve else _Worker()
+        with suppress(BrokenExecutor):  # which its first task will find, and be given to another
+            worker.submit(*self._start)
         self._workers.add(worker)
         return worker
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is not None:
-            for worker in list(self._workers):
-                worker.kill()
-        self.shutdown()
+        if kind is None and self._reserve is not None:
+            self._reserve.extend(self._workers)
+        else:
+            self.shutdown()
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's
         for worker in list(self._workers):
-            worker.pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+            worker.end()
 
 
 class _Worker:
-    """A pool of one process, which is started by the first task."""
+    """A pool of one process, which is started by the first task and does all in the order of submission."""
 
-    def __init__(self, start: tuple[Any, ...]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker, initargs=start)
+    def __init__(self) -> None:
+        load_ahead()
+        context = multiprocessing.get_context("forkserver" if FORKED else "spawn")
+        self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker)
         self.process: BaseProcess | None = None
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -99,9 +139,11 @@ class _Worker:
             self.process = next(iter(set(multiprocessing.active_children()) - others), None)
         return future
 
-    def kill(self) -> None:
+    def end(self) -> None:
+        """At once: a worker keeps nothing that would need to be put away, and TensorFlow takes a second to leave."""
         if self.process is not None:
             self.process.kill()
+        self.pool.shutdown(cancel_futures=True)
 
     def cause_of_death(self) -> str:
         if self.process is None:
@@ -138,10 +180,9 @@ def spawning() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker(initializer: Callable[..., None], *initargs: Any) -> None:
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    initializer(*initargs)
 
 
 def _end_with_parent() -> None:

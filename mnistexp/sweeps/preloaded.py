@@ -1,0 +1,10 @@
+"""Loaded by the process that workers are forked from: TensorFlow, but none of its threads, which a fork would lose."""
+
+import atexit
+import os
+
+from mnistexp.model import import_tensorflow
+
+import_tensorflow()
+# It has nothing to put away, and TensorFlow would take a second to leave while whoever reads our output waits.
+atexit.register(os._exit, 0)
