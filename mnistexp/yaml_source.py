@@ -7,9 +7,14 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as _FastestLoader
+except ImportError:  # PyYAML was built without libyaml
+    from yaml import SafeLoader as _FastestLoader  # type: ignore[assignment]
+
 from mnistexp.errors import ConfigError, Problem
 
-__all__ = ["MAX_BYTES", "Source", "parse", "parse_value", "read"]
+__all__ = ["MAX_BYTES", "Source", "parse", "parse_fast", "parse_value", "read"]
 
 MAX_BYTES = 100_000
 MAX_VALUES = 10_000
@@ -43,6 +48,12 @@ for _tag, _pattern, _first in (
     ),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+class _FastLoader(_FastestLoader):
+    """The same scalars, read by libyaml: ten times as fast, with other words for what is malformed."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def read(path: Path) -> Source:
@@ -83,6 +94,16 @@ def parse(text: str, where: str) -> Source:
     return Source(where, value, lines)
 
 
+def parse_fast(text: str, where: str) -> dict[str, Any]:
+    """The mapping in YAML that this package wrote, without lines or a look for duplicates. Raises `ConfigError`."""
+    if len(text) > MAX_BYTES:
+        raise ConfigError([Problem(where, "", f"is larger than a configuration may be, allowed: {MAX_BYTES:,} bytes")])
+    value = _load(text, where, _FastLoader)[1]
+    if not isinstance(value, dict):
+        raise ConfigError([Problem(where, "", f"holds {_kind(value)}, allowed: `key: value` lines", 1)])
+    return value
+
+
 def parse_value(text: str, where: str) -> Any:
     """One YAML value, as after `=` on a command line. Raises `ConfigError`."""
     try:
@@ -91,9 +112,9 @@ def parse_value(text: str, where: str) -> Any:
         raise ConfigError([Problem(where, "", f"{text!r} is {p.message}") for p in error.problems]) from None
 
 
-def _load(text: str, where: str) -> tuple[Any, Any]:
+def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) -> tuple[Any, Any]:
     try:
-        loader = _Loader(text)
+        loader = kind(text)
         node = loader.get_single_node()
         if node is None:
             return None, None

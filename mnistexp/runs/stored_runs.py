@@ -1,7 +1,7 @@
 """Reading runs back: list them, find one by what a person types, load one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,18 @@ from mnistexp.runs.run_folder import CONFIG, ENVIRONMENT
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import STATUS, State, read_status
 
-__all__ = ["RunInfo", "StoredRun", "find", "list_runs", "load", "read_history"]
+__all__ = [
+    "RunInfo",
+    "StoredRun",
+    "find",
+    "list_runs",
+    "load",
+    "newest",
+    "order",
+    "read_history",
+    "read_info",
+    "run_names",
+]
 
 METRICS = "metrics.json"
 HISTORY = "history.csv"
@@ -79,8 +90,8 @@ def list_runs(runs_dir: Path) -> list[RunInfo]:
 
     The order is that of the ids' times, then of the recorded start, then of the id. No folder is no runs.
     """
-    found = (_info(runs_dir / name) for name in _names(runs_dir))
-    return sorted((info for info in found if info), key=_order)
+    found = (read_info(runs_dir / name) for name in run_names(runs_dir))
+    return sorted((info for info in found if info), key=order)
 
 
 def find(runs_dir: Path, reference: str) -> RunInfo:
@@ -89,19 +100,23 @@ def find(runs_dir: Path, reference: str) -> RunInfo:
     Raises BadInput where it means none, with the nearest id, or several, with their ids; RunError where the folder
     can't be read.
     """
-    names = _names(runs_dir)
+    names = run_names(runs_dir)
     if reference == LATEST:
-        return _latest(runs_dir, names)
-    if reference in names and (info := _info(runs_dir / reference)):
+        if found := newest(runs_dir, 1, names):
+            return found[0]
+        raise BadInput(f"there are no runs in {runs_dir} yet")
+    if reference in names and (info := read_info(runs_dir / reference)):
         return info
     path = Path(reference)
-    if len(path.parts) > 1 and files.is_folder(path) and (info := _info(path)):
+    if len(path.parts) > 1 and files.is_folder(path) and (info := read_info(path)):
         return info
-    matches = [info for name in names if reference and name.startswith(reference) and (info := _info(runs_dir / name))]
+    matches = [
+        info for name in names if reference and name.startswith(reference) and (info := read_info(runs_dir / name))
+    ]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        ids = [info.id for info in sorted(matches, key=_order, reverse=True)]
+        ids = [info.id for info in sorted(matches, key=order, reverse=True)]
         more = f"\n  ... and {len(ids) - MOST_CANDIDATES} more" if len(ids) > MOST_CANDIDATES else ""
         shown = "".join(f"\n  {run_id}" for run_id in ids[:MOST_CANDIDATES])
         raise BadInput(f"{reference!r} is the beginning of {len(ids)} runs; which one?{shown}{more}")
@@ -111,7 +126,7 @@ def find(runs_dir: Path, reference: str) -> RunInfo:
 
 def load(path: Path) -> StoredRun:
     """Read a run's folder. Raises RunError where it is none, or a part is damaged or of a version unknown here."""
-    info = _info(path)
+    info = read_info(path)
     if info is None:
         raise RunError(f"{path} is not the folder of a run: {STATUS} is missing")
     if info.status == "damaged":
@@ -130,8 +145,8 @@ def read_history(path: Path) -> History:
     return history_from_csv(files.read_text(path), str(path))
 
 
-def _names(runs_dir: Path) -> list[str]:
-    """The folders that may be runs, in no order."""
+def run_names(runs_dir: Path) -> list[str]:
+    """The folders that may be runs, in no order; none where `runs_dir` is missing. Raises RunError."""
     with files.explained("list", runs_dir):
         try:
             with os.scandir(runs_dir) as entries:
@@ -145,7 +160,7 @@ def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
     return files.is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
-def _info(path: Path) -> RunInfo | None:
+def read_info(path: Path) -> RunInfo | None:
     """What a listing says of a folder; None for a foreign one, which has neither the record nor the name of a run."""
     name = path.name or path.resolve().name
     try:
@@ -169,17 +184,23 @@ def _info(path: Path) -> RunInfo | None:
     )
 
 
-def _order(info: RunInfo) -> tuple[datetime, datetime, str]:
+def order(info: RunInfo) -> tuple[datetime, datetime, str]:
+    """What runs are sorted by: the time of the id, then the recorded start, then the id."""
     return time_of(info.id) or info.started.replace(microsecond=0), info.started, info.id
 
 
-def _latest(runs_dir: Path, names: list[str]) -> RunInfo:
-    """The newest run, read without reading the others: only those of the newest second, and renamed ones, can be it."""
-    newest = max((moment for name in names if (moment := time_of(name))), default=None)
-    found = [info for name in names if time_of(name) in (newest, None) and (info := _info(runs_dir / name))]
-    if not found:
-        raise BadInput(f"there are no runs in {runs_dir} yet")
-    return max(found, key=_order)
+def newest(runs_dir: Path, count: int, names: Sequence[str] | None = None) -> list[RunInfo]:
+    """The newest runs, at most `count`, newest first, as `list_runs` orders them. Raises RunError.
+
+    Reads only what can be among them: renamed folders, and those whose ids have the newest times. `names`: the names in
+    the folder, where they are known already.
+    """
+    names = run_names(runs_dir) if names is None else names
+    times = {name: time_of(name) for name in names}
+    latest = sorted((moment for moment in times.values() if moment), reverse=True)[:count]
+    chosen = [name for name, moment in times.items() if moment is None or (latest and moment >= latest[-1])]
+    found = (read_info(runs_dir / name) for name in chosen)
+    return sorted((info for info in found if info), key=order, reverse=True)[:count]
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[str]:

@@ -1,0 +1,165 @@
+"""What a filter asks of a run: comparisons, joined by not, and, or. `where.py` reads them from text."""
+
+import math
+import operator as op
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from mnistexp.errors import BadInput
+from mnistexp.runs.index import IndexedRun, Value
+
+__all__ = [
+    "FIELDS",
+    "MISSING",
+    "TIMES",
+    "Comparison",
+    "Condition",
+    "Every",
+    "Not",
+    "Some",
+    "comparisons",
+    "malformed",
+    "value_of",
+]
+
+FIELDS = (
+    "id", "path", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error", "tag", "note",
+)  # fmt: skip
+"""Keys that any run has, whatever its command."""
+TIMES = ("started", "finished")
+MISSING = object()
+"""What `value_of` gives for a key that the run lacks."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`key operator value`; `at` and `value_at` are where key and value stand in `text`, from 0.
+
+    `span`: the first moment that the value means and the first after it, where the key is a time.
+    """
+
+    key: str
+    operator: str
+    value: str
+    at: int
+    value_at: int
+    text: str
+    span: tuple[datetime, datetime] | None = None
+
+    def matches(self, run: IndexedRun) -> bool:
+        if self.key == "tag":
+            return self._matches_tags(run.tags)
+        found = value_of(run, self.key)
+        if found is MISSING:
+            return False
+        if self.span:
+            return isinstance(found, datetime) and self._matches_time(found, *self.span)
+        number = _number(self.value)
+        if isinstance(found, int | float) and not isinstance(found, bool) and self.operator != "~":
+            if number is not None:
+                return _compared(found, self.operator, number)
+            if self.operator in ("=", "!="):
+                return self.operator == "!="
+            malformed(self.text, self.value_at, f"{self.key} is a number, and this is none")
+        text = _text(found)
+        if self.operator == "~":
+            return self.value.casefold() in text.casefold()
+        return (found is not None or self.operator in ("=", "!=")) and _compared(text, self.operator, self.value)
+
+    def _matches_time(self, found: datetime, start: datetime, end: datetime) -> bool:
+        return {
+            "=": start <= found < end,
+            "!=": not start <= found < end,
+            "<": found < start,
+            "<=": found < end,
+            ">": found >= end,
+            ">=": found >= start,
+        }[self.operator]
+
+    def _matches_tags(self, tags: Sequence[str]) -> bool:
+        if self.operator == "~":
+            return any(self.value.casefold() in tag.casefold() for tag in tags)
+        return (self.value in tags) == (self.operator == "=")
+
+
+@dataclass(frozen=True)
+class Not:
+    part: "Condition"
+
+    def matches(self, run: IndexedRun) -> bool:
+        return not self.part.matches(run)
+
+
+@dataclass(frozen=True)
+class Every:
+    parts: tuple["Condition", ...]
+
+    def matches(self, run: IndexedRun) -> bool:
+        return all(part.matches(run) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Some:
+    parts: tuple["Condition", ...]
+
+    def matches(self, run: IndexedRun) -> bool:
+        return any(part.matches(run) for part in self.parts)
+
+
+Condition = Comparison | Not | Every | Some
+
+
+def comparisons(condition: Condition) -> Iterator[Comparison]:
+    """Every comparison in a condition, in the order of writing."""
+    if isinstance(condition, Comparison):
+        yield condition
+    elif isinstance(condition, Not):
+        yield from comparisons(condition.part)
+    else:
+        for part in condition.parts:
+            yield from comparisons(part)
+
+
+def value_of(run: IndexedRun, key: str) -> Value | datetime | object:
+    """What a run has under a key: a value, a time for `started` and `finished`, or `MISSING`."""
+    if key == "tag":
+        return ", ".join(run.tags)
+    if key == "note":
+        return run.note
+    if key == "path":
+        return str(run.path)
+    if key in FIELDS:
+        return getattr(run.info, key)  # type: ignore[no-any-return]
+    if key in run.metrics:
+        return run.metrics[key]
+    return run.config.get(key, MISSING)
+
+
+def malformed(text: str, at: int, message: str) -> NoReturn:
+    """Raise BadInput with the part of `text` around `at`, and a caret below it."""
+    start = max(0, at - 60)
+    shown = "".join(letter if letter.isprintable() else " " for letter in text[start : at + 40])
+    raise BadInput(f"--where, column {at + 1}: {message}\n  {shown}\n  {' ' * (at - start)}^")
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _compared(found: float | str, operator: str, value: float | str) -> bool:
+    compare = {"=": op.eq, "!=": op.ne, "<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}[operator]
+    return bool(compare(found, value))
