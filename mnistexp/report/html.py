@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, Section, Table
 from mnistexp.report.svg import draw
 
-__all__ = ["page_to_html"]
+__all__ = ["content_policy", "page_template", "page_to_html", "report_policy", "template_text"]
 
 PHONE_INCHES = 5.6
 """Wider figures would be too small to read on a phone; there they are scrolled instead."""
@@ -34,20 +34,30 @@ def page_to_html(page: Page) -> str:
 
     Every value is escaped. Its content policy allows this style and this script, by their hashes, and nothing else.
     """
-    style, script = _template("report.css"), _template("report.js")
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    style, script = template_text("report.css"), template_text("report.js")
     runs = [
         {"run": run, "sections": [_section(section, f"f{place}-{row}-") for row, section in enumerate(run.sections)]}
         for place, run in enumerate(page.runs)
     ]
-    template = _environment().get_template("report.html")
-    return template.render(page=page, runs=runs, style=Markup(style), script=Markup(script), policy=policy)
+    template = page_template("report.html")
+    return template.render(page=page, runs=runs, style=Markup(style), script=Markup(script), policy=report_policy())
 
 
-def _environment() -> Environment:
+def report_policy() -> str:
+    """The content policy of every report."""
+    return content_policy(template_text("report.css"), template_text("report.js"))
+
+
+def content_policy(style: str, script: str) -> str:
+    """A content policy that allows this inline style and this inline script, pictures within the page, and no more."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def page_template(name: str) -> Template:
+    """A template of `templates/`, every value of it escaped."""
     environment = Environment(
         loader=PackageLoader("mnistexp"),
         autoescape=True,
@@ -57,10 +67,11 @@ def _environment() -> Environment:
     )
     for kind in (Paragraph, Facts, Table, Code, Shown):
         environment.tests[kind.__name__.lower()] = _is(kind)
-    return environment
+    return environment.get_template(name)
 
 
-def _template(name: str) -> str:
+def template_text(name: str) -> str:
+    """A file of `templates/` as it is."""
     return resources.files("mnistexp").joinpath("templates", name).read_text("utf-8")
 
 

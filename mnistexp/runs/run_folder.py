@@ -27,6 +27,7 @@ from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, Tria
 from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.locks import lock
+from mnistexp.runs.progress import remove_progress
 from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
 from mnistexp.runs.status import STATUS, Heartbeat, Owner, State, Status, now, read_status, write_status
 
@@ -209,6 +210,7 @@ class Run:
         with files.explained("write", log), suppress(FileNotFoundError):
             files.sync(log)
         write_status(self._folder, self._status)
+        remove_progress(self._folder)
         if not self._published:
             self._publish()
         self._ended = True

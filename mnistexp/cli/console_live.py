@@ -1,0 +1,162 @@
+"""What is going on, as a terminal shows it: a block for each running run, a table of ended ones, or plain lines."""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from mnistexp.cli.console import plain_table
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from mnistexp.live.following import LiveRun, Snapshot
+    from mnistexp.live.sweep_progress import SweepProgress
+    from mnistexp.runs.progress import Progress
+
+__all__ = ["display", "line", "sparkline"]
+
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = "_.:-=+*#"
+SPARK_WIDTH = 40
+LATE_SECONDS = 15.0
+STYLES = {
+    "running": "green",
+    "done": "green",
+    "failed": "red",
+    "dead": "red",
+    "damaged": "red",
+    "interrupted": "yellow",
+}
+
+
+def display(snapshot: "Snapshot", *, unicode: bool = True) -> RenderableType:
+    """All of it, for a terminal."""
+    blocks = [block for run in snapshot.running for block in (*_block(run, unicode), Text())]
+    if not blocks:
+        blocks = [Text(f"Nothing is running in {printable(str(snapshot.runs_dir))}.", style="dim"), Text()]
+    return Group(*blocks, *([_ended(snapshot)] if snapshot.ended else []))
+
+
+def line(run: "LiveRun") -> str:
+    """One run in one line, for what is no terminal; it changes where the run does, not with the clock alone."""
+    parts = [run.state, *_so_far(run), *_came_out(run)]
+    return printable(f"{run.id}: {', '.join(parts)}")
+
+
+def sparkline(values: Sequence[float | None], width: int = SPARK_WIDTH, *, unicode: bool = True) -> str:
+    """A curve in one row of text, each place the mean of its share of the values; a blank where there is none."""
+    bars = BARS if unicode else ASCII_BARS
+    width = min(width, len(values))
+    edges = [round(place * len(values) / width) for place in range(width + 1)] if width else [0]
+    shares = [[value for value in values[a:b] if value is not None] for a, b in pairwise(edges)]
+    means = [sum(share) / len(share) if share else None for share in shares]
+    known = [mean for mean in means if mean is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    scale = (len(bars) - 1) / (high - low) if high > low else 0.0
+    return "".join(" " if mean is None else bars[round((mean - low) * scale)] for mean in means)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min` or `3 d 4 h`."""
+    whole = round(seconds)
+    for size, name, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"
+
+
+def printable(text: str) -> str:
+    """Without what would steer the terminal: a name in a foreign folder may hold anything."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
+    yield Text.assemble((printable(run.id), "bold"), "  ", (run.state, STYLES[run.state]), "  ", _beat(run))
+    done, total = _done(run)
+    row = Table.grid(padding=(0, 2))
+    left = f"{duration(run.seconds_left)} left" if run.seconds_left is not None else ""
+    row.add_row(ProgressBar(total=total or 1, completed=done, width=SPARK_WIDTH), Text(left, style="cyan"))
+    yield row
+    yield Text(printable(", ".join(_so_far(run)) or "starting"))
+    for name, values in _curves(run):
+        yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, unicode=unicode))
+
+
+def _beat(run: "LiveRun") -> Text:
+    if run.silent_seconds is None:
+        return Text()
+    said = f"heartbeat {duration(run.silent_seconds)} ago"
+    return Text(said, style="yellow" if run.silent_seconds > LATE_SECONDS else "dim")
+
+
+def _done(run: "LiveRun") -> tuple[float, float | None]:
+    if run.training:
+        training = run.training
+        return training.repeat * training.epochs + training.epoch, training.repeats * training.epochs
+    return (run.sweep.done, run.sweep.total) if run.sweep else (0, None)
+
+
+def _curves(run: "LiveRun") -> Iterator[tuple[str, Sequence[float | None]]]:
+    if run.training:
+        for name in ("loss", "val_loss", "val_accuracy"):
+            values = run.training.curves[name]
+            if any(value is not None for value in values):
+                yield name.replace("val_", "validation "), values
+    elif run.sweep and run.sweep.scores:
+        yield "scores of trials", run.sweep.scores
+        best: Iterator[float] = accumulate(run.sweep.scores, lambda best, score: max(best, score))
+        yield "best so far", list(best)
+
+
+def _so_far(run: "LiveRun") -> Iterator[str]:
+    if run.training:
+        yield from _training(run.training)
+    elif run.sweep and (run.sweep.done or run.sweep.total):
+        yield from _sweep(run.sweep)
+
+
+def _training(training: "Progress") -> Iterator[str]:
+    if training.repeats > 1:
+        yield f"training {training.repeat + 1}/{training.repeats}"
+    yield f"epoch {training.epoch}/{training.epochs}"
+    for name, values in training.curves.items():
+        if values and values[-1] is not None:
+            yield f"{name.replace('val_', 'validation ')} {values[-1]:.4f}"
+
+
+def _sweep(sweep: "SweepProgress") -> Iterator[str]:
+    yield f"fit {sweep.done}/{sweep.total or '?'}"
+    if sweep.cached:
+        yield f"{sweep.cached} cached"
+    if sweep.failed:
+        yield f"{sweep.failed} failed"
+    if sweep.best is not None:
+        yield f"best so far {sweep.best:.4f} ({_setting(sweep.best_params or {})})"
+
+
+def _setting(params: Any) -> str:
+    return " ".join(f"{key.rpartition('.')[2]} {value}" for key, value in params.items()) or "as configured"
+
+
+def _came_out(run: "LiveRun") -> Iterator[str]:
+    if run.result:
+        for name, value in run.result.items():
+            yield f"{name.replace('_', ' ')} {value:.4f}"
+    if run.error:
+        yield run.error
+    elif run.state == "dead":
+        yield "its process is gone"
+
+
+def _ended(snapshot: "Snapshot") -> Table:
+    table = plain_table("ended", "run", "how", "what came out")
+    table.title, table.title_justify, table.title_style = "Ended, the newest first", "left", "dim"
+    for run in snapshot.ended:
+        ago = duration((snapshot.moment - run.ended).total_seconds()) if run.ended else ""
+        outcome = printable(", ".join((*_so_far(run), *_came_out(run))))
+        table.add_row(f"{ago} ago", Text(printable(run.id)), Text(run.state, style=STYLES[run.state]), Text(outcome))
+    return table

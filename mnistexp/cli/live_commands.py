@@ -1,0 +1,180 @@
+"""The commands that show what is going on: in the terminal, and in a browser."""
+
+import json as json_library
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples, number, whole
+from mnistexp.errors import BadInput, Interrupted
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from mnistexp.live.following import Follower, Snapshot
+
+__all__ = ["SERVE_EXAMPLES", "WATCH_EXAMPLES", "serve", "watch"]
+
+WATCH_EXAMPLES = examples(
+    {
+        "mnistexp watch": "follow all that runs, until Ctrl-C",
+        "mnistexp watch latest": "follow the newest run, until it ends",
+        "mnistexp watch --once --json": "how things stand, as one JSON document",
+    }
+)
+SERVE_EXAMPLES = examples(
+    {
+        "mnistexp serve": "print the address of the page, and show it until Ctrl-C",
+        "mnistexp serve --port 8080 --open": "at a port of your choice, opened in the browser",
+    }
+)
+
+Show = Callable[["Snapshot"], None]
+
+
+def watch(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Ids, beginnings of ids, paths, or `latest`; otherwise all that runs."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Say how things stand now, and end.")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", parser=number, metavar="SECONDS", help="How long to wait between two looks.")
+    ] = 1.0,
+    runs_dir: RunsOption = RUNS,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document; without --once one line of JSON for each change.")
+    ] = False,
+) -> None:
+    """Follow running trainings and sweeps from any terminal, by their run folders.
+
+    Ends when all the runs that were named have ended; without names at Ctrl-C only, with exit code 130. Where the
+    output is not a terminal, it is one plain line for each change.
+    """
+    if not 0.1 <= interval <= 3600:
+        raise BadInput(f"--interval is {interval:g}, allowed: 0.1 <= value <= 3600")
+    from mnistexp.live.following import Follower
+
+    follower = Follower(runs_dir, runs or ())
+    if once:
+        _once(follower.look(), json)
+        return
+    try:
+        with _shown(json, bool(runs)) as show:
+            _follow(follower, show, interval, until_ended=bool(runs))
+    except KeyboardInterrupt:
+        # The usual way to end it, so without an error.
+        raise SystemExit(Interrupted.exit_code) from None
+
+
+def _once(snapshot: "Snapshot", json: bool) -> None:
+    from mnistexp.cli import console_live
+
+    if json or sys.stdout.isatty():
+        Voice(json).result(snapshot.document(), console_live.display(snapshot, unicode=_unicode()))
+        return
+    runs = (*snapshot.running, *snapshot.ended)
+    for text in map(console_live.line, runs) if runs else [f"No runs in {snapshot.runs_dir}."]:
+        print(text, flush=True)
+
+
+def _follow(follower: "Follower", show: Show, interval: float, *, until_ended: bool) -> None:
+    while True:
+        snapshot = follower.look()
+        show(snapshot)
+        if until_ended and not snapshot.running:
+            return
+        time.sleep(interval)
+
+
+@contextmanager
+def _shown(json: bool, named: bool) -> Iterator[Show]:
+    """What shows a snapshot, or as much of it as is new."""
+    from mnistexp.cli import console_live
+
+    if json:
+        yield _JsonLines()
+    elif not sys.stdout.isatty():
+        yield _Lines(named)
+    else:
+        unicode = _unicode()
+        with Live(console=Console(highlight=False), auto_refresh=False) as live:
+            yield lambda snapshot: live.update(console_live.display(snapshot, unicode=unicode), refresh=True)
+
+
+def _unicode() -> bool:
+    return "utf" in Console().encoding
+
+
+class _Lines:
+    """Prints a line for each run that has got further, or has ended since the first look; `named` ones in any case."""
+
+    def __init__(self, named: bool) -> None:
+        self._named = named
+        self._said: dict[str, str] = {}
+        self._began: datetime | None = None
+
+    def __call__(self, snapshot: "Snapshot") -> None:
+        from mnistexp.cli.console_live import line
+
+        self._began = self._began or snapshot.moment
+        for run in (*snapshot.running, *snapshot.ended):
+            is_news = self._named or run.ended is None or run.ended >= self._began or run.id in self._said
+            text = line(run)
+            if is_news and self._said.get(run.id) != text:
+                print(text, flush=True)
+                self._said[run.id] = text
+
+
+class _JsonLines:
+    """Prints a snapshot as one line of JSON where more has changed than the time."""
+
+    def __init__(self) -> None:
+        self._said: list[str] | None = None
+
+    def __call__(self, snapshot: "Snapshot") -> None:
+        from mnistexp.cli.console_live import line
+        from mnistexp.runs.files import plain
+
+        lines = [line(run) for run in (*snapshot.running, *snapshot.ended)]
+        if lines != self._said:
+            print(json_library.dumps(plain(snapshot.document()), ensure_ascii=False), flush=True)
+            self._said = lines
+
+
+def serve(
+    port: Annotated[
+        int, typer.Option("--port", parser=whole, metavar="N", help="Where to listen; 0 is any free port.")
+    ] = 0,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Show the same as a page on 127.0.0.1: what runs, curves that grow, reports of what has ended.
+
+    Prints the address of the page, which holds a secret: only this machine, with that address, gets to see anything,
+    and nothing can be changed. Ctrl-C ends it, with exit code 0.
+    """
+    if not 0 <= port <= 65_535:
+        raise BadInput(f"--port is {port}, allowed: 0 <= value <= 65535")
+    try:
+        from mnistexp.live.server import Server
+    except ImportError:
+        raise BadInput("serve needs Tornado: pip install 'mnistexp[serve]'") from None
+    server = Server(runs_dir, port)
+    voice = Voice(json)
+    voice.result({"url": server.url, "port": server.port, "runs_dir": str(runs_dir)}, Text(server.url))
+    voice.err.print("Ctrl-C ends it.")
+    if open_browser:
+        webbrowser.open(server.url)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,211 @@
+"""What is going on in a runs folder, read from the run folders alone: by any process, also on another machine.
+
+A `Follower` looks again and again, and reads only what may have changed since it looked last.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mnistexp.errors import RunError
+from mnistexp.live.sweep_progress import FitFiles, SweepProgress
+from mnistexp.runs import files
+from mnistexp.runs.progress import Progress, read_progress
+from mnistexp.runs.staging import time_of
+from mnistexp.runs.status import HEARTBEAT, STATUS, State, Status, read_record, read_status
+from mnistexp.runs.stored_runs import METRICS, find, run_names
+
+__all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
+
+LiveState = State | Literal["dead", "damaged"]
+RESULTS = ("test_accuracy", "best_score")
+NEWEST = 10
+UNKNOWN = datetime.fromtimestamp(0, UTC)
+Signature = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """One run at one moment; times in UTC.
+
+    `state`: `dead` is a run that says `running` and whose process is gone, `damaged` one whose record can't be read.
+    `ended`: of a dead run its last sign of life. `seconds`: how long it has been worked on. `silent_seconds`: since its
+    last heartbeat, where it has one; the process beats every two seconds. `seconds_left`: None where that can't be
+    said. `result`: `test_accuracy` or `best_score`, of an ended run that has one. `error`: why it failed, one line.
+    """
+
+    id: str
+    path: Path
+    command: str
+    name: str
+    state: LiveState
+    started: datetime
+    ended: datetime | None = None
+    seconds: float | None = None
+    silent_seconds: float | None = None
+    seconds_left: float | None = None
+    training: Progress | None = None
+    sweep: SweepProgress | None = None
+    result: Mapping[str, float] | None = None
+    error: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        times = {"started": _iso(self.started), "ended": _iso(self.ended) if self.ended else None}
+        return asdict(self) | {"path": str(self.path)} | times
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A runs folder at one moment: what is running, oldest first, and what has ended, the newest end first."""
+
+    runs_dir: Path
+    moment: datetime
+    running: tuple[LiveRun, ...]
+    ended: tuple[LiveRun, ...]
+
+    def document(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {
+            "runs_dir": str(self.runs_dir),
+            "moment": _iso(self.moment),
+            "running": [run.document() for run in self.running],
+            "ended": [run.document() for run in self.ended],
+        }
+
+
+class Follower:
+    """Looks at a runs folder, or at the runs named by `references` alone.
+
+    `newest`: how many of the ended runs to tell of; of named ones it tells of all. Raises `BadInput` for a reference
+    that means no run, `RunError` where the folder can't be read.
+    """
+
+    def __init__(self, runs_dir: Path, references: Sequence[str] = (), newest: int = NEWEST) -> None:
+        self._runs_dir = runs_dir
+        self._chosen = tuple(dict.fromkeys(find(runs_dir, reference).path for reference in references))
+        self._newest = len(self._chosen) or newest
+        self._records: dict[Path, tuple[Signature, Status | str]] = {}
+        self._results: dict[Path, Mapping[str, float] | None] = {}
+        self._fits: dict[Path, FitFiles] = {}
+
+    def look(self) -> Snapshot:
+        """How things stand now. Runs that have vanished are left out. Raises RunError."""
+        now = time.time()
+        found = [run for path in self._paths() if (run := self._run(path, now))]
+        running = sorted((run for run in found if run.ended is None), key=lambda run: (run.started, run.id))
+        ended = sorted(
+            (run for run in found if run.ended), key=lambda run: (run.ended or UNKNOWN, run.id), reverse=True
+        )
+        shown = {run.path for run in running}
+        self._fits = {path: fits for path, fits in self._fits.items() if path in shown}
+        return Snapshot(
+            self._runs_dir,
+            datetime.fromtimestamp(now, UTC),
+            tuple(self._with_progress(run, now) for run in running),
+            tuple(self._with_result(run, now) for run in ended),
+        )
+
+    def _paths(self) -> list[Path]:
+        if self._chosen:
+            return list(self._chosen)
+        return [self._runs_dir / name for name in run_names(self._runs_dir)]
+
+    def _run(self, path: Path, now: float) -> LiveRun | None:
+        """How a run stands, without what costs more to read; None where there is none."""
+        record = self._record(path)
+        if record is None:
+            return None
+        if isinstance(record, str):
+            started = time_of(path.name) or UNKNOWN
+            return LiveRun(path.name, path, "", "", "damaged", started, ended=started, error=record)
+        state: LiveState = record.status
+        beat = ended = None
+        if state == "running":
+            beat = _heartbeat(path)
+            state = _alive(path)
+            ended = None if state == "running" else datetime.fromtimestamp(beat or record.started.timestamp(), UTC)
+        return LiveRun(
+            id=path.name,
+            path=path,
+            command=record.command,
+            name=record.name,
+            state=state,
+            started=record.started,
+            ended=ended or record.finished or (None if state == "running" else record.started),
+            seconds=record.seconds if ended is None and state != "running" else None,
+            silent_seconds=None if beat is None else max(0.0, now - beat),
+            error=record.error,
+        )
+
+    def _record(self, path: Path) -> Status | str | None:
+        """The record, read only where it is new; a text says why it can't be read. A done run's never changes."""
+        known = self._records.get(path)
+        if known and isinstance(known[1], Status) and known[1].status == "done":
+            return known[1]
+        try:
+            about = os.stat(f"{path}/{STATUS}")  # noqa: PTH116
+            signature = about.st_mtime_ns, about.st_ino, about.st_size
+        except OSError:
+            self._records.pop(path, None)
+            return None
+        if known and known[0] == signature:
+            return known[1]
+        record: Status | str
+        try:
+            record = read_record(path)
+        except RunError as error:
+            record = str(error)
+        self._records[path] = signature, record
+        return record
+
+    def _with_progress(self, run: LiveRun, now: float) -> LiveRun:
+        """How far a running or dead run has got."""
+        if run.command.startswith("sweep"):
+            sweep = self._fits.setdefault(run.path, FitFiles(run.path)).read()
+            left = sweep.seconds_left(run.started.timestamp(), now) if run.state == "running" else None
+            return replace(run, sweep=sweep, seconds_left=left)
+        training = read_progress(run.path, now)
+        left = training.seconds_left if training and run.state == "running" else None
+        return replace(run, training=training, seconds_left=left)
+
+    def _with_result(self, run: LiveRun, now: float) -> LiveRun:
+        """What came out of an ended run; of a dead one, how far it had got."""
+        if run.state == "dead":
+            return self._with_progress(run, now)
+        if run.path not in self._results or run.state != "done":
+            self._results[run.path] = _result(run.path)
+        return replace(run, result=self._results[run.path])
+
+
+def _alive(path: Path) -> LiveState:
+    """Whether the process of a run that says `running` lives; a run that ends at this moment counts as running yet."""
+    try:
+        return "dead" if read_status(path).status == "interrupted" else "running"
+    except RunError:
+        return "running"
+
+
+def _heartbeat(path: Path) -> float | None:
+    try:
+        return os.stat(f"{path}/{HEARTBEAT}").st_mtime  # noqa: PTH116
+    except OSError:
+        return None
+
+
+def _result(path: Path) -> Mapping[str, float] | None:
+    try:
+        metrics = files.read_json(path / METRICS)
+    except RunError:
+        return None
+    found = {key: metrics[key] for key in RESULTS if isinstance(metrics.get(key), float | int)}
+    # A best model has both, and its accuracy is what it is about.
+    return dict(list(found.items())[:1]) or None
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

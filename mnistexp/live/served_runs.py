@@ -1,0 +1,72 @@
+"""What a page on the network may have of a runs folder: a snapshot, reports, and a few named files of listed runs.
+
+Only what a listing names is ever opened, so no text of a request becomes part of a path; and links are not followed.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mnistexp.errors import RunError
+from mnistexp.live.following import Follower, LiveRun
+from mnistexp.report import reports
+from mnistexp.report.html import page_to_html
+from mnistexp.runs import files, stored_runs
+from mnistexp.runs.status import STATUS
+
+__all__ = ["ServedRuns"]
+
+NEWEST = 50
+NAMES = {"config.yaml", "history.csv", "metrics.json", "trials.csv"}
+FIGURES = {".png", ".svg"}
+
+
+class ServedRuns:
+    """The runs of one folder, for reading."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self._root = runs_dir.resolve()
+        self._follower = Follower(runs_dir, newest=NEWEST)
+
+    def snapshot(self) -> dict[str, Any]:
+        """How things stand, as JSON takes it, with the names of the files that can be had of each ended run."""
+        now = self._follower.look()
+        document: dict[str, Any] = files.plain(now.document() | {"ended": [self._ended(run) for run in now.ended]})
+        return document
+
+    def report(self, run_id: str) -> str:
+        """The report of a listed run as HTML, made now. Raises RunError where it is missing or damaged."""
+        folder = self._folder(run_id)
+        if folder is None:
+            raise RunError(f"there is no run {run_id}")
+        return page_to_html(reports.read_page([stored_runs.load(folder)]))
+
+    def read(self, run_id: str, name: str) -> bytes | None:
+        """The content of a file that can be had; None for any other. Raises RunError."""
+        path = self._files(run_id).get(name)
+        return None if path is None else files.read_bytes(path)
+
+    def _ended(self, run: LiveRun) -> dict[str, Any]:
+        return run.document() | {"files": sorted(self._files(run.id))}
+
+    def _files(self, run_id: str) -> dict[str, Path]:
+        folder = self._folder(run_id)
+        if folder is None:
+            return {}
+        try:
+            with os.scandir(folder) as entries:
+                found = [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
+        except OSError:
+            return {}
+        return {path.name: path for path in found if _may_be_had(path)}
+
+    def _folder(self, run_id: str) -> Path | None:
+        """The folder of a listed run; None where there is none, or only a link to one."""
+        if run_id not in stored_runs.run_names(self._root):
+            return None
+        folder = self._root / run_id
+        return folder if (folder / STATUS).is_file() and not folder.is_symlink() else None
+
+
+def _may_be_had(path: Path) -> bool:
+    return not path.name.startswith(".") and (path.name in NAMES or path.suffix in FIGURES)

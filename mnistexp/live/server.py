@@ -1,0 +1,209 @@
+"""What is going on as a local page: read-only, for this machine alone, behind a secret in its address.
+
+Who may ask: a browser that names 127.0.0.1 or localhost as its host (a foreign name that leads here is refused), sends
+no foreign origin, and has the secret, in the address or in the cookie that the address left.
+"""
+
+import asyncio
+import errno
+import hmac
+import logging
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from markupsafe import Markup
+from tornado.httpserver import HTTPServer
+from tornado.httputil import split_host_and_port
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError, RequestHandler
+
+from mnistexp.errors import MnistexpError, RunError
+from mnistexp.live.served_runs import ServedRuns
+from mnistexp.report.html import content_policy, page_template, report_policy, template_text
+
+__all__ = ["Server"]
+
+ADDRESS = "127.0.0.1"
+HOSTS = (ADDRESS, "localhost")
+LARGEST_BODY = 4096
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+"""For figures: SVG has style attributes; a script in one is not run."""
+TYPES = {
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".yaml": "text/plain; charset=utf-8",
+}
+
+
+class Server:
+    """The page of one runs folder. It listens from the start; `run` answers until Ctrl-C, or `stop` in another thread.
+
+    `url`: the page's address with the secret. Raises `MnistexpError` where the port can't be had.
+    """
+
+    def __init__(self, runs_dir: Path, port: int = 0) -> None:
+        self._runs_dir = runs_dir
+        self._token = secrets.token_urlsafe()
+        try:
+            self._sockets = bind_sockets(port, ADDRESS)
+        except OSError as error:
+            raise MnistexpError(f"can't listen at {ADDRESS}:{port}: {_reason(error)}") from error
+        self.port: int = self._sockets[0].getsockname()[1]
+        self.url = f"http://{ADDRESS}:{self.port}/?token={self._token}"
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
+
+    def run(self) -> None:
+        """Answer until stopped."""
+        asyncio.run(self._serve())
+
+    def stop(self) -> None:
+        """Have `run` return; for other threads, once it answers."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        # What strangers send is no news; errors of our own are still logged.
+        logging.getLogger("tornado.general").addHandler(logging.NullHandler())
+        # One report after the other: drawing changes settings of the whole process while it lasts.
+        drawing = ThreadPoolExecutor(1)
+        given = {"runs": ServedRuns(self._runs_dir), "token": self._token, "port": self.port, "drawing": drawing}
+        server = HTTPServer(_application(given, self._runs_dir), max_body_size=LARGEST_BODY)
+        server.add_sockets(self._sockets)
+        try:
+            await self._stopped.wait()
+        finally:
+            drawing.shutdown(wait=False, cancel_futures=True)
+            server.stop()
+            await server.close_all_connections()
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; --port 0 takes any free port"
+    if error.errno == errno.EACCES:
+        return "permission denied; --port 0 takes any free port"
+    return error.strerror or str(error)
+
+
+def _application(given: dict[str, Any], runs_dir: Path) -> Application:
+    style, script = (template_text(f"report.{kind}") + template_text(f"live.{kind}") for kind in ("css", "js"))
+    page = page_template("live.html").render(style=Markup(style), script=Markup(script), runs_dir=str(runs_dir))
+    policy = f"{content_policy(style, script)}; connect-src 'self'; frame-ancestors 'none'"
+    return Application(
+        [
+            (r"/", _Page, given | {"page": page, "policy": policy}),
+            (r"/live\.json", _Live, given),
+            (r"/runs/([^/]+)/report", _Report, given),
+            (r"/runs/([^/]+)/files/([^/]+)", _File, given),
+        ],
+        default_handler_class=_Handler,
+        default_handler_args=given,
+        log_function=lambda _: None,
+    )
+
+
+class _Refusal(HTTPError):
+    """No answer but a sentence that says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(status)
+        self.message = message
+
+
+class _Handler(RequestHandler):
+    """What all answers have in common; for a path that nothing is at, also the answer."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD")
+
+    def initialize(self, runs: ServedRuns, token: str, port: int, drawing: ThreadPoolExecutor, **page: str) -> None:
+        self.runs, self.token, self.drawing, self.page = runs, token, drawing, page
+        self.cookie = f"mnistexp-{port}"
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    def prepare(self) -> None:
+        """Refuse who may not ask."""
+        headers, host = self.request.headers, self.request.host
+        if split_host_and_port(host.lower())[0] not in HOSTS:
+            raise _Refusal(403, f"This page is at {' and '.join(HOSTS)} only.")
+        own = f"http://{host}"
+        # A link in another page may lead here; its scripts, frames and pictures may not.
+        foreign = headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+        if headers.get("Origin", own) != own or (foreign and headers.get("Sec-Fetch-Mode") != "navigate"):
+            raise _Refusal(403, "Other pages can't ask here.")
+        given = self.get_query_argument("token", None)
+        known = self.get_cookie(self.cookie, "") if given is None else given
+        if not hmac.compare_digest((known or "").encode(), self.token.encode()):
+            raise _Refusal(403, "Open the address that `mnistexp serve` printed, with its token.")
+        if given is not None:
+            self.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict")
+
+    def get(self, *_: str) -> Any:
+        raise _Refusal(404, "There is nothing here.")
+
+    def head(self, *arguments: str) -> Any:
+        return self.get(*arguments)
+
+    def compute_etag(self) -> None:
+        """None: the browser keeps nothing."""
+
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        if not isinstance(error, HTTPError):
+            super().log_exception(kind, error, trace)
+
+    def write_error(self, status_code: int, **about: Any) -> None:
+        error = about["exc_info"][1] if "exc_info" in about else None
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"{status_code} {getattr(error, 'message', self._reason)}\n")
+
+
+class _Page(_Handler):
+    def get(self, *_: str) -> Any:
+        self.set_header("Content-Security-Policy", self.page["policy"])
+        self.finish(self.page["page"])
+
+
+class _Live(_Handler):
+    def get(self, *_: str) -> Any:
+        self.finish(self.runs.snapshot())
+
+
+class _Report(_Handler):
+    async def get(self, *arguments: str) -> Any:
+        try:
+            html = await asyncio.get_running_loop().run_in_executor(self.drawing, self.runs.report, arguments[0])
+        except RunError as error:
+            raise _Refusal(404, str(error)) from error
+        self.set_header("Content-Security-Policy", f"{report_policy()}; frame-ancestors 'none'")
+        self.finish(html.encode("utf-8", "backslashreplace"))
+
+
+class _File(_Handler):
+    def get(self, *arguments: str) -> Any:
+        run_id, name = arguments
+        content = self.runs.read(run_id, name)
+        if content is None:
+            raise _Refusal(404, "There is no such file.")
+        self.set_header("Content-Security-Policy", FILE_POLICY)
+        self.set_header("Content-Type", TYPES[PurePosixPath(name).suffix])
+        self.finish(content)

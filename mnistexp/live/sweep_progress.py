@@ -1,0 +1,122 @@
+"""How far a running sweep is, by the files of its fits: each is written once, so each is read once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from mnistexp.config import ExperimentConfig, SweepConfig, Value
+from mnistexp.errors import MnistexpError, RunError
+from mnistexp.report.page import thinned
+from mnistexp.runs import files
+from mnistexp.sweeps.search import most_trials, search
+from mnistexp.sweeps.swept import read_config
+
+__all__ = ["FitFiles", "SweepProgress"]
+
+MOST_SCORES = 400
+
+
+@dataclass(frozen=True)
+class SweepProgress:
+    """A sweep under way: `done` of `total` fits, `cached` of them from the cache and `failed` of them failed.
+
+    `total`: None where the settings can't be read. `best`, `best_params`: the best mean score so far of a trial with
+    all its fits done. `scores`: those means in the order of the trials, at most 400 of them. `last`: when the last fit
+    that was not cached was done, in seconds since 1970.
+    """
+
+    done: int = 0
+    total: int | None = None
+    cached: int = 0
+    failed: int = 0
+    best: float | None = None
+    best_params: Mapping[str, Value] | None = None
+    scores: tuple[float, ...] = ()
+    last: float | None = None
+
+    def seconds_left(self, started: float, now: float) -> float | None:
+        """By the pace since the sweep was started; both times in seconds since 1970. None until one fit has run."""
+        if self.last is None or self.total is None or self.last <= started:
+            return None
+        pace = (self.last - started) / (self.done - self.cached)
+        return max(0.0, pace * (self.total - self.done) - (now - self.last))
+
+
+@dataclass
+class _Trial:
+    params: Mapping[str, Value]
+    scores: list[float | None]
+
+
+class FitFiles:
+    """The fits in a sweep's run folder; `read` reads those that have come since it was called last."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._trials: dict[int, _Trial] = {}
+        self._read: set[str] = set()
+        self._cached = self._failed = 0
+        self._last: float | None = None
+        self._per_trial, self._expected = _size(folder)
+
+    def read(self) -> SweepProgress:
+        """How far the sweep is now."""
+        try:
+            with os.scandir(self._folder / "trials") as entries:
+                new = [entry.name for entry in entries if entry.name.endswith(".json") and entry.name[0] != "."]
+        except OSError:
+            new = []
+        for name in new:
+            if name not in self._read:
+                self._add(name)
+        means = {
+            index: fmean(score for score in trial.scores if score is not None)
+            for index, trial in sorted(self._trials.items())
+            if len(trial.scores) == self._per_trial and None not in trial.scores
+        }
+        best = max(means, key=means.__getitem__, default=None)
+        scores = list(means.values())
+        trials = max(self._expected, len(self._trials))
+        return SweepProgress(
+            done=len(self._read),
+            total=self._per_trial * trials if self._per_trial else None,
+            cached=self._cached,
+            failed=self._failed,
+            best=None if best is None else means[best],
+            best_params=None if best is None else self._trials[best].params,
+            scores=tuple(scores[place] for place in thinned(len(scores), MOST_SCORES)),
+            last=self._last,
+        )
+
+    def _add(self, name: str) -> None:
+        path = self._folder / "trials" / name
+        try:
+            document, written = files.read_json(path), path.stat().st_mtime
+            index, score, params = document["trial"], document["score"], document["params"]
+            failed, cached = document["error"] is not None, bool(document["cached"])
+            score = None if score is None else float(score)
+        except (OSError, RunError, KeyError, TypeError, ValueError):
+            return  # damaged, or gone with the whole run
+        self._read.add(name)
+        self._trials.setdefault(index, _Trial(params, [])).scores.append(score)
+        self._cached += cached
+        self._failed += failed
+        if not cached:
+            self._last = max(self._last or written, written)
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """Fits of each trial, and how many trials are expected; (0, 0) where the settings can't be read."""
+    try:
+        config = read_config(folder)
+        return (config.sweep or SweepConfig()).folds * config.repeats, _trials(config)
+    except MnistexpError:
+        return 0, 0
+
+
+def _trials(config: ExperimentConfig) -> int:
+    if config.sweep and config.sweep.strategy == "product":
+        return len(next(search(config)))
+    return most_trials(config)

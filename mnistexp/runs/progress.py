@@ -1,0 +1,98 @@
+"""How far a training is, left in its run's folder for other processes to follow.
+
+The file is replaced whole, so that a reader never sees half of it; but it isn't flushed to the disk, which would hold
+up the training, and nothing depends on it. It goes when the run ends; of a process that died it stays.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistexp.errors import RunError
+from mnistexp.runs import files
+
+__all__ = ["CURVES", "Progress", "leave_progress", "read_progress", "remove_progress"]
+
+PROGRESS = ".progress.json"
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+MOST_POINTS = 200
+RECENT = 10
+
+Column = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A training under way: `epoch` of `epochs` is done, of the repeat numbered `repeat` from 0.
+
+    `at`: the epochs, from 1, that `curves` has numbers of, at most 200 of them; the last is `epoch`. `curves`: a column
+    as long as `at` for each name in `CURVES`, None where not measured or not finite. `epoch_seconds`: mean wall time of
+    the last epochs. `age`: seconds since it was written.
+    """
+
+    repeat: int
+    repeats: int
+    epoch: int
+    epochs: int
+    epoch_seconds: float
+    at: tuple[int, ...]
+    curves: Mapping[str, Column]
+    age: float = 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """By the pace of the last epochs, for all repeats; early stopping may end it sooner."""
+        total, done = self.repeats * self.epochs, self.repeat * self.epochs + self.epoch
+        return max(0.0, (total - done) * self.epoch_seconds - self.age)
+
+
+def leave_progress(
+    folder: Path, rows: Sequence[Sequence[float]], seconds: Sequence[float], *, repeat: int, repeats: int, epochs: int
+) -> None:
+    """Say how far a training is. `rows`: loss, accuracy, val_loss and val_accuracy of each epoch so far, at least one.
+
+    Never raises: where the folder is gone or the disk full, the run's own writing says so.
+    """
+    step = math.ceil(len(rows) / MOST_POINTS)
+    at = range(len(rows) % step or step, len(rows) + 1, step)
+    document = {
+        "schema_version": 1,
+        "repeat": repeat,
+        "repeats": repeats,
+        "epoch": len(rows),
+        "epochs": epochs,
+        "epoch_seconds": sum(seconds[-RECENT:]) / len(seconds[-RECENT:]),
+        "at": list(at),
+        "curves": {name: [rows[epoch - 1][column] for epoch in at] for column, name in enumerate(CURVES)},
+    }
+    temporary = folder / f"{files.TEMPORARY}progress.json"
+    with suppress(OSError):
+        temporary.write_text(json.dumps(files.plain(document)), encoding="utf-8")
+        temporary.replace(folder / PROGRESS)
+
+
+def read_progress(folder: Path, now: float) -> Progress | None:
+    """What was left, at the time `now` in seconds since 1970; None where there is nothing, or nothing readable."""
+    path = folder / PROGRESS
+    try:
+        age = now - path.stat().st_mtime
+        document = files.read_json(path)
+        curves = {name: _column(document["curves"][name]) for name in CURVES}
+        numbers = {name: int(document[name]) for name in ("repeat", "repeats", "epoch", "epochs")}
+        pace, at = float(document["epoch_seconds"]), tuple(map(int, document["at"]))
+    except (OSError, RunError, KeyError, TypeError, ValueError):
+        return None
+    return Progress(**numbers, epoch_seconds=pace, at=at, curves=curves, age=max(0.0, age))
+
+
+def _column(cells: Sequence[float | None]) -> Column:
+    return tuple(None if cell is None else float(cell) for cell in cells)
+
+
+def remove_progress(folder: Path) -> None:
+    """Remove what was left, if anything was."""
+    with suppress(OSError):
+        (folder / PROGRESS).unlink()
