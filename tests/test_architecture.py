@@ -16,13 +16,13 @@ ORDER = """
     statistics.seed_noise statistics
     runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
     runs.history_csv runs.stored_runs runs.trash runs.archive_members runs.archive
-    runs.index runs.conditions runs.where runs.query runs.export runs.curves runs.frames
+    runs.index runs.conditions runs.where runs.query runs.comparison runs.export runs.curves runs.frames
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
     model winograd loop training
     sweeps.space sweeps.search sweeps.cores sweeps.preloaded sweeps.processes sweeps.dask_cluster sweeps.executors
     sweeps.trial_cache sweeps.fold_fits sweeps.plan sweeps.sweep_files sweeps.sweeping sweeps.swept sweeps.reuse
-    experiments examples doctor
+    experiments examples doctor.finding doctor.installation doctor.machine doctor.storage doctor.examination
     reported best_model.choosing best_model.ledger best_model.nested best_model.better best_model.representative
     best_model.best_figures best_model.document best_model.plan best_model.story
     reproduction.assignment reproduction.comparison_row reproduction.curves reproduction.grids reproduction.table
@@ -36,7 +36,7 @@ ORDER = """
     api estimator
     cli.console cli.console_best cli.completion cli.progress cli.options
     cli.train_commands cli.sweep_commands cli.best_commands cli.config_commands cli.doctor_commands cli.report_commands
-    cli.verify_commands cli.live_commands cli.run_commands cli.upkeep_commands cli.archive_commands
+    cli.verify_commands cli.live_commands cli.console_runs cli.run_commands cli.upkeep_commands cli.archive_commands
     cli.bridge_commands cli.app
 """.split()  # noqa: SIM905 - a line for each layer
 """Each module imports only from those before it."""
@@ -73,7 +73,7 @@ def test_modules_import_one_way_only(name: str) -> None:
     assert imports(file_of(name)) <= set(ORDER[: ORDER.index(name)])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["config", "show"], ["show-examples"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["config", "show"], ["doctor", "--quick"], ["show-examples"]])
 def test_tensorflow_is_loaded_only_to_train(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys\nfrom mnistexp.cli.app import main\n"

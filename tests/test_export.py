@@ -88,7 +88,7 @@ def test_tables_hold_what_differs_and_what_was_measured(runs: Path) -> None:
 def test_a_setting_that_only_some_have_differs_and_so_do_one_and_true(runs: Path) -> None:
     store(runs, config="a: 1\nb: 1\nc: 1\nd: 0\n")
     store(runs, config="a: true\nc: 1.0\nd: 0\n")
-    assert export.differing(query.select(runs)) == ["a", "b"]
+    assert export.differing([run.config for run in query.select(runs)]) == ["a", "b"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "＝1"])  # noqa: RUF001

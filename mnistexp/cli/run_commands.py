@@ -1,7 +1,258 @@
-"""The commands that look at runs."""
+"""The commands that look at runs: list, show, compare, best, path."""
+
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.text import Text
+
+from mnistexp.cli import completion, console_runs
+from mnistexp.cli.console import json_text
+from mnistexp.cli.options import RUNS, JsonOption, RunsOption, count_option, examples
+from mnistexp.errors import BadInput, RunError
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from mnistexp.results import History
+    from mnistexp.runs.index import IndexedRun
 
 __all__ = ["runs_app"]
 
 runs_app = typer.Typer(no_args_is_help=True, help="Look at runs, and keep them in order.")
+
+WIDE = 100_000
+ON_A_SCREEN = 50
+"""How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""
+
+REFERENCES = "Ids, beginnings of ids, `latest`, `3` (the third newest), `1:5` (the newest five), or paths."
+RunsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only runs that match, such as `command=train and test_accuracy>0.92 and started>-6h`.",
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Draw the learning curves into a .png or .svg.")
+]
+
+
+@runs_app.command(
+    "list",
+    epilog=examples(
+        {
+            "mnistexp runs list": "all runs, newest first",
+            "mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy": "the best of today",
+            "mnistexp runs list 1:5 --json": "the newest five, with all that is known of them",
+        }
+    ),
+)
+def list_(
+    runs: RunsArgument = None,
+    where: WhereOption = None,
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", metavar="KEYS", help="Keys with commas between; `-test_accuracy`: the largest first."),
+    ] = None,
+    limit: Annotated[int | None, count_option("--limit", "At most so many.")] = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """List runs: a table, or on a pipe a line each with tabs between. Keys of --where and --sort are columns too."""
+    from mnistexp.runs import query, status
+
+    found = query.select(runs_dir, runs or (), where=where, sort=sort, limit=limit)
+    if json:
+        _print([json_text({"runs": [_document(run) for run in found]})])
+        return
+    usual = ("id", "status", "started", "seconds", "tag", "test_accuracy")
+    keys = [key for key in query.keys_of(where, sort) if key not in usual]
+    if not sys.stdout.isatty():
+        _print(console_runs.lines(found, keys))
+        return
+    cut = found if limit or runs else found[:ON_A_SCREEN]
+    _show([console_runs.table(cut, keys, status.now())] if found else [])
+    if len(cut) < len(found):
+        _show([Text(f"... and {len(found) - len(cut):,} more: --limit {len(found)} shows them")])
+
+
+@runs_app.command(
+    epilog=examples(
+        {
+            "mnistexp runs show": "the newest run",
+            "mnistexp runs show 2 --json": "the second newest, as JSON",
+        }
+    )
+)
+def show(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="An id or its beginning, `latest`, `3`, or a path.")
+    ] = "latest",
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Show a run: its settings, metrics, learning curves and files."""
+    from mnistexp.runs import query, stored_runs
+    from mnistexp.runs.curves import read_curves
+
+    found = query.one(runs_dir, run)
+    notes = list(found.unread)
+    names = stored_runs.file_names(found.path)
+    try:
+        curves = [curve.history for curve in read_curves(found.path)]
+    except RunError as error:
+        curves, notes = [], [*notes, str(error)]
+    if json:
+        columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
+        _print([json_text(_document(found) | {"unread": notes, "curves": columns, "files": names})])
+    else:
+        _show(console_runs.run_report(found, notes, curves, names, _blocks()))
+
+
+@runs_app.command(
+    epilog=examples(
+        {
+            "mnistexp runs compare 1 2": "the newest two",
+            "mnistexp runs compare 1:4 --output curves.png": "the newest four, their curves in one figure",
+        }
+    )
+)
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)],
+    output: OutputOption = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Compare runs: only what differs in settings, environment, digits and metrics, and the learning curves."""
+    from mnistexp.runs import comparison, query
+    from mnistexp.runs.curves import read_curves
+
+    kind = _figure_kind(output)
+    found = query.select(runs_dir, runs)
+    if len(found) < 2:
+        raise BadInput(f"compare needs two runs or more, and this is {len(found)}")
+    differences = comparison.compare(found)
+    histories = [[curve.history for curve in read_curves(run.path)] for run in found]
+    if output:
+        _draw(found, histories, output, kind)
+    if json:
+        parts: dict[str, dict[str, Any]] = {part: {} for part in comparison.PARTS}
+        for one in differences:
+            parts[one.part][one.key] = list(one.values)
+        drawn = {"figure": str(output)} if output else {}
+        _print([json_text({"runs": [run.id for run in found], "differences": parts} | drawn)])
+        return
+    _show(console_runs.comparison_report(found, differences, histories, _blocks()))
+    if output:
+        _show([Text(f"\nFigure  {output}")])
+
+
+@runs_app.command(
+    epilog=examples(
+        {
+            "mnistexp runs best": "the id of the run with the highest test accuracy",
+            "mnistexp runs best --metric min_val_loss --where optimizer.name=adam": "the lowest loss with Adam",
+        }
+    )
+)
+def best(
+    metric: Annotated[str, typer.Option("--metric", metavar="KEY", help="The number to go by.")] = "test_accuracy",
+    highest: Annotated[
+        bool | None, typer.Option("--max/--min", help="Which is best; otherwise by the name: accuracy or loss.")
+    ] = None,
+    where: WhereOption = None,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Print the id of the best run, the newest of equals."""
+    from mnistexp.runs import query
+    from mnistexp.runs.conditions import value_of
+
+    run = query.best(query.select(runs_dir, where=where), metric, highest=highest)
+    if json:
+        _print([json_text({"metric": metric, "value": value_of(run, metric)} | _document(run))])
+    else:
+        _print([run.id], "surrogateescape")
+
+
+@runs_app.command(
+    epilog=examples(
+        {
+            "mnistexp runs path": "the folder of the newest run",
+            "mnistexp runs path --where tag=baseline": "the folders of all that match",
+        }
+    )
+)
+def path(
+    runs: RunsArgument = None, where: WhereOption = None, runs_dir: RunsOption = RUNS, json: JsonOption = False
+) -> None:
+    """Print the folders of runs, one a line: of the newest run where nothing says which."""
+    from mnistexp.runs import query
+
+    found = query.select(runs_dir, runs or (["latest"] if where is None else ()), where=where)
+    if json:
+        _print([json_text({"paths": [str(run.path) for run in found]})])
+    else:
+        # The bytes of a folder's name as the system has them, be they UTF-8 or not.
+        _print((str(run.path) for run in found), "surrogateescape")
+
+
+def _document(run: "IndexedRun") -> dict[str, Any]:
+    """A run as JSON; `run_dir` is its folder."""
+    from mnistexp.runs.export import listed
+
+    added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
+    return listed(run) | {"run_dir": str(run.path)} | added
+
+
+def _figure_kind(output: Path | None) -> str:
+    kind = output.suffix.lower().removeprefix(".") if output else "png"
+    if kind not in ("png", "svg"):
+        raise BadInput(f"--output {output}: allowed: a name that ends in .png or .svg")
+    return kind
+
+
+def _draw(runs: "Sequence[IndexedRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
+    """The learning curves of runs in one figure, each the mean of its repeats."""
+    from mnistexp import figures
+    from mnistexp.runs import files
+
+    named = {run.id: own for run, own in zip(runs, histories, strict=True) if own}
+    if not named:
+        raise BadInput("--output: none of these runs has learning curves, allowed: runs of train and best")
+    figure = figures.learning_curves(named, f"Learning curves of {len(named)} runs")
+    files.write_bytes(output, figures.render(figure, "svg" if kind == "svg" else "png"))
+
+
+def _blocks() -> str:
+    return console_runs.BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else console_runs.SHADES
+
+
+def _show(renderables: Iterable[Any]) -> None:
+    """Tables and text: as wide as a terminal is, or on a pipe as wide as they are."""
+    if sys.stdout.isatty():
+        terminal = Console(highlight=False)
+        for renderable in renderables:
+            terminal.print(renderable)
+        return
+    text = io.StringIO()
+    out = Console(highlight=False, width=WIDE, file=text)
+    for renderable in renderables:
+        out.print(renderable)
+    _print(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _print(lines: Iterable[str], errors: str = "backslashreplace") -> None:
+    """Lines to standard output. `errors`: what becomes of halves of surrogate pairs, which UTF-8 lacks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=errors)
+    text = "\n".join(lines)
+    if text:
+        print(text, flush=True)

@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from mnistexp.runs.comparison import differing
 from mnistexp.runs.index import IndexedRun, Value
 
-__all__ = ["runs_csv", "runs_document", "runs_markdown"]
+__all__ = ["listed", "runs_csv", "runs_document", "runs_markdown"]
 
 FIELDS = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
 # What spreadsheets take for the beginning of a formula, the wide forms of Asian scripts among them.
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&])")
-MISSING = object()
 
 
 def runs_document(runs: Sequence[IndexedRun]) -> dict[str, Any]:
     """`runs`, in the order given, each with the fields of a listing, `tags`, `note`, `config` and `metrics`."""
-    keys = differing(runs)
-    return {"runs": [_fields(run) | _added(run, keys) for run in runs]}
+    keys = differing([run.config for run in runs])
+    return {"runs": [listed(run) | _added(run, keys) for run in runs]}
 
 
 def runs_csv(runs: Sequence[IndexedRun]) -> str:
@@ -42,17 +42,8 @@ def runs_markdown(runs: Sequence[IndexedRun]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def differing(runs: Sequence[IndexedRun]) -> list[str]:
-    """The settings that are not the same in all runs, one that only some have among them."""
-    keys = dict.fromkeys(key for run in runs for key in run.config)
-    return [key for key in keys if len({_same(run.config.get(key, MISSING)) for run in runs}) > 1]
-
-
-def _same(value: object) -> tuple[bool, object]:
-    return isinstance(value, bool), value  # True is not 1
-
-
-def _fields(run: IndexedRun) -> dict[str, Any]:
+def listed(run: IndexedRun) -> dict[str, Any]:
+    """The fields of a listing, times as ISO text."""
     found = {key: getattr(run.info, key) for key in FIELDS}
     return {key: _iso(value) if isinstance(value, datetime) else value for key, value in found.items()}
 
@@ -68,13 +59,13 @@ def _iso(moment: datetime) -> str:
 
 def _table(runs: Sequence[IndexedRun]) -> list[list[Value]]:
     """The header, then a row for each run; None where it lacks a value."""
-    config = differing(runs)
+    config = differing([run.config for run in runs])
     metrics = list(dict.fromkeys(key for run in runs for key in run.metrics))
     names = (f"{part}.{key}" for part, keys in (("config", config), ("metrics", metrics)) for key in keys)
     table: list[list[Value]] = [[*FIELDS, "tags", "note", *names]]
     for run in runs:
         settings, measured = (run.config.get(key) for key in config), (run.metrics.get(key) for key in metrics)
-        table.append([*_fields(run).values(), " ".join(run.tags), run.note, *settings, *measured])
+        table.append([*listed(run).values(), " ".join(run.tags), run.note, *settings, *measured])
     return table
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import inf
 from pathlib import Path
+from typing import TypeGuard
 
 from mnistexp.errors import BadInput, RunError, nearest
 from mnistexp.problems import dotted_keys, show
@@ -29,13 +30,16 @@ from mnistexp.runs.status import STATUS
 from mnistexp.runs.stored_runs import find, newest, run_names
 from mnistexp.runs.where import parse
 
-__all__ = ["known_ids", "known_keys", "one", "select"]
+__all__ = ["best", "highest_is_best", "keys_of", "known_ids", "known_keys", "one", "select"]
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 RANGE = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
 SHORT = 3
 # Up to so many newest runs are read by themselves; for more the index is the shorter way.
 FEW = 50
+MORE_IS_BETTER = {"accuracy", "accuracies", "score", "correct"}
+LESS_IS_BETTER = {"loss", "error", "std", "seconds", "failed"}
+NEITHER = {"epoch", "epochs"}
 
 
 def select(
@@ -75,6 +79,40 @@ def one(runs_dir: Path, reference: str) -> IndexedRun:
     if len(found) > 1:
         raise BadInput(f"{show(reference)} means {len(found)} runs, allowed: a reference to one")
     return found[0]
+
+
+def best(runs: Sequence[IndexedRun], metric: str, *, highest: bool | None = None) -> IndexedRun:
+    """The run with the best value of a number, the first of several with the same.
+
+    `highest`: whether the best is the largest; None goes by the metric's name. Raises BadInput where the name doesn't
+    say, or no run has the metric.
+    """
+    found = [(value, run) for run in runs if _is_number(value := value_of(run, metric))]
+    if not found:
+        known = {key for run in runs for key, value in run.metrics.items() if _is_number(value)}
+        among = f"none of {len(runs)} runs" if runs else "no run"
+        raise BadInput(f"--metric: {among} has a number {show(metric)}{nearest(metric, known)}")
+    if highest is None:
+        highest = highest_is_best(metric)
+    # `max` and `min` take the first of equals.
+    return (max if highest else min)(found, key=lambda pair: pair[0])[1]
+
+
+def highest_is_best(metric: str) -> bool:
+    """Whether more of a metric is better, from the words in its name. Raises BadInput where they don't say."""
+    words = set(re.split(r"[^a-z]+", metric.lower()))
+    if not words & NEITHER:
+        if words & LESS_IS_BETTER:
+            return False
+        if words & MORE_IS_BETTER:
+            return True
+    raise BadInput(f"--metric: is more or less of {show(metric)} better? say --max or --min")
+
+
+def keys_of(where: str | None, sort: str | None) -> list[str]:
+    """The keys that a condition and an order ask for, each once. Raises BadInput as `select`."""
+    compared = [part.key for part in comparisons(parse(where))] if where is not None else []
+    return list(dict.fromkeys((*compared, *(key for key, _ in _sort_keys(sort)))))
 
 
 def known_ids(runs_dir: Path) -> list[str]:
@@ -148,6 +186,10 @@ def _sorted(runs: Sequence[IndexedRun], key: str, *, descending: bool) -> list[I
     lacking = [run for value, run in values if value is MISSING or value is None]
     held.sort(key=lambda pair: _rank(pair[0]), reverse=descending)
     return [*(run for _, run in held), *lacking]
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _rank(value: object) -> tuple[float, str]:

@@ -18,6 +18,7 @@ from mnistexp.runs.status import STATUS, State, read_status
 __all__ = [
     "RunInfo",
     "StoredRun",
+    "file_names",
     "find",
     "list_runs",
     "load",
@@ -70,7 +71,7 @@ class StoredRun:
 
     def files(self) -> list[str]:
         """The names of all files, with / between folders, sorted. Raises RunError."""
-        return sorted(_walk(self.path, ""))
+        return file_names(self.path)
 
     def read_bytes(self, name: str) -> bytes:
         """One file's content. Raises RunError."""
@@ -201,6 +202,11 @@ def newest(runs_dir: Path, count: int, names: Sequence[str] | None = None) -> li
     chosen = [name for name, moment in times.items() if moment is None or (latest and moment >= latest[-1])]
     found = (read_info(runs_dir / name) for name in chosen)
     return sorted((info for info in found if info), key=order, reverse=True)[:count]
+
+
+def file_names(path: Path) -> list[str]:
+    """The names of all files in a run's folder, with / between folders, sorted. Raises RunError."""
+    return sorted(_walk(path, ""))
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[str]:

@@ -1,0 +1,182 @@
+"""Lists of runs, one run, and what differs between several, for a terminal or a pipe. Nothing here prints."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mnistexp.cli.console import plain_table
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from mnistexp.results import History
+    from mnistexp.runs.comparison import Difference
+    from mnistexp.runs.index import IndexedRun
+
+__all__ = ["comparison_report", "lines", "run_report", "sparkline", "table"]
+
+COLOURS = {"done": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "damaged": "red"}
+WIDEST_CURVE = 60
+BLOCKS = "▁▂▃▄▅▆▇█"
+SHADES = "_.-=+*#%"
+ENDS = ("first", "last", "lowest", "highest")
+CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}
+
+
+def lines(runs: "Sequence[IndexedRun]", keys: Sequence[str]) -> Iterator[str]:
+    """A line for each run, tabs between: id, status, start, seconds, score, each of the keys, tags, what to know."""
+    for run in runs:
+        yield "\t".join(cell or "-" for cell in _cells(run, keys, _plain))
+
+
+def table(runs: "Sequence[IndexedRun]", keys: Sequence[str], now: datetime) -> Table:
+    """The same as a table; the start as how long it is ago."""
+    found = plain_table("id", "status", "started", "time", "score", *keys, "tags", "note")
+    found.columns[0].no_wrap = True
+    for run in runs:
+        run_id, status, _, _, *others = _cells(run, keys, _short)
+        ago = _duration((now - run.info.started).total_seconds())
+        took = "" if run.info.seconds is None else _duration(run.info.seconds)
+        found.add_row(Text(run_id), Text(status, style=COLOURS[status]), f"{ago} ago", took, *map(Text, others))
+    return found
+
+
+def _cells(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -> Iterator[str]:
+    from mnistexp.runs.conditions import MISSING, value_of
+
+    info = run.info
+    score = run.metrics.get("test_accuracy", run.metrics.get("best_score"))
+    yield from (_clean(info.id), info.status, show(info.started), show(info.seconds), show(score))
+    for key in keys:
+        value = value_of(run, key)
+        yield _clean("" if value is MISSING else show(value))
+    yield _clean(" ".join(run.tags))
+    yield _clean(run.unread[0] if run.unread else info.error or run.note)
+
+
+def run_report(
+    run: "IndexedRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str], blocks: str
+) -> Iterator[RenderableType]:
+    """All that a run's folder says: what it was, settings, metrics, the curves of its first training, files."""
+    info = run.info
+    about = {
+        "run": info.id, "folder": info.path, "command": info.command, "status": info.status, "started": info.started,
+        "time": "" if info.seconds is None else _duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
+        "error": info.error if info.status != "damaged" else "",
+    }  # fmt: skip
+    yield _pairs({key: value for key, value in about.items() if value})
+    for note in notes:
+        yield Text(f"Note: {note}", style="yellow")
+    for heading, values in (("Settings", run.config), ("Metrics", run.metrics)):
+        if values:
+            yield Text(f"\n{heading}", style="bold")
+            yield _pairs(values)
+    if curves:
+        yield Text()
+        yield _curves(curves[0], blocks)
+    yield Text("\nFiles", style="bold")
+    for name in files:
+        yield Text(_clean(name))
+
+
+def comparison_report(
+    runs: "Sequence[IndexedRun]",
+    differences: "Sequence[Difference]",
+    histories: "Sequence[Sequence[History]]",
+    blocks: str,
+) -> Iterator[RenderableType]:
+    """What differs, a table for each part, and the first curve of each run that has one, all on one scale."""
+    numbers = [str(number) for number in range(1, len(runs) + 1)]
+    yield _pairs({number: run.id for number, run in zip(numbers, runs, strict=True)})
+    if not differences:
+        yield Text("\nNothing differs.")
+    for part in dict.fromkeys(difference.part for difference in differences):
+        found = plain_table(part, *numbers)
+        for difference in differences:
+            if difference.part == part:
+                found.add_row(Text(difference.key), *map(Text, _told_apart(difference.values)))
+        yield Text()
+        yield found
+    curves = [(number, own[0].val_loss or own[0].loss) for number, own in zip(numbers, histories, strict=True) if own]
+    finite = [value for _, curve in curves for value in curve if isfinite(value)]
+    if curves:
+        found = plain_table("loss over the epochs", "", *ENDS)
+        for number, curve in curves:
+            found.add_row(number, *_curve(curve, blocks, (min(finite, default=0.0), max(finite, default=0.0))))
+        yield Text()
+        yield found
+
+
+def _told_apart(values: Sequence[Any]) -> list[str]:
+    """Values in short, or in full where that would make different ones look the same."""
+    shown = [_short(value) for value in values]
+    return shown if len(set(shown)) == len(set(values)) else [_plain(value) for value in values]
+
+
+def _curves(history: "History", blocks: str) -> Table:
+    found = plain_table(f"over {history.epochs} epochs", "", *ENDS)
+    for name, words in CURVES.items():
+        if values := getattr(history, name):
+            found.add_row(words, *_curve(values, blocks))
+    return found
+
+
+def _curve(values: Sequence[float], blocks: str, bounds: tuple[float, float] | None = None) -> list[Text]:
+    """A curve's picture, then its first, last, lowest and highest value."""
+    finite = [value for value in values if isfinite(value)]
+    ends = (values[0], values[-1], min(finite, default=None), max(finite, default=None))
+    return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
+
+
+def sparkline(values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None) -> str:
+    """A curve as characters from low to high, each the mean of as many values; a space where one is not a number.
+
+    `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
+    """
+    width = min(len(values), WIDEST_CURVE)
+    cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
+    means = [sum(cell) / len(cell) for cell in cells]
+    finite = [mean for mean in means if isfinite(mean)]
+    low, high = bounds or (min(finite, default=0.0), max(finite, default=0.0))
+    top = len(blocks) - 1
+    return "".join(
+        blocks[max(0, min(top, round(top * (mean - low) / (high - low or 1.0))))] if isfinite(mean) else " "
+        for mean in means
+    )
+
+
+def _pairs(values: Mapping[str, Any]) -> Table:
+    """Names and values beside each other, without a heading."""
+    found = plain_table("", "")
+    found.show_header = False
+    for name, value in values.items():
+        found.add_row(Text(name), Text("null" if value is None else _clean(_plain(value))))
+    return found
+
+
+def _clean(text: str) -> str:
+    """Text that stays in its line and its column, and that a terminal shows as it is."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _plain(value: Any) -> str:
+    """A value in full."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _short(value: Any) -> str:
+    """A value with four digits where it is a number with a fraction."""
+    return f"{value:.4g}" if isinstance(value, float) else _plain(value)
+
+
+def _duration(seconds: float) -> str:
+    """A time in the largest unit that it fills once, or in seconds."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.1f} s"

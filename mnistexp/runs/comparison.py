@@ -1,0 +1,90 @@
+"""What differs between runs: their kind, their settings, where they ran, their digits, what came out."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mnistexp.errors import RunError
+from mnistexp.runs import files
+from mnistexp.runs.index import IndexedRun, Value, flat
+from mnistexp.runs.run_folder import ENVIRONMENT, PATCH
+
+__all__ = ["DATA", "PARTS", "Difference", "compare", "differing"]
+
+DATA = "data.json"
+PARTS = ("run", "config", "environment", "data", "metrics")
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key whose value is not the same in all runs: a value for each run, None where it has none."""
+
+    part: str
+    key: str
+    values: tuple[Value, ...]
+
+
+def compare(runs: Sequence[IndexedRun]) -> list[Difference]:
+    """What differs between runs, by part in the order of `PARTS`. Raises RunError where a file can't be read.
+
+    `run`: command, name, status, tags, note. `environment`: of environment.json, and a digest of the uncommitted
+    changes. `data`: of data.json, the rows of each part as their number and a digest of them.
+    """
+    described: dict[str, Sequence[Mapping[str, Value]]] = {
+        "run": [_about(run) for run in runs],
+        "config": [run.config for run in runs],
+        "environment": [_environment(run) for run in runs],
+        "data": [_data(run) for run in runs],
+        "metrics": [run.metrics for run in runs],
+    }
+    return [
+        Difference(part, key, tuple(values.get(key) for values in described[part]))
+        for part in PARTS
+        for key in differing(described[part])
+    ]
+
+
+def differing(described: Sequence[Mapping[str, Value]]) -> list[str]:
+    """The keys whose values are not the same in all, one that only some have among them."""
+    keys = dict.fromkeys(key for values in described for key in values)
+    return [key for key in keys if len({_same(values.get(key, MISSING)) for values in described}) > 1]
+
+
+def _same(value: object) -> tuple[bool, object]:
+    return isinstance(value, bool), value  # True is not 1
+
+
+def _about(run: IndexedRun) -> dict[str, Value]:
+    if run.unread:
+        raise RunError(f"the run {run.id} can't be compared: {run.unread[0]}")
+    info = run.info
+    tags = ", ".join(run.tags)
+    return {"command": info.command, "name": info.name, "status": info.status, "tags": tags, "note": run.note}
+
+
+def _environment(run: IndexedRun) -> dict[str, Value]:
+    found = flat(_read(run, ENVIRONMENT))
+    patch = run.path / PATCH
+    if patch.exists():
+        found["uncommitted changes"] = hashlib.sha256(files.read_bytes(patch)).hexdigest()[:12]
+    return found
+
+
+def _data(run: IndexedRun) -> dict[str, Value]:
+    return flat({key: _rows(value) for key, value in _read(run, DATA).items()})
+
+
+def _rows(value: Any) -> Any:
+    """A list of rows as their number and a digest; anything else as it is."""
+    if not isinstance(value, list) or not value:
+        return value
+    return f"{len(value)} rows, {hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]}"
+
+
+def _read(run: IndexedRun, name: str) -> dict[str, Any]:
+    path = run.path / name
+    document = files.read_json(path) if path.exists() else {}
+    return {key: value for key, value in document.items() if key != "schema_version"}
