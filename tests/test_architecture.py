@@ -73,7 +73,9 @@ def test_modules_import_one_way_only(name: str) -> None:
     assert imports(file_of(name)) <= set(ORDER[: ORDER.index(name)])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["config", "show"], ["doctor", "--quick"], ["show-examples"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["config", "show"], ["doctor", "--quick"], ["show-examples"]]
+)
 def test_tensorflow_is_loaded_only_to_train(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys\nfrom mnistexp.cli.app import main\n"

@@ -19,7 +19,16 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.status import Owner, now, read_record
 
-__all__ = ["clean_stale_staging", "id_of", "make_staging", "new_id", "publish", "staging_name", "time_of"]
+__all__ = [
+    "clean_stale_staging",
+    "id_of",
+    "make_staging",
+    "new_id",
+    "publish",
+    "stale_staging",
+    "staging_name",
+    "time_of",
+]
 
 STAGING = re.compile(r"\.staging-([0-9a-f]*)\.(\d{1,19})\.(\d{1,19})\.(.+)")
 ID = re.compile(r"(\d{8}T\d{6}Z)-[a-z0-9-]+-[0-9a-f]{4}")
@@ -116,16 +125,24 @@ def publish(folder: Path) -> Path:
 
 
 def clean_stale_staging(runs_dir: Path) -> None:
-    """Clear up after processes that died: publish what was finished and lacked only its name, remove the rest.
+    """Clear up after processes that died: publish what was finished and lacked only its name, remove the rest."""
+    for folder in stale_staging(runs_dir):
+        with suppress(OSError):
+            _clear(folder)
 
-    Staging of living processes is left alone; so is, for a day, staging whose process can't be seen from here.
+
+def stale_staging(runs_dir: Path) -> list[Path]:
+    """Folders in staging whose processes died.
+
+    Those of living processes are none; nor is, for a day, one whose process can't be seen from here.
     """
+    found = []
     for name in _names(runs_dir):
         if match := STAGING.fullmatch(name):
-            folder = runs_dir / name
             with suppress(OSError):
-                if not _in_use(folder, Owner(pid=int(match[2]), boot=match[1], started=int(match[3]))):
-                    _clear(folder)
+                if not _in_use(runs_dir / name, Owner(pid=int(match[2]), boot=match[1], started=int(match[3]))):
+                    found.append(runs_dir / name)
+    return found
 
 
 def _in_use(folder: Path, owner: Owner) -> bool:

@@ -1,42 +1,62 @@
-"""How many processor cores there are to work with."""
+"""How many processor cores and how much memory there are to work with."""
 
 import math
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["usable_cores"]
+__all__ = ["cpu_quota", "memory_limit", "physical_cores", "usable_cores"]
+
+CGROUPS = Path("/proc/self/cgroup")
+ROOT = Path("/sys/fs/cgroup")
+UNLIMITED = 2**60
+"""Version 1 of the control groups writes no limit as a number of this size, in bytes."""
 
 
 def usable_cores() -> int:
     """Physical cores that this process may use: those of its affinity, at most the CPU time of its control groups."""
     if sys.platform != "linux":
         return os.cpu_count() or 1
-    cores = set()
-    for cpu in os.sched_getaffinity(0):
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/core_cpus_list")
-        cores.add(_text(siblings) or str(cpu))
-    return math.ceil(min(len(cores), cpu_quota()))
+    return math.ceil(min(_physical(os.sched_getaffinity(0)), cpu_quota()))
 
 
-def cpu_quota(cgroups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
+def physical_cores() -> int:
+    """Physical cores of this machine, as far as the system tells."""
+    return _physical(range(os.cpu_count() or 1))
+
+
+def _physical(cpus: Iterable[int]) -> int:
+    topology = "/sys/devices/system/cpu/cpu{}/topology/core_cpus_list"
+    return len({_text(Path(topology.format(cpu))) or str(cpu) for cpu in cpus})
+
+
+def cpu_quota(cgroups: Path = CGROUPS, root: Path = ROOT) -> float:
     """CPU seconds per second that the control groups of this process allow, of version 1 or 2; infinite without limit.
 
     The least of its own group and of those above it. `cgroups` names the groups, `root` is where they are mounted.
     """
-    least = math.inf
+    return min(map(_quota, _groups("cpu", cgroups, root)), default=math.inf)
+
+
+def memory_limit(cgroups: Path = CGROUPS, root: Path = ROOT) -> float:
+    """Bytes of memory that the control groups of this process allow, as `cpu_quota` reads them."""
+    return min(map(_bytes, _groups("memory", cgroups, root)), default=math.inf)
+
+
+def _groups(controller: str, cgroups: Path, root: Path) -> Iterator[Path]:
+    """The folders of the groups that have a say: its own and those above it."""
     for line in _text(cgroups).splitlines():
         _, controllers, name = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        mounts = [root / controllers, root / "cpu"] if controllers else [root]
+        mounts = [root / controllers, root / controller] if controllers else [root]
         mount = next((mount for mount in mounts if mount.is_dir()), root)
         # Inside a container the name may be the host's: then it isn't there, and the mount itself is the group.
         group = mount / name.lstrip("/")
         for folder in (group, *group.parents):
             if folder.is_relative_to(mount):
-                least = min(least, _quota(folder))
-    return least
+                yield folder
 
 
 def _quota(group: Path) -> float:
@@ -46,6 +66,11 @@ def _quota(group: Path) -> float:
     except ValueError:  # "max", or a group without such files
         return math.inf
     return quota / period if quota > 0 and period > 0 else math.inf
+
+
+def _bytes(group: Path) -> float:
+    limit = _text(group / "memory.max") or _text(group / "memory.limit_in_bytes")
+    return int(limit) if limit.isdecimal() and int(limit) < UNLIMITED else math.inf
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,61 @@
+"""The command that examines the machine and the installation."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from mnistexp.cli import console
+from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
+from mnistexp.errors import MnistexpError
+
+if TYPE_CHECKING:  # loads numpy, which --help can do without
+    from mnistexp.doctor.finding import Finding
+
+__all__ = ["EXAMPLES", "doctor"]
+
+EXAMPLES = examples(
+    {
+        "mnistexp doctor": "everything, with a short training",
+        "mnistexp doctor --quick --json": "without the training, for a script",
+    }
+)
+COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="Without the timing of a training, which takes 5 s.")] = False,
+    runs_dir: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> None:
+    """Examine machine and installation; say what is well, and of what is not how it is mended."""
+    from mnistexp.doctor.examination import examine
+
+    voice = Voice(json)
+    with voice.err.status("examining"):
+        findings = examine(runs_dir, quick=quick)
+    count: Counter[str] = Counter(finding.state for finding in findings)
+    document = {
+        "findings": [asdict(finding) for finding in findings],
+        "problems": count["problem"],
+        "warnings": count["warning"],
+    }
+    voice.result(document, *_report(findings, count))
+    if count["problem"]:
+        raise typer.Exit(MnistexpError.exit_code)
+
+
+def _report(findings: "Sequence[Finding]", count: Mapping[str, int]) -> Iterator[RenderableType]:
+    table = console.plain_table("", "what", "finding")
+    for finding in findings:
+        says = Text(finding.says)
+        if finding.remedy:
+            says.append(f"\n-> {finding.remedy}", style="bold")
+        table.add_row(Text(finding.state, style=COLOURS[finding.state]), finding.check, says)
+    yield table
+    yield Text()
+    yield Text(f"{count['problem']} problems, {count['warning']} warnings", style="bold")

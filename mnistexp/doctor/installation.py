@@ -1,0 +1,99 @@
+"""The package: its version, what it needs, its optional extras, its digits."""
+
+import platform
+import shlex
+from importlib import metadata
+
+from packaging.requirements import Requirement
+
+from mnistexp import __version__
+from mnistexp.doctor.finding import Finding
+from mnistexp.errors import DataError
+from mnistexp.runs.environment import environment
+
+__all__ = ["EXTRAS", "digits", "extra", "libraries", "package"]
+
+EXTRAS = {
+    "dask": "sweeps on a cluster: --executor dask",
+    "optuna": "sweeps that learn where to look: sweep.strategy tpe",
+    "notebook": "reports as notebooks: report --format ipynb",
+    "pdf": "reports as PDF: report --format pdf",
+    "tensorboard": "event files for TensorBoard: bridge tensorboard",
+    "mlflow": "runs in MLflow's store: bridge mlflow",
+    "pandas": "runs as data frames: mnistexp.runs.load",
+    "serve": "the live page: serve",
+}
+"""Each optional extra, and what it gives."""
+
+
+def package() -> Finding:
+    """The versions of Python and of mnistexp."""
+    commit, dirty = environment()["git_commit"], environment()["git_dirty"]
+    checkout = f", commit {str(commit)[:7]}{' with changes' if dirty else ''}" if commit else ""
+    says = f"mnistexp {__version__}{checkout}; Python {platform.python_version()} on {platform.system()}"
+    return Finding("package", "ok", f"{says} {platform.machine()}")
+
+
+def libraries() -> Finding:
+    """Whether every library is there, in a version that will do."""
+    try:
+        wanted = _requirements(metadata.distribution("mnistexp"), "")
+    except metadata.PackageNotFoundError:
+        says = "mnistexp runs without being installed, so that what it needs isn't known"
+        return Finding("libraries", "warning", says, "python -m pip install --editable .")
+    if unmet := [line for requirement in wanted for line in _unmet(requirement)]:
+        needed = " ".join(shlex.quote(line.partition(" needed")[0]) for line in unmet)
+        return Finding("libraries", "problem", "; ".join(unmet), f"python -m pip install {needed}")
+    shown = ("tensorflow", "keras", "numpy", "scikit-learn", "pydantic")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in shown)
+    return Finding("libraries", "ok", f"{versions}; all {len(wanted)} that are needed are there")
+
+
+def extra(name: str) -> Finding:
+    """Whether an optional extra is there, and what it gives."""
+    check, gives = f"extra {name}", EXTRAS[name]
+    try:
+        wanted = _requirements(metadata.distribution("mnistexp"), name)
+    except metadata.PackageNotFoundError:
+        wanted = []
+    unmet = [line for requirement in wanted for line in _unmet(requirement)]
+    if wanted and not unmet:
+        return Finding(check, "ok", f"there, for {gives}")
+    return Finding(check, "ok", f"not there, for {gives}", f"python -m pip install 'mnistexp[{name}]'")
+
+
+def _requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
+    """What a distribution needs; with an extra only what that adds."""
+    asked = [Requirement(line) for line in distribution.requires or []]
+
+    def of(name: str) -> list[Requirement]:
+        return [line for line in asked if line.marker is None or line.marker.evaluate({"extra": name})]
+
+    always = of("")
+    return [line for line in of(extra) if line not in always] if extra else always
+
+
+def _unmet(requirement: Requirement) -> list[str]:
+    """`<requirement> needed, <version> found` for what is missing or too old, the requirement's own extras included."""
+    needed = f"{requirement.name}{requirement.specifier} needed"
+    try:
+        found = metadata.distribution(requirement.name)
+    except metadata.PackageNotFoundError:
+        return [f"{needed}, none found"]
+    if not requirement.specifier.contains(found.version, prereleases=True):
+        return [f"{needed}, {found.version} found"]
+    return [line for extra in requirement.extras for inner in _requirements(found, extra) for line in _unmet(inner)]
+
+
+def digits() -> Finding:
+    """Whether the packaged digits are those that mnistexp was published with."""
+    from mnistexp import sources
+
+    try:
+        for name in sources.EMBEDDED:
+            sources.embedded(name)
+    except DataError as error:
+        return Finding("digits", "problem", str(error), "python -m pip install --force-reinstall --no-deps mnistexp")
+    return Finding(
+        "digits", "ok", f"as published: SHA-256 {sources.EMBEDDED['first_1000'][0][:12]}... and of the unseen"
+    )

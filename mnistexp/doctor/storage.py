@@ -1,0 +1,117 @@
+"""The folder of runs: whether it can be written to and locked, its room, and what was left in it unfinished.
+
+What is tried is tried in a temporary folder, which is removed.
+"""
+
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from mnistexp.doctor.finding import Finding
+from mnistexp.errors import RunError
+from mnistexp.runs import files
+from mnistexp.runs.locks import lock
+from mnistexp.runs.staging import stale_staging
+from mnistexp.runs.stored_runs import list_runs
+
+__all__ = ["damaged", "interrupted", "locking", "space", "staging", "writing"]
+
+ELSEWHERE = "export MNISTEXP_RUNS_DIR=$HOME/runs"
+LITTLE, NONE = 500_000_000, 20_000_000
+"""Free bytes below which space is a warning, and a problem. A run takes 1 to 5 MB, a kept fit a few kB."""
+
+
+def writing(runs_dir: Path) -> Finding:
+    """Whether runs can be written: a file is made, flushed to the disk and renamed."""
+    try:
+        with _trial_folder(runs_dir) as folder:
+            files.write_text(folder / "trial", "trial")
+    except RunError as error:
+        return Finding("runs folder", "problem", str(error), ELSEWHERE)
+    there = "" if files.is_folder(runs_dir) else ", made by the first run"
+    return Finding("runs folder", "ok", f"{runs_dir.absolute()} can be written to{there}")
+
+
+@contextmanager
+def _trial_folder(runs_dir: Path) -> Iterator[Path]:
+    """A temporary folder in the folder of runs, or in the one that it would be made in. Raises RunError."""
+    place = _nearest(runs_dir)
+    with files.explained("write to", place), tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=place) as name:
+        yield Path(name)
+
+
+def _nearest(runs_dir: Path) -> Path:
+    path = runs_dir.absolute()
+    return next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+
+
+def space(runs_dir: Path) -> Finding:
+    """How much room is left for runs."""
+    try:
+        with files.explained("look at", runs_dir):
+            free = shutil.disk_usage(_nearest(runs_dir)).free
+    except RunError as error:
+        return Finding("free space", "warning", str(error), ELSEWHERE)
+    says = f"{free / 1e9:.1f} GB; a run takes 1 to 5 MB"
+    if free < LITTLE:
+        state: Literal["warning", "problem"] = "problem" if free < NONE else "warning"
+        return Finding("free space", state, says, f"mnistexp cache prune --older-than 30d{_where(runs_dir)}")
+    return Finding("free space", "ok", says)
+
+
+def locking(runs_dir: Path) -> Finding:
+    """Whether a lock on a run keeps others out, as it must where several processes work in one folder."""
+    remedy = f"keep runs on a local disk: {ELSEWHERE}"
+    try:
+        with _trial_folder(runs_dir) as folder, lock(folder):
+            try:
+                with lock(folder):
+                    return Finding("file locks", "problem", "two may hold the same lock at once", remedy)
+            except RunError:
+                return Finding("file locks", "ok", "work in the runs folder")
+    except RunError as error:
+        return Finding("file locks", "problem", str(error), remedy)
+
+
+def staging(runs_dir: Path) -> Finding:
+    """What processes left behind that died before their run had its name."""
+    left = stale_staging(runs_dir)
+    if not left:
+        return Finding("staging", "ok", "nothing left behind by processes that died")
+    says = f"{len(left)} left behind by processes that died: {left[0].name}{', ...' if len(left) > 1 else ''}"
+    return Finding("staging", "warning", says, f"the next run clears them up: mnistexp summary{_where(runs_dir)}")
+
+
+def interrupted(runs_dir: Path) -> Finding:
+    """Runs that were stopped, and can go on."""
+    return _unfinished(runs_dir, "interrupted", "were stopped before their end")
+
+
+def damaged(runs_dir: Path) -> Finding:
+    """Runs whose record can't be read."""
+    return _unfinished(runs_dir, "damaged", "have a record that can't be read")
+
+
+def _unfinished(runs_dir: Path, state: Literal["interrupted", "damaged"], what: str) -> Finding:
+    try:
+        found = [run for run in list_runs(runs_dir) if run.status == state]
+    except RunError as error:
+        return Finding(f"{state} runs", "warning", str(error), ELSEWHERE)
+    if not found:
+        return Finding(f"{state} runs", "ok", "none")
+    newest = found[-1]
+    reference = f"{shlex.quote(newest.id)}{_where(runs_dir)}"
+    remedy = f"mnistexp runs rm {reference}"
+    if state == "interrupted":
+        again = f"its command does only what is missing; or {remedy}"
+        remedy = f"mnistexp train --resume {reference}" if newest.command == "train" else again
+    return Finding(f"{state} runs", "warning", f"{len(found)} {what}, the newest {newest.id}", remedy)
+
+
+def _where(runs_dir: Path) -> str:
+    return "" if runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(runs_dir))}"
