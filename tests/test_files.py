@@ -201,7 +201,8 @@ def test_making_a_folder_tells_which_were_made(tmp_path: Path) -> None:
 def refused_in_a_child(first: str, path: Path, size: int) -> str:
     """What the RunError says that writing `size` bytes raises in a process of its own, which runs `first` before."""
     code = (
-        f"import os, resource, sys; from pathlib import Path; from mnistexp import errors; from mnistexp.runs import files\n{first}\n"
+        "import os, resource, sys; from pathlib import Path; from mnistexp import errors\n"
+        f"from mnistexp.runs import files\n{first}\n"
         f"try:\n    files.write_bytes(Path(sys.argv[1]), bytes({size}))\nexcept errors.RunError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
@@ -288,7 +289,8 @@ def test_a_rename_that_keeps_failing_leaves_the_old_file(tmp_path: Path, monkeyp
 
 def test_content_and_name_are_flushed_before_the_write_returns(tmp_path: Path) -> None:
     """The order of system calls is the promise: file flushed, renamed, folder flushed."""
-    code = f"from pathlib import Path; from mnistexp.runs import files; files.write_text(Path({str(tmp_path)!r}) / 'a', 'x')"
+    name = str(tmp_path / "a")
+    code = f"from pathlib import Path; from mnistexp.runs import files; files.write_text(Path({name!r}), 'x')"
     program = (
         "import sys, os\n"
         "def hook(event, arguments):\n"
