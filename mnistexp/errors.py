@@ -14,6 +14,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 __all__ = [
     "BadInput",
@@ -25,6 +26,7 @@ __all__ = [
     "RunError",
     "TrialsFailed",
     "nearest",
+    "show",
 ]
 
 
@@ -83,6 +85,15 @@ class TrialsFailed(MnistexpError):
     """A sweep came to its end, but some of its trials failed; the others are stored."""
 
     exit_code = 3
+
+
+def show(value: Any) -> str:
+    """The value as a message prints it: quoted if text, short in any case."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int with more digits than Python turns into text
+        return "a huge number"
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-15:]}"
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

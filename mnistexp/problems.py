@@ -10,10 +10,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mnistexp.config import ExperimentConfig
-from mnistexp.errors import nearest
+from mnistexp.errors import nearest, show
 from mnistexp.optimizers import OPTIMIZERS, Optimizer
 
-__all__ = ["dotted_keys", "explain", "may_be_swept", "show", "sweepable_keys"]
+__all__ = ["dotted_keys", "explain", "may_be_swept", "sweepable_keys"]
 
 TYPES = {
     "int_type": "a whole number",
@@ -29,15 +29,6 @@ TYPES = {
     "int_parsing_size": "a smaller whole number",
     "missing": "a value; it is missing",
 }
-
-
-def show(value: Any) -> str:
-    """The value as a message prints it: quoted if text, short in any case."""
-    try:
-        text = repr(value)
-    except ValueError:  # an int with more digits than Python turns into text
-        return "a huge number"
-    return text if len(text) <= 60 else f"{text[:40]}...{text[-15:]}"
 
 
 def explain(error: ErrorDetails) -> Iterator[tuple[str, str]]:

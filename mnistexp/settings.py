@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
 
 from mnistexp import yaml_source
-from mnistexp.config import ExperimentConfig
-from mnistexp.errors import ConfigError, Problem, nearest
-from mnistexp.problems import explain, show
+from mnistexp.errors import ConfigError, Problem, nearest, show
 from mnistexp.yaml_source import Source
+
+if TYPE_CHECKING:  # pydantic takes 0.2 s to load, which --help and completion can do without
+    from mnistexp.config import ExperimentConfig
 
 __all__ = [
     "Settings",
@@ -44,7 +44,7 @@ Places = dict[str, tuple[str, int | None]]
 class Settings:
     """A valid configuration, and for each dotted key the place that decided it."""
 
-    config: ExperimentConfig
+    config: "ExperimentConfig"
     origins: dict[str, str]
 
 
@@ -174,20 +174,25 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield key
 
 
-def override(config: ExperimentConfig, changes: Mapping[str, Any], where: str = "override") -> ExperimentConfig:
+def override(config: "ExperimentConfig", changes: Mapping[str, Any], where: str = "override") -> "ExperimentConfig":
     """The configuration with some dotted keys changed. Raises `ConfigError` with every problem of the result."""
     base = Source("configuration", config.model_dump())
     return resolve([base, *(Source(where, _nest(key, value)) for key, value in changes.items())]).config
 
 
-def to_yaml(config: ExperimentConfig, header: str = "") -> str:
+def to_yaml(config: "ExperimentConfig", header: str = "") -> str:
     """YAML that reads back as the same configuration; `header` goes before it as comment lines."""
     comment = "".join(f"# {line}\n" for line in header.splitlines())
     return comment + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=100)
 
 
-def validate(values: Mapping[str, Any], places: Places | None = None) -> ExperimentConfig:
+def validate(values: Mapping[str, Any], places: Places | None = None) -> "ExperimentConfig":
     """Nested plain values as a configuration. Raises `ConfigError` with every problem and its place."""
+    from pydantic import ValidationError
+
+    from mnistexp.config import ExperimentConfig
+    from mnistexp.problems import explain
+
     try:
         return ExperimentConfig.model_validate(dict(values))
     except ValidationError as error:

@@ -20,8 +20,7 @@ from urllib.parse import unquote, urlsplit
 from yaml import YAMLError
 
 from mnistexp.bridges.exported import Series, check_readable, numbers, trainings, trials
-from mnistexp.errors import BadInput, RunError
-from mnistexp.problems import show
+from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
 from mnistexp.runs.annotations import ANNOTATIONS
 from mnistexp.runs.index import IndexedRun

@@ -9,8 +9,7 @@ from rich.text import Text
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
 from mnistexp.cli.upkeep_commands import RunsArgument, WhereOption, runs_app
-from mnistexp.errors import BadInput, nearest
-from mnistexp.problems import show
+from mnistexp.errors import BadInput, nearest, show
 
 __all__ = ["runs_app"]
 

@@ -8,10 +8,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.config import ExperimentConfig
 from mnistexp.settings import Settings
 
-if TYPE_CHECKING:  # these load numpy, which --help can do without
+if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
+    from mnistexp.config import ExperimentConfig
     from mnistexp.results import Outcome
     from mnistexp.sweeps.plan import Plan
 
@@ -55,7 +55,7 @@ def settings_table(found: Settings) -> Table:
     return table
 
 
-def training_plan(config: ExperimentConfig) -> Text:
+def training_plan(config: "ExperimentConfig") -> Text:
     """What a training would do."""
     updates = -(-config.training_digits // config.training.batch_size)
     return Text(

@@ -11,8 +11,7 @@ from rich.console import Console
 
 from mnistexp import settings
 from mnistexp.cli import completion, console
-from mnistexp.errors import ConfigError, Problem
-from mnistexp.problems import show
+from mnistexp.errors import ConfigError, Problem, show
 from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
 

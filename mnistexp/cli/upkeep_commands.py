@@ -13,8 +13,7 @@ from mnistexp.cli.console import plain_table
 from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
 from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.sweep_commands import age
-from mnistexp.errors import BadInput, Interrupted, nearest
-from mnistexp.problems import show
+from mnistexp.errors import BadInput, Interrupted, nearest, show
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.index import IndexedRun

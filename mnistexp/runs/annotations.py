@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistexp.errors import BadInput, RunError
-from mnistexp.problems import show
+from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
 from mnistexp.runs.locks import lock
 

@@ -6,8 +6,7 @@ import unicodedata
 import zipfile
 from pathlib import Path
 
-from mnistexp.errors import BadInput
-from mnistexp.problems import show
+from mnistexp.errors import BadInput, show
 from mnistexp.runs import files
 from mnistexp.runs.run_folder import PART
 from mnistexp.runs.status import STATUS

@@ -20,8 +20,8 @@ from math import inf
 from pathlib import Path
 from typing import TypeGuard
 
-from mnistexp.errors import BadInput, RunError, nearest
-from mnistexp.problems import dotted_keys, show
+from mnistexp.errors import BadInput, RunError, nearest, show
+from mnistexp.problems import dotted_keys
 from mnistexp.runs import index
 from mnistexp.runs.conditions import FIELDS, MISSING, Condition, comparisons, malformed, value_of
 from mnistexp.runs.index import IndexedRun

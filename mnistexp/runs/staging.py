@@ -25,8 +25,8 @@ __all__ = [
     "make_staging",
     "new_id",
     "publish",
-    "stale_staging",
     "staging_name",
+    "stale_staging",
     "time_of",
 ]
 

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mnistexp.errors import BadInput, RunError, nearest
-from mnistexp.problems import show
+from mnistexp.errors import BadInput, RunError, nearest, show
 from mnistexp.runs import files
 from mnistexp.runs.locks import lock
 from mnistexp.runs.staging import time_of
