@@ -195,7 +195,7 @@ class SweepConfig(Section):
     zip: Pairs = {}
     """Key to values, the first of each together, then the second, ...; all of one length."""
     random: Space = {}
-    """Key to a `Range`, or to a list to choose from; `samples` points are drawn."""
+    """Key to a range, of `low` and `high`, or to a list to choose from; `samples` points are drawn."""
     samples: Annotated[int, Field(ge=1, le=100_000)] = 20
     """How many points of `random` are drawn."""
     strategy: Literal["product", "halving", "tpe"] = "product"

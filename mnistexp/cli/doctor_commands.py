@@ -58,4 +58,5 @@ def _report(findings: "Sequence[Finding]", count: Mapping[str, int]) -> Iterator
         table.add_row(Text(finding.state, style=COLOURS[finding.state]), finding.check, says)
     yield table
     yield Text()
-    yield Text(f"{count['problem']} problems, {count['warning']} warnings", style="bold")
+    totals = [f"{count[state]} {state}{'' if count[state] == 1 else 's'}" for state in ("problem", "warning")]
+    yield Text(", ".join(totals), style="bold")
