@@ -126,9 +126,8 @@ def test_a_search_gives_the_same_scores_with_any_number_of_jobs(digits) -> None:
     images, labels = digits
     grid = {"learning_rate": np.array([0.001, 0.01])}
     searches = [GridSearchCV(small(), grid, cv=2, n_jobs=jobs).fit(images, labels) for jobs in (1, 2)]
-    get_reusable_executor().shutdown(
-        kill_workers=True
-    )  # its processes would hold TensorFlow's memory until the last test
+    # Its processes would hold TensorFlow's memory until the last test.
+    get_reusable_executor().shutdown(kill_workers=True)
     scores = [[search.cv_results_[f"split{fold}_test_score"] for fold in (0, 1)] for search in searches]
     np.testing.assert_array_equal(*scores)
     assert (
