@@ -1,5 +1,7 @@
 """The command line: parse, call, print. Nothing else prints; here every error becomes a message and an exit code."""
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -8,21 +10,24 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-from rich.text import Text
 
 from mnistexp import __version__
-from mnistexp.cli import best_commands, console, report_commands, sweep_commands, train_commands
-from mnistexp.cli.options import (
-    ConfigOption,
-    EpochsOption,
-    JsonOption,
-    SeedOption,
-    SetOption,
-    Voice,
-    examples,
-    settings_for,
+from mnistexp.cli import (
+    archive_commands,
+    best_commands,
+    bridge_commands,
+    completion,
+    config_commands,
+    console,
+    doctor_commands,
+    live_commands,
+    report_commands,
+    sweep_commands,
+    train_commands,
+    verify_commands,
 )
-from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError, Problem
+from mnistexp.cli.options import examples
+from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
 
 __all__ = ["app", "main"]
 
@@ -43,11 +48,13 @@ app = typer.Typer(
             "mnistexp COMMAND --help": "the options of a command, and examples of its use",
         }
     )
-    + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 interrupted.\n",
+    + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 interrupted; of verify also 4 "
+    "within tolerance, 5 differs.\n",
 )
-config_app = typer.Typer(no_args_is_help=True, help="Show or check a configuration, without running anything.")
-app.add_typer(config_app, name="config")
+app.add_typer(config_commands.config_app, name="config")
 app.add_typer(sweep_commands.cache_app, name="cache")
+app.add_typer(bridge_commands.bridge_app, name="bridge")
+app.add_typer(archive_commands.runs_app, name="runs")  # with what run_commands and upkeep_commands added to it
 app.command("show-examples", epilog=train_commands.DIGITS_EXAMPLES)(train_commands.show_examples)
 app.command("summary", epilog=train_commands.SUMMARY_EXAMPLES)(train_commands.summary)
 app.command("train", epilog=train_commands.TRAIN_EXAMPLES)(train_commands.train)
@@ -64,49 +71,11 @@ app.command(
 app.command("best", epilog=best_commands.BEST_EXAMPLES)(best_commands.best)
 app.command("reproduce", epilog=best_commands.REPRODUCE_EXAMPLES)(best_commands.reproduce)
 app.command("report", epilog=report_commands.EXAMPLES)(report_commands.report)
-
-
-@config_app.command(
-    "show",
-    epilog=examples(
-        {
-            "mnistexp config show": "what `mnistexp train` would run",
-            "mnistexp config show sweep-dropout --set training.epochs=10": "a sweep, with a setting of your own",
-        }
-    ),
-)
-def config_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Packaged configuration to start from.")] = "train",
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    seed: SeedOption = None,
-    epochs: EpochsOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Print the resolved configuration, and where each value came from."""
-    found = settings_for(name, config, sets, seed=seed, epochs=epochs)
-    document = {"config": found.config.model_dump(mode="json"), "origins": found.origins}
-    Voice(json).result(document, console.settings_table(found))
-
-
-@config_app.command(
-    "validate",
-    epilog=examples({"mnistexp config validate configs/train.yaml configs/best.yaml": "two files at once"}),
-)
-def config_validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files to check.")],
-    json: JsonOption = False,
-) -> None:
-    """Check configurations, and report every problem of every file at once."""
-    problems: list[Problem] = []
-    for file in files:
-        try:
-            settings_for("train", file, None)
-        except ConfigError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ConfigError(problems)
-    Voice(json).result({"valid": files}, *(Text(f"{file}: valid") for file in files))
+app.command("doctor", epilog=doctor_commands.EXAMPLES)(doctor_commands.doctor)
+app.command("verify", epilog=verify_commands.VERIFY_EXAMPLES)(verify_commands.verify)
+app.command("predict", epilog=verify_commands.PREDICT_EXAMPLES)(verify_commands.predict)
+app.command("watch", epilog=live_commands.WATCH_EXAMPLES)(live_commands.watch)
+app.command("serve", epilog=live_commands.SERVE_EXAMPLES)(live_commands.serve)
 
 
 def _version(asked: bool) -> None:
@@ -155,9 +124,14 @@ def _say_bug(error: Exception, wants_json: bool) -> int:
 
 def main() -> NoReturn:
     """Run the command line; every way out of it is an exit code of `errors.py`."""
+    # Looking for garbage finds none while libraries load, and at the end nothing needs to be freed any more.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _as_interrupt)
+    if completion.asked():
+        completion.answer(app)
     wants_json = "--json" in sys.argv
     try:
         code = app(standalone_mode=False) or 0
