@@ -1,7 +1,6 @@
 """Reports in a real browser: readable in light and dark and on a phone, sorted and read by mouse and keyboard alike."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import CONTRASTS, start
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -18,49 +18,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from mnistexp.report import reports
 from mnistexp.runs import stored_runs
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--hide-scrollbars",
-]
 KINDS = ("train", "repeats", "sweep", "best", "show-examples", "summary", "all")
-
-CONTRASTS = """
-const channels = (text) => text.match(/[\\d.]+/g).map(Number);
-const lightness = ([r, g, b]) => [r, g, b]
-  .map((value) => value / 255)
-  .map((value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, value, place) => sum + value * [0.2126, 0.7152, 0.0722][place], 0);
-const behind = (element) => {
-  for (let at = element; at; at = at.parentElement) {
-    const colour = channels(getComputedStyle(at).backgroundColor);
-    if (colour.length === 3 || colour[3] > 0) return colour;
-  }
-  return [255, 255, 255];
-};
-const own = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-const found = [];
-for (const element of document.querySelectorAll("body *")) {
-  if (!own(element) || !element.checkVisibility({ visibilityProperty: true })) continue;
-  if (["SCRIPT", "STYLE"].includes(element.tagName) || element.closest(".skip")) continue;
-  const figure = element.closest("svg");
-  if (figure && (figure.querySelector(".turned") || ["#010101", "#fefefe"].includes(element.getAttribute("fill")))) {
-    continue;  // on a coloured cell
-  }
-  const style = getComputedStyle(element);
-  const [a, b] = [channels(figure ? style.fill : style.color), behind(element)].map(lightness);
-  found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.textContent.trim().slice(0, 40)]);
-}
-return found;
-"""
 
 
 class Browser:
@@ -91,21 +49,11 @@ class Browser:
 
 @pytest.fixture(scope="session")
 def browser(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
-    service = shutil.which("chromedriver")
-    if not (binary and service):
-        missing = "needs the Debian packages chromium and chromium-driver"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     folder = tmp_path_factory.mktemp("pages")
     runs = {kind: stored_runs.load(path) for kind, path in finished.items()}
     pages = {kind: reports.write_report([run], output=folder / f"{kind}.html") for kind, run in runs.items()}
     pages["all"] = reports.write_report(list(runs.values()), output=folder / "all.html")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
+    driver = start(tmp_path_factory.mktemp("profile"))
     try:
         yield Browser(driver, pages)
     finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -46,17 +47,15 @@ def line(run: "LiveRun") -> str:
     return printable(f"{run.id}: {', '.join(parts)}")
 
 
-def sparkline(values: Sequence[float | None], width: int = SPARK_WIDTH, *, unicode: bool = True) -> str:
-    """A curve in one row of text, each place the mean of its share of the values; a blank where there is none."""
+def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, *, unicode: bool = True) -> str:
+    """A curve in one row of text, each letter for the mean of its share of the values."""
     bars = BARS if unicode else ASCII_BARS
     width = min(width, len(values))
-    edges = [round(place * len(values) / width) for place in range(width + 1)] if width else [0]
-    shares = [[value for value in values[a:b] if value is not None] for a, b in pairwise(edges)]
-    means = [sum(share) / len(share) if share else None for share in shares]
-    known = [mean for mean in means if mean is not None]
-    low, high = min(known, default=0.0), max(known, default=0.0)
+    edges = [round(place * len(values) / width) for place in range(width + 1)] if width else []
+    means = [fmean(values[start:end]) for start, end in pairwise(edges)]
+    low, high = min(means, default=0.0), max(means, default=0.0)
     scale = (len(bars) - 1) / (high - low) if high > low else 0.0
-    return "".join(" " if mean is None else bars[round((mean - low) * scale)] for mean in means)
+    return "".join(bars[round((mean - low) * scale)] for mean in means)
 
 
 def duration(seconds: float) -> str:
@@ -100,16 +99,15 @@ def _done(run: "LiveRun") -> tuple[float, float | None]:
     return (run.sweep.done, run.sweep.total) if run.sweep else (0, None)
 
 
-def _curves(run: "LiveRun") -> Iterator[tuple[str, Sequence[float | None]]]:
+def _curves(run: "LiveRun") -> Iterator[tuple[str, Sequence[float]]]:
     if run.training:
         for name in ("loss", "val_loss", "val_accuracy"):
-            values = run.training.curves[name]
-            if any(value is not None for value in values):
+            values = [value for value in run.training.curves[name] if value is not None]
+            if values:
                 yield name.replace("val_", "validation "), values
     elif run.sweep and run.sweep.scores:
         yield "scores of trials", run.sweep.scores
-        best: Iterator[float] = accumulate(run.sweep.scores, lambda best, score: max(best, score))
-        yield "best so far", list(best)
+        yield "best so far", list(accumulate(run.sweep.scores, max))
 
 
 def _so_far(run: "LiveRun") -> Iterator[str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,10 +99,9 @@ class Follower:
         now = time.time()
         found = [run for path in self._paths() if (run := self._run(path, now))]
         running = sorted((run for run in found if run.ended is None), key=lambda run: (run.started, run.id))
-        ended = sorted(
-            (run for run in found if run.ended), key=lambda run: (run.ended or UNKNOWN, run.id), reverse=True
-        )
-        shown = {run.path for run in running}
+        over = [(run.ended, run.id, run) for run in found if run.ended is not None]
+        ended = [run for _, _, run in sorted(over, key=itemgetter(0, 1), reverse=True)[: self._newest]]
+        shown = {run.path for run in (*running, *ended)}
         self._fits = {path: fits for path, fits in self._fits.items() if path in shown}
         return Snapshot(
             self._runs_dir,
@@ -123,24 +123,25 @@ class Follower:
         if isinstance(record, str):
             started = time_of(path.name) or UNKNOWN
             return LiveRun(path.name, path, "", "", "damaged", started, ended=started, error=record)
-        state: LiveState = record.status
-        beat = ended = None
-        if state == "running":
-            beat = _heartbeat(path)
-            state = _alive(path)
-            ended = None if state == "running" else datetime.fromtimestamp(beat or record.started.timestamp(), UTC)
-        return LiveRun(
+        run = LiveRun(
             id=path.name,
             path=path,
             command=record.command,
             name=record.name,
-            state=state,
+            state=record.status,
             started=record.started,
-            ended=ended or record.finished or (None if state == "running" else record.started),
-            seconds=record.seconds if ended is None and state != "running" else None,
-            silent_seconds=None if beat is None else max(0.0, now - beat),
+            ended=record.finished or record.started,
+            seconds=record.seconds,
             error=record.error,
         )
+        if record.status != "running":
+            return run
+        beat = _heartbeat(path)
+        silent = None if beat is None else max(0.0, now - beat)
+        if _alive(path):
+            return replace(run, ended=None, seconds=None, silent_seconds=silent)
+        last = record.started if beat is None else datetime.fromtimestamp(beat, UTC)
+        return replace(run, state="dead", ended=last, seconds=None, silent_seconds=silent)
 
     def _record(self, path: Path) -> Status | str | None:
         """The record, read only where it is new; a text says why it can't be read. A done run's never changes."""
@@ -182,12 +183,12 @@ class Follower:
         return replace(run, result=self._results[run.path])
 
 
-def _alive(path: Path) -> LiveState:
-    """Whether the process of a run that says `running` lives; a run that ends at this moment counts as running yet."""
+def _alive(path: Path) -> bool:
+    """Whether the process of a run that says `running` lives; one that is ending at this moment does yet."""
     try:
-        return "dead" if read_status(path).status == "interrupted" else "running"
+        return read_status(path).status != "interrupted"
     except RunError:
-        return "running"
+        return True
 
 
 def _heartbeat(path: Path) -> float | None:

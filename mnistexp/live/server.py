@@ -9,6 +9,7 @@ import errno
 import hmac
 import logging
 import secrets
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 from markupsafe import Markup
 from tornado.httpserver import HTTPServer
 from tornado.httputil import split_host_and_port
-from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
 from mnistexp.errors import MnistexpError, RunError
@@ -58,10 +58,10 @@ class Server:
         self._runs_dir = runs_dir
         self._token = secrets.token_urlsafe()
         try:
-            self._sockets = bind_sockets(port, ADDRESS)
+            self._socket = socket.create_server((ADDRESS, port))
         except OSError as error:
             raise MnistexpError(f"can't listen at {ADDRESS}:{port}: {_reason(error)}") from error
-        self.port: int = self._sockets[0].getsockname()[1]
+        self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{ADDRESS}:{self.port}/?token={self._token}"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
@@ -83,7 +83,8 @@ class Server:
         drawing = ThreadPoolExecutor(1)
         given = {"runs": ServedRuns(self._runs_dir), "token": self._token, "port": self.port, "drawing": drawing}
         server = HTTPServer(_application(given, self._runs_dir), max_body_size=LARGEST_BODY)
-        server.add_sockets(self._sockets)
+        self._socket.setblocking(False)
+        server.add_socket(self._socket)
         try:
             await self._stopped.wait()
         finally:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from mnistexp.errors import RunError
 from mnistexp.runs import files
@@ -29,22 +30,24 @@ class Progress:
     """A training under way: `epoch` of `epochs` is done, of the repeat numbered `repeat` from 0.
 
     `at`: the epochs, from 1, that `curves` has numbers of, at most 200 of them; the last is `epoch`. `curves`: a column
-    as long as `at` for each name in `CURVES`, None where not measured or not finite. `epoch_seconds`: mean wall time of
-    the last epochs. `age`: seconds since it was written.
+    as long as `at` for each name in `CURVES`, None where not measured or not finite. `epoch_seconds`: median wall time
+    of the last epochs; None after the first one, which takes longer. `age`: seconds since it was written.
     """
 
     repeat: int
     repeats: int
     epoch: int
     epochs: int
-    epoch_seconds: float
+    epoch_seconds: float | None
     at: tuple[int, ...]
     curves: Mapping[str, Column]
     age: float = 0.0
 
     @property
-    def seconds_left(self) -> float:
-        """By the pace of the last epochs, for all repeats; early stopping may end it sooner."""
+    def seconds_left(self) -> float | None:
+        """By the pace of the last epochs, for all repeats; None before the second one. It may be stopped sooner."""
+        if self.epoch_seconds is None:
+            return None
         total, done = self.repeats * self.epochs, self.repeat * self.epochs + self.epoch
         return max(0.0, (total - done) * self.epoch_seconds - self.age)
 
@@ -64,7 +67,7 @@ def leave_progress(
         "repeats": repeats,
         "epoch": len(rows),
         "epochs": epochs,
-        "epoch_seconds": sum(seconds[-RECENT:]) / len(seconds[-RECENT:]),
+        "epoch_seconds": median(seconds[1:][-RECENT:]) if len(seconds) > 1 else None,
         "at": list(at),
         "curves": {name: [rows[epoch - 1][column] for epoch in at] for column, name in enumerate(CURVES)},
     }
@@ -82,7 +85,7 @@ def read_progress(folder: Path, now: float) -> Progress | None:
         document = files.read_json(path)
         curves = {name: _column(document["curves"][name]) for name in CURVES}
         numbers = {name: int(document[name]) for name in ("repeat", "repeats", "epoch", "epochs")}
-        pace, at = float(document["epoch_seconds"]), tuple(map(int, document["at"]))
+        (pace,), at = _column([document["epoch_seconds"]]), tuple(map(int, document["at"]))
     except (OSError, RunError, KeyError, TypeError, ValueError):
         return None
     return Progress(**numbers, epoch_seconds=pace, at=at, curves=curves, age=max(0.0, age))
