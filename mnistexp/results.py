@@ -1,14 +1,17 @@
 """What trainings and sweeps give back: frozen records of plain Python numbers and numpy arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # runs are listed in half the time without numpy and pydantic
+    import numpy as np
+    from numpy.typing import NDArray
 
-from mnistexp.config import Value
+    from mnistexp.config import Value
 
 __all__ = [
     "EpochDone",
@@ -116,7 +119,7 @@ class TrainingResult:
     @property
     def predictions(self) -> NDArray[np.int64]:
         """The likeliest class of each test digit, int64 (n_test,)."""
-        likeliest: NDArray[np.int64] = self.probabilities.argmax(axis=1).astype(np.int64)
+        likeliest: NDArray[np.int64] = self.probabilities.argmax(axis=1).astype("int64")
         return likeliest
 
     @property
@@ -164,6 +167,8 @@ class TrialResult:
 
     @property
     def scores(self) -> NDArray[np.float64]:
+        import numpy as np
+
         return np.array([fold.score for fold in self.folds])
 
     @property

@@ -29,7 +29,9 @@ CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy",
 def lines(runs: "Sequence[IndexedRun]", keys: Sequence[str]) -> Iterator[str]:
     """A line for each run, tabs between: id, status, start, seconds, score, each of the keys, tags, what to know."""
     for run in runs:
-        yield "\t".join(cell or "-" for cell in _cells(run, keys, _plain))
+        info = run.info
+        cells = [_clean(info.id), info.status, _plain(info.started), _plain(info.seconds), _plain(run.score)]
+        yield "\t".join([cell or "-" for cell in (*cells, *_added(run, keys, _plain))])
 
 
 def table(runs: "Sequence[IndexedRun]", keys: Sequence[str], now: datetime) -> Table:
@@ -37,24 +39,23 @@ def table(runs: "Sequence[IndexedRun]", keys: Sequence[str], now: datetime) -> T
     found = plain_table("id", "status", "started", "time", "score", *keys, "tags", "note")
     found.columns[0].no_wrap = True
     for run in runs:
-        run_id, status, _, _, *others = _cells(run, keys, _short)
-        ago = _duration((now - run.info.started).total_seconds())
-        took = "" if run.info.seconds is None else _duration(run.info.seconds)
-        found.add_row(Text(run_id), Text(status, style=COLOURS[status]), f"{ago} ago", took, *map(Text, others))
+        info = run.info
+        ago = f"{_duration((now - info.started).total_seconds())} ago"
+        took = "" if info.seconds is None else _duration(info.seconds)
+        status = Text(info.status, style=COLOURS[info.status])
+        found.add_row(
+            Text(_clean(info.id)), status, ago, took, _short(run.score), *map(Text, _added(run, keys, _short))
+        )
     return found
 
 
-def _cells(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -> Iterator[str]:
+def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -> list[str]:
+    """What a row ends with: the values of the keys asked for, tags, and what to know of the run."""
     from mnistexp.runs.conditions import MISSING, value_of
 
-    info = run.info
-    score = run.metrics.get("test_accuracy", run.metrics.get("best_score"))
-    yield from (_clean(info.id), info.status, show(info.started), show(info.seconds), show(score))
-    for key in keys:
-        value = value_of(run, key)
-        yield _clean("" if value is MISSING else show(value))
-    yield _clean(" ".join(run.tags))
-    yield _clean(run.unread[0] if run.unread else info.error or run.note)
+    values = [value_of(run, key) for key in keys]
+    what = run.unread[0] if run.unread else run.info.error or run.note
+    return [*("" if value is MISSING else _clean(show(value)) for value in values), " ".join(run.tags), _clean(what)]
 
 
 def run_report(
@@ -159,7 +160,7 @@ def _pairs(values: Mapping[str, Any]) -> Table:
 
 def _clean(text: str) -> str:
     """Text that stays in its line and its column, and that a terminal shows as it is."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _plain(value: Any) -> str:

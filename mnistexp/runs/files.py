@@ -18,8 +18,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mnistexp.errors import RunError
 
 __all__ = [
@@ -203,7 +201,7 @@ def plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     if isinstance(value, int):
         return int(value)
-    if isinstance(value, np.generic | np.ndarray):
+    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
         return plain(value.tolist())
     if isinstance(value, Mapping):
         return {key if isinstance(key, str) else str(operator.index(key)): plain(item) for key, item in value.items()}

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TypeGuard
 
 from mnistexp.errors import BadInput, RunError, nearest, show
-from mnistexp.problems import dotted_keys
 from mnistexp.runs import index
 from mnistexp.runs.conditions import FIELDS, MISSING, Condition, comparisons, malformed, value_of
 from mnistexp.runs.index import IndexedRun
@@ -123,6 +122,8 @@ def known_ids(runs_dir: Path) -> list[str]:
 
 def known_keys(runs: Iterable[IndexedRun]) -> list[str]:
     """Every key that filters and orders take: fields, what the runs' metrics and settings hold, and all settings."""
+    from mnistexp.problems import dotted_keys
+
     held = (key for run in runs for part in (run.metrics, run.config) for key in part)
     return list(dict.fromkeys((*FIELDS, *dotted_keys(), *held)))
 
@@ -158,12 +159,14 @@ def _counted(runs_dir: Path, reference: str, first: int, last: int | None) -> li
 
 def _check_keys(condition: Condition | None, keys: Sequence[tuple[str, bool]], runs: Sequence[IndexedRun]) -> None:
     """Raise BadInput for the first key that neither a run nor any configuration has."""
-    usual = {*FIELDS, *dotted_keys()}
     compared = [(part.key, part) for part in comparisons(condition)] if condition else []
     for key, part in (*compared, *((key, None) for key, _ in keys)):
-        if key in usual or any(value_of(run, key) is not MISSING for run in runs):
+        if key in FIELDS or any(value_of(run, key) is not MISSING for run in runs):
             continue
-        message = f"unknown key {show(key)}{nearest(key, known_keys(runs))}"
+        known = known_keys(runs)
+        if key in known:
+            continue
+        message = f"unknown key {show(key)}{nearest(key, known)}"
         if part:
             malformed(part.text, part.at, message)
         raise BadInput(f"--sort: {message}")
