@@ -105,6 +105,8 @@ SchedulerOption = Annotated[
 ]
 
 RUNS = Path("runs")
+WIDE = 100_000
+"""The width of what is no terminal: tables and sentences take the room that they need."""
 
 FLAGS = {
     "seed": "seed",
@@ -142,7 +144,8 @@ class Voice:
         if self.json:
             print(console.json_text(document), flush=True)
             return
-        out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        on_terminal = sys.stdout.isatty()
+        out = Console(highlight=False, soft_wrap=not on_terminal, width=None if on_terminal else WIDE)
         for renderable in renderables:
             out.print(renderable)
 
