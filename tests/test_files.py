@@ -308,7 +308,7 @@ def test_content_and_name_are_flushed_before_the_write_returns(tmp_path: Path) -
 HOLD = """
 import sys
 from pathlib import Path
-from mnistexp.locks import lock
+from mnistexp.runs.locks import lock
 with lock(Path(sys.argv[1])):
     print('held', flush=True)
     sys.stdin.read()

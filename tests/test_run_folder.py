@@ -49,7 +49,7 @@ def store(runs: Path, run_id: str, started: str | None = None) -> Path:
 
 
 def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
-    head = "import sys, time\nfrom pathlib import Path\nfrom mnistexp.run_folder import Run\n"
+    head = "import sys, time\nfrom pathlib import Path\nfrom mnistexp.runs.run_folder import Run\n"
     command = [sys.executable, "-c", head + code, *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
