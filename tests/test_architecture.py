@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "mnistexp"
 
 ORDER = """
-    errors optimizers config problems yaml_source settings config_schema results
+    errors networks optimizers config problems yaml_source settings config_schema results
     sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
@@ -19,7 +19,7 @@ ORDER = """
     runs.index runs.conditions runs.where runs.query runs.comparison runs.export runs.curves runs.frames
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
-    model winograd loop training
+    runtime model winograd loop training
     sweeps.space sweeps.search sweeps.cores sweeps.preloaded sweeps.processes sweeps.dask_cluster sweeps.executors
     sweeps.trial_cache sweeps.fold_fits sweeps.plan sweeps.sweep_files sweeps.sweeping sweeps.swept sweeps.reuse
     experiments examples doctor.finding doctor.installation doctor.machine doctor.storage doctor.examination
@@ -34,7 +34,7 @@ ORDER = """
     live.sweep_progress live.following live.served_runs live.server
     bridges.exported bridges.tensorboard bridges.mlflow_store
     api estimator
-    cli.console cli.console_best cli.completion cli.progress cli.options
+    cli.console cli.console_best cli.console_live cli.completion cli.progress cli.options
     cli.train_commands cli.sweep_commands cli.best_commands cli.config_commands cli.doctor_commands cli.report_commands
     cli.verify_commands cli.live_commands cli.console_runs cli.run_commands cli.upkeep_commands cli.archive_commands
     cli.bridge_commands cli.app
