@@ -60,6 +60,18 @@ def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Kind) ->
     assert found == {number: number for number in range(12) if number != 7}
 
 
+def test_after_a_kill_there_is_a_worker_less_until_one_is_left(tmp_path: Path) -> None:
+    told: list[tuple[int, str]] = []
+    tasks = [(tmp_path, number) for number in range(12)]
+    with open_plain("processes") as executor:
+        again = lambda task, reason: told.append((task[1], reason))  # noqa: E731
+        found = list(outcomes(executor, worker_tasks.die_once, tasks, retries=2, died=again))
+        assert executor.workers == executor.at_once == 1
+    assert sorted(number for _, number in found) == list(range(12))
+    assert sorted(number for number, _ in told) == [2, 7]
+    assert all("SIGKILL (out of memory?)" in reason for _, reason in told)
+
+
 def test_how_a_worker_died_is_told() -> None:
     with open_plain("processes") as executor:
         [(_, lost)] = outcomes(executor, worker_tasks.die_at_seven, [7], retries=0)

@@ -109,13 +109,23 @@ class _Line(Generic[Task]):
         return True
 
 
+def unheard(task: object, reason: str) -> None:
+    """For callers who don't want to be told of deaths."""
+
+
 def outcomes(
-    executor: "Workers", function: Callable[[Task], Result], tasks: Iterable[Task], *, retries: int
+    executor: "Workers",
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    retries: int,
+    died: Callable[[Task, str], None] = unheard,
 ) -> Iterator[tuple[Task, Result | Lost]]:
     """Each task with what `function` makes of it, in the order in which they end.
 
     An exception that comes back stands for the end of a worker, so `function` must not raise; the task is then tried
-    again, `retries` times at most. Only `executor.at_once` tasks are under way, however many there are.
+    again, `retries` times at most; `died` is called with each task that is, and the reason. Only `executor.at_once`
+    tasks are under way, however many there are.
     """
     line = _Line(tasks, retries)
     ended: SimpleQueue[Future[Result]] = SimpleQueue()
@@ -133,9 +143,11 @@ def outcomes(
             try:
                 outcome: Result | Lost = future.result()
             except (Exception, CancelledError) as error:
+                reason = str(error) or type(error).__name__
                 if line.died(attempt):
+                    died(attempt.task, reason)
                     continue
-                outcome = Lost(f"{error or type(error).__name__} (tried {attempt.deaths} times)")
+                outcome = Lost(f"{reason} (tried {attempt.deaths} times)")
             yield attempt.task, outcome
     finally:
         for future in running:

@@ -65,8 +65,9 @@ class Processes(Executor):
     """Worker processes, each in a pool of its own, which have all called the initializer.
 
     A pool breaks whole when one of its workers dies. With a pool for each, a death costs one task, which gets
-    `WorkerDied`, while the others go on. `submit` waits until a worker is idle. Leaving the `with` block by an
-    exception, Ctrl-C among them, ends the workers at once; so does the death of this process.
+    `WorkerDied`, while the others go on. `submit` waits until a worker is idle. A worker that is killed, as the system
+    does for want of memory, is not replaced while there are others; one that ends otherwise is. Leaving the `with`
+    block by an exception, Ctrl-C among them, ends the workers at once; so does the death of this process.
     """
 
     def __init__(self, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
@@ -95,9 +96,13 @@ class Processes(Executor):
         if isinstance(error, BrokenExecutor):
             error = WorkerDied(worker.cause_of_death())
             self._workers.remove(worker)
-            worker = self._new()
+            replaced = None if worker.was_killed() and self._workers else self._new()
+            self.workers = self.at_once = len(self._workers)
+        else:
+            replaced = worker
         # Before the result is known, so that who waits for it finds an idle worker.
-        self._idle.put(worker)
+        if replaced is not None:
+            self._idle.put(replaced)
         if error is None:
             outer.set_result(inner.result())
         else:
@@ -153,7 +158,11 @@ class _Worker:
         if code is None or code >= 0:
             return f"the worker process ended with exit code {code}"
         name = signal.Signals(-code).name
-        return f"the worker process was ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+        return f"the worker process was ended by {name}{' (out of memory?)' if self.was_killed() else ''}"
+
+    def was_killed(self) -> bool:
+        """Whether it ended as those do that the system, short of memory, ends."""
+        return sys.platform != "win32" and self.process is not None and self.process.exitcode == -signal.SIGKILL
 
 
 @contextmanager

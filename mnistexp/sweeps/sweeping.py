@@ -31,6 +31,7 @@ __all__ = ["cost", "run_sweep"]
 Watch = Callable[[FitDone], None]
 WRITERS = 8
 OTHER_WORKERS = "Some fits were done by workers with other code, library versions or processors; those are not cached."
+LOST_WORKERS = "Some fits lost their worker and were tried again, after a kill with a worker less: see run.log."
 Place = tuple[int, int, int]
 
 
@@ -110,7 +111,14 @@ class _Sweep:
             received = self._fits.name, self._fits.digits, self._fits.parts
             self._workers = open_executor(settings.executor, settings.workers, settings.scheduler, receive, received)
             self._stack.enter_context(self._workers)
-        yield from outcomes(self._workers, fit_fold, missing, retries=self._settings.retries)
+        yield from outcomes(self._workers, fit_fold, missing, retries=self._settings.retries, died=self._again)
+
+    def _again(self, work: FoldFit, reason: str) -> None:
+        self._notes[LOST_WORKERS] = None
+        if self._run is not None:
+            workers = self._workers.workers if self._workers else 1
+            left = f"{workers} worker{'s' if workers > 1 else ''}"
+            self._run.log(f"trial {work.trial}, fold {work.fold + 1}: {reason}; to be tried again, with {left}")
 
     def _finish(self, work: FoldFit, outcome: Fitted | Lost) -> None:
         if isinstance(outcome, Lost):
