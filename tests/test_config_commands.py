@@ -186,4 +186,4 @@ def test_editors_are_offered_the_optimizers_each_with_its_own_settings() -> None
 def test_the_reference_in_the_docs_is_up_to_date() -> None:
     write = runpy.run_path(str(ROOT / "tools" / "document_settings.py"))["with_tables"]
     page = (ROOT / "docs" / "configuration.md").read_text()
-    assert write(page) == page
+    assert write(page) == page, "python tools/document_settings.py brings it up to date"

@@ -54,9 +54,10 @@ def asked() -> bool:
 
 def answer(app: Callable[..., Any]) -> NoReturn:
     """Print the candidates and end. Whatever goes wrong, nothing else is printed: it would land on the user's line."""
-    kept = _join_words(os.environ) if os.environ[REQUEST] == "complete_bash" else ""
-    said, code = io.StringIO(), 1
+    kept, said, code = "", io.StringIO(), 1
     try:
+        if os.environ[REQUEST] == "complete_bash":
+            kept = _join_words(os.environ)
         with redirect_stdout(said), redirect_stderr(io.StringIO()):
             app(standalone_mode=False)
     except SystemExit as stop:
@@ -160,7 +161,12 @@ def assignments(incomplete: str) -> list[Offer]:
         own = key.removeprefix("optimizer.")
         defaults = [str(kind.model_fields[own].default) for kind in OPTIMIZERS.values() if own in kind.model_fields]
         setting = found[key]
-        return setting.choices or _yes_or_no(setting.type) or list(dict.fromkeys(defaults)) or [setting.default]
+        return (
+            setting.choices
+            or _yes_or_no(setting.type)
+            or list(dict.fromkeys(defaults))
+            or [setting.default.replace(" ", "")]
+        )
 
     return _keyed(meanings, values, incomplete)
 

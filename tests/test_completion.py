@@ -1,0 +1,218 @@
+"""What the shells are offered after Tab: in this process, by each shell's protocol, and in a real bash."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mnistexp.cli import completion
+from mnistexp.cli.app import app
+from mnistexp.config import ExperimentConfig
+from mnistexp.optimizers import OPTIMIZERS
+from mnistexp.problems import dotted_keys, sweepable_keys
+from mnistexp.report.reports import FORMATS
+from mnistexp.runs.query import known_ids
+from mnistexp.runs.run_folder import Run
+from mnistexp.settings import packaged_names
+
+Tab = Callable[..., list[str]]
+
+
+@pytest.fixture
+def tab(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tab:
+    """The candidates for the last of the words, given as bash splits them; nothing may be said besides."""
+
+    def candidates(*words: str) -> list[str]:
+        monkeypatch.setenv("_MNISTEXP_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", "\n".join(("mnistexp", *(word and shlex.quote(word) for word in words))))
+        monkeypatch.setenv("COMP_CWORD", str(len(words)))
+        monkeypatch.setattr(sys, "argv", ["mnistexp"])
+        with pytest.raises(SystemExit) as stop:
+            completion.answer(app)
+        said, complained = capfd.readouterr()
+        assert (stop.value.code, complained) == (0, "")
+        return [line for line in said.splitlines() if line]
+
+    return candidates
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_commands_and_options(tab: Tab) -> None:
+    assert tab("conf") == ["config"]
+    assert tab("config", "sch") == ["schema"]
+    assert tab("train", "--ep") == ["--epochs"]
+
+
+def test_ids_of_runs(tab: Tab, tmp_path: Path) -> None:
+    runs = tmp_path / "our runs"
+    for number in range(3):
+        with Run.create(runs, "train", f"run {number}", "seed: 2\n") as run:
+            run.add("a.txt", "a")
+    run.path.rename(runs / "the best")
+    (runs / "not a run").mkdir()
+    ids = known_ids(runs)
+    assert len(ids) == 3
+    for command in (["report"], ["verify"], ["train", "--resume"], ["best", "--sweep"]):
+        assert tab(command[0], "--runs-dir", str(runs), *command[1:], "") == ["latest", *ids], command
+    assert tab("report", ids[0], "--runs-dir", str(runs), ids[1][:-4]) == [ids[1]]
+
+
+def test_ids_of_runs_where_the_environment_says_and_none_where_there_are_none(
+    tab: Tab, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tab("report", "") == []
+    (here / "kept" / "20261124T053712Z-train-a-1a2b").mkdir(parents=True)
+    (here / "kept" / "not a run").mkdir()
+    (here / "kept" / ".cache").mkdir()
+    monkeypatch.setenv("MNISTEXP_RUNS_DIR", "kept")
+    assert tab("report", "") == ["latest", "20261124T053712Z-train-a-1a2b"]
+
+
+def test_optimizers(tab: Tab) -> None:
+    assert tab("train", "--opt", "") == list(OPTIMIZERS)
+    assert tab("sweep-optimizer", "--opt", "adam", "--opt", "a") == ["adagrad", "adam", "adamw", "adadelta", "all"]
+    assert tab("best", "--opt", "al") == ["all"]
+
+
+def test_keys_and_values_of_settings(tab: Tab) -> None:
+    keys = tab("train", "--set", "")
+    assert {key.removesuffix("=") for key in keys} == {*dotted_keys(), "training.early_stopping", "sweep"}
+    assert tab("train", "--set", "model.dro") == ["model.dropout=", "model.dropout=0.0"]
+    assert tab("train", "-s", "training.shuffle") == ["training.shuffle=true", "training.shuffle=false"]
+    # From here on as bash splits words: what stands before the last `=` is no part of the answer.
+    assert tab("train", "--set", "training.shuffle", "=", "t") == ["true"]
+    assert tab("train", "--set", "training.batch_size", "=") == ["32"]
+    assert tab("train", "--set", "optimizer.learning_rate", "=", "") == ["0.01", "0.001"]
+    assert tab("train", "--set", "no.such.key", "=", "") == []
+
+
+def test_offered_values_are_allowed(tab: Tab) -> None:
+    from mnistexp.settings import assignments, read_file, resolve
+
+    for key in dotted_keys():
+        if key.startswith("optimizer.") and key != "optimizer.name":
+            owner = next(name for name, kind in OPTIMIZERS.items() if key.partition(".")[2] in kind.model_fields)
+        else:
+            owner = "adam"
+        for value in tab("train", "--set", key, "=", ""):
+            texts = [f"optimizer.name={owner}", f"{key}={value}"]
+            if key.startswith("training.early_stopping."):
+                texts.append("training.validation_fraction=0.2")
+            assert isinstance(resolve([read_file("train"), *assignments(texts)]).config, ExperimentConfig), texts
+
+
+def test_settings_to_sweep(tab: Tab) -> None:
+    short = {key.rpartition(".")[2] for key in sweepable_keys()}
+    assert {key.removesuffix("=") for key in tab("sweep-optimizer", "--grid", "")} == short
+    assert tab("sweep-optimizer", "--grid", "optimizer.beta_") == ["optimizer.beta_1=", "optimizer.beta_2="]
+    assert tab("sweep-optimizer", "--grid", "beta_2") == ["beta_2=", "beta_2=0.8,0.9,0.999"]
+    assert tab("sweep-dropout", "--grid", "optimizer.name", "=", "adam,nad") == ["adam,nadam"]
+
+
+def test_options_joined_to_their_value_by_an_equals_sign(tab: Tab) -> None:
+    assert tab("train", "--opt", "=", "adad") == ["adadelta"]
+    assert tab("train", "--opt", "=") == list(OPTIMIZERS)
+    assert tab(
+        "sweep-dropout",
+        "--set",
+        "=",
+        "sweep.executor",
+        "=",
+        "d",
+    ) == ["dask"]
+    assert tab("train", "--set", "model.dropout", "=", "0.4", "--ep") == ["--epochs"]
+
+
+def test_configurations_and_files(tab: Tab, here: Path) -> None:
+    for name in ("mine.yaml", "sweeps.yml", "digits.npz", "notes.txt", ".hidden.yaml"):
+        (here / name).touch()
+    (here / "configs").mkdir()
+    names = packaged_names()
+    assert tab("train", "--config", "") == [*names, "mine.yaml", "sweeps.yml", "configs/"]
+    assert tab("train", "-c", "sweep") == ["sweep-dropout", "sweep-optimizer", "sweeps.yml"]
+    assert tab("train", "--config", "conf") == []  # the shell's own completion is better at folders
+    assert tab("config", "validate", "mine.yaml", "s") == ["sweeps.yml"]
+    assert tab("config", "init", "other", "--from", "tr") == tab("config", "show", "tr") == ["train"]
+    assert tab("train", "--data", "") == ["embedded", "openml", "digits.npz", "configs/"]
+
+
+def test_choices_are_those_of_the_program(tab: Tab) -> None:
+    assert tab("sweep-dropout", "--executor", "") == ["serial", "processes", "dask"]
+    assert tab("sweep-dropout", "--select", "") == ["best", "one-se", "cheapest"]
+    assert tab("report", "latest", "--format", "") == list(FORMATS)
+
+
+def test_nothing_is_said_where_nothing_can_be_offered(tab: Tab) -> None:
+    assert tab("no-such-command", "--x") == []
+    assert tab("train", "--epochs", "ten", "--no-such-option", "") == []
+
+
+@pytest.mark.parametrize("trouble", [{"COMP_CWORD": "x"}, {"_MNISTEXP_COMPLETE": "nonsense"}])
+def test_a_request_that_cannot_be_understood_is_answered_by_silence(
+    trouble: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    request = {"_MNISTEXP_COMPLETE": "complete_bash", "COMP_WORDS": "mnistexp", "COMP_CWORD": "1"} | trouble
+    for name, value in request.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stop:
+        completion.answer(app)
+    assert stop.value.code == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def ask(shell: str, line: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    request = {"_MNISTEXP_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": line, **more}
+    code = (
+        "import sys; sys.argv = ['mnistexp']\nfrom mnistexp.cli.app import main\ntry:\n    main()\nfinally:\n"
+        "    loaded = {'numpy', 'tensorflow', 'mnistexp.config'} & set(sys.modules)\n    assert not loaded, loaded"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, env=os.environ | request, timeout=60
+    )
+
+
+def test_zsh_by_its_protocol_without_loading_numpy_or_settings(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "20261124T053712Z-train-a-1a2b").mkdir(parents=True)
+    done = ask("zsh", "mnistexp report 2026", tmp_path)
+    assert (done.stdout, done.stderr) == ("_arguments '*: :((\"20261124T053712Z-train-a-1a2b\"))'\n", "")
+
+
+def test_fish_by_its_protocol_without_loading_numpy_or_settings(tmp_path: Path) -> None:
+    done = ask("fish", "mnistexp config init a --from study", tmp_path, _TYPER_COMPLETE_FISH_ACTION="get-args")
+    name, _, explained = done.stdout.partition("\t")
+    assert (name, done.stderr) == ("study-curves", "")
+    assert explained.startswith("Train far past the best epoch")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_a_real_bash_completes(tmp_path: Path) -> None:
+    """As installed by `--install-completion` into a home of its own; Tab is pressed before and after an `=`."""
+    script = r"""
+mnistexp --install-completion > /dev/null
+[ "$(mnistexp --show-completion)" = "$(cat ~/.bash_completions/mnistexp.sh)" ] && source ~/.bashrc
+complete -p mnistexp
+press() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mnistexp_completion mnistexp; printf '%s\n' "${COMPREPLY[@]}"; }
+press mnistexp train --set model.dro
+press mnistexp train --set training.shuffle = f
+"""
+    changed = {"HOME": str(tmp_path), "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], cwd=tmp_path, capture_output=True, text=True, env=os.environ | changed
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "complete -o default -F _mnistexp_completion mnistexp",
+        "model.dropout=",
+        "model.dropout=0.0",
+        "false",
+    ]
