@@ -60,7 +60,7 @@ bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refre
 	$(BIN)/python benchmarks/sweep.py --write-docs
 
 docs: $(VENV)/installed-dev  ## Build the documentation's site into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-examples: $(VENV)/installed-dev  ## Run every example of README.md and docs/, the slow ones too: half an hour
 	$(BIN)/pytest tests/test_docs.py -m "slow or not slow"
