@@ -19,7 +19,8 @@ from scipy import stats
 
 from mnistexp import data
 from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
-from mnistexp.model import build_optimizer, start_tensorflow
+from mnistexp.model import build_optimizer
+from mnistexp.runtime import start_tensorflow
 from mnistexp.optimizers import OPTIMIZERS
 from mnistexp.training import Seed, fit
 

@@ -217,7 +217,7 @@ def main(kind: str, threads: str, path: str) -> None:
 
         torch.set_num_threads(int(threads))
     elif threads == "1":
-        from mnistexp.model import start_tensorflow
+        from mnistexp.runtime import start_tensorflow
 
         start_tensorflow()
     else:

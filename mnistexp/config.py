@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from mnistexp.networks import NETWORKS
 from mnistexp.optimizers import AnyOptimizer, Nesterov
 
 __all__ = [
@@ -53,10 +54,10 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """The network: two blocks of convolution and pooling, a dense layer, ten softmax outputs."""
+    """The network. Of the sizes, `mlp` uses only the dense layer's and the dropout, `logistic` none."""
 
-    kind: Literal["cnn"] = "cnn"
-    """A convolutional network; there is no other kind yet."""
+    kind: Literal[tuple(NETWORKS)] = "cnn"  # type: ignore[valid-type]
+    """`cnn`, the assignment's convolutional network; `mlp`, one dense layer; `logistic`, none."""
     filters: Annotated[tuple[Units, Units], Field(strict=False)] = (16, 32)
     """Filters of the first and of the second convolution."""
     kernel_size: Annotated[int, Field(ge=1, le=7)] = 3

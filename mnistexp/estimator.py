@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistexp import settings, training
 from mnistexp.config import ExperimentConfig
-from mnistexp.model import CLASSES, Seed
+from mnistexp.model import Seed
+from mnistexp.networks import CLASSES
 
 __all__ = ["MnistCnnClassifier"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from mnistexp import data, drawings, figures, settings
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
-from mnistexp.model import Layer, layer_table
+from mnistexp.model import LayerRow, layer_table
 from mnistexp.results import Outcome
 from mnistexp.runs.run_folder import Run
 
@@ -84,7 +84,7 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
     updates = ceil(config.training_digits / config.training.batch_size)
     document: dict[str, Any] = {
         "command": "summary",
-        "network": "convolutional network, layers in sequence",
+        "network": f"{config.model.kind}, layers in sequence",
         "layers": [_row(layer) for layer in layers],
         "parameters": sum(layer.parameters for layer in layers),
         "activations": [f"{layer.name}: {layer.activation}" for layer in layers if layer.parameters],
@@ -103,7 +103,7 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
     return Outcome(run.path, document)
 
 
-def _row(layer: Layer) -> dict[str, Any]:
+def _row(layer: LayerRow) -> dict[str, Any]:
     return {
         "name": layer.name,
         "kind": layer.kind,

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.config import ModelConfig
-from mnistexp.model import CLASSES, build_model, initial_weights, start_tensorflow
+from mnistexp.model import build_model, initial_weights
+from mnistexp.networks import CLASSES
 from mnistexp.optimizers import OPTIMIZERS
+from mnistexp.runtime import start_tensorflow
 from mnistexp.winograd import Winograd, compiled
 
 tf = start_tensorflow()
@@ -87,6 +89,8 @@ class Loop:
         self.network, self.shapes, self.batch = network, list(shapes), batch
         self.optimizer = OPTIMIZERS[optimizer]
         self.names = list(self.optimizer.model_validate({}).hyperparameters())
+        self.weights = len(self.shapes)
+        """How many of a state's tensors are weights."""
         self.mask_sizes = network.mask_sizes if drops else ()
         floats, spec = tf.float32, tf.TensorSpec
         vectors = 1 + len(self.optimizer.slots)
@@ -154,7 +158,7 @@ class Loop:
         def learn(number: Tensor, state: State, sums: Tensor) -> tuple[Tensor, State, Tensor]:
             rows, share, step = order[number], shares[number], batches[2] + number
             digits = tf.gather(images, rows), tf.gather(labels, rows)
-            weights = list(state[: len(self.shapes)])
+            weights = list(state[: self.weights])
             losses, logits, gradients = self.network.gradients(weights, *digits, share, self._masks(key, step, drop))
             state = self._update(state, gradients, numbers, tf.cast(step, tf.float32))
             return number + 1, state, sums + _sums(losses, logits, digits[1], share > 0)
@@ -217,7 +221,7 @@ def _sums(losses: Tensor, logits: Tensor, labels: Tensor, real: Tensor) -> Tenso
 @lru_cache(maxsize=8)
 def network_for(config: ModelConfig) -> Network:
     """The network of this shape, compiled once a process; `config.dropout` makes no difference."""
-    if config.kernel_size == 3:
+    if config.kind == "cnn" and config.kernel_size == 3:
         return Winograd(config.filters, config.dense_units)
     return Layers(config)
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from mnistexp.data import as_input
 from mnistexp.errors import BadInput, RunError
 from mnistexp.images import Picture
-from mnistexp.model import CLASSES, INPUT_SHAPE, start_tensorflow
+from mnistexp.model import INPUT_SHAPE
+from mnistexp.networks import CLASSES
 from mnistexp.runs import files
 from mnistexp.runs.stored_runs import RunInfo
+from mnistexp.runtime import start_tensorflow
 
 __all__ = ["CLASSES", "MODEL", "load_model", "model_path", "probabilities", "row"]
 

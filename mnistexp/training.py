@@ -26,8 +26,6 @@ Digits = tuple[NDArray[np.uint8], NDArray[Any]]
 PIECE_SECONDS = 0.2
 """How long TensorFlow may run before Python gets a chance to show progress and to notice Ctrl-C."""
 EVALUATED_AT_ONCE = 4096
-WEIGHTS = 8
-"""How many of a state's tensors are weights: kernel and bias of four layers."""
 
 
 class EpochRow(NamedTuple):
@@ -218,12 +216,12 @@ class _Run:
         if self.validation is not None and _validates(training, number + 1):
             validation, _ = _evaluate(self.loop, tensors, self.validation)
         row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
-        return State(tensors, (*state.rows, row), self._best(state, row, tensors[:WEIGHTS]))
+        return State(tensors, (*state.rows, row), self._best(state, row, tensors[: self.loop.weights]))
 
     def result(self, state: State, interrupted: bool) -> Fit:
         rows, training = state.rows, self.config.training
         stopping, diverged = training.early_stopping, bool(rows) and not math.isfinite(rows[-1].loss)
-        weights = state.tensors[:WEIGHTS]
+        weights = state.tensors[: self.loop.weights]
         if stopping and stopping.restore_best_weights and state.best:
             weights = state.best[2]
         probabilities = None
@@ -278,7 +276,7 @@ def _evaluate(
     loop: "Loop", tensors: tuple[Any, ...], parts: list["Part"]
 ) -> tuple[tuple[float, float, float], NDArray[np.float32]]:
     """Mean loss, accuracy and the standard error of that mean; and the probabilities."""
-    done = [loop.evaluate(tensors[:WEIGHTS], part) for part in parts]
+    done = [loop.evaluate(tensors[: loop.weights], part) for part in parts]
     probabilities = np.concatenate([part.numpy() for _, part in done])
     n = len(probabilities)
     loss, accuracy, squares = (np.sum([sums.numpy() for sums, _ in done], axis=0) / n).tolist()

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.model import CLASSES, start_tensorflow
+from mnistexp.networks import CLASSES
+from mnistexp.runtime import start_tensorflow
 
 tf = start_tensorflow()
 

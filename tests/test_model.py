@@ -18,6 +18,8 @@ CONFIGS = [
     ModelConfig(filters=(4, 7), kernel_size=5, dense_units=11, dropout=0.25),
     ModelConfig(filters=(1, 1), kernel_size=7, dense_units=1),
     ModelConfig(kernel_size=1),
+    ModelConfig(kind="mlp", dense_units=5, dropout=0.5),
+    ModelConfig(kind="logistic"),
 ]
 
 
@@ -107,7 +109,7 @@ def test_the_keras_optimizer_has_our_numbers() -> None:
 
 def test_tensorflow_starts_silently_and_with_one_thread() -> None:
     done = run(
-        "from mnistexp.model import start_tensorflow\nthreading = start_tensorflow().config.threading\n"
+        "from mnistexp.runtime import start_tensorflow\nthreading = start_tensorflow().config.threading\n"
         "print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())"
     )
     assert (done.stdout, done.stderr) == ("1 1\n", "")
@@ -116,7 +118,7 @@ def test_tensorflow_starts_silently_and_with_one_thread() -> None:
 def test_tensorflow_running_with_more_threads_is_refused() -> None:
     done = run(
         "import tensorflow as tf\ntf.config.threading.set_intra_op_parallelism_threads(2)\ntf.constant(0)\n"
-        "from mnistexp.errors import MnistexpError\nfrom mnistexp.model import start_tensorflow\n"
+        "from mnistexp.errors import MnistexpError\nfrom mnistexp.runtime import start_tensorflow\n"
         "try:\n    start_tensorflow()\nexcept MnistexpError as error:\n    print(error)"
     )
     assert "already running in this process with more than one thread" in done.stdout, done.stderr

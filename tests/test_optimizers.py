@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mnistexp.model import build_optimizer, start_tensorflow
+from mnistexp.model import build_optimizer
+from mnistexp.runtime import start_tensorflow
 from mnistexp.optimizers import OPTIMIZERS, Optimizer
 
 STEPS = 25

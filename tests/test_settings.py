@@ -148,7 +148,7 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
         ("training: {batch_size: 801}", "training.batch_size: is 801, allowed: at most the 800 digits"),
         ("training: {early_stopping: {}}", "needs training.validation_fraction above 0"),
         ("training: 3", "is 3, allowed: a section of `key: value` lines"),
-        ("model: {kind: cmn}", "is 'cmn', allowed: cnn; did you mean 'cnn'?"),
+        ("model: {kind: cmn}", "is 'cmn', allowed: cnn, mlp, logistic; did you mean 'cnn'?"),
         ("model: {filters: [16]}", "model.filters"),
         ("model: {filters: 16}", "is 16, allowed: a list"),
         ("name: a/b", "allowed: letters, digits"),

@@ -38,7 +38,7 @@ SETTINGS = [OPTIMIZERS[name](**values) for name in OPTIMIZERS for values in ({},
 
 
 def experiment(optimizer: Optimizer | None = None, dropout: float = 0.0, **settings: Any) -> ExperimentConfig:
-    model = ModelConfig(kernel_size=settings.pop("kernel_size", 3), dropout=dropout)
+    model = ModelConfig(kind=settings.pop("kind", "cnn"), kernel_size=settings.pop("kernel_size", 3), dropout=dropout)
     if "early_stopping" in settings:
         settings["validation_fraction"] = 0.2
     return ExperimentConfig(
@@ -78,7 +78,10 @@ def test_curves_are_those_of_keras(optimizer: Optimizer) -> None:
     compare(experiment(optimizer, epochs=10, batch_size=128, shuffle=False))
 
 
-@pytest.mark.parametrize("settings", [{"kernel_size": 5}, {"batch_size": 7}, {"batch_size": 200}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"kind": "mlp"}, {"kind": "logistic"}, {"kernel_size": 5}, {"batch_size": 7}, {"batch_size": 200}],
+)
 def test_curves_are_those_of_keras_for_other_networks_and_batches(settings: dict[str, Any]) -> None:
     compare(experiment(Sgd(learning_rate=0.05), shuffle=False, **settings))
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from mnistexp import figures
+from mnistexp.config import ModelConfig
+from mnistexp.model import layer_table
 from mnistexp.report.accuracy import seeds_section, test_section, unseen_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
@@ -111,26 +113,34 @@ def network_section(stored: StoredRun) -> Section:
     model, training = setting(stored, "model") or {}, setting(stored, "training") or {}
     optimizer = dict(setting(stored, "optimizer") or {})
     name = optimizer.pop("name", "unknown")
-    first, second = model.get("filters", ("?", "?"))
-    size = model.get("kernel_size")
     dropout = model.get("dropout")
     drops = f"Dropout silences {dropout:.0%} of the units while it learns." if dropout else "No dropout."
     values = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in optimizer.items())
     return Section(
         "What network is it, and how does it learn?",
         (
-            Paragraph(
-                f"A convolutional network: {first} and {second} filters of {size} {TIMES} {size}, each followed by "
-                f"2 {TIMES} 2 max pooling, then a dense layer of {model.get('dense_units')} units and ten "
-                f"softmax outputs. {drops}",
-                "answer",
-            ),
+            Paragraph(f"{_network(model)} {drops}", "answer"),
             Paragraph(
                 f"It learns with {name} ({values}) in batches of {training.get('batch_size')} digits; the loss is the "
                 "cross-entropy, -log of the probability given to the right digit."
             ),
         ),
     )
+
+
+def _network(model: Mapping[str, Any]) -> str:
+    kind = model.get("kind")
+    if kind == "cnn":
+        (first, second), size = model["filters"], model["kernel_size"]
+        return (
+            f"A convolutional network: {first} and {second} filters of {size} {TIMES} {size}, each followed by "
+            f"2 {TIMES} 2 max pooling, then a dense layer of {model['dense_units']} units and ten softmax outputs."
+        )
+    try:
+        layers = layer_table(ModelConfig.model_validate(model))
+    except ValueError:
+        return f"A network of the kind {kind}."
+    return f"A network of the kind {kind}: {', '.join(layer.name for layer in layers)}."
 
 
 def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Section:

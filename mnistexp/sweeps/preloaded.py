@@ -3,7 +3,7 @@
 import atexit
 import os
 
-from mnistexp.model import import_tensorflow
+from mnistexp.runtime import import_tensorflow
 
 import_tensorflow()
 # It has nothing to put away, and TensorFlow would take a second to leave while whoever reads our output waits.

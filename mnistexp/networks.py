@@ -1,0 +1,81 @@
+"""The kinds of networks: each a function from its settings to its layers, listed in `NETWORKS` by the name of its kind.
+
+From these few lines come the Keras model, the initial weights and the table of layers. The output layer, ten units with
+softmax, is the same for all and added to each.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+__all__ = ["NETWORKS", "Layer", "Sizes", "layers_of"]
+
+CLASSES = 10
+
+
+class Sizes(Protocol):
+    """What of a `ModelConfig` decides the layers."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def filters(self) -> tuple[int, int]: ...
+    @property
+    def kernel_size(self) -> int: ...
+    @property
+    def dense_units(self) -> int: ...
+    @property
+    def dropout(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer by the name of its Keras class.
+
+    `units`: filters of a convolution, units of a dense layer. `side`: of a square kernel or pooling window. `rate`: the
+    share of units that dropout drops.
+    """
+
+    name: str
+    keras_class: Literal["Conv2D", "MaxPooling2D", "Dropout", "Flatten", "Dense"]
+    units: int = 0
+    side: int = 0
+    rate: float = 0.0
+    activation: Literal["relu", "softmax", ""] = ""
+
+
+def cnn(sizes: Sizes) -> list[Layer]:
+    """The assignment's: two blocks of convolution and pooling, and a dense layer."""
+    first, second = sizes.filters
+    return [
+        Layer("conv_1", "Conv2D", first, sizes.kernel_size, activation="relu"),
+        Layer("pool_1", "MaxPooling2D", side=2),
+        Layer("dropout_1", "Dropout", rate=sizes.dropout),
+        Layer("conv_2", "Conv2D", second, sizes.kernel_size, activation="relu"),
+        Layer("pool_2", "MaxPooling2D", side=2),
+        Layer("flatten", "Flatten"),
+        Layer("dense", "Dense", sizes.dense_units, activation="relu"),
+        Layer("dropout_2", "Dropout", rate=sizes.dropout),
+    ]
+
+
+def mlp(sizes: Sizes) -> list[Layer]:
+    """A multilayer perceptron: one dense layer on the pixels, which doesn't know what lies beside what."""
+    return [
+        Layer("flatten", "Flatten"),
+        Layer("dense", "Dense", sizes.dense_units, activation="relu"),
+        Layer("dropout_1", "Dropout", rate=sizes.dropout),
+    ]
+
+
+def logistic(sizes: Sizes) -> list[Layer]:  # noqa: ARG001 - every kind takes the settings
+    """Multinomial logistic regression: the ten outputs straight from the pixels."""
+    return [Layer("flatten", "Flatten")]
+
+
+NETWORKS: dict[str, Callable[[Sizes], list[Layer]]] = {"cnn": cnn, "mlp": mlp, "logistic": logistic}
+
+
+def layers_of(sizes: Sizes) -> list[Layer]:
+    """The layers from input to output."""
+    return [*NETWORKS[sizes.kind](sizes), Layer("output", "Dense", CLASSES, activation="softmax")]

@@ -1,0 +1,118 @@
+"""TensorFlow as this project needs it: on one thread, quietly, and no sooner and no more of it than is used.
+
+It is started here and nowhere else.
+"""
+
+import ctypes
+import gc
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+from mnistexp.errors import MnistexpError
+
+__all__ = ["import_tensorflow", "start_tensorflow"]
+
+MALLOC = {-1: 2**30, -3: 2**25, -2: 2**24}
+"""glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest that it takes."""
+
+
+def import_tensorflow() -> Any:
+    """TensorFlow, loaded but not started, without the notices it prints meanwhile."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _stderr_held_back(), _keras_left_out(), _garbage_left():
+        import tensorflow as tf
+    return tf
+
+
+@cache
+def start_tensorflow() -> Any:
+    """TensorFlow, on the CPU, with one thread, and without the notices it prints while it loads.
+
+    One thread because a training of this size gains nothing from two, and because the results are then the same bits
+    whatever else the process does. Raises `MnistexpError` where the program had TensorFlow running with more threads
+    before: they can't be taken back.
+    """
+    tf = import_tensorflow()
+    with _stderr_held_back():
+        threading = tf.config.threading
+        try:
+            threading.set_intra_op_parallelism_threads(1)
+            threading.set_inter_op_parallelism_threads(1)
+            tf.config.set_visible_devices([], "GPU")
+            tf.constant(0)
+        except RuntimeError:
+            running = threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
+            if running != (1, 1):
+                raise MnistexpError(
+                    "TensorFlow is already running in this process with more than one thread, which would change the "
+                    "results: call mnistexp.model.start_tensorflow() before the first TensorFlow operation"
+                ) from None
+    _keep_freed_memory()
+    return tf
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Have glibc reuse the memory of one step for the next instead of handing it back to the kernel.
+
+    Without this a training of an epoch takes some thousand page faults, a tenth and more of its time. Other C libraries
+    go their own ways.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in MALLOC.items():
+            mallopt(parameter, value)
+
+
+@contextmanager
+def _keras_left_out() -> Iterator[None]:
+    """Keep TensorFlow from loading all of Keras with itself: 2 seconds that a sweep's worker has no use for.
+
+    TensorFlow takes the missing module for Keras not being installed, and finds it when it is next asked for.
+    """
+    if {"keras", "tensorflow"} & set(sys.modules):
+        yield
+        return
+    sys.modules["keras"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["keras"]
+
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Don't look for garbage: loading makes hundreds of thousands of objects and hardly any to free."""
+    looking = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looking:
+            gc.enable()
+
+
+@contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Catch what compiled code writes to standard error, which no logging setting reaches; show it if loading fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
