@@ -6,10 +6,9 @@ of files.
 
 import io
 import os
-import re
 import sys
 from collections.abc import Callable, MutableMapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,7 +35,6 @@ Offer = tuple[str, str]
 """A candidate, and what zsh and fish say of it."""
 
 REQUEST = "_MNISTEXP_COMPLETE"
-ID = re.compile(r"\d{8}T\d{6}Z-")
 DEFAULTS = Path(__file__).parents[1] / "defaults"
 FORMATS = {
     "html": "one page, without network",
@@ -89,16 +87,11 @@ def _join_words(environ: MutableMapping[str, str]) -> str:
 
 
 def run_ids(context: typer.Context) -> list[str]:
-    """`latest`, and the ids of all runs, newest first: those of `runs.query.known_ids`, which loads numpy."""
-    with suppress(OSError), os.scandir(context.params.get("runs_dir") or "runs") as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and _is_run(entry)]
-        newest_first = sorted(names, key=lambda name: (ID.match(name) is not None, name), reverse=True)
-        return ["latest", *newest_first] if names else []
-    return []
+    """`latest`, and the ids of all runs, newest first."""
+    from mnistexp.runs.query import known_ids
 
-
-def _is_run(entry: "os.DirEntry[str]") -> bool:
-    return ID.match(entry.name) is not None or (entry.name[0] != "." and Path(entry, "status.json").exists())
+    ids = known_ids(Path(context.params.get("runs_dir") or "runs"))
+    return ["latest", *ids] if ids else []
 
 
 def optimizers() -> list[Offer]:

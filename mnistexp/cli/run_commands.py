@@ -93,7 +93,10 @@ def list_(
 )
 def show(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="An id or its beginning, `latest`, `3`, or a path.")
+        str,
+        typer.Argument(
+            metavar="RUN", help="An id or its beginning, `latest`, `3`, or a path.", autocompletion=completion.run_ids
+        ),
     ] = "latest",
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,

@@ -9,6 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from mnistexp.cli import completion
 from mnistexp.cli.console import plain_table
 from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
 from mnistexp.cli.run_commands import runs_app
@@ -23,7 +24,11 @@ __all__ = ["runs_app"]
 
 RunsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN", help="Ids, beginnings of ids, `latest`, `1:5` (the newest five), or paths."),
+    typer.Argument(
+        metavar="RUN",
+        help="Ids, beginnings of ids, `latest`, `1:5` (the newest five), or paths.",
+        autocompletion=completion.run_ids,
+    ),
 ]
 WhereOption = Annotated[
     str | None, typer.Option("--where", metavar="CONDITION", help="Runs that match, such as `test_accuracy>0.9`.")
@@ -125,7 +130,12 @@ def _count_tags(runs: "list[IndexedRun]", json: bool) -> None:
     )
 )
 def note(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id, beginning of an id, `latest`, or path.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="Id, beginning of an id, `latest`, or path.", autocompletion=completion.run_ids
+        ),
+    ],
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="One line; without it the note is shown.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove the note.")] = False,
     runs_dir: RunsOption = RUNS,
