@@ -95,3 +95,13 @@ def test_only_the_command_line_prints() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
         assert path.parent.name == "cli" or "print" not in calls, path
+
+
+def test_the_page_on_the_architecture_shows_the_imports_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PACKAGE.parent / "tools"))
+    import draw_architecture
+
+    page = draw_architecture.PAGE.read_text(encoding="utf-8")
+    assert page == draw_architecture.page(page)
+    rows = [line.split()[2] for line in page.splitlines() if "■" in line]
+    assert all("●" not in row.partition("■")[2] for row in rows)
