@@ -331,7 +331,7 @@ def test_a_run_that_comes_and_ends_and_markup_in_it(page: webdriver.Chrome, serv
         until(page, lambda: run.id in texts(page, "#running h3"))
         fit = {"trial": 0, "params": {f"model.{ATTACK}": ATTACK}, "score": 0.5, "error": None, "cached": False}
         run.add("trials/00000-0-0.json", fit)
-        until(page, lambda: "fit 1/?" in texts(page, "#running .run > p"))
+        until(page, lambda: "fit 1/3" in texts(page, "#running .run > p"))
         run.fail(MnistexpError(ATTACK))
     folder = served.runs / ATTACK.replace("/", "")
     shutil.copytree(run.path, folder)

@@ -17,7 +17,7 @@ from mnistexp.live.sweep_progress import FitFiles, SweepProgress
 from mnistexp.runs import files
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import HEARTBEAT, STATUS, State, Status, read_record, read_status
+from mnistexp.runs.status import HEARTBEAT, STATUS, State, read_record, read_status
 from mnistexp.runs.stored_runs import METRICS, find, run_names
 
 __all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
@@ -34,9 +34,9 @@ class LiveRun:
     """One run at one moment; times in UTC.
 
     `state`: `dead` is a run that says `running` and whose process is gone, `damaged` one whose record can't be read.
-    `ended`: of a dead run its last sign of life. `seconds`: how long it has been worked on. `silent_seconds`: since its
-    last heartbeat, where it has one; the process beats every two seconds. `seconds_left`: None where that can't be
-    said. `result`: `test_accuracy` or `best_score`, of an ended run that has one. `error`: why it failed, one line.
+    `ended`: of a dead run its last sign of life. `seconds`: how long the last process worked on it. `silent_seconds`:
+    since its last heartbeat, where it has one; the process beats every two seconds. `seconds_left`: None where that
+    can't be said. `result`: `test_accuracy` or `best_score`, of an ended run that has one. `error`: why it failed.
     """
 
     id: str
@@ -90,7 +90,7 @@ class Follower:
         self._runs_dir = runs_dir
         self._chosen = tuple(dict.fromkeys(find(runs_dir, reference).path for reference in references))
         self._newest = len(self._chosen) or newest
-        self._records: dict[Path, tuple[Signature, Status | str]] = {}
+        self._records: dict[Path, tuple[Signature, LiveRun]] = {}
         self._results: dict[Path, Mapping[str, float] | None] = {}
         self._fits: dict[Path, FitFiles] = {}
 
@@ -117,52 +117,31 @@ class Follower:
 
     def _run(self, path: Path, now: float) -> LiveRun | None:
         """How a run stands, without what costs more to read; None where there is none."""
-        record = self._record(path)
-        if record is None:
-            return None
-        if isinstance(record, str):
-            started = time_of(path.name) or UNKNOWN
-            return LiveRun(path.name, path, "", "", "damaged", started, ended=started, error=record)
-        run = LiveRun(
-            id=path.name,
-            path=path,
-            command=record.command,
-            name=record.name,
-            state=record.status,
-            started=record.started,
-            ended=record.finished or record.started,
-            seconds=record.seconds,
-            error=record.error,
-        )
-        if record.status != "running":
+        run = self._recorded(path)
+        if run is None or run.state != "running":
             return run
         beat = _heartbeat(path)
         silent = None if beat is None else max(0.0, now - beat)
         if _alive(path):
-            return replace(run, ended=None, seconds=None, silent_seconds=silent)
-        last = record.started if beat is None else datetime.fromtimestamp(beat, UTC)
-        return replace(run, state="dead", ended=last, seconds=None, silent_seconds=silent)
+            return replace(run, silent_seconds=silent)
+        last = run.started if beat is None else datetime.fromtimestamp(beat, UTC)
+        return replace(run, state="dead", ended=last, silent_seconds=silent)
 
-    def _record(self, path: Path) -> Status | str | None:
-        """The record, read only where it is new; a text says why it can't be read. A done run's never changes."""
-        known = self._records.get(path)
-        if known and isinstance(known[1], Status) and known[1].status == "done":
-            return known[1]
+    def _recorded(self, path: Path) -> LiveRun | None:
+        """What the run last said of itself, read only where that is new; a done run says nothing new."""
+        signature, run = self._records.get(path, (None, None))
+        if run and run.state == "done":
+            return run
         try:
             about = os.stat(f"{path}/{STATUS}")  # noqa: PTH116
-            signature = about.st_mtime_ns, about.st_ino, about.st_size
         except OSError:
             self._records.pop(path, None)
             return None
-        if known and known[0] == signature:
-            return known[1]
-        record: Status | str
-        try:
-            record = read_record(path)
-        except RunError as error:
-            record = str(error)
-        self._records[path] = signature, record
-        return record
+        found = about.st_mtime_ns, about.st_ino, about.st_size
+        if run is None or signature != found:
+            run = _read(path)
+            self._records[path] = found, run
+        return run
 
     def _with_progress(self, run: LiveRun, now: float) -> LiveRun:
         """How far a running or dead run has got."""
@@ -181,6 +160,26 @@ class Follower:
         if run.path not in self._results or run.state != "done":
             self._results[run.path] = _result(run.path)
         return replace(run, result=self._results[run.path])
+
+
+def _read(path: Path) -> LiveRun:
+    try:
+        record = read_record(path)
+    except RunError as error:
+        started = time_of(path.name) or UNKNOWN
+        return LiveRun(path.name, path, "", "", "damaged", started, ended=started, error=str(error))
+    running = record.status == "running"
+    return LiveRun(
+        id=path.name,
+        path=path,
+        command=record.command,
+        name=record.name,
+        state=record.status,
+        started=record.started,
+        ended=None if running else record.finished or record.started,
+        seconds=None if running else record.seconds,
+        error=record.error,
+    )
 
 
 def _alive(path: Path) -> bool:

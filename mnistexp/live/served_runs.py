@@ -31,7 +31,7 @@ class ServedRuns:
     def snapshot(self) -> dict[str, Any]:
         """How things stand, as JSON takes it, with the names of the files that can be had of each ended run."""
         now = self._follower.look()
-        document: dict[str, Any] = files.plain(now.document() | {"ended": [self._ended(run) for run in now.ended]})
+        document: dict[str, Any] = files.plain(now.document() | {"ended": [_ended(run) for run in now.ended]})
         return document
 
     def report(self, run_id: str) -> str:
@@ -43,22 +43,9 @@ class ServedRuns:
 
     def read(self, run_id: str, name: str) -> bytes | None:
         """The content of a file that can be had; None for any other. Raises RunError."""
-        path = self._files(run_id).get(name)
-        return None if path is None else files.read_bytes(path)
-
-    def _ended(self, run: LiveRun) -> dict[str, Any]:
-        return run.document() | {"files": sorted(self._files(run.id))}
-
-    def _files(self, run_id: str) -> dict[str, Path]:
         folder = self._folder(run_id)
-        if folder is None:
-            return {}
-        try:
-            with os.scandir(folder) as entries:
-                found = [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
-        except OSError:
-            return {}
-        return {path.name: path for path in found if _may_be_had(path)}
+        path = _files(folder).get(name) if folder else None
+        return None if path is None else files.read_bytes(path)
 
     def _folder(self, run_id: str) -> Path | None:
         """The folder of a listed run; None where there is none, or only a link to one."""
@@ -66,6 +53,20 @@ class ServedRuns:
             return None
         folder = self._root / run_id
         return folder if (folder / STATUS).is_file() and not folder.is_symlink() else None
+
+
+def _ended(run: LiveRun) -> dict[str, Any]:
+    return run.document() | {"files": [] if run.path.is_symlink() else sorted(_files(run.path))}
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The files of a run that can be had, by their names."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
+    except OSError:
+        return {}
+    return {path.name: path for path in found if _may_be_had(path)}
 
 
 def _may_be_had(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from statistics import fmean
 
@@ -10,10 +11,10 @@ from mnistexp.config import ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files
-from mnistexp.sweeps.search import most_trials, search
+from mnistexp.sweeps.search import rounds
 from mnistexp.sweeps.swept import read_config
 
-__all__ = ["FitFiles", "SweepProgress"]
+__all__ = ["FitFiles", "SweepProgress", "expected_trials"]
 
 MOST_SCORES = 400
 
@@ -22,9 +23,9 @@ MOST_SCORES = 400
 class SweepProgress:
     """A sweep under way: `done` of `total` fits, `cached` of them from the cache and `failed` of them failed.
 
-    `total`: None where the settings can't be read. `best`, `best_params`: the best mean score so far of a trial with
-    all its fits done. `scores`: those means in the order of the trials, at most 400 of them. `last`: when the last fit
-    that was not cached was done, in seconds since 1970.
+    `total`: None where the settings can't be read, and too many where points of several grids are the same. `best`,
+    `best_params`: the best mean score so far of a trial with all its fits done. `scores`: those means in the order of
+    the trials, at most 400 of them. `last`: when the last fit that was not cached was done, in seconds since 1970.
     """
 
     done: int = 0
@@ -111,12 +112,20 @@ def _size(folder: Path) -> tuple[int, int]:
     """Fits of each trial, and how many trials are expected; (0, 0) where the settings can't be read."""
     try:
         config = read_config(folder)
-        return (config.sweep or SweepConfig()).folds * config.repeats, _trials(config)
+        return (config.sweep or SweepConfig()).folds * config.repeats, expected_trials(config)
     except MnistexpError:
         return 0, 0
 
 
-def _trials(config: ExperimentConfig) -> int:
-    if config.sweep and config.sweep.strategy == "product":
-        return len(next(search(config)))
-    return most_trials(config)
+def expected_trials(config: ExperimentConfig) -> int:
+    """How many trials a sweep makes if no two of its points are the same.
+
+    Counted, not made: that would load scikit-learn, which takes longer than everything else here.
+    """
+    sweep = config.sweep or SweepConfig()
+    points = sum(prod(len(dict.fromkeys(values)) for values in grid.values()) for grid in sweep.grids or ({},))
+    points *= max((len(values) for values in sweep.zip.values()), default=1)
+    points *= sweep.samples if sweep.random else 1
+    if sweep.strategy == "halving":
+        return sum(kept for _, kept in rounds(sweep, points, config.training.epochs))
+    return points

@@ -1,6 +1,6 @@
 
 /* The page of `mnistexp serve`: asks for a snapshot every second and shows it. All text is set as text, never as markup. */
-const WIDTH = 480, HEIGHT = 170, LEFT = 46, RIGHT = 8, TOP = 10, BOTTOM = 22;
+const WIDTH = 480, HEIGHT = 170, LEFT = 58, RIGHT = 8, TOP = 10, BOTTOM = 22;
 const COLOURS = ["#0072b2", "#d55e00"];
 const place = (id) => document.getElementById(id);
 
