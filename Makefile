@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= runs
 
-.PHONY: help setup train examples summary sweeps best reproduce test check format bench docs docs-examples release-check digits lock clean
+.PHONY: help setup train examples summary sweeps best reproduce test check faults format bench docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: test  ## The same as test
+
+faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fault battery, for which see docs/reliability.md
+	FAULTS=$${FAULTS:-full} $(BIN)/pytest tests/faults -p no:randomly
 
 format: $(VENV)/installed-dev  ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .

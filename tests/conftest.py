@@ -8,6 +8,9 @@ import pytest
 
 from mnistexp import api, examples
 
+# The fault battery takes long: `make faults` names its folder.
+collect_ignore = ["faults"]
+
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
