@@ -169,12 +169,12 @@ def serve(
     except ImportError:
         raise BadInput("serve needs Tornado: pip install 'mnistexp[serve]'") from None
     server = Server(runs_dir, port)
-    voice = Voice(json)
-    voice.result({"url": server.url, "port": server.port, "runs_dir": str(runs_dir)}, Text(server.url))
-    voice.err.print("Ctrl-C ends it.")
-    if open_browser:
-        webbrowser.open(server.url)
     try:
+        voice = Voice(json)
+        voice.result({"url": server.url, "port": server.port, "runs_dir": str(runs_dir)}, Text(server.url))
+        voice.err.print("Ctrl-C ends it.")
+        if open_browser:
+            webbrowser.open(server.url)
         server.run()
     except KeyboardInterrupt:
         return
