@@ -34,7 +34,7 @@ ORDER = """
     live.sweep_progress live.following live.served_runs live.server
     bridges.exported bridges.tensorboard bridges.mlflow_store
     api estimator
-    cli.console cli.console_best cli.console_live cli.completion cli.progress cli.options
+    cli.printable cli.console cli.console_best cli.console_live cli.completion cli.progress cli.options
     cli.train_commands cli.sweep_commands cli.best_commands cli.config_commands cli.doctor_commands cli.report_commands
     cli.verify_commands cli.live_commands cli.console_runs cli.run_commands cli.upkeep_commands cli.archive_commands
     cli.bridge_commands cli.app

@@ -27,6 +27,7 @@ from mnistexp.cli import (
     verify_commands,
 )
 from mnistexp.cli.options import examples
+from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
 
 __all__ = ["app", "main"]
@@ -103,7 +104,7 @@ def _say(error: MnistexpError, wants_json: bool) -> int:
         problems = [vars(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
         document = {"error": str(error), "exit_code": error.exit_code, "problems": problems}
         print(console.json_text(document), flush=True)
-    print(f"mnistexp: error: {error}", file=sys.stderr, flush=True)
+    print(f"mnistexp: error: {printable(str(error))}", file=sys.stderr, flush=True)
     return error.exit_code
 
 

@@ -1,5 +1,6 @@
 """The commands that take runs elsewhere: tables for other programs, and archives for other machines."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
+from mnistexp.cli.printable import printable
 from mnistexp.cli.upkeep_commands import RunsArgument, WhereOption, runs_app
 from mnistexp.errors import BadInput, nearest, show
 
@@ -56,7 +58,8 @@ def export(
             text = export.runs_csv(found) if form == "csv" else export.runs_markdown(found)
         if output is None:
             # Names may hold halves of surrogate pairs, which no terminal takes.
-            print(text.encode("utf-8", "backslashreplace").decode(), end="", flush=True)
+            text = text.encode("utf-8", "backslashreplace").decode()
+            print(printable(text) if sys.stdout.isatty() else text, end="", flush=True)
             return
         files.write_text(output, text)
     document = {"output": str(output), "format": form, "runs": [run.id for run in found]}

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnistexp.cli.printable import STEERING
 from mnistexp.settings import Settings
 
 if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
@@ -33,7 +34,8 @@ def json_text(document: dict[str, Any]) -> str:
     """A document as JSON that any reader takes: numbers that are not finite become null."""
     from mnistexp.runs.files import plain
 
-    return json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def plain_table(*headings: str) -> Table:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from mnistexp import settings
 from mnistexp.cli import completion, console
+from mnistexp.cli.printable import Printable, printable
 from mnistexp.errors import ConfigError, Problem, show
 from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
@@ -147,11 +148,11 @@ class Voice:
         on_terminal = sys.stdout.isatty()
         out = Console(highlight=False, soft_wrap=not on_terminal, width=None if on_terminal else WIDE)
         for renderable in renderables:
-            out.print(renderable)
+            out.print(Printable(renderable))
 
     def error(self, message: str) -> None:
         """What went wrong though there is a result."""
-        print(f"mnistexp: error: {message}", file=sys.stderr, flush=True)
+        print(f"mnistexp: error: {printable(message)}", file=sys.stderr, flush=True)
 
     @property
     def err(self) -> Console:

@@ -13,6 +13,7 @@ from rich.text import Text
 from mnistexp.cli import completion, console_runs
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import RUNS, JsonOption, RunsOption, count_option, examples
+from mnistexp.cli.printable import Printable
 from mnistexp.errors import BadInput, RunError
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
@@ -243,12 +244,12 @@ def _show(renderables: Iterable[Any]) -> None:
     if sys.stdout.isatty():
         terminal = Console(highlight=False)
         for renderable in renderables:
-            terminal.print(renderable)
+            terminal.print(Printable(renderable))
         return
     text = io.StringIO()
     out = Console(highlight=False, width=WIDE, file=text)
     for renderable in renderables:
-        out.print(renderable)
+        out.print(Printable(renderable))
     _print(line.rstrip() for line in text.getvalue().splitlines())
 
 

@@ -1,0 +1,27 @@
+"""Text from files and names as a terminal shows it: nothing in it steers the terminal or turns its letters round."""
+
+import re
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+__all__ = ["STEERING", "Printable", "printable"]
+
+# Control characters but for tab and line feed, and what changes the direction of writing.
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text with a replacement character for each that would steer a terminal; lines and tabs stay."""
+    return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+class Printable:
+    """Anything that rich shows, with its text made printable; rich's own colours stay."""
+
+    def __init__(self, renderable: Any) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))

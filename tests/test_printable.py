@@ -1,0 +1,52 @@
+"""Text from elsewhere doesn't steer the terminal."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mnistexp.cli.app import main
+from mnistexp.cli.console import json_text
+from mnistexp.cli.printable import printable
+
+ESCAPES = "\x1b[31mred\x1b[0m\x1b]0;title\x07\x9b31m\r\x08\u202e"
+STEERING = {*map(chr, range(32)), *map(chr, range(127, 160)), *"\u202a\u202b\u202c\u202d\u202e"} - {"\n", "\t"}
+
+
+def test_what_steers_is_replaced_and_the_rest_stays() -> None:
+    assert printable(ESCAPES) == "�[31mred�[0m�]0;title��31m���"
+    assert printable("é\tβ\n1 😀") == "é\tβ\n1 😀"
+
+
+def test_json_says_it_in_escapes() -> None:
+    text = json_text({"x": ESCAPES})
+    assert not STEERING & set(text)
+    assert json.loads(text) == {"x": ESCAPES}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs", "show"], ["runs", "compare", "1", "2"], ["report", "latest", "--format", "x\x1b"], [ESCAPES]],
+    ids=["show", "compare", "report", "no command"],
+)
+def test_commands_print_no_escape(
+    arguments: list[str],
+    finished: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for kind in ("train", "summary"):
+        folder = Path(shutil.copytree(finished[kind], tmp_path / "runs" / finished[kind].name))
+        for name in ("status.json", "metrics.json", "environment.json"):
+            document = json.loads((folder / name).read_text()) | {"name": ESCAPES + kind, "cpu": ESCAPES + kind}
+            (folder / name).write_text(json.dumps(document))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["mnistexp", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    out, err = capsys.readouterr()
+    assert out or err
+    assert not STEERING & {*out, *err}
