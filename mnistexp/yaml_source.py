@@ -12,7 +12,7 @@ try:
 except ImportError:  # PyYAML was built without libyaml
     from yaml import SafeLoader as _FastestLoader  # type: ignore[assignment]
 
-from mnistexp.errors import ConfigError, Problem
+from mnistexp.errors import ConfigError, Problem, show
 
 __all__ = ["MAX_BYTES", "Source", "parse", "parse_fast", "parse_value", "read"]
 
@@ -96,8 +96,6 @@ def parse(text: str, where: str) -> Source:
 
 def parse_fast(text: str, where: str) -> dict[str, Any]:
     """The mapping in YAML that this package wrote, without lines or a look for duplicates. Raises `ConfigError`."""
-    if len(text) > MAX_BYTES:
-        raise ConfigError([Problem(where, "", f"is larger than a configuration may be, allowed: {MAX_BYTES:,} bytes")])
     value = _load(text, where, _FastLoader)[1]
     if not isinstance(value, dict):
         raise ConfigError([Problem(where, "", f"holds {_kind(value)}, allowed: `key: value` lines", 1)])
@@ -109,10 +107,12 @@ def parse_value(text: str, where: str) -> Any:
     try:
         return _load(text, where)[1]
     except ConfigError as error:
-        raise ConfigError([Problem(where, "", f"{text!r} is {p.message}") for p in error.problems]) from None
+        raise ConfigError([Problem(where, "", f"{show(text)} is {p.message}") for p in error.problems]) from None
 
 
 def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) -> tuple[Any, Any]:
+    if len(text) > MAX_BYTES:
+        raise ConfigError([Problem(where, "", f"is larger than a configuration may be, allowed: {MAX_BYTES:,} bytes")])
     try:
         loader = kind(text)
         node = loader.get_single_node()
@@ -128,7 +128,8 @@ def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) ->
         raise ConfigError([Problem(where, "", f"not valid YAML: {' '.join(str(error).split())}")]) from None
     except RecursionError:
         raise ConfigError([Problem(where, "", f"is nested too deeply, allowed: {MAX_DEPTH} levels")]) from None
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
+        # PyYAML trusts a tag such as `!!float` to stand before a float.
         raise ConfigError([Problem(where, "", f"holds a value that can't be read: {error}")]) from None
 
 

@@ -176,6 +176,9 @@ def test_a_bad_value_is_named_with_what_is_allowed(text: str, expected: str) -> 
         ("seed: " + "9" * 5000, "can't be read"),
         ("x: !!python/object/apply:os.system [ls]", "not valid YAML"),
         ("\x00", "not valid YAML"),
+        ("x: !!float", "can't be read"),
+        ("x: !!bool x", "can't be read"),
+        ("x: !!timestamp x", "can't be read"),
         (
             "a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
             "c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]",
@@ -220,6 +223,12 @@ def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_packaged_name_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'train'"):
         settings.read_file("tran")
+
+
+def test_a_huge_assignment_is_refused_in_a_few_words() -> None:
+    with pytest.raises(ConfigError, match="allowed: 100,000 bytes") as raised:
+        settings.assignments([f"seed={'[1,' * 100_000}"])
+    assert len(str(raised.value)) < 200
 
 
 def test_malformed_assignments_are_reported_together() -> None:
