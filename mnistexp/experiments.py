@@ -4,7 +4,6 @@ import io
 import math
 import shlex
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -259,9 +258,8 @@ def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, RunError, zipfile.BadZipFile) as error:
+        return files.arrays(files.read_bytes(path))
+    except (ValueError, RunError) as error:
         run.log(f"{path.name} can't be read and is trained anew: {error}")
         return None
 

@@ -1,11 +1,14 @@
 """The cache of fits: the same numbers under the same key, and never a wrong one."""
 
 import ast
+import hashlib
+import io
 import logging
 import math
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,24 @@ def test_a_damaged_entry_is_no_fit_and_is_warned_of(
         assert get(cache) is None
     assert "damaged" in caplog.text
     assert str(path) in caplog.text
+
+
+@pytest.mark.parametrize("about", [b"[" * 5000, b"5", b"not an array", None], ids=["deep", "number", "text", "pickle"])
+def test_an_entry_with_a_right_sum_and_wrong_content_is_no_fit(
+    about: bytes | None, cache: TrialCache, result: FoldResult
+) -> None:
+    cache.put(KEY, result, 6)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, archive.open("about.npy", "w") as file:
+        if about == b"not an array":
+            file.write(about)
+        else:
+            array = np.array([print], object) if about is None else np.frombuffer(about, np.uint8)
+            np.save(file, array, allow_pickle=True)
+    content = buffer.getvalue()
+    entry(cache).write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    assert get(cache) is None
+    assert cache.pace() is None
 
 
 def test_every_flipped_bit_is_noticed(cache: TrialCache, result: FoldResult) -> None:

@@ -8,7 +8,6 @@ sweep.json                                      what was chosen, what is tied, c
 """
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -112,9 +111,8 @@ class _Trial:
 
 def _arrays(path: Path) -> dict[str, Any]:
     try:
-        with np.load(io.BytesIO(files.read_bytes(path)), allow_pickle=False) as archive:
-            return dict(archive)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        return files.arrays(files.read_bytes(path))
+    except ValueError as error:
         raise RunError(f"{path} is damaged: {error}") from error
 
 
