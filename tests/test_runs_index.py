@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -245,3 +246,14 @@ def test_writers_at_the_same_time_leave_a_sound_index(three: Path) -> None:
     assert len(index.read_all(three)) == 27
     assert index.read_all(three) == true(three)
     assert not list((three / ".cache").glob(f"{files.TEMPORARY}*"))
+
+
+@pytest.mark.parametrize("head", [b"5", b"[[], 1]", b'["x", 1, 2]', b'[["x"], "y"]', b"[" * 5000, b"{"])
+def test_an_entry_with_a_right_sum_and_wrong_content_changes_nothing(head: bytes, tmp_path: Path) -> None:
+    folder = store(tmp_path, test_accuracy=0.5)
+    expected = index.read_all(tmp_path)
+    stamp = json.dumps([folder.name, index._stamp(str(folder))[0]]).encode()
+    for first in (head, stamp, stamp[:-1] + b", 1, 2, 3]"):
+        content = b"\t".join((first, b"{}", b"{}"))
+        (tmp_path / INDEX).write_bytes(b"%b\n%08x %b" % (index.FORMAT, zlib.crc32(content), content))
+        assert index.read_all(tmp_path) == expected

@@ -98,8 +98,8 @@ def read_all(runs_dir: Path) -> list[IndexedRun]:
     for name in run_names(runs_dir):
         stamp, changed = _stamp(f"{runs_dir}/{name}")
         entry = stored.get(name)
-        if entry and entry.stamp == stamp:
-            found.append(_restored(runs_dir / name, entry))
+        if entry and entry.stamp == stamp and (known := _restored(runs_dir / name, entry)):
+            found.append(known)
             lines.append(entry.line)
             reused += 1
         elif run := read(runs_dir / name):
@@ -210,10 +210,13 @@ def _line(run: IndexedRun, stamp: str) -> bytes:
     return b"%08x %b" % (zlib.crc32(content), content)
 
 
-def _restored(path: Path, entry: _Entry) -> IndexedRun:
-    tags, note, score, command, name, status, started, finished, *others = entry.record
-    times = datetime.fromisoformat(started), datetime.fromisoformat(finished)
-    info = RunInfo(path.name, path, command, name, status, *times, *others)
+def _restored(path: Path, entry: _Entry) -> IndexedRun | None:
+    try:
+        tags, note, score, command, name, status, started, finished, *others = entry.record
+        times = datetime.fromisoformat(started), datetime.fromisoformat(finished)
+        info = RunInfo(path.name, path, command, name, status, *times, *others)
+    except (ValueError, TypeError):  # as in `_stored`
+        return None
     return IndexedRun(info, tuple(tags), note, score, (), entry.metrics, entry.config)
 
 
@@ -230,12 +233,15 @@ def _stored(path: Path) -> dict[str, _Entry]:
         return {}
     sound = [line for line in lines if _sum_agrees(line)] if first == FORMAT else []
     parts = [line[9:].split(b"\t") for line in sound]
-    # All at once: a call for each would take twice as long.
-    heads = json.loads(b"[" + b",".join(part[0] for part in parts) + b"]")
-    return {
-        name: _Entry(stamp, record, metrics, config, line)
-        for (name, stamp, *record), (_, metrics, config), line in zip(heads, parts, sound, strict=True)
-    }
+    try:
+        # All at once: a call for each would take twice as long.
+        heads = json.loads(b"[" + b",".join(part[0] for part in parts) + b"]")
+        return {
+            name: _Entry(stamp, record, metrics, config, line)
+            for (name, stamp, *record), (_, metrics, config), line in zip(heads, parts, sound, strict=True)
+        }
+    except (ValueError, TypeError, RecursionError):  # not written by this package, whatever the sums say
+        return {}
 
 
 def _sum_agrees(line: bytes) -> bool:
