@@ -1,0 +1,135 @@
+"""The battery finds faults: each is planted in a copy of the package, and the check that should see it fails."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import mnistexp
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A change of one file's text, and the test that must fail by it."""
+
+    path: str
+    old: str
+    new: str
+    test: str
+
+
+FAULTS = {
+    "any YAML tag is obeyed": Planted(
+        "yaml_source.py", "class _Loader(yaml.SafeLoader)", "class _Loader(yaml.UnsafeLoader)",
+        "test_input.py::test_yaml",
+    ),
+    "aliases are not counted": Planted(
+        "yaml_source.py", "        _check_size(node, where)\n", "",
+        "test_input.py::test_nothing_fills_the_memory[aliases]",
+    ),
+    "arrays of digits are unpickled": Planted(
+        "sources.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_npz"
+    ),
+    "pictures are unpickled": Planted(
+        "images.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_npy_pictures"
+    ),
+    "cached fits are unpickled": Planted(
+        "runs/files.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_cached_fits"
+    ),
+    "models run their code": Planted(
+        "prediction.py", "safe_mode=True", "safe_mode=False", "test_input.py::test_a_model_with_code"
+    ),
+    "a wrong curve is a traceback": Planted(
+        "runs/history_csv.py", "except ValueError as error:", "except OverflowError as error:",
+        "test_input.py::test_history_csv",
+    ),
+    "archives may write anywhere": Planted(
+        "runs/archive_members.py", "    parts = name.split(\"/\")\n    if not all(", "    return None\n    if not all(",
+        "test_security.py::test_nothing_leaves_the_folder_of_runs",
+    ),
+    "the files of runs may lie anywhere": Planted(
+        "runs/run_folder.py", "if name == STATUS or not all(", "if name == STATUS and not all(",
+        "test_security.py::test_nothing_leaves_the_folder_of_runs",
+    ),
+    "reports don't escape": Planted(
+        "report/html.py", "autoescape=True", "autoescape=False", "test_security.py::test_markup_is_text_in_every_report"
+    ),
+    "escapes reach the terminal": Planted(
+        "cli/printable.py", "return STEERING.sub(\"\\N{REPLACEMENT CHARACTER}\", text)", "return text",
+        "test_security.py::test_no_escape_reaches_the_terminal[pipe]",
+    ),
+    "any host is answered": Planted(
+        "live/server.py", "not in HOSTS:", "in ():", "test_security.py::test_the_server_keeps_to_its_hosts"
+    ),
+    "any file of a run is served": Planted(
+        "live/served_runs.py", "return not path.name.startswith(\".\") and", "return True or",
+        "test_security.py::test_the_server_keeps_to_its_hosts",
+    ),
+    "the whole environment is stored": Planted(
+        "runs/environment.py", "for name in VARIABLES if name in os.environ}", "for name in os.environ}",
+        "test_security.py::test_environments_hold_no_secret",
+    ),
+    "each file that is written stays open": Planted(
+        "runs/files.py", "        temporary.write_bytes(content)",
+        "        os.dup(0)\n        temporary.write_bytes(content)",
+        "test_load.py::test_nothing_grows[runs]",
+    ),
+    "each run stays in memory": Planted(
+        "runs/run_folder.py", "        self._ended = True\n        self._holds.close()\n\n    def _publish",
+        "        self._ended = True\n        self._holds.close()\n        KEPT.append(bytes(range(256)) * 256)\n\n"
+        "    def _publish",
+        "test_load.py::test_nothing_grows[runs]",
+    ),
+}  # fmt: skip
+
+
+def copy_of_the_package(folder: Path) -> Path:
+    ignored = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(Path(mnistexp.__file__).parent, folder / "mnistexp", ignore=ignored))
+
+
+def run(test: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """One test, in the small size, against the copy in the folder."""
+    file, _, name = test.partition("::")
+    name, _, kind = name.partition("[")
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pytest",
+        str(HERE / file),
+        "-k",
+        f"{name} and {kind.strip(']')}" if kind else name,
+    ]
+    command += ["-p", "no:cacheprovider", "-p", "no:xdist", "-q", "--tb=line", f"--basetemp={folder / 'tests'}"]
+    # Without what an outer pytest with several workers leaves.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = kept | {"PYTHONPATH": str(folder), "FAULTS": "small", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_faults_are_found(name: str, tmp_path: Path, tried: Callable[..., None]) -> None:
+    fault = FAULTS[name]
+    path = copy_of_the_package(tmp_path) / fault.path
+    text = path.read_text()
+    assert fault.old in text, f"{fault.path} has changed: plant this fault anew"
+    path.write_text(text.replace(fault.old, fault.new) + ("\nKEPT: list[bytes] = []\n" if "KEPT" in fault.new else ""))
+    done = run(fault.test, tmp_path)
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "1 failed" in done.stdout, done.stdout[-2000:]
+    tried(f"planted: {name}", 1, f"found by {fault.test.partition('::')[2]}")
+
+
+@pytest.mark.parametrize("test", sorted({fault.test for fault in FAULTS.values()}))
+def test_without_a_fault_the_same_checks_pass(test: str, tmp_path: Path) -> None:
+    copy_of_the_package(tmp_path)
+    done = run(test, tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
