@@ -38,10 +38,13 @@ class Answer:
 
 
 class Served:
-    """A server that answers in a thread, the folder it shows, and a running run in it."""
+    """A server that answers in a thread, and the folder it shows."""
 
-    def __init__(self, server: Server, runs: Path, running: Run) -> None:
-        self.server, self.runs, self.running = server, runs, running
+    running: Run
+    """A training under way in that folder."""
+
+    def __init__(self, server: Server, runs: Path) -> None:
+        self.server, self.runs = server, runs
         self.token = urlsplit(server.url).query
 
     def ask(self, path: str, method: str = "GET", *, token: bool = True, **headers: str) -> Answer:
@@ -69,7 +72,8 @@ def served(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            served = Served(server, runs, running)
+            served = Served(server, runs)
+            served.running = running
             assert served.ask("/").status == 200  # so it can be stopped
             yield served
         finally:
@@ -242,6 +246,25 @@ def test_a_request_that_is_none_does_no_harm(served: Served) -> None:
     large = served.ask("/live.json", Content_Length="100000000")
     assert large.status == 400
     assert served.ask("/live.json").status == 200
+
+
+def test_a_runs_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    server = Server(tmp_path / "runs")
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        served = Served(server, tmp_path / "runs")
+        assert json.loads(served.ask("/live.json").body)["ended"] == []
+        (tmp_path / "runs").rmdir()
+        (tmp_path / "runs").write_text("")
+        answer = served.ask("/live.json")
+        assert answer.status == 500
+        assert answer.body.decode().endswith("runs: a file is where a folder should be\n")
+        assert served.ask("/runs/x/report").status == 404
+    finally:
+        server.stop()
+        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,7 @@ class _Handler(RequestHandler):
         """None: the browser keeps nothing."""
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
-        if not isinstance(error, HTTPError):
+        if not isinstance(error, HTTPError | MnistexpError):
             super().log_exception(kind, error, trace)
 
     def write_error(self, status_code: int, **about: Any) -> None:
@@ -175,7 +175,8 @@ class _Handler(RequestHandler):
         if status_code == 405:
             self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status_code} {getattr(error, 'message', self._reason)}\n")
+        said = str(error) if isinstance(error, MnistexpError) else getattr(error, "message", self._reason)
+        self.finish(f"{status_code} {said}\n")
 
 
 class _Page(_Handler):
