@@ -27,10 +27,13 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RECIPES = ROOT / "docs" / "recipes.md"
+"""Its examples change the package; `test_recipes.py` follows them on a copy."""
 SHELLS = {"sh", "bash", "shell", "console"}
 MARKER = re.compile(r"<!-- (slow|not run|file): (\S.*\S) -->")
 COMPARISON = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-ENDS = {"|", "||", "&", "&&", ";", ">", ">>", "<", "(", ")", "|&", ">&", "<("}
+PUNCTUATION = set("();<>|&")
+"""What ends a command in a shell; shlex joins neighbours of these to one word."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Example:
             lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
             lexer.whitespace_split = True
             for word in (*lexer, ";"):
-                if word not in ENDS:
+                if not word or not PUNCTUATION.issuperset(word):
                     words.append(word)
                 elif words:
                     yield words

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from docs_examples import MARKER, PAGES, ROOT, SHELLS, Example, examples, prepare, run_page
+from docs_examples import MARKER, PAGES, RECIPES, ROOT, SHELLS, Example, examples, prepare, run_page
 from markdown_it import MarkdownIt
 from typer import Exit
 from typer.core import TyperCommand, TyperGroup
@@ -30,7 +30,8 @@ def tree(command: TyperCommand, *names: str) -> Iterator[tuple[str, TyperCommand
 MARKDOWN = MarkdownIt().enable("table")
 COMMANDS = dict(tree(get_command(app)))
 RUNNABLE = [name for name, command in COMMANDS.items() if not isinstance(command, TyperGroup)]
-BLOCKS = [example for page in PAGES for example in examples(page)]
+WITH_EXAMPLES = [page for page in PAGES if page != RECIPES and examples(page)]
+BLOCKS = [example for page in WITH_EXAMPLES for example in examples(page)]
 
 
 def named(words: list[str]) -> tuple[str, list[str]]:
@@ -109,13 +110,13 @@ def test_commands_within_sentences_exist() -> None:
         named(line.split())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.name)
 def test_examples_run_as_printed(page: Path, tmp_path: Path, finished: dict[str, Path]) -> None:
     run_page(page, prepare(tmp_path, finished["train"].parent), slow=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.name)
 def test_slow_examples_run_as_printed(page: Path, tmp_path: Path, finished: dict[str, Path]) -> None:
     """Where numbers of a training are printed, they are those of the processor they were printed on."""
     run_page(page, prepare(tmp_path, finished["train"].parent), slow=True)
