@@ -59,8 +59,7 @@ def test_a_machine_with_room_for_one_worker_finishes_a_sweep_of_several(
         wait_until(goes_on, 600)
     finally:
         started.kill()
-    assert started.stdout is not None
-    said = started.stdout.read().decode()
+    said = started.communicate()[0].decode()
     assert started.returncode == 0, said
     assert len(ended) >= workers - 1
     [reference, work] = [
