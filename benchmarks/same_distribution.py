@@ -20,8 +20,8 @@ from scipy import stats
 from mnistexp import data
 from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
 from mnistexp.model import build_optimizer
-from mnistexp.runtime import start_tensorflow
 from mnistexp.optimizers import OPTIMIZERS
+from mnistexp.runtime import start_tensorflow
 from mnistexp.training import Seed, fit
 
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"

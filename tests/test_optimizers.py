@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mnistexp.model import build_optimizer
-from mnistexp.runtime import start_tensorflow
 from mnistexp.optimizers import OPTIMIZERS, Optimizer
+from mnistexp.runtime import start_tensorflow
 
 STEPS = 25
 GRADIENTS = np.random.default_rng(0).normal(size=(STEPS, 64)).astype(np.float32)
