@@ -20,7 +20,7 @@ ORDER = """
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
     runtime model winograd loop training
-    sweeps.space sweeps.search sweeps.cores sweeps.preloaded sweeps.processes sweeps.dask_cluster sweeps.executors
+    sweeps.space sweeps.search sweeps.cores sweeps.processes sweeps.preloaded sweeps.dask_cluster sweeps.executors
     sweeps.trial_cache sweeps.fold_fits sweeps.plan sweeps.sweep_files sweeps.sweeping sweeps.swept sweeps.reuse
     experiments examples doctor.finding doctor.installation doctor.machine doctor.storage doctor.examination
     reported best_model.choosing best_model.ledger best_model.nested best_model.better best_model.representative

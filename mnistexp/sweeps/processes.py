@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
-__all__ = ["Processes", "WorkerDied", "load_ahead", "spawning", "workers_kept"]
+__all__ = ["Processes", "WorkerDied", "leave_signals_to_the_parent", "load_ahead", "spawning", "workers_kept"]
 
 FORKED = sys.platform == "linux"
 PRELOADED = "mnistexp.sweeps.preloaded"
@@ -169,10 +169,16 @@ class _Worker:
 def spawning() -> Iterator[None]:
     """While this lasts, processes that this thread starts ignore Ctrl-C from birth and don't import the main program.
 
+    This thread itself hears of an interruption afterwards: a worker whose parent leaves it half started complains.
+
     Tasks are functions of importable modules, so that workers need no main program; otherwise a script that calls a
     sweep without `if __name__ == "__main__"` would be run once more by each worker. May be entered several times.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if sys.platform != "win32" else set()
+    before = (
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        if sys.platform != "win32"
+        else set()
+    )
     with _HIDING:
         _HIDDEN.append(sys.modules["__main__"])
         sys.modules["__main__"] = ModuleType("__main__")
@@ -190,8 +196,15 @@ def spawning() -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_to_the_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def leave_signals_to_the_parent() -> None:
+    """Ignore what a terminal, or `timeout`, sends to the whole group: the parent hears it too, and ends us."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _end_with_parent() -> None:
