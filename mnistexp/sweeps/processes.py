@@ -23,6 +23,7 @@ from typing import Any
 __all__ = ["Processes", "WorkerDied", "leave_signals_to_the_parent", "load_ahead", "spawning", "workers_kept"]
 
 FORKED = sys.platform == "linux"
+INTERRUPTIONS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 PRELOADED = "mnistexp.sweeps.preloaded"
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -174,11 +175,7 @@ def spawning() -> Iterator[None]:
     Tasks are functions of importable modules, so that workers need no main program; otherwise a script that calls a
     sweep without `if __name__ == "__main__"` would be run once more by each worker. May be entered several times.
     """
-    before = (
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-        if sys.platform != "win32"
-        else set()
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS) if sys.platform != "win32" else set()
     with _HIDING:
         _HIDDEN.append(sys.modules["__main__"])
         sys.modules["__main__"] = ModuleType("__main__")
@@ -202,9 +199,8 @@ def _start_worker() -> None:
 
 def leave_signals_to_the_parent() -> None:
     """Ignore what a terminal, or `timeout`, sends to the whole group: the parent hears it too, and ends us."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for interruption in INTERRUPTIONS:
+        signal.signal(interruption, signal.SIG_IGN)
 
 
 def _end_with_parent() -> None:
