@@ -126,9 +126,9 @@ def _curves(history: "History", blocks: str) -> Table:
 
 
 def _curve(values: Sequence[float], blocks: str, bounds: tuple[float, float] | None = None) -> list[Text]:
-    """A curve's picture, then its first, last, lowest and highest value."""
+    """A curve's picture, then its first, last, lowest and highest value that is a number."""
     finite = [value for value in values if isfinite(value)]
-    ends = (values[0], values[-1], min(finite, default=None), max(finite, default=None))
+    ends = (finite[0], finite[-1], min(finite), max(finite)) if finite else ()
     return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
 
 

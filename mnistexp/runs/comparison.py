@@ -79,8 +79,10 @@ def _data(run: IndexedRun) -> dict[str, Value]:
 
 def _rows(value: Any) -> Any:
     """A list of rows as their number and a digest; anything else as it is."""
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list):
         return value
+    if not value:
+        return "0 rows"
     return f"{len(value)} rows, {hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]}"
 
 

@@ -162,12 +162,14 @@ def _leaves(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, Value]
 
 def _comparable(document: Mapping[str, Any]) -> dict[str, Value]:
     """What of `metrics.json` can be compared: no lists, no sentences, nothing that is missing."""
-    document = {key: value for key, value in document.items() if key != "schema_version"}
-    return {
-        key: value
-        for key, value in flat(document).items()
-        if value is not None and not (isinstance(value, str) and (len(value) > LONGEST_TEXT or value[:1] in ("[", "{")))
-    }
+    found = flat({key: value for key, value in document.items() if key != "schema_version"})
+    return {key: value for key, value in found.items() if value is not None and not _is_prose(key, value)}
+
+
+def _is_prose(key: str, value: Value) -> bool:
+    if not isinstance(value, str):
+        return False
+    return len(value) > LONGEST_TEXT or value[:1] in ("[", "{") or key.rpartition(".")[2] == "sentence"
 
 
 class _Entry(NamedTuple):

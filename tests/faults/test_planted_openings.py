@@ -44,7 +44,10 @@ FAULTS = {
         "runs/files.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_cached_fits"
     ),
     "models run their code": Planted(
-        "prediction.py", "safe_mode=True", "safe_mode=False", "test_input.py::test_a_model_with_code"
+        "prediction.py",
+        "safe_mode=True",
+        "safe_mode=False",
+        "test_input.py::test_a_model_with_code_is_refused_and_its_code_never_run",
     ),
     "a wrong curve is a traceback": Planted(
         "runs/history_csv.py", "except ValueError as error:", "except OverflowError as error:",
@@ -66,11 +69,14 @@ FAULTS = {
         "test_security.py::test_no_escape_reaches_the_terminal[pipe]",
     ),
     "any host is answered": Planted(
-        "live/server.py", "not in HOSTS:", "in ():", "test_security.py::test_the_server_keeps_to_its_hosts"
+        "live/server.py",
+        "not in HOSTS:",
+        "in ():",
+        "test_security.py::test_the_server_keeps_to_its_hosts_and_its_folder",
     ),
     "any file of a run is served": Planted(
         "live/served_runs.py", "return not path.name.startswith(\".\") and", "return True or",
-        "test_security.py::test_the_server_keeps_to_its_hosts",
+        "test_security.py::test_the_server_keeps_to_its_hosts_and_its_folder",
     ),
     "the whole environment is stored": Planted(
         "runs/environment.py", "for name in VARIABLES if name in os.environ}", "for name in os.environ}",
@@ -124,7 +130,8 @@ def test_planted_faults_are_found(name: str, tmp_path: Path, tried: Callable[...
     path.write_text(text.replace(fault.old, fault.new) + ("\nKEPT: list[bytes] = []\n" if "KEPT" in fault.new else ""))
     done = run(fault.test, tmp_path)
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-1000:]
-    assert "1 failed" in done.stdout, done.stdout[-2000:]
+    assert f"::{fault.test.partition('::')[2]}" in done.stdout.rpartition("\nFAILED ")[2], done.stdout[-2000:]
+    assert "\nERROR " not in done.stdout, done.stdout[-2000:]
     tried(f"planted: {name}", 1, f"found by {fault.test.partition('::')[2]}")
 
 
