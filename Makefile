@@ -52,6 +52,7 @@ test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 check: test  ## The same as test
 
 faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fault battery, for which see docs/reliability.md
+	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py
 	FAULTS=$${FAULTS:-full} $(BIN)/pytest tests/faults -p no:randomly
 
 format: $(VENV)/installed-dev  ## Format the code and mend what the linter can mend

@@ -220,7 +220,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / json.loads(mnistexp(*LONG, cwd=folder).stdout)["run_dir"]
 
 
-@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("sign", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.slow), "SIGKILL"])
 def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "mnistexp", *LONG], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -41,7 +41,7 @@ def test_each_worker_receives_what_it_needs_once(kind: Kind, tmp_path: Path) -> 
     assert len(calls) <= 2
 
 
-@pytest.mark.parametrize("kind", WITH_WORKERS)
+@pytest.mark.parametrize("kind", ["processes", pytest.param("dask", marks=pytest.mark.slow)])
 def test_a_task_whose_worker_dies_is_tried_elsewhere(kind: Kind, tmp_path: Path) -> None:
     tasks = [(tmp_path, number) for number in range(12)]
     with open_plain(kind) as executor:

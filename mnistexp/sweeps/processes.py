@@ -139,7 +139,7 @@ class _Worker:
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self.process is not None:
             return self.pool.submit(function, *args, **kwargs)
-        with _ONE_AT_A_TIME, spawning():
+        with _ONE_AT_A_TIME, _interrupted_later(), spawning():
             others = set(multiprocessing.active_children())
             future = self.pool.submit(function, *args, **kwargs)
             self.process = next(iter(set(multiprocessing.active_children()) - others), None)
@@ -170,12 +170,10 @@ class _Worker:
 def spawning() -> Iterator[None]:
     """While this lasts, processes that this thread starts ignore Ctrl-C from birth and don't import the main program.
 
-    This thread itself hears of an interruption afterwards: a worker whose parent leaves it half started complains.
-
     Tasks are functions of importable modules, so that workers need no main program; otherwise a script that calls a
     sweep without `if __name__ == "__main__"` would be run once more by each worker. May be entered several times.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS) if sys.platform != "win32" else set()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if sys.platform != "win32" else set()
     with _HIDING:
         _HIDDEN.append(sys.modules["__main__"])
         sys.modules["__main__"] = ModuleType("__main__")
@@ -195,6 +193,17 @@ def spawning() -> Iterator[None]:
 def _start_worker() -> None:
     leave_signals_to_the_parent()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Let this thread hear of an interruption afterwards: a worker that its parent leaves half started complains."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS) if sys.platform != "win32" else set()
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave_signals_to_the_parent() -> None:
