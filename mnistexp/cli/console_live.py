@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.cli.console import plain_table
+from mnistexp.cli.printable import one_line
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.following import LiveRun, Snapshot
@@ -37,14 +38,14 @@ def display(snapshot: "Snapshot", *, unicode: bool = True) -> RenderableType:
     """All of it, for a terminal."""
     blocks = [block for run in snapshot.running for block in (*_block(run, unicode), Text())]
     if not blocks:
-        blocks = [Text(f"Nothing is running in {printable(str(snapshot.runs_dir))}.", style="dim"), Text()]
+        blocks = [Text(f"Nothing is running in {one_line(str(snapshot.runs_dir))}.", style="dim"), Text()]
     return Group(*blocks, *([_ended(snapshot)] if snapshot.ended else []))
 
 
 def line(run: "LiveRun") -> str:
     """One run in one line, for what is no terminal; it changes where the run does, not with the clock alone."""
     parts = [run.state, *_so_far(run), *_came_out(run)]
-    return printable(f"{run.id}: {', '.join(parts)}")
+    return one_line(f"{run.id}: {', '.join(parts)}")
 
 
 def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, *, unicode: bool = True) -> str:
@@ -68,19 +69,14 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def printable(text: str) -> str:
-    """Without what would steer the terminal: a name in a foreign folder may hold anything."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
-
-
 def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
-    yield Text.assemble((printable(run.id), "bold"), "  ", (run.state, STYLES[run.state]), "  ", _beat(run))
+    yield Text.assemble((one_line(run.id), "bold"), "  ", (run.state, STYLES[run.state]), "  ", _beat(run))
     done, total = _done(run)
     row = Table.grid(padding=(0, 2))
     left = f"{duration(run.seconds_left)} left" if run.seconds_left is not None else ""
     row.add_row(ProgressBar(total=total or 1, completed=done, width=SPARK_WIDTH), Text(left, style="cyan"))
     yield row
-    yield Text(printable(", ".join(_so_far(run)) or "starting"))
+    yield Text(one_line(", ".join(_so_far(run)) or "starting"))
     for name, values in _curves(run):
         yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, unicode=unicode))
 
@@ -155,6 +151,6 @@ def _ended(snapshot: "Snapshot") -> Table:
     table.title, table.title_justify, table.title_style = "Ended, the newest first", "left", "dim"
     for run in snapshot.ended:
         ago = duration((snapshot.moment - run.ended).total_seconds()) if run.ended else ""
-        outcome = printable(", ".join((*_so_far(run), *_came_out(run))))
-        table.add_row(f"{ago} ago", Text(printable(run.id)), Text(run.state, style=STYLES[run.state]), Text(outcome))
+        outcome = one_line(", ".join((*_so_far(run), *_came_out(run))))
+        table.add_row(f"{ago} ago", Text(one_line(run.id)), Text(run.state, style=STYLES[run.state]), Text(outcome))
     return table

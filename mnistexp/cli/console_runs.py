@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.cli.console import plain_table
+from mnistexp.cli.printable import one_line
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.results import History
@@ -160,7 +161,7 @@ def _pairs(values: Mapping[str, Any]) -> Table:
 
 def _clean(text: str) -> str:
     """Text that stays in its line and its column, and that a terminal shows as it is."""
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+    return one_line(text, "?")
 
 
 def _plain(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-__all__ = ["STEERING", "Printable", "printable"]
+__all__ = ["STEERING", "Printable", "one_line", "printable"]
 
 # Control characters but for tab and line feed, and what changes the direction of writing.
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -14,6 +14,11 @@ STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def printable(text: str) -> str:
     """The text with a replacement character for each that would steer a terminal; lines and tabs stay."""
     return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str, instead: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """The text with `instead` for each letter that a terminal doesn't show as it is, line feeds and tabs among them."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else instead for letter in text)
 
 
 class Printable:
