@@ -48,7 +48,8 @@ def train(
 ) -> Outcome:
     """Train as `mnistexp train` does, and give back the run folder and the document of its `metrics.json`.
 
-    `watch` is called with each `EpochDone`. Raises `ConfigError`, `DataError`, `RunError`, `Interrupted`.
+    `watch` is called with each `EpochDone`. Raises `BadInput` for the configuration of a sweep, and `ConfigError`,
+    `DataError`, `RunError`, `Interrupted`.
     """
     found = configure(config, changes)
     if found.sweep:
@@ -66,7 +67,8 @@ def sweep(
     """Sweep as `mnistexp sweep-optimizer` and `sweep-dropout` do; `watch` is called with each `FitDone`.
 
     Worker processes import the calling script: a script keeps this call under `if __name__ == "__main__":`, or sets
-    `sweep.executor` to `serial`. Raises `ConfigError`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
+    `sweep.executor` to `serial`. Raises `BadInput` for a configuration without a sweep, and `ConfigError`, `DataError`,
+    `RunError`, `TrialsFailed`, `Interrupted`.
     """
     found = configure(config, changes)
     if found.sweep is None:

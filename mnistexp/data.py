@@ -29,7 +29,9 @@ __all__ = [
 CLASSES = 10
 
 Labels = NDArray[np.int64]
+"""Classes (n,), 0 to 9."""
 Rows = NDArray[np.int64]
+"""Positions (n,) of digits, from 0."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Layer", "examples", "network", "side_by_side", "terminal_digit"]
 
 Image = NDArray[np.uint8]
+"""Grey values, 0 to 255, of one digit (28, 28) or of several (n, 28, 28)."""
 TIMES = " \N{MULTIPLICATION SIGN} "
 FILLS = {"Conv2D": "#cfe3f1", "Dense": "#f7ddc8", "Input": "#ffffff"}
 """Colour of the layers that have parameters; the others are grey."""
@@ -24,17 +25,28 @@ class Layer(Protocol):
     """One row of a network's table."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its own in the network, such as `conv_1`."""
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The name of its Keras class."""
+
     @property
-    def output_shape(self) -> tuple[int, ...]: ...
+    def output_shape(self) -> tuple[int, ...]:
+        """Of a single digit."""
+
     @property
-    def parameters(self) -> int: ...
+    def parameters(self) -> int:
+        """How many numbers it learns."""
+
     @property
-    def arithmetic(self) -> str: ...
+    def arithmetic(self) -> str:
+        """How these are counted, such as `(3*3*1+1)*16 = 160`; empty where there are none."""
+
     @property
-    def activation(self) -> str: ...
+    def activation(self) -> str:
+        """Its function by Keras' name, or what dropout drops; may be empty."""
 
 
 @styled

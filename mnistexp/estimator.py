@@ -106,8 +106,9 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on images `X`, see the class, and labels `y` (n,).
 
-        Raises `ValueError` for images or labels that can't be used, `ConfigError` for a parameter. Warns with
-        `ConvergenceWarning` where the loss ceased to be a number.
+        Raises `ValueError` for images or labels that can't be used, `ConfigError` for a parameter, and
+        `KeyboardInterrupt` on Ctrl-C, with nothing fitted. Warns with `ConvergenceWarning` where the loss ceased to be
+        a number.
         """
         config = self._config()
         pixels, labels = validate_data(self, _rows(X), y)
@@ -143,7 +144,7 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return shares
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """The likeliest label of each image, (n,)."""
+        """The likeliest label of each image, (n,), of the dtype of the labels fitted."""
         likeliest: NDArray[Any] = self.predict_proba(X).argmax(axis=1)
         labels: NDArray[Any] = self.classes_[likeliest]
         return labels

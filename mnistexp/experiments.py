@@ -74,7 +74,8 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     """Score every setting of `config.sweep` by cross-validation, and keep trials, ranking and figures in a run folder.
 
     Fits that `runs_dir`'s cache holds are not done again, so the same call continues an interrupted sweep. Raises
-    `BadInput` and `DataError` before anything is written, `TrialsFailed` where no trial came through.
+    `BadInput` and `DataError` before anything is written, `TrialsFailed` where no trial came through, `Interrupted` on
+    Ctrl-C.
     """
     digits = data.load(config.data)
     earlier = reuse.finished(runs_dir, command, config, digits)

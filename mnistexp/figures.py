@@ -56,6 +56,7 @@ STYLE = {
 DASHES = ("-", "--", "-.", ":")
 
 Curve = NDArray[np.float64]
+"""One value per epoch, (epochs,)."""
 P = ParamSpec("P")
 T = TypeVar("T")
 

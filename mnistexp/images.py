@@ -59,6 +59,7 @@ class Picture:
 
     @property
     def name(self) -> str:
+        """The path, and in an array of several the index behind it: `digits.npy[3]`."""
         return str(self.file) if self.index is None else f"{self.file}[{self.index}]"
 
 

@@ -54,9 +54,11 @@ class Layers:
 
     @staticmethod
     def prepare(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images uint8 (n, 28, 28) as they are."""
         return images
 
     def logits(self, weights: Sequence[Tensor], x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        """Float32 (n, 10) for images uint8 (n, 28, 28), before the softmax; without `masks` nothing is dropped."""
         x = tf.cast(x, tf.float32)[..., tf.newaxis] / 255.0
         weights, masks = list(weights), list(masks)
         for layer in self.model.layers[:-1]:
@@ -71,6 +73,7 @@ class Layers:
     def gradients(
         self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The losses (n,), the logits (n, 10), and the gradients of the losses' sum weighted by `shares` (n,)."""
         with tf.GradientTape() as tape:
             tape.watch(weights)
             logits = self.logits(weights, x, masks)
@@ -123,7 +126,10 @@ class Loop:
         return (*map(tf.constant, weights), *vectors, *map(tf.constant, self.optimizer.scalar_slots))
 
     def part(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Part:
-        """Digits as the compiled functions take them. A batch's shares add up to 1 and are 0 where it is filled up."""
+        """Images uint8 (n, 28, 28) and labels (n,), of any integer dtype, as the compiled functions take them.
+
+        A batch's shares add up to 1 and are 0 where it is filled up.
+        """
         n = len(images)
         real = (np.arange(-(-n // self.batch) * self.batch) < n).reshape(-1, self.batch)
         shares = (real / real.sum(1, keepdims=True)).astype(np.float32)

@@ -17,15 +17,24 @@ class Sizes(Protocol):
     """What of a `ModelConfig` decides the layers."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """A name in `NETWORKS`."""
+
     @property
-    def filters(self) -> tuple[int, int]: ...
+    def filters(self) -> tuple[int, int]:
+        """Of the first and of the second convolution."""
+
     @property
-    def kernel_size(self) -> int: ...
+    def kernel_size(self) -> int:
+        """Side of the square kernels, in pixels."""
+
     @property
-    def dense_units(self) -> int: ...
+    def dense_units(self) -> int:
+        """Of the dense layer before the ten outputs."""
+
     @property
-    def dropout(self) -> float: ...
+    def dropout(self) -> float:
+        """Share of units dropped while training, 0 to below 1."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class Optimizer(BaseModel):
         `h` maps each hyper-parameter to a float32 scalar, `learning_rate` already decayed, and `1-<name>` to its
         complement, subtracted before rounding to float32 as Keras does. `t` is the step, from 1, a float32 scalar; `p`,
         `g` and the vector slots are float32 tensors of one shape. `sqrt` is their square root: a power of 0.5 takes
-        XLA several times longer.
+        XLA several times longer. Raises `NotImplementedError` here: each optimizer has its own.
         """
         raise NotImplementedError
 

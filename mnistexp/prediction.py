@@ -79,7 +79,10 @@ def probabilities(model: Any, pictures: Sequence[Picture]) -> NDArray[np.float32
 
 
 def row(picture: Picture, values: NDArray[np.float32], top: int) -> dict[str, Any]:
-    """What `--json` says of a picture: its likeliest digits in `top`, the first of them also alone, and all ten."""
+    """What `--json` says of a picture: its likeliest digits in `top`, the first of them also alone, and all ten.
+
+    `values`: float32 (10,), the probabilities of the digits. `top`: how many of the likeliest, at least 1.
+    """
     likeliest = [{"digit": int(digit), "probability": float(values[digit])} for digit in np.argsort(-values)[:top]]
     return {
         "image": str(picture.file),

@@ -16,8 +16,10 @@ __all__ = ["choose", "correct_matrix", "probabilities", "ranked", "ranks", "tria
 
 
 def ranks(trials: Sequence[TrialResult]) -> list[int]:
-    """The rank of each trial by its mean score, from 1; equal means share the best of their ranks, failed trials the
-    last, as in scikit-learn's `rank_test_score`."""
+    """The rank of each trial by its mean score, from 1, as in scikit-learn's `rank_test_score`.
+
+    Equal means share the best of their ranks, failed trials the last.
+    """
     means = np.nan_to_num([trial.mean for trial in trials], nan=-1.0)
     at_most = np.searchsorted(np.sort(means), means, side="right")
     return [1 + len(means) - int(count) for count in at_most]
@@ -53,7 +55,8 @@ def choose(
 ) -> tuple[int, tuple[int, ...]]:
     """Index of the trial that the rule selects, and of those that can't be told from the best.
 
-    Failed trials take no part. `costs`: one for each trial. Raises `BadInput` where every trial has failed.
+    Failed trials take no part. `labels`: int64 (digits,). `costs`: one for each trial. Raises `BadInput` where every
+    trial has failed.
     """
     means = [trial.mean for trial in trials]
     errors = [trial.standard_error for trial in trials]

@@ -80,7 +80,8 @@ class History:
     """Loss and accuracy after each epoch; `val_` lists are empty where nothing was validated.
 
     `loss` and `accuracy` are means over the training digits while they were learnt from, as Keras reports them; the
-    `val_` ones are measured after the epoch. All float, of one length each; NaN from the epoch of a divergence on.
+    `val_` ones are measured after the epoch, and NaN in the epochs without validation (`training.validate_every`). All
+    float, of one length each; NaN from the epoch of a divergence on.
     """
 
     loss: tuple[float, ...]
@@ -92,6 +93,7 @@ class History:
 
     @property
     def epochs(self) -> int:
+        """How many epochs the curves have; after a divergence also those that were never trained, as NaN."""
         return len(self.loss)
 
 
@@ -129,10 +131,12 @@ class TrainingResult:
 
     @property
     def test_accuracy(self) -> float:
+        """Share of the test digits that are recognised, 0 to 1."""
         return self.correct / len(self.labels)
 
     @property
     def epochs_trained(self) -> int:
+        """How many epochs were trained, one that diverged included; the curves may go on with NaN."""
         return self.diverged_at or self.history.epochs
 
 
@@ -167,12 +171,14 @@ class TrialResult:
 
     @property
     def scores(self) -> NDArray[np.float64]:
+        """The score of each fit, float64 (fits,), in order of (repeat, fold); NaN for one that failed."""
         import numpy as np
 
         return np.array([fold.score for fold in self.folds])
 
     @property
     def mean(self) -> float:
+        """The score of the trial: the mean over its fits; NaN where one of them failed."""
         return float(self.scores.mean())
 
     @property
@@ -188,6 +194,7 @@ class TrialResult:
 
     @property
     def failed(self) -> bool:
+        """Whether a fit raised; one that only diverged has a score like any other."""
         return any(fold.error for fold in self.folds)
 
 

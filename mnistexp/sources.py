@@ -54,6 +54,7 @@ NPZ_KEYS = (
 IDX_IMAGES = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
 IDX_LABELS = ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte")
 Arrays = tuple[NDArray[Any], NDArray[Any]]
+"""Images (n, 28, 28), (n, 28, 28, 1) or (n, 784), and labels (n,), of any integer dtype."""
 
 
 def read(config: DataConfig) -> Arrays:
@@ -78,7 +79,7 @@ def read(config: DataConfig) -> Arrays:
 
 
 def sha256(array: NDArray[Any]) -> str:
-    """SHA-256, in hexadecimal, of an array's bytes in C order."""
+    """SHA-256, in hexadecimal, of an array's bytes in C order; shape and dtype are not in it."""
     return hashlib.sha256(array.tobytes()).hexdigest()
 
 
@@ -111,7 +112,10 @@ def _check_values(images: NDArray[Any], labels: NDArray[Any], source: str) -> No
 
 
 def embedded(name: str) -> Arrays:
-    """Images uint8 (n, 28, 28) and labels uint8 (n,) of one of the `EMBEDDED` files, verified by their SHA-256."""
+    """Images uint8 (n, 28, 28) and labels uint8 (n,) of one of the `EMBEDDED` files, verified by their SHA-256.
+
+    Raises `DataError` where the file is missing or damaged.
+    """
     path = resources.files(__package__) / "digits" / f"{name}.npz"
     try:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as archive:

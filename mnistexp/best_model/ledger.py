@@ -34,10 +34,12 @@ class Ledger:
 
     @property
     def times(self) -> int:
+        """How often the test digits were read, by all the runs together."""
         return sum(reading.times for reading in self.readings)
 
     @property
     def sentence(self) -> str:
+        """How often they were read, and whether anything could have been chosen by watching; without `unreadable`."""
         watching = [reading for reading in self.readings if reading.watched]
         runs, often = len(self.readings), self.times
         said = f"The test digits were read {_often(often)} in this runs folder, by {runs} run{'s' * (runs != 1)}"

@@ -49,6 +49,7 @@ class BestPlan:
 
     @property
     def missing(self) -> list[SweepAhead]:
+        """The sweeps that no run has, which `run_best` would do first."""
         return [sweep for sweep in self.sweeps if sweep.run is None]
 
     @property
@@ -71,6 +72,7 @@ class Work:
 
     @property
     def labels(self) -> data.Labels:
+        """Those of the training digits, int64 (n_train,): no choice sees others."""
         return self.digits.labels[self.split.train]
 
     def placed(self, config: ExperimentConfig) -> ExperimentConfig:
@@ -79,6 +81,7 @@ class Work:
         return config.model_copy(update={"sweep": (config.sweep or SweepConfig()).model_copy(update=where)})
 
     def read(self, reference: str) -> Swept:
+        """The sweep that a person named. Raises what `read_swept` raises."""
         return read_swept(reference, self.config, self.digits, self.split, self.runs_dir)
 
     def named(self, references: Sequence[str]) -> list[tuple[str, Swept]]:
@@ -87,9 +90,11 @@ class Work:
         return [(family, swept) for swept in found for family in swept.families]
 
     def chosen(self, sweeps: Sequence[tuple[str, Swept]]) -> Choice:
+        """The choice by `sweep.select` among the trials of the (family, sweep) pairs. Raises `BadInput`."""
         return choose_setting(self.sweep.select, of_sweeps(sweeps), self.labels)
 
     def confirming(self, choice: Choice, sweeps: Sequence[tuple[str, Swept]]) -> ExperimentConfig:
+        """The sweep that cross-validates the choice alone, on the folds and in the repeats of the first of `sweeps`."""
         theirs = sweeps[0][1].config
         return self.placed(confirming(choice, theirs.sweep or SweepConfig(), theirs.repeats))
 

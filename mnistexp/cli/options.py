@@ -39,7 +39,7 @@ SetOption = Annotated[
 
 
 def whole(text: str) -> int:
-    """What follows an option, as a whole number; its bounds are the configuration's business."""
+    """What follows an option, as a whole number; its bounds are the configuration's business. Raises `BadParameter`."""
     try:
         return int(text)
     except ValueError:
@@ -47,7 +47,7 @@ def whole(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """What follows an option, as a number."""
+    """What follows an option, as a number. Raises `BadParameter`."""
     try:
         return float(text)
     except ValueError:
@@ -156,6 +156,7 @@ class Voice:
 
     @property
     def err(self) -> Console:
+        """Standard error, made anew for each use; lines are wrapped on a terminal only."""
         return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
@@ -165,7 +166,7 @@ def examples(explained: Mapping[str, str]) -> str:
 
 
 def layers_for(command: str, file: str | None, sets: list[str] | None) -> list[Source]:
-    """The packaged configuration of a command, the file, and `--set`; the problems of both are raised together."""
+    """The packaged configuration of a command, the file and `--set`. Raises `ConfigError` with the problems of both."""
     layers: list[Source] = [settings.read_file(command)]
     problems: list[Problem] = []
     try:

@@ -108,7 +108,10 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
 
 
 def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], families: Sequence[str]) -> Section:
-    """The best trial against the worst and the average, overall and in each family of several."""
+    """The best trial against the worst and the average, overall and in each family of several.
+
+    `correct`: bool (trials, repeats, digits), of the trials in `whole`. `families`: one for each of these.
+    """
     gaps = statistics.compare_trials(correct, families if len(set(families)) > 1 else ())
     rows = []
     for gap in gaps:
@@ -149,7 +152,7 @@ def _points(interval: Interval) -> str:
 
 
 def worth_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], sweep: SweepResult) -> Section:
-    """What the winning score is worth on digits that didn't choose the winner."""
+    """What the winning score is worth on digits that didn't choose it; `correct`: bool (trials, repeats, digits)."""
     bias = statistics.bbc_cv(correct)
     digits = len(sweep.labels)
     return Section(

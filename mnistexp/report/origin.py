@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from mnistexp.errors import ConfigError
 from mnistexp.report.page import Block, Cell, Code, Paragraph, RunReport, Section, Table, named, number
+from mnistexp.runs.run_folder import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.yaml_source import parse_fast
 
 __all__ = ["any_report", "how_it_was_made", "setting", "standing", "warnings"]
 
@@ -50,8 +51,8 @@ def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
 def setting(stored: StoredRun, key: str) -> Any:
     """A setting of the run by its dotted key; None where its configuration doesn't have it."""
     try:
-        value = yaml.safe_load(stored.config)
-    except yaml.YAMLError:
+        value: Any = parse_fast(stored.config, str(stored.path / CONFIG))
+    except ConfigError:
         return None
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None

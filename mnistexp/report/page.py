@@ -133,6 +133,7 @@ class Page:
 
     @property
     def title(self) -> str:
+        """The headline of a single run, or else how many runs there are."""
         return self.runs[0].headline if len(self.runs) == 1 else f"{len(self.runs)} runs side by side"
 
 

@@ -14,6 +14,7 @@ __all__ = ["ROUNDED", "Done", "Floats", "Row"]
 Done = Mapping[tuple[str, str], Outcome]
 """The outcome of each task of the assignment by its part and name."""
 Floats = NDArray[np.float64]
+"""Scores (n,), a curve (epochs,), or the curves of several seeds (seeds, epochs)."""
 ROUNDED = 0.005
 """What "about 0.96" may mean to either side."""
 

@@ -49,6 +49,10 @@ class Comparison:
     span: tuple[datetime, datetime] | None = None
 
     def matches(self, run: IndexedRun) -> bool:
+        """Whether a run has such a value; a run without the key never does.
+
+        Raises `BadInput` where the operator orders, the run has a number, and `value` is none.
+        """
         if self.key == "tag":
             return self._matches_tags(run.tags)
         found = value_of(run, self.key)
@@ -86,25 +90,34 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Not:
+    """What `not` stands before."""
+
     part: "Condition"
 
     def matches(self, run: IndexedRun) -> bool:
+        """Whether the part doesn't hold; so too for a run that lacks its key."""
         return not self.part.matches(run)
 
 
 @dataclass(frozen=True)
 class Every:
+    """Conditions joined by `and`."""
+
     parts: tuple["Condition", ...]
 
     def matches(self, run: IndexedRun) -> bool:
+        """Whether all parts hold; those after the first that doesn't are not looked at."""
         return all(part.matches(run) for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Some:
+    """Conditions joined by `or`."""
+
     parts: tuple["Condition", ...]
 
     def matches(self, run: IndexedRun) -> bool:
+        """Whether one of the parts holds; those after it are not looked at."""
         return any(part.matches(run) for part in self.parts)
 
 

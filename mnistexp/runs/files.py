@@ -69,7 +69,7 @@ _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 @contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the body into `RunError("can't <action> <path>: <plain reason>")`."""
+    """Raise an `OSError` of the body as `RunError("can't <action> <path>: <plain reason>")`."""
     try:
         yield
     except OSError as error:
@@ -134,7 +134,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def make_folder(path: Path) -> list[Path]:
-    """Make a folder and those above it that are missing; returns the ones made, outermost first. Raises RunError."""
+    """Make a folder and those above it that are missing; returns the ones made, outermost first.
+
+    Raises RunError, of a `NotADirectoryError` where a file stands in the way.
+    """
     with explained("create", path):
         made = []
         for folder in (*reversed(path.parents), path):
@@ -178,7 +181,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8; half a surrogate pair, which a command line can hold, is written as `\\udcff`."""
+    r"""`write_bytes` of UTF-8; half a surrogate pair, which a command line can hold, is written as `\udcff`."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 

@@ -68,10 +68,12 @@ class IndexedRun:
 
     @property
     def id(self) -> str:
+        """The name of its folder."""
         return self.info.id
 
     @property
     def path(self) -> Path:
+        """Its folder."""
         return self.info.path
 
     @cached_property

@@ -120,6 +120,7 @@ class Run:
 
     @property
     def status(self) -> State:
+        """As this process last wrote it; see `status.State`."""
         return self._status.status
 
     def add(self, name: str, content: bytes | str | Mapping[str, object]) -> Path:

@@ -56,6 +56,7 @@ class Owner:
 
     @classmethod
     def current(cls) -> "Owner":
+        """The process that asks."""
         return cls(os.getpid(), _boot(os.getpid()), _started(os.getpid()) or 0)
 
     def alive(self) -> bool | None:

@@ -67,6 +67,7 @@ class StoredRun:
 
     @property
     def path(self) -> Path:
+        """Its folder, where the files are that `read_text` and the like read."""
         return self.info.path
 
     def files(self) -> list[str]:

@@ -81,7 +81,10 @@ __all__ = [
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int = 10) -> NDArray[np.int64]:
-    """How often each class was taken for each: int64 (classes, classes), row = true label, column = prediction."""
+    """How often each class was taken for each: int64 (classes, classes), row = true label, column = prediction.
+
+    `labels`, `predictions`: (digits,). Source: scikit-learn's `confusion_matrix`.
+    """
     from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
     result: NDArray[np.int64] = sklearn_confusion_matrix(labels, predictions, labels=np.arange(classes))
@@ -91,7 +94,8 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int = 1
 def per_class_accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of each class's digits that were recognised, float64 (classes,); NaN for a class with no digits.
 
-    Also called recall. With 200 test digits a class has about 20: `wilson` on that few is 20 to 30 points wide.
+    `confusion`: int64 (classes, classes), see `confusion_matrix`. Also called recall. With 200 test digits a class has
+    about 20: `wilson` on that few is 20 to 30 points wide. Source: as scikit-learn's `recall_score` without averaging.
     """
     totals = confusion.sum(axis=1)
     shares: NDArray[np.float64] = np.divide(

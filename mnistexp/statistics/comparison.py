@@ -51,7 +51,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's adjusted p-values, float64 in the order given: rejecting where <= alpha errs anywhere with P <= alpha.
+    """Holm's adjusted p-values, float64 (m,), as ordered: rejecting where <= alpha errs anywhere with P <= alpha.
 
     The i-th smallest of m (i from 1) becomes max over j <= i of (m - j + 1) p_(j), at most 1. Holds under any
     dependence. Source: Holm (1979), Scandinavian Journal of Statistics 6.
@@ -142,6 +142,9 @@ def tied_with_best(
 
     Being tied is not being equal: with more digits some of them would part. And `best` was chosen on these digits, so
     the truly best trial is among the tied less often than `level`. Raises `BadInput` for a bad shape, index or method.
+
+    Source: `mcnemar`, `holm`, `paired_difference`; sign patterns: Fisher (1935), The Design of Experiments, chapter 3;
+    two moments: Satterthwaite (1946), Biometrics Bulletin 2.
     """
     check_level(level)
     if method not in ("mcnemar", "bootstrap"):
@@ -217,6 +220,7 @@ def notebook_figures(scores: Mapping[str, Sequence[float]]) -> NotebookFigures:
 
     `scores`: sweep name -> mean accuracy of each of its trials. Kept for comparison only: its worst is the *best* of
     the poorest sweep, and its average is over sweeps, not over trials; `compare_trials` answers the question.
+    Source: the assignment's notebook.
     """
     best = [max(sweep) for sweep in scores.values()]
     return NotebookFigures(max(best), min(best), sum(best) / len(best))

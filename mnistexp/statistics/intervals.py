@@ -105,6 +105,7 @@ class Repeats:
 
     @property
     def sentence(self) -> str:
+        """The mean and what it is worth, in plain language."""
         if self.interval is None or self.std is None:
             number = "One training has" if self.n == 1 else "Two trainings have"
             return f"Mean {self.mean:.4f}. {number} no interval: repeat with at least 3 seeds."

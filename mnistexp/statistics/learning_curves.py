@@ -104,13 +104,15 @@ def best_epochs(
     value per epoch. Without it, a rule of thumb: 4 min(val_loss) / sqrt(digits), `digits` being the number of
     validation digits; the digits' losses have a standard deviation of 3 to 4.5 times their mean at the minimum.
 
-    One-standard-error rule: Breiman, Friedman, Olshen & Stone (1984), Classification and Regression Trees, 3.4.3.
     Overfitting starts at the first epoch after the minimum from which on, to the end, the running median of 5 epochs
     of the validation loss is more than one standard error above the minimum, provided that the training loss is lower
     there (its mean from that epoch on) than at the minimum. The median lets no single epoch decide.
 
     The digits that chose the epoch flatter it: the minimum is lower than the loss on other digits would be.
     Raises `BadInput` for curves of different lengths or a negative standard error.
+
+    Source: the one-standard-error rule of Breiman, Friedman, Olshen & Stone (1984), Classification and Regression
+    Trees, 3.4.3, applied to epochs in place of trees; the rule for overfitting is this package's own.
     """
     train, val = np.asarray(loss, dtype=np.float64), np.asarray(val_loss, dtype=np.float64)
     if len(val) and len(train) != len(val):
@@ -147,6 +149,7 @@ def loss_standard_error(losses: ArrayLike) -> float:
     """Standard error of a mean loss, s / sqrt(n) with ddof 1, from the losses of n validation digits (n,).
 
     Assumes digits drawn independently; says how far the mean would move on other digits. Raises `BadInput` for n < 2.
+    Source: as scipy's `stats.sem`.
     """
     x = np.asarray(losses, dtype=np.float64).ravel()
     if len(x) < 2:
@@ -173,7 +176,7 @@ def seed_band(curves: ArrayLike, level: float = 0.95) -> Band:
     """The band that one more seed's curve passes through: at each epoch its `prediction_interval`.
 
     `curves`: (seeds, epochs), at least 3 seeds. The level holds for each epoch by itself; a curve may leave the band
-    somewhere far more often. Raises `BadInput` for fewer seeds.
+    somewhere far more often. Raises `BadInput` for fewer seeds. Source: `prediction_interval`.
     """
     values = np.asarray(curves, dtype=np.float64)
     if values.ndim != 2 or len(values) < 3:

@@ -38,6 +38,7 @@ class Compatibility:
 
     @property
     def sentence(self) -> str:
+        """The verdict in plain language, with the means, the spreads and the smallest p-value."""
         smallest = min(self.p_mean, self.p_spread, self.p_shape)
         verdict = (
             "nothing tells the two apart"

@@ -56,6 +56,8 @@ def select(
     `tied`, the trials that `tied_with_best` can't tell from the best. Equal costs go by the higher mean, equal means
     by the grid's order. `costs` (trials,) should be a property of the setting, not a measured time, or the choice
     would differ from run to run. Raises `BadInput` for an unknown rule, unequal lengths or no finite mean.
+
+    Source: `one_standard_error`; of the ties, `tied_with_best`.
     """
     scores = _scores(means)
     if rule == "best":
@@ -89,6 +91,7 @@ class SelectionBias:
 
     @property
     def sentence(self) -> str:
+        """The score before and after correction in plain language, in percentage points."""
         return (
             f"The winner scored {self.raw:.1%}; being chosen for its score explains about {100 * self.bias:.1f} points "
             f"of that, so expect {self.corrected:.1%} ({self.interval.level:.0%} interval {self.interval.low:.1%} to "

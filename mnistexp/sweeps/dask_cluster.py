@@ -48,12 +48,14 @@ class Cluster(Executor):
         return max(1, sum(threads.values()))
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a worker call the function. Raises `RunError` where the scheduler is gone."""
         if self._client.status != "running":
             raise RunError(f"the Dask scheduler at {self._address or 'this machine'} is gone; finished fits are kept")
         future: Future[Any] = self._executor.submit(function, *args, **kwargs)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster, and end the workers that were started here; quietly where it is gone."""
         with _quiet():
             if self._client.status == "running":
                 self._executor.shutdown(wait=wait and not cancel_futures)

@@ -38,6 +38,7 @@ class Serial(Executor):
         initializer(*initargs)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """A future that is done already; what the function raises is in it, but Ctrl-C comes through."""
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args, **kwargs))

@@ -39,7 +39,7 @@ __all__ = [
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 (n, 28, 28) and labels int64 (n,)."""
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Positions int64 of the digits to learn from and to validate on."""
+"""Positions int64 of the digits to learn from (n,) and to validate on (m,)."""
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
 VARIABLES = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_DETERMINISTIC_OPS", "XLA_FLAGS")

@@ -51,6 +51,7 @@ class Fits:
 
     @property
     def labels(self) -> data.Labels:
+        """Those of the training digits, int64 (n_train,)."""
         return self.digits[1]
 
     def of(self, trial: Trial) -> list[FoldFit]:
@@ -64,6 +65,7 @@ class Fits:
         return FoldFit(trial.index, trial.config, self.name, part, fold, repeat, seed_repeat, key)
 
     def cached(self, work: FoldFit) -> FoldResult | None:
+        """The stored result of a fit; None where there is none, or no cache."""
         if self._cache is None:
             return None
         return self._cache.get(work.key, fold=work.fold, repeat=work.repeat, rows=self.parts[work.part][1])
@@ -97,6 +99,7 @@ class Plan:
 
     @property
     def to_run(self) -> int:
+        """How many fits would be trained; where later scores decide on trials, at most."""
         return self.fits - self.cached
 
 

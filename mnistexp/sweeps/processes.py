@@ -81,6 +81,7 @@ class Processes(Executor):
             self._idle.put(self._new())
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Wait until a worker is idle, and have it call the function; `WorkerDied` is in the future where it dies."""
         worker = self._idle.get()
         outer: Future[Any] = Future()
         outer.set_running_or_notify_cancel()
@@ -123,6 +124,7 @@ class Processes(Executor):
             self.shutdown()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's
+        """End all workers at once, whatever they do and however it is called."""
         for worker in list(self._workers):
             worker.end()
 

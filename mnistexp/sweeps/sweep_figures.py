@@ -27,6 +27,7 @@ FAINT = "#b0b0b0"
 CROSS = "\N{MULTIPLICATION SIGN}"
 
 Floats = NDArray[np.float64]
+"""Scores (trials,), their means in cells (levels, levels), or where trials cross axes (trials, axes)."""
 
 
 def of_sweep(sweep: SweepResult) -> dict[str, "Figure"]:

@@ -49,7 +49,7 @@ class TrialCache:
     def get(self, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult | None:
         """The fit stored under `key`, for a fold whose validation digits are at `rows`; None where there is none.
 
-        A damaged entry is logged as a warning and counts as none.
+        `rows`: int64 (digits of the fold,). A damaged entry is logged as a warning and counts as none.
         """
         path = self._path(key)
         try:
@@ -68,6 +68,7 @@ class TrialCache:
         files.write_bytes(path, to_bytes(key, result, learnt))
 
     def info(self) -> CacheInfo:
+        """What is stored at present; 0 fits where the folder is missing."""
         return _sum(self.folder, self._entries())
 
     def prune(self, older_than: float | None = None) -> CacheInfo:
@@ -140,7 +141,10 @@ def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
 
 
 def from_bytes(content: bytes, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult:
-    """The inverse of `to_bytes`. Raises ValueError where a single bit is wrong or the entry is another fit's."""
+    """The inverse of `to_bytes`; `rows` as in `TrialCache.get`, int64 (digits of the fold,).
+
+    Raises ValueError where a single bit is wrong or the entry is another fit's.
+    """
     about, arrays = _opened(content)
     curves = {name: tuple(arrays[name].tolist()) for name in CURVES}
     if about["key"] != key or arrays["probabilities"].shape != (len(rows), 10):

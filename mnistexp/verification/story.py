@@ -42,6 +42,7 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
+        """By all that was compared: the greatest difference decides where not everything is identical."""
         if all(item.identical for item in self.compared):
             return "identical"
         differences = [item.difference for item in self.compared if item.difference is not None]
@@ -49,11 +50,15 @@ class Verification:
 
     @property
     def exit_code(self) -> int:
+        """0, 4 or 5, the verdict's in `EXIT_CODES`."""
         return EXIT_CODES[self.verdict]
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints: `run`, `run_dir`, `command`, `verdict`, `exit_code`, `tolerance`, `note`, and the lists
-        `compared` (`Compared` each) and `changed` (`Change` each)."""
+        """What `--json` prints.
+
+        `run`, `run_dir`, `command`, `verdict`, `exit_code`, `tolerance`, `note`, and the lists `compared` (`Compared`
+        each) and `changed` (`Change` each).
+        """
         return {
             "run": self.run.info.id,
             "run_dir": str(self.run.path),
