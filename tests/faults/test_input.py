@@ -541,9 +541,11 @@ def test_models(fuzzed: Any, model: bytes, marker: Path, tmp_path: Path) -> None
 
 
 def test_a_model_with_code_is_refused_and_its_code_never_run(marker: Path, tmp_path: Path) -> None:
-    import keras
-
     from mnistexp.prediction import load_model
+    from mnistexp.runtime import start_tensorflow
+
+    start_tensorflow()
+    import keras
 
     path, code = tmp_path / "model.keras", f"__import__('os').makedirs({str(marker)!r}, exist_ok=True)"
     run = eval(f"lambda x: (x, {code})[0]")

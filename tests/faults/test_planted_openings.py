@@ -1,6 +1,7 @@
 """The battery finds faults: each is planted in a copy of the package, and the check that should see it fails."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -130,8 +131,9 @@ def test_planted_faults_are_found(name: str, tmp_path: Path, tried: Callable[...
     path.write_text(text.replace(fault.old, fault.new) + ("\nKEPT: list[bytes] = []\n" if "KEPT" in fault.new else ""))
     done = run(fault.test, tmp_path)
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-1000:]
-    assert f"::{fault.test.partition('::')[2]}" in done.stdout.rpartition("\nFAILED ")[2], done.stdout[-2000:]
-    assert "\nERROR " not in done.stdout, done.stdout[-2000:]
+    found = re.findall(r"^(?:FAILED|ERROR) \S*::(\S+)", done.stdout, re.MULTILINE)
+    assert fault.test.partition("::")[2] in found, done.stdout[-2000:]
+    assert " at setup of " not in done.stdout, done.stdout[-2000:]
     tried(f"planted: {name}", 1, f"found by {fault.test.partition('::')[2]}")
 
 

@@ -129,11 +129,13 @@ def test_nothing_leaves_the_folder_of_runs(tmp_path: Path, tried: Callable[..., 
     runs, path = outer / "runs", tmp_path / "a.zip"
 
     def members(name: str) -> None:
-        archived(path, {name or "x": "x", f"{ID}/status.json": "{}", f"{ID}/{name}": "x"})
-        try:
-            import_archive(path, runs)
-        finally:
+        for full in (name or "x", f"{ID}/{name}", f"{ID}/../../{name}"):
+            archived(path, {full: "x", f"{ID}/status.json": "{}"})
+            with pytest.raises(MnistexpError):
+                import_archive(path, runs)
             assert list(outer.iterdir()) == []
+            assert {entry.name for entry in tmp_path.iterdir()} == {"outer", "a.zip", "mine"}
+        raise MnistexpError("all three refused")
 
     def run_names(name: str) -> None:
         try:
