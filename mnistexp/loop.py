@@ -140,7 +140,7 @@ class Loop:
         )
 
     def order(self, order: NDArray[np.int32]) -> NDArray[np.int32]:
-        """The rows of each batch, int32 (batches, batch size), the last filled up with digit 0."""
+        """Rows (n,) batch by batch, int32 (batches, batch size), the last filled up with digit 0."""
         return np.pad(order, (0, -len(order) % self.batch)).reshape(-1, self.batch)
 
     def _train(

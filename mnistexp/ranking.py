@@ -41,7 +41,7 @@ def probabilities(trials: Sequence[TrialResult], digits: int) -> NDArray[np.floa
 
 
 def correct_matrix(trials: Sequence[TrialResult], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which out-of-fold predictions are right: bool (trials, repeats, digits); False where a fit failed."""
+    """Which out-of-fold predictions are right by labels (digits,): bool (trials, repeats, digits); no failed fit's."""
     repeats = 1 + max(fold.repeat for trial in trials for fold in trial.folds)
     found = np.zeros((len(trials), repeats, len(labels)), np.bool_)
     for number, trial in enumerate(trials):

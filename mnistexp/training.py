@@ -138,7 +138,7 @@ def fit(
 def predict(
     config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], x: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Probabilities float32 (n, 10) of images uint8 (n, 28, 28)."""
+    """Probabilities float32 (n, 10) of images uint8 (n, 28, 28), by weights in the shapes of Keras' `get_weights`."""
     loop = _loop(config)
     return _evaluate(loop, loop.start(weights), _parts(loop, (x, np.zeros(len(x)))))[1]
 

@@ -85,7 +85,7 @@ def seeds_row(
     fault: str | None = None,
     decimals: int = 4,
 ) -> Row:
-    """Is the reported value where one more of our seeds would fall?"""
+    """Is the reported value where one more of our seeds would fall? `ours`: one value per seed, (seeds,)."""
     values = np.asarray(ours, dtype=np.float64)
     seen = np.log(values) if logarithmic else values
     interval = statistics.prediction_interval(seen, resolution=resolution) if np.isfinite(seen).all() else None

@@ -51,10 +51,12 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's adjusted p-values, float64 (m,), as ordered: rejecting where <= alpha errs anywhere with P <= alpha.
+    """Holm's adjusted p-values, float64 (m,), in the order of `p_values` (m,).
 
-    The i-th smallest of m (i from 1) becomes max over j <= i of (m - j + 1) p_(j), at most 1. Holds under any
-    dependence. Source: Holm (1979), Scandinavian Journal of Statistics 6.
+    Rejecting where they are <= alpha errs anywhere with P <= alpha, under any dependence. The i-th smallest of m (i
+    from 1) becomes max over j <= i of (m - j + 1) p_(j), at most 1.
+
+    Source: Holm (1979), Scandinavian Journal of Statistics 6.
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")

@@ -116,7 +116,7 @@ class Repeats:
 
 
 def over_repeats(values: ArrayLike, level: float = 0.95, resolution: float = 0.0) -> Repeats:
-    """Mean, standard deviation and Student's t interval, mean +- t(n - 1) s / sqrt(n), of one value per seed.
+    """Mean, standard deviation and Student's t interval, mean +- t(n - 1) s / sqrt(n), of one value per seed (n,).
 
     `resolution`: the step of the values; pass 1/digits for an accuracy, and the interval is at least half a step to
     each side. Without that, three seeds that happen to agree would give an interval of no width, and intervals on 200
@@ -140,7 +140,7 @@ def over_repeats(values: ArrayLike, level: float = 0.95, resolution: float = 0.0
 def prediction_interval(values: ArrayLike, level: float = 0.95, resolution: float = 0.0) -> Interval | None:
     """Where one more seed's value will fall: mean +- t(n - 1) s sqrt(1 + 1/n); None for fewer than three values.
 
-    `resolution`, assumptions and errors are those of `over_repeats`.
+    `values` (seeds,), `resolution`, assumptions and errors are those of `over_repeats`.
     Source: Hahn & Meeker (1991), Statistical Intervals, chapter 4.
     """
     check_level(level)

@@ -30,8 +30,9 @@ SCORES_AT_ONCE = 2**23
 def one_standard_error(means: ArrayLike, standard_errors: ArrayLike) -> tuple[int, ...]:
     """Indices, in order, of the trials whose mean is at most one standard error below the best mean.
 
-    The standard error is the best trial's own. A rule of thumb, no test: it ignores that trials share their digits.
-    A mean that is NaN is never near. Raises `BadInput` for unequal lengths or no finite mean.
+    `means`, `standard_errors`: (trials,). The standard error is the best trial's own. A rule of thumb, no test: it
+    ignores that trials share their digits. A mean that is NaN is never near. Raises `BadInput` for unequal lengths or
+    no finite mean.
 
     Source: Breiman, Friedman, Olshen & Stone (1984), Classification and Regression Trees, section 3.4.3.
     """
@@ -54,8 +55,8 @@ def select(
 
     "best": the highest mean. "one-se": the cheapest within `one_standard_error` of it. "cheapest": the cheapest among
     `tied`, the trials that `tied_with_best` can't tell from the best. Equal costs go by the higher mean, equal means
-    by the grid's order. `costs` (trials,) should be a property of the setting, not a measured time, or the choice
-    would differ from run to run. Raises `BadInput` for an unknown rule, unequal lengths or no finite mean.
+    by the grid's order. All three are (trials,); `costs` should be a property of the setting, not a measured time, or
+    the choice would differ from run to run. Raises `BadInput` for an unknown rule, unequal lengths or no finite mean.
 
     Source: `one_standard_error`; of the ties, `tied_with_best`.
     """
@@ -161,11 +162,11 @@ class NestedScore:
 def nested_summary(scores: ArrayLike, sizes: ArrayLike, level: float = 0.95) -> NestedScore:
     """The accuracy of "sweep, choose, train" as a whole, from its score on each outer fold and the fold's digits.
 
-    Weighted by digits, sum(score n) / sum(n), with `wilson`'s interval on all outer digits. Each digit is scored once
-    by a model whose settings it had no part in choosing. Assumes digits independent; the outer folds share training
-    digits, which the interval doesn't know (Bates, Hastie & Tibshirani 2024, JASA 119), so it is slightly narrow
-    where training sets matter. It describes the procedure, not one setting: the folds may choose different ones.
-    Raises `BadInput` for unequal lengths, no folds or scores outside [0, 1].
+    `scores`, `sizes`: (folds,). Weighted by digits, sum(score n) / sum(n), with `wilson`'s interval on all the digits.
+    Each digit is scored once by a model whose settings it had no part in choosing. Assumes digits independent; the
+    outer folds share training digits, which the interval doesn't know (Bates, Hastie & Tibshirani 2024, JASA 119), so
+    it is slightly narrow where training sets matter. It describes the procedure, not one setting: the folds may choose
+    different ones. Raises `BadInput` for unequal lengths, no folds or scores outside [0, 1].
 
     Source: Varma & Simon (2006), BMC Bioinformatics 7:91.
     """

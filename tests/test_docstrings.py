@@ -1,0 +1,287 @@
+"""What the package's docstrings owe their readers beside good form: errors, shapes, dtypes, units and sources.
+
+Form is the business of ruff's `D` rules. Here the syntax alone is read; nothing of the package is imported.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "mnistexp"
+
+ARRAY = re.compile(r"\b(?:NDArray|ndarray|ArrayLike)\b")
+LENGTH = r"(?:len\(\w+\)|[*+a-z0-9_]+(?: [*+a-z0-9_]+)*|\.\.\.)"
+SHAPE = re.compile(rf"\({LENGTH},(?: {LENGTH},)*(?: {LENGTH})?\)|\bshapes?\b|\bone (?:\w+ )?(?:per|for each|each)\b")
+"""A shape such as (n,) or (n, 28, 28), or words for one."""
+DTYPE = re.compile(r"\b(?:u?int|float)(?:8|16|32|64)\b|\bbool\b|\bdtypes?\b")
+DURATIONS = {"age", "delay", "duration", "elapsed", "interval", "older_than", "timeout", "wait"}
+"""Names of numbers that have a unit and don't end in it."""
+NUMBER = re.compile(r"(?:float|int)(?: \| None)?")
+UNIT = re.compile(r"\b(?:(?:milli)?second|minute|hour|day)s?\b")
+SOURCE = re.compile(r"\b[Ss]ource: (?:[^`]*?\b(?:(?:18|19|20)\d\d\b|scikit-learn|scipy|assignment)|`(\w+)`)", re.DOTALL)
+"""A year and what stands before it, a library, the assignment, or another function that names its source."""
+NO_STATISTICS = {"check_level", "counts_of"}
+"""These look at arguments, and estimate nothing."""
+READ_BY_NOBODY = {"overload", "field_validator", "model_validator"}
+"""Decorators of stubs, and of what pydantic calls, whose errors it turns into its own."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Law = Callable[["Documented"], list[str]]
+
+
+class Documented(NamedTuple):
+    """What has a docstring: a function or method, a field of a class, or a name for a type.
+
+    `types` maps each argument and "return", or the name itself, to its type as it is written.
+    """
+
+    name: str
+    text: str
+    types: dict[str, str]
+    raised: frozenset[str] = frozenset()
+
+
+def last_name(node: ast.expr | None) -> str:
+    """The last part of a dotted name, called or not; "" for anything else."""
+    if isinstance(node, ast.Call):
+        return last_name(node.func)
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def raised_in(function: Function) -> frozenset[str]:
+    """Classes of the exceptions that a function raises by name, those of functions within it left out."""
+    found, waiting = set(), list(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Raise):
+            found.add(last_name(node.exc))
+        if not isinstance(node, Function | ast.ClassDef):
+            waiting.extend(ast.iter_child_nodes(node))
+    return frozenset(name for name in found if name[:1].isupper())
+
+
+def types_of(function: Function) -> dict[str, str]:
+    given = function.args
+    arguments = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
+    types = {argument.arg: argument.annotation for argument in arguments if argument} | {"return": function.returns}
+    return {name: ast.unparse(annotation) for name, annotation in types.items() if annotation}
+
+
+def documented(owner: ast.Module | ast.ClassDef) -> Iterator[Documented]:
+    """All that is for others in a module; a class's own docstring speaks for its fields and its `__init__`."""
+    prefix, above = "", ""
+    if isinstance(owner, ast.ClassDef):
+        prefix, above = f"{owner.name}.", ast.get_docstring(owner) or ""
+    for node, below in pairwise([*owner.body, ast.Pass()]):
+        text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
+        if isinstance(node, Function):
+            text = above if node.name == "__init__" else ast.get_docstring(node) or ""
+            stub = READ_BY_NOBODY & set(map(last_name, node.decorator_list))
+            if not stub and (node.name == "__init__" or not node.name.startswith("_")):
+                yield Documented(prefix + node.name, text, types_of(node), raised_in(node))
+        elif isinstance(node, ast.ClassDef):
+            if not node.name.startswith("_") and "Protocol" not in map(last_name, node.bases):
+                yield from documented(node)
+        elif isinstance(node, ast.AnnAssign):
+            name = last_name(node.target)
+            yield Documented(prefix + name, f"{above} {text}", {name: ast.unparse(node.annotation)})
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+            name = last_name(node.targets[0])
+            yield Documented(prefix + name, f"{above} {text}", {name: ast.unparse(node.value)})
+
+
+def errors_unnamed(item: Documented) -> list[str]:
+    """Who raises an exception by its name says so, by the same name."""
+    says = re.search(r"\b[Rr]aise", item.text)
+    return [f"raises {error}" for error in sorted(item.raised) if not (says and re.search(rf"\b{error}\b", item.text))]
+
+
+def shapes_unsaid(item: Documented) -> list[str]:
+    """Who takes arrays or gives them back says of which shape; a type with a name has it below that."""
+    arrays = [name for name, kind in item.types.items() if ARRAY.search(kind)]
+    return [] if SHAPE.search(item.text) else [f"{name} has no shape" for name in arrays]
+
+
+def dtypes_unsaid(item: Documented) -> list[str]:
+    """The dtype of an array is in its type or in the docstring."""
+    arrays = [name for name, kind in item.types.items() if "NDArray[Any]" in kind]
+    return [] if DTYPE.search(item.text) else [f"{name} has no dtype" for name in arrays]
+
+
+def units_unsaid(item: Documented) -> list[str]:
+    """A duration whose name doesn't end in its unit has it in the docstring."""
+    durations = [name for name, kind in item.types.items() if name in DURATIONS and NUMBER.fullmatch(kind)]
+    return [] if UNIT.search(item.text) else [f"{name} has no unit" for name in durations]
+
+
+def sources_unnamed(functions: dict[str, str]) -> list[str]:
+    """The statistics of these docstrings, by name of the function, that lead to no source."""
+    unnamed = set(functions)
+    while found := {
+        name
+        for name in unnamed
+        if (source := SOURCE.search(functions[name])) and (source[1] is None or source[1] in functions.keys() - unnamed)
+    }:
+        unnamed -= found
+    return sorted(unnamed)
+
+
+LAWS = [errors_unnamed, shapes_unsaid, dtypes_unsaid, units_unsaid]
+
+
+@cache
+def package() -> list[tuple[str, Documented]]:
+    """All that has a docstring, by its module; but for commands, whose help it is, so that it names no exceptions."""
+    paths = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.stem.endswith("_commands")]
+    return [
+        (str(path.relative_to(PACKAGE)), item)
+        for path in paths
+        for item in documented(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_the_package_keeps_the_law(law: Law) -> None:
+    assert [f"{path}: {item.name}: {fault}" for path, item in package() for fault in law(item)] == []
+
+
+def test_each_statistic_names_its_source() -> None:
+    functions = {
+        item.name: item.text
+        for path, item in package()
+        if path.startswith("statistics/") and "return" in item.types and "." not in item.name
+    }
+    assert len(functions) > 20
+    assert set(sources_unnamed(functions)) == NO_STATISTICS
+
+
+def faults(law: Law, source: str) -> list[str]:
+    return [f"{item.name}: {fault}" for item in documented(ast.parse(source)) for fault in law(item)]
+
+
+def function(says: str, *, takes: str = "", gives: str = "None", does: str = "pass", name: str = "f") -> str:
+    return f'def {name}({takes}) -> {gives}:\n    """{says}"""\n    {does}\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param(function("Do.", does="raise BadInput('no')"), ["f: raises BadInput"], id="unnamed"),
+        pytest.param(function("Raises BadInputs.", does="raise BadInput"), ["f: raises BadInput"], id="another name"),
+        pytest.param(
+            function("Not a BadInput.", does="raise BadInput"), ["f: raises BadInput"], id="not said to raise"
+        ),
+        pytest.param(function("Raises `A`.", does="raise errors.B"), ["f: raises B"], id="of a module"),
+        pytest.param(
+            function("Raises `A`.", does="try:\n        raise A\n    except A:\n        raise B from None"),
+            ["f: raises B"],
+            id="deep inside",
+        ),
+        pytest.param(
+            "class C:\n    '''Raises.'''\n    def __init__(self):\n        raise A",
+            ["C.__init__: raises A"],
+            id="class for its init",
+        ),
+        pytest.param(
+            "class C:\n    '''Raises A.'''\n    def m(self):\n        '''Do.'''\n        raise A",
+            ["C.m: raises A"],
+            id="class not for a method",
+        ),
+        pytest.param(function("Raises `A`.", does="raise A('no')"), [], id="named"),
+        pytest.param("class C:\n    '''Raises A.'''\n    def __init__(self):\n        raise A", [], id="by the class"),
+        pytest.param(function("Do.", does="raise error"), [], id="a variable"),
+        pytest.param(function("Do.", does="def g():\n        raise A"), [], id="of a function within"),
+        pytest.param(function("Do.", does="raise A", name="_f"), [], id="private"),
+        pytest.param("class C:\n    @model_validator(mode='after')\n    def m(self): raise A", [], id="validator"),
+        pytest.param("class C(Protocol):\n    def m(self): raise A", [], id="protocol"),
+    ],
+)
+def test_an_error_that_no_docstring_names_is_found(source: str, expected: list[str]) -> None:
+    assert faults(errors_unnamed, source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param(function("All.", takes="x: NDArray[np.uint8]"), ["f: x has no shape"], id="argument"),
+        pytest.param(function("All.", gives="NDArray[np.uint8]"), ["f: return has no shape"], id="result"),
+        pytest.param(function("All.", takes="*, x: ArrayLike = ()"), ["f: x has no shape"], id="keyword"),
+        pytest.param(function("All.", takes="x: list[NDArray[A]]"), ["f: x has no shape"], id="within a list"),
+        pytest.param(function("The sum (n - 1).", takes="x: ArrayLike"), ["f: x has no shape"], id="a formula"),
+        pytest.param(function("As (Rubin, Holm).", takes="x: ArrayLike"), ["f: x has no shape"], id="people"),
+        pytest.param(
+            "class C:\n    '''Some.'''\n    x: NDArray[A]\n    '''All.'''", ["C.x: x has no shape"], id="field"
+        ),
+        pytest.param("Rows = NDArray[np.int64]", ["Rows: Rows has no shape"], id="name for a type"),
+        *(
+            pytest.param(function(says, takes="x: NDArray[A]"), [], id=says)
+            for says in (
+                "All (n,).",
+                "All (n, 28, 28).",
+                "All (len(rows), 10).",
+                "All (n, 144 * 16).",
+                "All (batches, batch size).",
+                "All (n, ...).",
+                "Of any shape.",
+                "One per trial, or one value for each.",
+            )
+        ),
+        pytest.param("class C:\n    '''Some (n,).'''\n    x: NDArray[A]", [], id="by the class"),
+        pytest.param("class C:\n    '''Some.'''\n    x: NDArray[A]\n    '''All (n,).'''", [], id="below the field"),
+        pytest.param("Rows = NDArray[np.int64]\n'''Positions (n,).'''", [], id="below the name"),
+    ],
+)
+def test_an_array_without_a_shape_is_found(source: str, expected: list[str]) -> None:
+    assert faults(shapes_unsaid, source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param(function("Labels (n,).", takes="x: NDArray[Any]"), ["f: x has no dtype"], id="unsaid"),
+        pytest.param(function("Floats (n,).", gives="NDArray[Any]"), ["f: return has no dtype"], id="a word for it"),
+        pytest.param(function("Labels int64 (n,).", takes="x: NDArray[Any]"), [], id="said"),
+        pytest.param(function("Of any dtype.", takes="x: NDArray[Any]"), [], id="any"),
+        pytest.param(function("Labels (n,).", takes="x: NDArray[np.int64]"), [], id="in the type"),
+    ],
+)
+def test_an_array_without_a_dtype_is_found(source: str, expected: list[str]) -> None:
+    assert faults(dtypes_unsaid, source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param(function("Wait.", takes="timeout: float"), ["f: timeout has no unit"], id="argument"),
+        pytest.param(function("Go.", takes="age: float | None = None"), ["f: age has no unit"], id="optional"),
+        pytest.param("class C:\n    '''Some.'''\n    age: float = 0.0", ["C.age: age has no unit"], id="field"),
+        pytest.param(function("Wait so many seconds.", takes="timeout: float"), [], id="said"),
+        pytest.param(function("Wait.", takes="timeout_seconds: float"), [], id="in the name"),
+        pytest.param(function("The ends.", takes="interval: Interval"), [], id="no number"),
+    ],
+)
+def test_a_duration_without_a_unit_is_found(source: str, expected: list[str]) -> None:
+    assert faults(units_unsaid, source) == expected
+
+
+@pytest.mark.parametrize(
+    ("functions", "expected"),
+    [
+        pytest.param({"a": "The mean."}, ["a"], id="none"),
+        pytest.param({"a": "The mean. Source: known to all."}, ["a"], id="nothing to look up"),
+        pytest.param({"a": "Known since Student (1908)."}, ["a"], id="a year that is no source"),
+        pytest.param({"a": "Source: `b`.", "b": "The mean."}, ["a", "b"], id="leads nowhere"),
+        pytest.param({"a": "Source: `b`.", "b": "Source: `a`."}, ["a", "b"], id="in a circle"),
+        pytest.param({"a": "Source: Student (1908), Biometrika 6."}, [], id="author and year"),
+        pytest.param({"a": "Source: as scikit-learn's `recall_score`."}, [], id="library"),
+        pytest.param({"a": "Assumptions and source: `b`.", "b": "Source: Holm (1979)."}, [], id="of another"),
+    ],
+)
+def test_a_statistic_without_a_source_is_found(functions: dict[str, str], expected: list[str]) -> None:
+    assert sources_unnamed(functions) == expected
