@@ -391,6 +391,19 @@ def test_the_notebook_finds_the_same_numbers_anew(finished: dict[str, Path], tmp
     assert len(pictures) == 5
 
 
+def test_the_notebook_of_a_sweep_finds_the_same_trials_anew(
+    finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = reports.write_report([stored_runs.load(finished["sweep"])], "ipynb", tmp_path / "again.ipynb")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for cell in json.loads(path.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    (again,) = (tmp_path / "runs").glob("[!.]*")
+    assert (again / "trials.csv").read_bytes() == (finished["sweep"] / "trials.csv").read_bytes()
+
+
 def test_notebooks_of_every_kind_are_python(finished: dict[str, Path], hostile: Path, tmp_path: Path) -> None:
     runs = [stored_runs.load(folder) for folder in (*finished.values(), hostile)]
     path = reports.write_report(runs, "ipynb", tmp_path / "all.ipynb")

@@ -59,7 +59,7 @@ show(figures.confusion_matrix(np.array(run.metrics["confusion_matrix"])))
 """
 
 SWEEP = """\
-from mnistexp import sweep_figures, sweep_files
+from mnistexp.sweeps import sweep_figures, sweep_files
 
 outcome = api.sweep(config, runs_dir="runs")
 sweep = sweep_files.read_sweep(outcome.run_dir)
