@@ -6,12 +6,12 @@ from pprint import pformat
 from textwrap import indent
 from typing import Any
 
-import yaml
-
-from mnistexp.errors import BadInput, RunError
+from mnistexp.errors import BadInput, ConfigError, RunError
 from mnistexp.report.markdown import escaped
 from mnistexp.report.page import Page, Paragraph, RunReport
+from mnistexp.runs.run_folder import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.yaml_source import parse_fast
 
 __all__ = ["page_to_notebook"]
 
@@ -141,12 +141,9 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
 def _settings(run: StoredRun) -> dict[str, Any]:
     """The run's settings as plain values, which Python reads as it writes them."""
     try:
-        value = yaml.safe_load(run.config)
-        settings = json.loads(json.dumps(value))
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise RunError(f"{run.path / 'config.yaml'} is damaged: {error}") from error
-    if not isinstance(settings, dict):
-        raise RunError(f"{run.path / 'config.yaml'} is damaged: not a section of settings")
+        settings: dict[str, Any] = json.loads(json.dumps(parse_fast(run.config, CONFIG)))
+    except (ConfigError, TypeError, ValueError) as error:
+        raise RunError(f"{run.path / CONFIG} is damaged: {error}") from error
     return settings
 
 

@@ -51,7 +51,7 @@ def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
 def setting(stored: StoredRun, key: str) -> Any:
     """A setting of the run by its dotted key; None where its configuration doesn't have it."""
     try:
-        value: Any = parse_fast(stored.config, str(stored.path / CONFIG))
+        value: Any = parse_fast(stored.config, CONFIG)
     except ConfigError:
         return None
     for part in key.split("."):
