@@ -23,6 +23,7 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp import npy_header
 from mnistexp.config import DataConfig
 from mnistexp.errors import BadInput, DataError, nearest
 
@@ -194,28 +195,10 @@ def _npz_array(zipped: ZipFile, entry: ZipInfo, path: Path) -> NDArray[Any]:
     if entry.file_size > LIMIT:
         raise DataError(f"{path}: {entry.filename} takes {entry.file_size:,} bytes; at most {LIMIT:,}")
     content = zipped.read(entry)
-    _check_promise(content, entry.filename, path)
+    if wrong := npy_header.complaint(content):
+        raise DataError(f"{path}: {entry.filename} {wrong}")
     array: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
     return array
-
-
-def _check_promise(content: bytes, name: str, path: Path) -> None:
-    """Raise `DataError` where an array's header promises more than follows it, before room is made for the promise."""
-    stream = BytesIO(content)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(np.lib.format.read_magic(stream))
-    if read_header is None:  # later versions are for names of fields, which no digits have
-        raise DataError(f"{path}: {name} is of a version of .npy that holds no plain array")
-    shape, _, dtype = read_header(stream)
-    follows, promised = len(content) - stream.tell(), math.prod(shape) * dtype.itemsize
-    if not dtype.hasobject and promised != follows:
-        lengths = " x ".join(f"{length:,}" for length in shape) or "1"
-        raise DataError(
-            f"{path}: {name} promises {lengths} of {dtype} at {dtype.itemsize} bytes = {promised:,} bytes, and holds "
-            f"{follows:,}"
-        )
 
 
 def _idx_folder(folder: Path) -> Arrays:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "mnistexp"
 
 ORDER = """
     errors networks optimizers config problems yaml_source settings config_schema results
-    sources data
+    npy_header sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
     runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder

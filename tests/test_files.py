@@ -1,11 +1,14 @@
 """Laws of whole-or-nothing files, strict JSON and locks."""
 
 import errno
+import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -339,3 +342,40 @@ def test_a_lock_excludes_within_one_process_too_and_is_let_go(tmp_path: Path) ->
 def test_a_lock_in_a_missing_folder_is_explained(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="doesn't exist"), lock(tmp_path / "missing"):
         pass
+
+
+def zipped(array: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("rows.npy", array)
+    return buffer.getvalue()
+
+
+def headed(shape: str) -> bytes:
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", zipped(b""), zipped(headed("(10**9,)")), zipped(headed("(3,")), zipped(bytes(99))]
+)
+def test_what_is_no_archive_of_arrays_is_said_to_be_none(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not an archive of plain arrays: ."):
+        files.arrays(content)
+
+
+def test_an_array_that_promises_more_than_it_holds_takes_no_memory() -> None:
+    with pytest.raises(ValueError, match=r"rows\.npy promises 999,999,999,999 of float64 .* and holds 16$"):
+        files.arrays(zipped(headed("(999999999999,)") + bytes(16)))
+
+
+def test_want_of_memory_is_not_taken_for_damage(tmp_path: Path) -> None:
+    path = tmp_path / "large.npz"
+    path.write_bytes(zipped(headed("(12500000,)") + bytes(100_000_000)))
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nimport numpy.lib.format\nfrom mnistexp.runs import files\n"
+        "content = Path(sys.argv[1]).read_bytes()\nused = int(Path('/proc/self/statm').read_text().split()[0])\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used * resource.getpagesize() + 50_000_000,) * 2)\n"
+        "try:\n    files.arrays(content)\nexcept MemoryError:\n    sys.exit(7)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == 7
