@@ -394,6 +394,23 @@ def test_a_name_that_is_taken_is_left_alone(runs: Path, taken: str) -> None:
     assert load(run.path).info.status == "done"
 
 
+def test_a_name_that_could_not_be_flushed_says_why_and_is_given_once(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = create(runs)
+    sync = files.sync
+
+    def fail(path: Path) -> None:
+        if path == runs:
+            raise OSError(errno.EIO, "no")
+        sync(path)
+
+    monkeypatch.setattr(files, "sync", fail)
+    with pytest.raises(RunError, match="input/output error"):
+        run.finish()
+    assert [info.status for info in list_runs(runs)] == ["done"]
+
+
 def test_digits_drawn_twice_in_one_second_are_drawn_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one digit left to chance instead of four hex ones, eight runs at once must clash, and still be eight."""
     monkeypatch.setattr(staging.secrets, "token_hex", lambda size: f"{random.randrange(10):0{2 * size}x}")

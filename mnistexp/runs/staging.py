@@ -119,7 +119,8 @@ def publish(folder: Path) -> Path:
                     files.move(folder, target)
                 return target
         except RunError:
-            if not os.path.lexists(target):
+            # With our folder gone the name was given, and only flushing it failed.
+            if not os.path.lexists(target) or not os.path.lexists(folder):
                 raise
         run_id = f"{run_id[:-4]}{secrets.token_hex(2)}"
 
