@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from programs import forks
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -142,9 +143,9 @@ def _converse(example: Example, folder: Path) -> None:
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program as its reader would, with this environment's `mnistexp` on the path."""
+    """Run a program as its reader would, with a `mnistexp` on the path that doesn't wait for its libraries."""
     own = {key: value for key, value in os.environ.items() if key not in {"MNISTEXP_RUNS_DIR", "PYTHONPATH"}}
-    path = os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", "")])
+    path = os.pathsep.join([str(forks()), str(Path(sys.executable).parent), own.get("PATH", "")])
     return subprocess.run(
         command, cwd=folder, env=own | {"PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )

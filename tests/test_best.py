@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import call, program
 from tiny_best import GRIDS, tiny
 
 from mnistexp import data, experiments, statistics
@@ -290,9 +290,9 @@ def test_sweeps_can_be_named_and_what_is_none_is_refused_before_anything_is_writ
     ],
 )
 def test_settings_that_best_has_no_use_for_are_refused(sweep: dict[str, Any], expected: str, tmp_path: Path) -> None:
-    for call in (run_best, plan_best):
+    for run in (run_best, plan_best):
         with pytest.raises(ConfigError, match=re.escape(expected)):
-            call(tiny(sweep), tmp_path / "runs")
+            run(tiny(sweep), tmp_path / "runs")
     assert not list(tmp_path.iterdir())
 
 
@@ -467,31 +467,31 @@ TINY = [
 """`tiny()` as a command line."""
 
 
-def program(runs: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mnistexp", "best", *TINY, "--runs-dir", str(runs), "--quiet", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def best(runs: Path, *arguments: str) -> list[str]:
+    return ["best", *TINY, "--runs-dir", str(runs), "--quiet", *arguments]
 
 
 def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
     for folder in (".cache", *(info.id for info in list_runs(runs) if info.name in ("adam", "nesterov"))):
         shutil.copytree(runs / folder, tmp_path / folder)
-    killed = program(tmp_path, "--repeats", "2", "--unseen")
+    command = best(tmp_path, "--repeats", "2", "--unseen")
+    killed = subprocess.Popen(program(*command), stdout=subprocess.PIPE)
     while not list(tmp_path.glob("*-best-*/checkpoint.npz")):
         assert killed.poll() is None
         time.sleep(0.005)
     killed.kill()
     killed.communicate()
     fits = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".cache/fits/*/*.fit")}
-    survivor = program(tmp_path, "--repeats", "2", "--unseen")
-    said, _ = survivor.communicate()
+    survivor = call(*command, cwd=tmp_path)
     assert survivor.returncode == 0
+    said = survivor.stdout
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob(".cache/fits/*/*.fit")} == fits
-    [best] = [info for info in list_runs(tmp_path) if info.command == "best"]
-    assert best.status == "done"
+    [survived] = [info for info in list_runs(tmp_path) if info.command == "best"]
+    assert survived.status == "done"
     for repeat in (".", "repeats/1"):
-        ours, theirs = (folder / repeat / "history.csv" for folder in (best.path, outcome.run_dir))
+        ours, theirs = (folder / repeat / "history.csv" for folder in (survived.path, outcome.run_dir))
         assert ours.read_bytes() == theirs.read_bytes()
-    stored, whole = load(best.path).metrics, load(outcome.run_dir).metrics
+    stored, whole = load(survived.path).metrics, load(outcome.run_dir).metrics
     assert stored is not None
     assert whole is not None
     assert without_runs(stored["choice"]) == without_runs(whole["choice"])
@@ -500,7 +500,7 @@ def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(outcome: Outcome
     assert "Is the test accuracy representative of unseen data?" in said
     [answer] = [line for line in said.splitlines() if line.startswith(("Yes: ", "No: "))]
     assert f"{whole['representative']['unseen']['accuracy']:.1%} on 4,000" in answer
-    assert said.splitlines()[-1].endswith(best.id)
+    assert said.splitlines()[-1].endswith(survived.id)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
@@ -521,12 +521,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
 # The command line
 
 
-def mnistexp(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "mnistexp", *arguments], cwd=cwd, capture_output=True, text=True)
-
-
 def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_path: Path) -> None:
-    done = mnistexp("best", "--dry-run", "--json", "--opt", "sgd", "--nested", cwd=tmp_path)
+    done = call("best", "--dry-run", "--json", "--opt", "sgd", "--nested", cwd=tmp_path)
     plan = json.loads(done.stdout)
     assert plan["missing"] == ["sgd", "dropout"]
     assert (plan["fits"], plan["fits_to_run"]) == (4 * 3 + 5 * 3, 27)
@@ -536,7 +532,7 @@ def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_p
         ("--select", "worst"): "sweep.select: is 'worst'",
         ("--opt", "adm"): "did you mean 'adam'?",
     }.items():
-        refused = mnistexp("best", *arguments, cwd=tmp_path)
+        refused = call("best", *arguments, cwd=tmp_path)
         assert refused.returncode == 2, refused.stderr
         assert expected in refused.stderr
         assert "Traceback" not in refused.stderr

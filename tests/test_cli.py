@@ -1,23 +1,16 @@
-"""The command line as its users meet it: each test starts the real program."""
+"""The command line as its users meet it."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from programs import call, program
 
 TINY = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4"]
-
-
-def mnistexp(*arguments: str, cwd: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mnistexp", *arguments]
-    environment = {key: value for key, value in os.environ.items() if key != "MNISTEXP_RUNS_DIR"}
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, input=stdin, env=environment, timeout=120)
 
 
 BAD_COMMAND_LINES = {
@@ -60,12 +53,20 @@ BAD_COMMAND_LINES = {
 @pytest.mark.parametrize("name", BAD_COMMAND_LINES)
 def test_bad_command_lines_say_what_is_wrong_and_write_nothing(name: str, tmp_path: Path) -> None:
     arguments, expected = BAD_COMMAND_LINES[name]
-    done = mnistexp(*arguments, cwd=tmp_path)
+    done = call(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_program_ends_with_the_code_and_the_words_of_its_main(tmp_path: Path) -> None:
+    for arguments in (["--version"], ["trian"], ["train", "--epochs", "0", "--json"]):
+        there = subprocess.run(program(*arguments), cwd=tmp_path, capture_output=True, text=True)
+        here = call(*arguments, cwd=tmp_path)
+        assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
+        assert there.stderr.replace("python -m mnistexp", "mnistexp") == here.stderr
 
 
 BAD_FILES = {
@@ -84,7 +85,7 @@ def test_bad_files_are_refused_with_their_name_and_line(name: str, tmp_path: Pat
     text, expected = BAD_FILES[name]
     (tmp_path / "my.yaml").write_text(text)
     for arguments in (["train", "--config", "my.yaml"], ["config", "validate", "my.yaml"]):
-        done = mnistexp(*arguments, cwd=tmp_path)
+        done = call(*arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "my.yaml" in done.stderr
         assert expected in done.stderr
@@ -93,22 +94,22 @@ def test_bad_files_are_refused_with_their_name_and_line(name: str, tmp_path: Pat
 
 
 def test_errors_are_json_where_json_was_asked_for(tmp_path: Path) -> None:
-    done = mnistexp("train", "--epochs", "0", "--json", cwd=tmp_path)
+    done = call("train", "--epochs", "0", "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     assert done.returncode == document["exit_code"] == 2
     assert document["problems"][0]["key"] == "training.epochs"
 
 
 def test_help_and_version_are_there_for_every_command(tmp_path: Path) -> None:
-    assert mnistexp("--version", cwd=tmp_path).stdout.startswith("mnistexp 0.")
+    assert call("--version", cwd=tmp_path).stdout.startswith("mnistexp 0.")
     for command in ([], ["train"], ["show-examples"], ["summary"], ["config"], ["config", "show"]):
-        done = mnistexp(*command, "--help", cwd=tmp_path)
+        done = call(*command, "--help", cwd=tmp_path)
         assert done.returncode == 0
         assert "Usage: " in done.stdout
 
 
 def test_show_examples_agrees_with_the_pictures_of_the_split(tmp_path: Path) -> None:
-    done = mnistexp("show-examples", "--json", cwd=tmp_path)
+    done = call("show-examples", "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     examples = document["metrics"]["examples"]
     assert [(one["index"], one["label"]) for one in examples] == [(37, 4), (235, 6), (72, 8)]
@@ -120,14 +121,14 @@ def test_drawn_examples_depend_on_the_seed_alone(tmp_path: Path) -> None:
     chosen = [
         [one["index"] for one in json.loads(done.stdout)["metrics"]["examples"]]
         for seed in ("1", "1", "2")
-        for done in [mnistexp("show-examples", "--count", "5", "--seed", seed, "--json", cwd=tmp_path)]
+        for done in [call("show-examples", "--count", "5", "--seed", seed, "--json", cwd=tmp_path)]
     ]
     assert chosen[0] == chosen[1] != chosen[2]
     assert len(set(chosen[0])) == 5
 
 
 def test_summary_counts_every_parameter(tmp_path: Path) -> None:
-    document = json.loads(mnistexp("summary", "--json", cwd=tmp_path).stdout)
+    document = json.loads(call("summary", "--json", cwd=tmp_path).stdout)
     found = document["metrics"]
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"]) == 108_618
     assert [layer["arithmetic"] for layer in found["layers"] if layer["parameters"]] == [
@@ -142,11 +143,12 @@ def test_summary_counts_every_parameter(tmp_path: Path) -> None:
 
 
 def test_train_keeps_all_that_was_promised_and_repeats_to_the_byte(tmp_path: Path) -> None:
-    runs = []
-    for _ in range(2):
-        done = mnistexp("train", "--epochs", "3", *TINY, "--json", "--runs-dir", "my runs", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        runs.append(json.loads(done.stdout))
+    """Once in this process, once in another."""
+    command = ["train", "--epochs", "3", *TINY, "--json", "--runs-dir", "my runs"]
+    here = call(*command, cwd=tmp_path)
+    there = subprocess.run(program(*command), cwd=tmp_path, capture_output=True, text=True)
+    assert (here.returncode, there.returncode) == (0, 0), here.stderr + there.stderr
+    runs = [json.loads(done.stdout) for done in (here, there)]
     folders = [tmp_path / run["run_dir"] for run in runs]
     assert folders[0] != folders[1]
     for name in (
@@ -165,15 +167,15 @@ def test_train_keeps_all_that_was_promised_and_repeats_to_the_byte(tmp_path: Pat
 
 
 def test_a_stored_configuration_trains_the_same_bits_again(tmp_path: Path) -> None:
-    first = json.loads(mnistexp("train", "--epochs", "2", "--seed", "7", *TINY, "--json", cwd=tmp_path).stdout)
+    first = json.loads(call("train", "--epochs", "2", "--seed", "7", *TINY, "--json", cwd=tmp_path).stdout)
     config = f"{first['run_dir']}/config.yaml"
-    second = json.loads(mnistexp("train", "--config", config, "--json", cwd=tmp_path).stdout)
+    second = json.loads(call("train", "--config", config, "--json", cwd=tmp_path).stdout)
     histories = [(tmp_path / run["run_dir"] / "history.csv").read_bytes() for run in (first, second)]
     assert histories[0] == histories[1]
 
 
 def test_repeats_differ_and_are_summed_up(tmp_path: Path) -> None:
-    done = mnistexp("train", "--epochs", "2", "--repeats", "3", *TINY, "--json", cwd=tmp_path)
+    done = call("train", "--epochs", "2", "--repeats", "3", *TINY, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     folder = tmp_path / document["run_dir"]
     histories = {(folder / place / "history.csv").read_bytes() for place in (".", "repeats/1", "repeats/2")}
@@ -183,7 +185,7 @@ def test_repeats_differ_and_are_summed_up(tmp_path: Path) -> None:
 
 
 def test_a_validation_part_keeps_the_test_digits_out_of_the_curves(tmp_path: Path) -> None:
-    done = mnistexp("train", "--epochs", "2", "--validation-fraction", "0.25", *TINY, "--json", cwd=tmp_path)
+    done = call("train", "--epochs", "2", "--validation-fraction", "0.25", *TINY, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     parts = json.loads((tmp_path / document["run_dir"] / "data.json").read_text())
     assert [len(parts[name]) for name in ("train", "validation", "test")] == [600, 200, 200]
@@ -193,7 +195,7 @@ def test_a_validation_part_keeps_the_test_digits_out_of_the_curves(tmp_path: Pat
 
 def test_a_divergence_is_reported_with_its_epoch_and_a_hint(tmp_path: Path) -> None:
     rate = ["--opt", "adamw", "--set", "optimizer.learning_rate=1000", "--set", "optimizer.weight_decay=0.9"]
-    done = mnistexp("train", "--epochs", "3", *TINY, *rate, "--json", cwd=tmp_path)
+    done = call("train", "--epochs", "3", *TINY, *rate, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     assert done.returncode == 1
     assert document["metrics"]["diverged_at"] == 1
@@ -202,7 +204,7 @@ def test_a_divergence_is_reported_with_its_epoch_and_a_hint(tmp_path: Path) -> N
 
 
 def test_dry_run_shows_the_settings_and_writes_nothing(tmp_path: Path) -> None:
-    done = mnistexp("train", "--epochs", "7", "--dry-run", cwd=tmp_path)
+    done = call("train", "--epochs", "7", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0
     assert "training.epochs" in done.stdout
     assert "--epochs" in done.stdout
@@ -217,14 +219,12 @@ LONG = ["train", "--epochs", "60", *TINY, "--json"]
 def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of `LONG`, trained without a stop."""
     folder = tmp_path_factory.mktemp("never-stopped")
-    return folder / json.loads(mnistexp(*LONG, cwd=folder).stdout)["run_dir"]
+    return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
 
 
 @pytest.mark.parametrize("sign", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.slow), "SIGKILL"])
 def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mnistexp", *LONG], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen(program(*LONG), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not list(tmp_path.glob("runs/*/checkpoint.npz")):
         time.sleep(0.01)
         assert process.poll() is None
@@ -232,7 +232,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: P
     _, said = process.communicate(timeout=60)
     assert process.returncode == (-9 if sign == "SIGKILL" else 130), said
     assert sign == "SIGKILL" or b"--resume" in said
-    resumed = mnistexp("train", "--resume", "latest", "--json", cwd=tmp_path)
+    resumed = call("train", "--resume", "latest", "--json", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     folders = [tmp_path / json.loads(resumed.stdout)["run_dir"], never_stopped]
     assert (folders[0] / "history.csv").read_bytes() == (folders[1] / "history.csv").read_bytes()

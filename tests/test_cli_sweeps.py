@@ -1,12 +1,14 @@
 """Sweeps as their users start them."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import call, forked
 
 SMALL = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4", "--set", "data.digits=60", "--epochs", "1"]
 SWEEP = ["sweep-optimizer", "--opt", "adam", "--grid", "learning_rate=0.001,0.01", *SMALL, "--json"]
@@ -22,16 +24,11 @@ except SystemExit as stop:
 """
 
 
-def mnistexp(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mnistexp", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A folder with a sweep in its `runs/`, and what the sweep printed."""
     folder = tmp_path_factory.mktemp("swept")
-    done = mnistexp(*SWEEP, cwd=folder)
+    done = subprocess.run(forked(*SWEEP), cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 
@@ -63,7 +60,7 @@ def test_a_second_call_does_no_fit_and_loads_no_tensorflow(swept: tuple[Path, di
 def test_a_dry_run_counts_the_cached_fits_and_writes_nothing(swept: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = swept
     before = sorted(folder.rglob("*"))
-    done = mnistexp(*SWEEP, "--grid", "beta_1=0.5,0.9", "--dry-run", cwd=folder)
+    done = call(*SWEEP, "--grid", "beta_1=0.5,0.9", "--dry-run", cwd=folder)
     document = json.loads(done.stdout)
     assert (document["trials"], document["fits"], document["fits_cached"], document["fits_to_run"]) == (4, 12, 6, 6)
     assert sorted(folder.rglob("*")) == before
@@ -77,7 +74,7 @@ def test_the_default_grids_are_those_of_the_assignment(tmp_path: Path) -> None:
         (["sweep-optimizer", "--opt", "adam", "--opt", "nadam", "--opt", "adadelta"], 88),
         (["sweep-dropout"], 5),
     ):
-        document = json.loads(mnistexp(*arguments, "--dry-run", "--json", cwd=tmp_path).stdout)
+        document = json.loads(call(*arguments, "--dry-run", "--json", cwd=tmp_path).stdout)
         assert (document["trials"], document["fits"]) == (trials, 3 * trials)
 
 
@@ -98,18 +95,16 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_sweeps_say_what_is_wrong_and_write_nothing(name: str, tmp_path: Path) -> None:
     arguments, expected = BAD[name]
-    done = mnistexp("sweep-optimizer", *arguments, cwd=tmp_path)
+    done = call("sweep-optimizer", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_cache_tells_what_it_holds_and_gives_it_up(tmp_path: Path) -> None:
-    mnistexp(*SWEEP, "--executor", "serial", cwd=tmp_path)
-    assert json.loads(mnistexp("cache", "info", "--json", cwd=tmp_path).stdout)["fits"] == 6
-    assert mnistexp("cache", "prune", "--older-than", "soon", cwd=tmp_path).returncode == 2
-    assert (
-        json.loads(mnistexp("cache", "prune", "--older-than", "1d", "--json", cwd=tmp_path).stdout)["fits_removed"] == 0
-    )
-    assert json.loads(mnistexp("cache", "prune", "--json", cwd=tmp_path).stdout)["fits_removed"] == 6
+def test_the_cache_tells_what_it_holds_and_gives_it_up(swept: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    shutil.copytree(swept[0], tmp_path, dirs_exist_ok=True)
+    assert json.loads(call("cache", "info", "--json", cwd=tmp_path).stdout)["fits"] == 6
+    assert call("cache", "prune", "--older-than", "soon", cwd=tmp_path).returncode == 2
+    assert json.loads(call("cache", "prune", "--older-than", "1d", "--json", cwd=tmp_path).stdout)["fits_removed"] == 0
+    assert json.loads(call("cache", "prune", "--json", cwd=tmp_path).stdout)["fits_removed"] == 6

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import call
 
-from mnistexp.cli import app as command_line
 from mnistexp.errors import BadInput, MnistexpError, RunError
 from mnistexp.runs import archive_members, export, query
 from mnistexp.runs.annotations import annotate, read_annotations
@@ -421,33 +421,26 @@ def test_another_that_comes_first_is_left_alone(runs: Path, tmp_path: Path, monk
 # From the command line
 
 
-def mnistexp(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    """Exit code, output and errors of the program, called in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["mnistexp", "runs", *map(str, arguments)])
-        patch.setattr("signal.signal", lambda *_: None)
-        with pytest.raises(SystemExit) as stopped:
-            command_line.main()
-    said = capsys.readouterr()
-    return int(str(stopped.value.code)), said.out, said.err
+def mnistexp(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command of `mnistexp runs`."""
+    done = call("runs", *arguments, cwd=Path.cwd())
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_export_and_import_from_the_command_line(
-    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_export_and_import_from_the_command_line(runs: Path, tmp_path: Path) -> None:
     first, second = store(runs, "a", accuracy=0.5), store(runs, "b\udcff", accuracy=0.9)
     here = ("--runs-dir", runs)
-    code, out, _ = mnistexp(capsys, "export", *here)
+    code, out, _ = mnistexp("export", *here)
     assert (code, [row["id"] for row in csv.DictReader(io.StringIO(out))]) == (0, [second.name, first.name])
-    assert len(json.loads(mnistexp(capsys, "export", "latest", "--json", *here)[1])["runs"]) == 1
-    assert mnistexp(capsys, "export", "--format", "md", *here)[1].startswith("| id | command |")
-    assert mnistexp(capsys, "export", "--output", tmp_path / "t.json", *here)[0] == 0
+    assert len(json.loads(mnistexp("export", "latest", "--json", *here)[1])["runs"]) == 1
+    assert mnistexp("export", "--format", "md", *here)[1].startswith("| id | command |")
+    assert mnistexp("export", "--output", tmp_path / "t.json", *here)[0] == 0
     assert len(json.loads((tmp_path / "t.json").read_text())["runs"]) == 2
-    code, out, _ = mnistexp(capsys, "export", "--where", "accuracy>0.8", "-o", tmp_path / "a.zip", "--json", *here)
+    code, out, _ = mnistexp("export", "--where", "accuracy>0.8", "-o", tmp_path / "a.zip", "--json", *here)
     assert json.loads(out) == {"output": str(tmp_path / "a.zip"), "format": "zip", "runs": [second.name]}
     there = ("--runs-dir", tmp_path / "there")
-    assert mnistexp(capsys, "import", tmp_path / "a.zip", *there)[1] == f"Imported  {second.name}\n"
-    out = mnistexp(capsys, "import", tmp_path / "a.zip", "--json", *there)[1]
+    assert mnistexp("import", tmp_path / "a.zip", *there)[1] == f"Imported  {second.name}\n"
+    out = mnistexp("import", tmp_path / "a.zip", "--json", *there)[1]
     assert json.loads(out) == {"runs_dir": str(tmp_path / "there"), "imported": [], "skipped": [second.name]}
 
 
@@ -465,14 +458,10 @@ def test_export_and_import_from_the_command_line(
     ],
 )
 def test_bad_requests_write_nothing(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    expected: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, _, said = mnistexp(capsys, *arguments, "--runs-dir", "runs")
+    code, _, said = mnistexp(*arguments, "--runs-dir", "runs")
     assert code == 2
     assert expected in said
     assert list(tmp_path.iterdir()) == []

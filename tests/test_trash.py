@@ -1,6 +1,5 @@
 """Runs out of sight and back; nothing is lost by accident, and nothing outside the trash is ever removed."""
 
-import io
 import json
 import os
 import subprocess
@@ -9,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from programs import call
 
-from mnistexp.cli import app as command_line
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import trash
 from mnistexp.runs.annotations import annotate, read_annotations
@@ -160,27 +159,21 @@ def test_emptying_follows_no_links(runs: Path, tmp_path: Path) -> None:
 # From the command line
 
 
-def mnistexp(capsys: pytest.CaptureFixture[str], runs: Path, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, output and errors of the program, called in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["mnistexp", "runs", *arguments, "--runs-dir", str(runs)])
-        patch.setattr(sys, "stdin", io.StringIO())
-        patch.setattr("signal.signal", lambda *_: None)
-        with pytest.raises(SystemExit) as stopped:
-            command_line.main()
-    said = capsys.readouterr()
-    return int(str(stopped.value.code)), said.out, said.err
+def mnistexp(runs: Path, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command of `mnistexp runs`."""
+    done = call("runs", *arguments, "--runs-dir", runs, cwd=runs.parent)
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_several_need_yes_where_nobody_can_be_asked(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_need_yes_where_nobody_can_be_asked(runs: Path) -> None:
     store(runs), store(runs), store(runs)
-    code, _, said = mnistexp(capsys, runs, "rm", "1:2")
+    code, _, said = mnistexp(runs, "rm", "1:2")
     assert (code, len(ids(runs))) == (2, 3)
     assert "say --yes" in said
-    code, out, _ = mnistexp(capsys, runs, "rm", "latest", "--json")
+    code, out, _ = mnistexp(runs, "rm", "latest", "--json")
     assert (code, len(ids(runs))) == (0, 2)
     assert [run["id"] for run in json.loads(out)["moved"]] == in_trash(runs)
-    assert mnistexp(capsys, runs, "rm", "--where", "command=train", "--yes")[0] == 0
+    assert mnistexp(runs, "rm", "--where", "command=train", "--yes")[0] == 0
     assert ids(runs) == []
 
 
@@ -205,46 +198,46 @@ def test_on_a_terminal_the_answer_counts(runs: Path) -> None:
     assert [answer(b"y\n"), in_trash(runs)] == [0, [path.name]]
 
 
-def test_restore_lists_and_brings_back(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert mnistexp(capsys, runs, "restore")[1] == "The trash is empty.\n"
+def test_restore_lists_and_brings_back(runs: Path) -> None:
+    assert mnistexp(runs, "restore")[1] == "The trash is empty.\n"
     path = store(runs)
     trash.discard([path])
-    assert path.name in mnistexp(capsys, runs, "restore")[1]
-    assert json.loads(mnistexp(capsys, runs, "restore", "--json")[1])["trash"][0]["id"] == path.name
-    code, _, said = mnistexp(capsys, runs, "restore", path.name[:-1] + "?")
+    assert path.name in mnistexp(runs, "restore")[1]
+    assert json.loads(mnistexp(runs, "restore", "--json")[1])["trash"][0]["id"] == path.name
+    code, _, said = mnistexp(runs, "restore", path.name[:-1] + "?")
     assert (code, f"did you mean '{path.name}'?" in said) == (2, True)
-    assert mnistexp(capsys, runs, "restore", "latest", path.name)[0] == 0
+    assert mnistexp(runs, "restore", "latest", path.name)[0] == 0
     assert ids(runs) == [path.name]
 
 
-def test_prune_takes_what_is_asked_for_and_never_what_is_in_use(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prune_takes_what_is_asked_for_and_never_what_is_in_use(runs: Path) -> None:
     done, failed = store(runs), store(runs, error=ValueError("no"))
     interrupted = store(runs, error=KeyboardInterrupt())
     with Run.create(runs, "train", "y", "seed: 2\n", visible=True) as running:
         running.add("metrics.json", {})
-        out = mnistexp(capsys, runs, "prune", "--failed", "--interrupted", "--dry-run", "--json")[1]
+        out = mnistexp(runs, "prune", "--failed", "--interrupted", "--dry-run", "--json")[1]
         assert {run["id"] for run in json.loads(out)["moved"]} == {failed.name, interrupted.name}
         assert len(ids(runs)) == 4
-        assert mnistexp(capsys, runs, "prune", "--failed", "--older-than", "1h")[0] == 0
+        assert mnistexp(runs, "prune", "--failed", "--older-than", "1h")[0] == 0
         assert len(ids(runs)) == 4
-        assert mnistexp(capsys, runs, "prune", "--failed")[0] == 0
+        assert mnistexp(runs, "prune", "--failed")[0] == 0
         assert in_trash(runs) == [failed.name]
-        assert mnistexp(capsys, runs, "prune", "--older-than", "0s", "--yes")[0] == 0
+        assert mnistexp(runs, "prune", "--older-than", "0s", "--yes")[0] == 0
         assert ids(runs) == [running.id]
     assert set(in_trash(runs)) == {done.name, failed.name, interrupted.name}
 
 
-def test_the_trash_is_emptied_by_the_time_in_the_trash(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_trash_is_emptied_by_the_time_in_the_trash(runs: Path) -> None:
     old, young = trash.discard([store(runs), store(runs)])
     moved(old, timedelta(days=31))
-    out = mnistexp(capsys, runs, "prune", "--trash", "--older-than", "30d", "--dry-run", "--json")[1]
+    out = mnistexp(runs, "prune", "--trash", "--older-than", "30d", "--dry-run", "--json")[1]
     assert [entry["id"] for entry in json.loads(out)["removed"]] == [old.id]
-    code, _, said = mnistexp(capsys, runs, "prune", "--trash", "--older-than", "30d")
+    code, _, said = mnistexp(runs, "prune", "--trash", "--older-than", "30d")
     assert (code, "say --yes" in said) == (2, True)
     assert in_trash(runs) == [old.id, young.id]
-    assert mnistexp(capsys, runs, "prune", "--trash", "--older-than", "30d", "--yes")[0] == 0
+    assert mnistexp(runs, "prune", "--trash", "--older-than", "30d", "--yes")[0] == 0
     assert in_trash(runs) == [young.id]
-    assert mnistexp(capsys, runs, "prune", "--trash", "--yes")[0] == 0
+    assert mnistexp(runs, "prune", "--trash", "--yes")[0] == 0
     assert in_trash(runs) == []
 
 
@@ -264,26 +257,24 @@ def test_the_trash_is_emptied_by_the_time_in_the_trash(runs: Path, capsys: pytes
         (["note", "latest", " "], "--clear"),
     ],
 )
-def test_bad_requests_change_nothing(
-    runs: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
-) -> None:
+def test_bad_requests_change_nothing(runs: Path, arguments: list[str], expected: str) -> None:
     path = store(runs)
     annotate(path, add=["base"])
-    code, out, said = mnistexp(capsys, runs, *arguments)
+    code, out, said = mnistexp(runs, *arguments)
     assert (code, out) == (2, "")
     assert expected in said
     assert ids(runs) == [path.name]
     assert read_annotations(path).tags == ("base",)
 
 
-def test_tags_and_notes_from_the_command_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tags_and_notes_from_the_command_line(runs: Path) -> None:
     first, second = store(runs, "a"), store(runs, "b")
-    assert mnistexp(capsys, runs, "tag", "1:2", "--add", "base", "--add", "x")[0] == 0
-    assert mnistexp(capsys, runs, "tag", "--where", "name=a", "--remove", "x")[0] == 0
-    assert json.loads(mnistexp(capsys, runs, "tag", "--json")[1]) == {"tags": {"base": 2, "x": 1}}
-    shown = json.loads(mnistexp(capsys, runs, "tag", second.name, "--json")[1])
+    assert mnistexp(runs, "tag", "1:2", "--add", "base", "--add", "x")[0] == 0
+    assert mnistexp(runs, "tag", "--where", "name=a", "--remove", "x")[0] == 0
+    assert json.loads(mnistexp(runs, "tag", "--json")[1]) == {"tags": {"base": 2, "x": 1}}
+    shown = json.loads(mnistexp(runs, "tag", second.name, "--json")[1])
     assert shown == {"runs": [{"id": second.name, "tags": ["base", "x"]}]}
-    assert mnistexp(capsys, runs, "note", first.name, "für die Arbeit")[0] == 0
-    assert mnistexp(capsys, runs, "note", first.name)[1] == "für die Arbeit\n"
-    assert mnistexp(capsys, runs, "note", first.name, "--clear")[0] == 0
-    assert json.loads(mnistexp(capsys, runs, "note", first.name, "--json")[1]) == {"id": first.name, "note": ""}
+    assert mnistexp(runs, "note", first.name, "für die Arbeit")[0] == 0
+    assert mnistexp(runs, "note", first.name)[1] == "für die Arbeit\n"
+    assert mnistexp(runs, "note", first.name, "--clear")[0] == 0
+    assert json.loads(mnistexp(runs, "note", first.name, "--json")[1]) == {"id": first.name, "note": ""}

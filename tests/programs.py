@@ -1,0 +1,146 @@
+"""mnistexp called as a command: in this process, where one of its own would make no difference, or in a fork.
+
+A fork is a process that doesn't wait for libraries to load: its parent has them. `forked("train", ...)` is a command
+line for `subprocess`; what it starts has its own arguments, folder, variables, input and outputs. Signals don't reach
+it: where these matter, `program` starts it as a person does.
+"""
+
+import atexit
+import io
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+
+# Started for each command: it imports nothing that takes time.
+CLIENT = """#!{python} -ISE
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    socket.send_fds(server, [len(asked).to_bytes(4, "big")], [0, 1, 2])
+    server.sendall(asked)
+    code = int(server.recv(16) or 1)
+if code < 0:
+    os.kill(os.getpid(), -code)
+sys.exit(code)
+"""
+LOADED = ("mnistexp.cli.app", "mnistexp.experiments", "mnistexp.reproduction.story", "mnistexp.report", "PIL.Image")
+
+
+def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Call the command line in this process: its exit code, and what it said on both outputs."""
+    import pytest
+
+    from mnistexp.cli import app
+
+    out, errors, words = io.StringIO(), io.StringIO(), [str(argument) for argument in arguments]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
+        patch.chdir(cwd)
+        patch.setattr("sys.argv", ["mnistexp", *words])
+        patch.setattr("sys.stdin", io.StringIO())
+        patch.setattr("signal.signal", lambda *_: None)
+        patch.delenv("MNISTEXP_RUNS_DIR", raising=False)
+        with pytest.raises(SystemExit) as stopped:
+            app.main()
+    return subprocess.CompletedProcess(words, int(str(stopped.value.code)), out.getvalue(), errors.getvalue())
+
+
+def program(*arguments: object) -> list[str]:
+    """The command line that starts mnistexp as a person does."""
+    return [sys.executable, "-m", "mnistexp", *map(str, arguments)]
+
+
+def forked(*arguments: object) -> list[str]:
+    """The command line of a mnistexp whose libraries are loaded."""
+    return [str(forks() / "mnistexp"), *map(str, arguments)]
+
+
+@cache
+def forks() -> Path:
+    """A folder for the PATH, with a program `mnistexp` in it that is forked; good for as long as this process lives."""
+    held = tempfile.TemporaryDirectory(prefix="mnistexp-forks-", ignore_cleanup_errors=True)
+    folder = Path(held.name)
+    client, address = folder / "mnistexp", str(folder / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(16)
+        handle = listener.fileno()
+        server = subprocess.Popen([sys.executable, __file__, str(handle)], pass_fds=[handle], stdin=subprocess.DEVNULL)
+    client.write_text(CLIENT.format(python=sys.executable, address=address))
+    client.chmod(0o755)
+
+    def stop() -> None:
+        server.kill()
+        server.wait()
+        held.cleanup()
+
+    atexit.register(stop)
+    return folder
+
+
+def _serve(listener: socket.socket) -> None:
+    """Answer for as long as the test's process lives; returns in a fork, which has become a command."""
+    import signal
+    from importlib import import_module
+
+    from mnistexp.runtime import import_tensorflow
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+    for name in LOADED:
+        import_module(name)
+    import_tensorflow()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener.settimeout(5)
+    while os.getppid() == parent:
+        try:
+            asking, _ = listener.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _become(asking)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            return
+        asking.close()
+    os._exit(0)
+
+
+def _become(asking: socket.socket) -> None:
+    """Take on what a command is started with, as a child of a process that stays to say how it ended."""
+    import json
+
+    size, handles, _, _ = socket.recv_fds(asking, 4, 3)
+    content = b""
+    while len(content) < int.from_bytes(size, "big"):
+        content += asking.recv(2**16)
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        asking.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    asking.close()
+    for number, handle in enumerate(handles):
+        os.dup2(handle, number)
+        os.close(handle)
+    arguments, cwd, variables = json.loads(content)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv = ["mnistexp", *arguments]
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w" if number else "r", closefd=False), "utf-8"))
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as inherited:
+        _serve(inherited)
+    from mnistexp.cli.app import main
+
+    main()
