@@ -91,7 +91,9 @@ def build_optimizer(optimizer: Optimizer) -> Any:
     if decay:
         schedules = keras.optimizers.schedules
         options["learning_rate"] = schedules.InverseTimeDecay(options["learning_rate"], decay_steps=1, decay_rate=decay)
-    return getattr(keras.optimizers, optimizer.keras_class)(**options, **optimizer.keras_options)
+    # With a name of Keras' choice, `sgd_1`, a saved model would tell how many were made before it in this process.
+    name = optimizer.keras_class.lower()
+    return getattr(keras.optimizers, optimizer.keras_class)(**options, **optimizer.keras_options, name=name)
 
 
 def _keras_layer(layer: Layer, number: int) -> Any:

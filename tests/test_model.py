@@ -9,9 +9,10 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
-from mnistexp.config import ModelConfig
+from mnistexp.config import ExperimentConfig, ModelConfig
 from mnistexp.model import Seed, build_model, build_optimizer, initial_weights, layer_table
 from mnistexp.optimizers import Adam, Nesterov
+from mnistexp.training import keras_model
 
 CONFIGS = [
     ModelConfig(),
@@ -95,6 +96,15 @@ def test_a_saved_model_is_made_of_keras_parts_only(tmp_path: Path) -> None:
     loaded = keras.models.load_model(tmp_path / "model.keras")
     for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_saved_model_does_not_tell_how_many_were_made_before_it(tmp_path: Path) -> None:
+    config, contents = ExperimentConfig(), []
+    for _ in range(2):
+        keras_model(config, initial_weights(config.model)).save(tmp_path / "model.keras")
+        with ZipFile(tmp_path / "model.keras") as archive:
+            contents.append([archive.read(name) for name in ("config.json", "model.weights.h5")])
+    assert contents[0] == contents[1]
 
 
 def test_the_keras_optimizer_has_our_numbers() -> None:
