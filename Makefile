@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= runs
 
-.PHONY: help setup train examples summary sweeps best reproduce test check faults format bench docs docs-examples release-check digits lock clean
+.PHONY: help setup train examples summary sweeps best reproduce test check coverage faults format bench docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -47,9 +47,13 @@ test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vulture
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: test  ## The same as test
+
+coverage: $(VENV)/installed-dev  ## Run the tests and list the lines that none of them reaches
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term
 
 faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fault battery, for which see docs/reliability.md
 	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py
