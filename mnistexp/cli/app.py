@@ -16,6 +16,7 @@ from mnistexp.cli import (
     archive_commands,
     best_commands,
     bridge_commands,
+    cache_commands,
     completion,
     config_commands,
     console,
@@ -53,9 +54,9 @@ app = typer.Typer(
     "within tolerance, 5 differs.\n",
 )
 app.add_typer(config_commands.config_app, name="config")
-app.add_typer(sweep_commands.cache_app, name="cache")
+app.add_typer(cache_commands.cache_app, name="cache")
 app.add_typer(bridge_commands.bridge_app, name="bridge")
-app.add_typer(archive_commands.runs_app, name="runs")  # with what run_commands and upkeep_commands added to it
+app.add_typer(archive_commands.runs_app, name="runs")  # to which run, tag and upkeep commands were added
 app.command("show-examples", epilog=train_commands.DIGITS_EXAMPLES)(train_commands.show_examples)
 app.command("summary", epilog=train_commands.SUMMARY_EXAMPLES)(train_commands.summary)
 app.command("train", epilog=train_commands.TRAIN_EXAMPLES)(train_commands.train)

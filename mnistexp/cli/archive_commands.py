@@ -8,9 +8,10 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli.console import json_text
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
+from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples
 from mnistexp.cli.printable import printable
-from mnistexp.cli.upkeep_commands import RunsArgument, WhereOption, runs_app
+from mnistexp.cli.upkeep_commands import runs_app
+from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest, show
 
 __all__ = ["runs_app"]

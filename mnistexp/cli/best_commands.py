@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistexp import settings
-from mnistexp.cli import completion, console, console_best
+from mnistexp.cli import completion, console_best
 from mnistexp.cli.options import (
     RUNS,
     ConfigOption,
@@ -15,6 +15,7 @@ from mnistexp.cli.options import (
     ExecutorOption,
     JsonOption,
     NameOption,
+    OptimizersOption,
     QuietOption,
     RepeatsOption,
     RunsOption,
@@ -23,19 +24,35 @@ from mnistexp.cli.options import (
     SelectOption,
     SetOption,
     VerboseOption,
-    Voice,
     WorkersOption,
     examples,
     flag_layers,
     layers_for,
 )
-from mnistexp.errors import BadInput, MnistexpError
+from mnistexp.cli.voice import Voice
+from mnistexp.errors import BadInput
 from mnistexp.yaml_source import Source
 
 if TYPE_CHECKING:
     from mnistexp.results import Outcome
 
 __all__ = ["best", "reproduce"]
+
+SweepsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sweep",
+        metavar="RUN",
+        help="Choose from this sweep only: an id, its beginning; repeatable.",
+        autocompletion=completion.run_ids,
+    ),
+]
+NestedOption = Annotated[
+    bool, typer.Option("--nested", help="Repeat the whole selection without each fold, and score it there.")
+]
+UnseenOption = Annotated[
+    bool, typer.Option("--unseen", help="Score the final model on 4,000 digits that nothing touched.")
+]
 
 BEST_EXAMPLES = examples(
     {
@@ -56,34 +73,14 @@ REPRODUCE_EXAMPLES = examples(
 def best(
     config: ConfigOption = None,
     sets: SetOption = None,
-    sweep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--sweep",
-            metavar="RUN",
-            help="Choose from this sweep only: an id, its beginning; repeatable.",
-            autocompletion=completion.run_ids,
-        ),
-    ] = None,
-    opt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--opt",
-            metavar="NAME",
-            help="Choose among these optimizers, each with its own grid; or `all`.",
-            autocompletion=completion.optimizers_or_all,
-        ),
-    ] = None,
+    sweep: SweepsOption = None,
+    opt: OptimizersOption = None,
     select: SelectOption = None,
     epochs: EpochsOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
-    nested: Annotated[
-        bool, typer.Option("--nested", help="Repeat the whole selection without each fold, and score it there.")
-    ] = False,
-    unseen: Annotated[
-        bool, typer.Option("--unseen", help="Score the final model on 4,000 digits that nothing touched.")
-    ] = False,
+    nested: NestedOption = False,
+    unseen: UnseenOption = False,
     data: DataOption = None,
     executor: ExecutorOption = None,
     workers: WorkersOption = None,
@@ -110,17 +107,13 @@ def best(
     references = sweep or []
     if dry_run:
         plan = plan_best(found.config, runs_dir, references, with_nested=nested)
-        shown = [console.settings_table(found)] if verbose else []
-        document = console.dry_run_document(found) | console_best.best_plan_document(plan)
-        voice.result(document, *shown, *console_best.best_plan_report(plan))
+        voice.plan(found, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
         return
     with watching(voice.err, quiet=quiet) as watch:
         outcome = story.run_best(found.config, runs_dir, references, with_nested=nested, unseen=unseen, watch=watch)
     _write_report(outcome)
     voice.result(outcome.document(), *console_best.best_report(outcome))
-    if outcome.metrics["diverged_at"]:
-        voice.error(console.divergence(outcome.metrics))
-        raise typer.Exit(MnistexpError.exit_code)
+    voice.end(outcome.metrics)
 
 
 def reproduce(
@@ -161,9 +154,7 @@ def reproduce(
     size = story.size_of(quick=quick, all_rows=all_rows)
     if dry_run:
         ahead = story.plan_reproduce(found.config, runs_dir, size)
-        shown = [console.settings_table(found)] if verbose else []
-        document = console.dry_run_document(found) | console_best.reproduce_plan_document(ahead)
-        voice.result(document, *shown, *console_best.reproduce_plan_report(ahead))
+        voice.plan(found, console_best.reproduce_plan_document(ahead), *console_best.reproduce_plan_report(ahead))
         return
     with watching(voice.err, quiet=quiet) as watch:
         outcome = story.run_reproduce(found.config, runs_dir, size, watch)

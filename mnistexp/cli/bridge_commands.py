@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
-from mnistexp.cli.upkeep_commands import RunsArgument, WhereOption
+from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples
+from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from mnistexp.cli.options import (
     JsonOption,
     SeedOption,
     SetOption,
-    Voice,
     examples,
     settings_for,
 )
+from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 
 __all__ = ["config_app"]

@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli import console
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
+from mnistexp.cli.options import RUNS, JsonOption, RunsOption, examples
+from mnistexp.cli.voice import Voice
 from mnistexp.errors import MnistexpError
 
 if TYPE_CHECKING:  # loads numpy, which --help can do without

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples, number, whole
+from mnistexp.cli.options import RUNS, JsonOption, RunsOption, examples, number, whole
+from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without

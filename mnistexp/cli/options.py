@@ -1,18 +1,16 @@
-"""What the commands share: their options, the settings these make, and the voice that prints results."""
+"""The options that commands share, and the settings that these make."""
 
-import sys
+import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from mnistexp import settings
-from mnistexp.cli import completion, console
-from mnistexp.cli.printable import Printable, printable
-from mnistexp.errors import ConfigError, Problem, show
+from mnistexp.cli import completion
+from mnistexp.errors import BadInput, ConfigError, Problem, show
 from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
 
@@ -52,6 +50,14 @@ def number(text: str) -> float:
         return float(text)
     except ValueError:
         raise typer.BadParameter(f"{show(text)} is not a number") from None
+
+
+def age(text: str) -> float:
+    """`30d`, `12h`, `90m`, `45s` or `2w` in seconds. Raises `BadInput` for anything else."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text)
+    if not match or not math.isfinite(float(match[1])):
+        raise BadInput(f"{text!r} is no age, allowed: a number and s, m, h, d or w, such as 30d")
+    return float(match[1]) * SECONDS[match[2]]
 
 
 def count_option(flag: str, explanation: str) -> Any:
@@ -105,10 +111,28 @@ SchedulerOption = Annotated[
     str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://host:8786.")
 ]
 
+OptimizersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--opt",
+        metavar="NAME",
+        help="Optimizer, with its own grid; repeatable, or `all`.",
+        autocompletion=completion.optimizers_or_all,
+    ),
+]
+RunsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN",
+        help="Ids, beginnings of ids, `latest`, `1:5` (the newest five), or paths.",
+        autocompletion=completion.run_ids,
+    ),
+]
+WhereOption = Annotated[
+    str | None, typer.Option("--where", metavar="CONDITION", help="Runs that match, such as `test_accuracy>0.9`.")
+]
 RUNS = Path("runs")
-WIDE = 100_000
-"""The width of what is no terminal: tables and sentences take the room that they need."""
-
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 FLAGS = {
     "seed": "seed",
     "epochs": "training.epochs",
@@ -130,34 +154,6 @@ FLAGS = {
     "fail_fast": "sweep.fail_fast",
 }
 """The dotted key that each dedicated flag sets."""
-
-
-@dataclass(frozen=True)
-class Voice:
-    """Where a command speaks: results go to standard output, everything else to standard error."""
-
-    json: bool = False
-    quiet: bool = False
-    verbose: bool = False
-
-    def result(self, document: dict[str, Any], *renderables: Any) -> None:
-        """The outcome, as one JSON document or as tables and sentences."""
-        if self.json:
-            print(console.json_text(document), flush=True)
-            return
-        on_terminal = sys.stdout.isatty()
-        out = Console(highlight=False, soft_wrap=not on_terminal, width=None if on_terminal else WIDE)
-        for renderable in renderables:
-            out.print(Printable(renderable))
-
-    def error(self, message: str) -> None:
-        """What went wrong though there is a result."""
-        print(f"mnistexp: error: {printable(message)}", file=sys.stderr, flush=True)
-
-    @property
-    def err(self) -> Console:
-        """Standard error, made anew for each use; lines are wrapped on a terminal only."""
-        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def examples(explained: Mapping[str, str]) -> str:

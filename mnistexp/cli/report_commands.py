@@ -7,7 +7,8 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.options import RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, Voice, examples
+from mnistexp.cli.options import RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, examples
+from mnistexp.cli.voice import Voice
 
 __all__ = ["report"]
 

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from mnistexp.cli import completion, console_runs
 from mnistexp.cli.console import json_text
-from mnistexp.cli.options import RUNS, WIDE, JsonOption, RunsOption, count_option, examples
+from mnistexp.cli.options import RUNS, JsonOption, RunsOption, count_option, examples
 from mnistexp.cli.printable import Printable
+from mnistexp.cli.voice import WIDE
 from mnistexp.errors import BadInput, RunError
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without

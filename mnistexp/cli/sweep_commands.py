@@ -1,7 +1,5 @@
-"""The commands that sweep, and those that look after the cache of their fits."""
+"""The commands that sweep."""
 
-import math
-import re
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +15,7 @@ from mnistexp.cli.options import (
     ExecutorOption,
     JsonOption,
     NameOption,
+    OptimizersOption,
     QuietOption,
     RepeatsOption,
     RunsOption,
@@ -25,20 +24,40 @@ from mnistexp.cli.options import (
     SelectOption,
     SetOption,
     VerboseOption,
-    Voice,
     WorkersOption,
     count_option,
     examples,
     flag_layers,
     layers_for,
 )
+from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, ConfigError, Problem, TrialsFailed
 from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
 
-__all__ = ["cache_app", "sweep"]
+__all__ = ["sweep"]
 
-cache_app = typer.Typer(no_args_is_help=True, help="Look after the fits that sweeps have kept for reuse.")
+GridOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        metavar="KEY=V1,V2",
+        help="Try these values, all combined, and no others; repeatable.",
+        autocompletion=completion.grids,
+    ),
+]
+FoldsOption = Annotated[int | None, count_option("--folds", "Parts of the training digits, each held out once.")]
+ShuffleFoldsOption = Annotated[
+    bool | None, typer.Option("--shuffle-folds/--no-shuffle-folds", help="Shuffle before cutting the folds.")
+]
+StratifiedOption = Annotated[
+    bool | None, typer.Option("--stratified/--no-stratified", help="Spread each class evenly over the folds.")
+]
+AsSubmittedOption = Annotated[
+    bool | None, typer.Option("--as-submitted", help="Repeat the notebook's fault: rows differ by their seed only.")
+]
+CacheOption = Annotated[bool | None, typer.Option("--cache/--no-cache", help="Reuse fits that were done before.")]
+FailFastOption = Annotated[bool | None, typer.Option("--fail-fast", help="Stop at the first fit that fails.")]
 
 OPTIMIZER_EXAMPLES = examples(
     {
@@ -54,51 +73,27 @@ DROPOUT_EXAMPLES = examples(
     }
 )
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
 
 def sweep(
     context: typer.Context,
     config: ConfigOption = None,
     sets: SetOption = None,
-    opt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--opt",
-            metavar="NAME",
-            help="Optimizer, each with its own grid; repeatable, or `all`.",
-            autocompletion=completion.optimizers_or_all,
-        ),
-    ] = None,
-    grid: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grid",
-            metavar="KEY=V1,V2",
-            help="Try these values, all combined, and no others; repeatable.",
-            autocompletion=completion.grids,
-        ),
-    ] = None,
+    opt: OptimizersOption = None,
+    grid: GridOption = None,
     epochs: EpochsOption = None,
-    folds: Annotated[int | None, count_option("--folds", "Parts of the training digits, each held out once.")] = None,
-    shuffle_folds: Annotated[
-        bool | None, typer.Option("--shuffle-folds/--no-shuffle-folds", help="Shuffle before cutting the folds.")
-    ] = None,
-    stratified: Annotated[
-        bool | None, typer.Option("--stratified/--no-stratified", help="Spread each class evenly over the folds.")
-    ] = None,
+    folds: FoldsOption = None,
+    shuffle_folds: ShuffleFoldsOption = None,
+    stratified: StratifiedOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
     select: SelectOption = None,
-    as_submitted: Annotated[
-        bool | None, typer.Option("--as-submitted", help="Repeat the notebook's fault: rows differ by their seed only.")
-    ] = None,
+    as_submitted: AsSubmittedOption = None,
     data: DataOption = None,
     executor: ExecutorOption = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
-    cache: Annotated[bool | None, typer.Option("--cache/--no-cache", help="Reuse fits that were done before.")] = None,
-    fail_fast: Annotated[bool | None, typer.Option("--fail-fast", help="Stop at the first fit that fails.")] = None,
+    cache: CacheOption = None,
+    fail_fast: FailFastOption = None,
     name: NameOption = None,
     runs_dir: RunsOption = RUNS,
     dry_run: DryRunOption = False,
@@ -193,48 +188,11 @@ def _dry_run(found: Settings, runs_dir: Any, voice: Voice) -> None:
     split = data.split(digits.labels, config.data)
     cache = TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
     plan = plan_sweep(config, digits, split, cache)
-    document = console.dry_run_document(found) | {
+    document = {
         "trials": len(plan.trials),
         "fits": plan.fits,
         "fits_cached": plan.cached,
         "fits_to_run": plan.to_run,
         "seconds": plan.seconds,
     }
-    settings_shown = [console.settings_table(found)] if voice.verbose else []
-    voice.result(document, *settings_shown, *console.sweep_plan_report(plan))
-
-
-@cache_app.command("info", epilog=examples({"mnistexp cache info": "fits and megabytes of the runs folder"}))
-def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """Say how many fits are kept, where, and how much room they take."""
-    from mnistexp.sweeps.trial_cache import TrialCache
-
-    info = TrialCache(runs_dir).info()
-    document = {"folder": str(info.folder), "fits": info.fits, "bytes": info.bytes}
-    Voice(json).result(document, f"{info.fits} fits in {info.folder}, {info.bytes / 1e6:.1f} MB")
-
-
-@cache_app.command(
-    "prune", epilog=examples({"mnistexp cache prune --older-than 30d": "what nobody has needed for a month"})
-)
-def cache_prune(
-    older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 90m; otherwise all go.")
-    ] = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-) -> None:
-    """Remove kept fits: those older than an age, or all. Sweeps then train them anew."""
-    from mnistexp.sweeps.trial_cache import TrialCache
-
-    gone = TrialCache(runs_dir).prune(age(older_than) if older_than is not None else None)
-    document = {"folder": str(gone.folder), "fits_removed": gone.fits, "bytes_removed": gone.bytes}
-    Voice(json).result(document, f"{gone.fits} fits removed from {gone.folder}, {gone.bytes / 1e6:.1f} MB")
-
-
-def age(text: str) -> float:
-    """`30d`, `12h`, `90m`, `45s` or `2w` in seconds. Raises `BadInput` for anything else."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text)
-    if not match or not math.isfinite(float(match[1])):
-        raise BadInput(f"{text!r} is no age, allowed: a number and s, m, h, d or w, such as 30d")
-    return float(match[1]) * SECONDS[match[2]]
+    voice.plan(found, document, *console.sweep_plan_report(plan))

@@ -1,6 +1,7 @@
 """The commands of a single training: train, and a look at the digits and at the network."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,15 +21,38 @@ from mnistexp.cli.options import (
     SeedOption,
     SetOption,
     VerboseOption,
-    Voice,
     count_option,
     examples,
     number,
     settings_for,
 )
-from mnistexp.errors import BadInput, MnistexpError
+from mnistexp.cli.voice import Voice
+from mnistexp.errors import BadInput
 
 __all__ = ["show_examples", "summary", "train"]
+
+OptimizerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--opt", metavar="NAME", help="Optimizer, with Keras' defaults.", autocompletion=completion.optimizers
+    ),
+]
+BatchSizeOption = Annotated[int | None, count_option("--batch-size", "Digits per update.")]
+ValidationOption = Annotated[
+    float | None,
+    typer.Option(
+        "--validation-fraction", parser=number, metavar="X", help="Validate on this share of the training part."
+    ),
+]
+ResumeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resume",
+        metavar="RUN",
+        help="Go on with an interrupted run: its id, or `latest`.",
+        autocompletion=completion.run_ids,
+    ),
+]
 
 TRAIN_EXAMPLES = examples(
     {
@@ -57,35 +81,14 @@ def train(
     config: ConfigOption = None,
     sets: SetOption = None,
     epochs: EpochsOption = None,
-    opt: Annotated[
-        str | None,
-        typer.Option(
-            "--opt",
-            metavar="NAME",
-            help="Optimizer, with Keras' defaults.",
-            autocompletion=completion.optimizers,
-        ),
-    ] = None,
+    opt: OptimizerOption = None,
     seed: SeedOption = None,
     repeats: RepeatsOption = None,
-    batch_size: Annotated[int | None, count_option("--batch-size", "Digits per update.")] = None,
-    validation_fraction: Annotated[
-        float | None,
-        typer.Option(
-            "--validation-fraction", parser=number, metavar="X", help="Validate on this share of the training part."
-        ),
-    ] = None,
+    batch_size: BatchSizeOption = None,
+    validation_fraction: ValidationOption = None,
     data: DataOption = None,
     name: NameOption = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            "--resume",
-            metavar="RUN",
-            help="Go on with an interrupted run: its id, or `latest`.",
-            autocompletion=completion.run_ids,
-        ),
-    ] = None,
+    resume: ResumeOption = None,
     runs_dir: RunsOption = RUNS,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
@@ -98,11 +101,9 @@ def train(
         "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "batch_size": batch_size,
         "validation_fraction": validation_fraction, "data": data, "name": name,
     }  # fmt: skip
-    if resume is not None:
-        refused = [f"--{key.replace('_', '-')}" for key, value in given.items() if value is not None]
-        refused += ["--config"] * bool(config) + ["--set"] * bool(sets) + ["--dry-run"] * dry_run
-        if refused:
-            raise BadInput(f"--resume goes on with the settings of its run, so it can't be given with {refused[0]}")
+    refused = ["--config"] * bool(config) + ["--set"] * bool(sets) + ["--dry-run"] * dry_run
+    if resume is not None and (refused := [*_flags(given), *refused]):
+        raise BadInput(f"--resume goes on with the settings of its run, so it can't be given with {refused[0]}")
     found = settings_for("train", config, sets, **given)
     if found.config.sweep:
         raise BadInput(
@@ -124,9 +125,12 @@ def train(
         else:
             outcome = experiments.run_training(found.config, runs_dir, watch)
     voice.result(outcome.document(), *console.training_report(outcome))
-    if outcome.metrics["diverged_at"]:
-        voice.error(console.divergence(outcome.metrics))
-        raise typer.Exit(MnistexpError.exit_code)
+    voice.end(outcome.metrics)
+
+
+def _flags(given: Mapping[str, Any]) -> list[str]:
+    """The flags among the options that were given."""
+    return [f"--{key.replace('_', '-')}" for key, value in given.items() if value is not None]
 
 
 def show_examples(

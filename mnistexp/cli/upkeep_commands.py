@@ -1,4 +1,4 @@
-"""The commands that keep runs in order: tags, notes, the trash, tables for other programs, and archives."""
+"""The commands of the trash: runs that go there, come back, or are removed for good."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,12 +9,12 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from mnistexp.cli import completion
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, Voice, examples
+from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, age, examples
 from mnistexp.cli.run_commands import runs_app
-from mnistexp.cli.sweep_commands import age
-from mnistexp.errors import BadInput, Interrupted, nearest, show
+from mnistexp.cli.tag_commands import chosen
+from mnistexp.cli.voice import Voice
+from mnistexp.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.index import IndexedRun
@@ -22,28 +22,8 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
 
 __all__ = ["runs_app"]
 
-RunsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="RUN",
-        help="Ids, beginnings of ids, `latest`, `1:5` (the newest five), or paths.",
-        autocompletion=completion.run_ids,
-    ),
-]
-WhereOption = Annotated[
-    str | None, typer.Option("--where", metavar="CONDITION", help="Runs that match, such as `test_accuracy>0.9`.")
-]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 AgeOption = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 2w.")]
-
-
-def _chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[IndexedRun]":
-    """The runs that a command is to change: nobody means all of them by saying nothing."""
-    from mnistexp.runs import query
-
-    if not references and where is None:
-        raise BadInput("no run is given, allowed: ids, beginnings of ids, latest, 1:5, paths, or --where")
-    return query.select(runs_dir, references or (), where=where)
 
 
 def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
@@ -66,96 +46,6 @@ def _counted(runs: Sequence[Any]) -> str:
 
 
 @runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs tag latest --add baseline": "tag the newest run",
-            "mnistexp runs tag --where 'test_accuracy<0.5' --add broken --remove baseline": "several at once",
-            "mnistexp runs tag": "every tag, and how many runs have it",
-        }
-    )
-)
-def tag(
-    runs: RunsArgument = None,
-    add: Annotated[list[str] | None, typer.Option("--add", metavar="TAG", help="Add a tag; repeatable.")] = None,
-    remove: Annotated[
-        list[str] | None, typer.Option("--remove", metavar="TAG", help="Remove a tag; repeatable.")
-    ] = None,
-    where: WhereOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-) -> None:
-    """Add tags to runs or remove them, or show which there are."""
-    from mnistexp.runs import query
-    from mnistexp.runs.annotations import annotate
-
-    add, remove = add or [], remove or []
-    if not add and not remove:
-        found = query.select(runs_dir, runs or (), where=where)
-        if runs or where is not None:
-            _show_tags({run.id: run.tags for run in found}, json)
-        else:
-            _count_tags(found, json)
-        return
-    found = _chosen(runs_dir, runs, where)
-    present = {tag for run in found for tag in run.tags}
-    if found and (missing := next((tag for tag in remove if tag not in present), None)):
-        raise BadInput(f"none of these runs has the tag {show(missing)}{nearest(missing, present)}")
-    _show_tags({run.id: annotate(run.path, add=add, remove=remove).tags for run in found}, json)
-
-
-def _show_tags(tags: dict[str, tuple[str, ...]], json: bool) -> None:
-    table = plain_table("run", "tags")
-    for run_id, own in tags.items():
-        table.add_row(Text(run_id), Text(" ".join(own)))
-    Voice(json).result({"runs": [{"id": run_id, "tags": own} for run_id, own in tags.items()]}, table)
-
-
-def _count_tags(runs: "list[IndexedRun]", json: bool) -> None:
-    counts: dict[str, int] = {}
-    for run in runs:
-        for tag in run.tags:
-            counts[tag] = counts.get(tag, 0) + 1
-    table = plain_table("tag", "runs")
-    for tag, count in sorted(counts.items()):
-        table.add_row(Text(tag), str(count))
-    Voice(json).result({"tags": dict(sorted(counts.items()))}, table if counts else Text("No run has a tag."))
-
-
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs note latest promising": "write a note, in place of the one before",
-            "mnistexp runs note latest": "read it",
-        }
-    )
-)
-def note(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="Id, beginning of an id, `latest`, or path.", autocompletion=completion.run_ids
-        ),
-    ],
-    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="One line; without it the note is shown.")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove the note.")] = False,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-) -> None:
-    """Write a note to a run, or show the one it has."""
-    from mnistexp.runs import query
-    from mnistexp.runs.annotations import annotate, read_annotations
-
-    if clear and text is not None:
-        raise BadInput("a text and --clear were given, allowed: only one of the two")
-    if text is not None and not text.strip():
-        raise BadInput("the note is empty, allowed: a line of text, or --clear to remove the note")
-    found = query.one(runs_dir, run)
-    changed = clear or text is not None
-    written = (annotate(found.path, note=text or "") if changed else read_annotations(found.path)).note
-    Voice(json).result({"id": found.id, "note": written}, Text(written or f"{found.id} has no note."))
-
-
-@runs_app.command(
     "rm",
     epilog=examples(
         {
@@ -172,7 +62,7 @@ def remove(
     json: JsonOption = False,
 ) -> None:
     """Move runs to the trash, from where `mnistexp runs restore` brings them back."""
-    found = _chosen(runs_dir, runs, where)
+    found = chosen(runs_dir, runs, where)
     _discard(found, yes, json)
 
 

@@ -17,11 +17,11 @@ from mnistexp.cli.options import (
     QuietOption,
     RunsOption,
     VerboseOption,
-    Voice,
     count_option,
     examples,
     number,
 )
+from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest
 
 if TYPE_CHECKING:

@@ -1,0 +1,57 @@
+"""Where commands speak: results on standard output, everything else on standard error."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from mnistexp.cli import console
+from mnistexp.cli.printable import Printable, printable
+from mnistexp.errors import MnistexpError
+from mnistexp.settings import Settings
+
+__all__ = ["WIDE", "Voice"]
+
+WIDE = 100_000
+"""The width of what is no terminal: tables and sentences take the room that they need."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Where a command speaks: results go to standard output, everything else to standard error."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def result(self, document: dict[str, Any], *renderables: Any) -> None:
+        """The outcome, as one JSON document or as tables and sentences."""
+        if self.json:
+            print(console.json_text(document), flush=True)
+            return
+        on_terminal = sys.stdout.isatty()
+        out = Console(highlight=False, soft_wrap=not on_terminal, width=None if on_terminal else WIDE)
+        for renderable in renderables:
+            out.print(Printable(renderable))
+
+    def plan(self, found: Settings, document: dict[str, Any], *renderables: Any) -> None:
+        """What `--dry-run` says: the work ahead, and the settings, which a terminal sees with `--verbose` only."""
+        shown = [console.settings_table(found)] if self.verbose else []
+        self.result(console.dry_run_document(found) | document, *shown, *renderables)
+
+    def error(self, message: str) -> None:
+        """What went wrong though there is a result."""
+        print(f"mnistexp: error: {printable(message)}", file=sys.stderr, flush=True)
+
+    def end(self, metrics: dict[str, Any]) -> None:
+        """The end of a command that trained. Raises `typer.Exit` where the training diverged, once that is said."""
+        if metrics["diverged_at"]:
+            self.error(console.divergence(metrics))
+            raise typer.Exit(MnistexpError.exit_code)
+
+    @property
+    def err(self) -> Console:
+        """Standard error, made anew for each use; lines are wrapped on a terminal only."""
+        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
