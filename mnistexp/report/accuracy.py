@@ -12,12 +12,18 @@ from mnistexp.results import SweepResult, TrialResult
 from mnistexp.statistics import intervals
 from mnistexp.statistics.intervals import Interval
 
-__all__ = ["gaps_section", "seeds_section", "test_section", "unseen_section", "worth_section"]
+__all__ = ["gaps_section", "test_sections", "unseen_section", "worth_section"]
 
 MORE_DIGITS = 4000
 
 
-def test_section(found: Mapping[str, Any]) -> Section:
+def test_sections(found: Mapping[str, Any]) -> list[Section]:
+    """What a final network recognises and, where there are several, how far their seeds decide that."""
+    repeats = found.get("repeats")
+    return [_test_section(found), *([_seeds_section(repeats)] if repeats else [])]
+
+
+def _test_section(found: Mapping[str, Any]) -> Section:
     """The test accuracy and its meaning, the confusions, and each digit's share."""
     counts = np.array(found["confusion_matrix"], dtype=np.int64)
     missed = [(row, column) for row, column in np.argwhere(counts) if row != column]
@@ -60,7 +66,7 @@ def test_section(found: Mapping[str, Any]) -> Section:
     return Section("How good is it on the test digits, and what does this number mean?", tuple(blocks))
 
 
-def seeds_section(repeats: Mapping[str, Any]) -> Section:
+def _seeds_section(repeats: Mapping[str, Any]) -> Section:
     """The spread of several trainings."""
     rows = tuple(
         (number(index + 1), percent(accuracy), number(loss, ".4f"))

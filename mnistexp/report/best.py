@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnistexp.best_model import best_figures
-from mnistexp.report.accuracy import seeds_section, test_section
+from mnistexp.report.accuracy import test_sections
 from mnistexp.report.origin import how_it_was_made, standing, warnings
 from mnistexp.report.page import (
     Block,
@@ -38,11 +38,10 @@ def best_report(stored: StoredRun) -> RunReport:
         _better_section(found["better"]),
         data_section(stored),
         curves_section(found, histories_of(stored)),
-        test_section(found),
+        *test_sections(found),
+        _representative_section(evidence),
+        how_it_was_made(stored),
     ]
-    if repeats := found.get("repeats"):
-        sections.append(seeds_section(repeats))
-    sections += [_representative_section(evidence), how_it_was_made(stored)]
     return RunReport(
         id=stored.info.id,
         kind="best",

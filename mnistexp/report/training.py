@@ -8,7 +8,7 @@ import numpy as np
 from mnistexp import figures
 from mnistexp.config import ModelConfig
 from mnistexp.model import layer_table
-from mnistexp.report.accuracy import seeds_section, test_section, unseen_section
+from mnistexp.report.accuracy import test_sections, unseen_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
     Cell,
@@ -46,11 +46,10 @@ def training_report(stored: StoredRun) -> RunReport:
         network_section(stored),
         curves_section(found, histories),
         epochs_section(found),
-        test_section(found),
+        *test_sections(found),
+        unseen_section(found),
+        how_it_was_made(stored),
     ]
-    if repeats := found.get("repeats"):
-        sections.append(seeds_section(repeats))
-    sections += [unseen_section(found), how_it_was_made(stored)]
     return RunReport(
         id=stored.info.id,
         kind="training",
