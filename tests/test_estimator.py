@@ -122,6 +122,7 @@ def test_random_states(digits) -> None:
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_a_search_gives_the_same_scores_with_any_number_of_jobs(digits) -> None:
     images, labels = digits
     grid = {"learning_rate": np.array([0.001, 0.01])}

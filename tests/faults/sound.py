@@ -29,8 +29,13 @@ HIDDEN = {".cache", ".trash"}
 
 
 def check(runs_dir: Path) -> dict[str, str]:
-    """The status of each run by its id. Raises AssertionError, or what reading raises, where anything is not sound."""
-    found = {}
+    """The status of each run by its id; none where there is no folder yet.
+
+    Raises AssertionError, or what reading raises, where anything is not sound.
+    """
+    found: dict[str, str] = {}
+    if not runs_dir.exists():
+        return found
     for path in sorted(runs_dir.iterdir()):
         if path.name.startswith("."):
             assert path.name in HIDDEN or STAGING.fullmatch(path.name), path

@@ -74,8 +74,8 @@ class Killer:
         done = started.done()
         assert done.code in (0, -signal.SIGKILL), done.said
         self.kills += done.code != 0
+        sound.check(self.runs)
         if self.runs.exists():
-            sound.check(self.runs)
             self.resumable += any(info.status == "interrupted" for info in stored_runs.list_runs(self.runs))
         return done.code != 0
 
