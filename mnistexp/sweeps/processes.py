@@ -141,7 +141,8 @@ class _Worker:
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self.process is not None:
             return self.pool.submit(function, *args, **kwargs)
-        with _ONE_AT_A_TIME, _interrupted_later(), spawning():
+        # A worker whose parent is interrupted while it starts complains: so that comes afterwards.
+        with _ONE_AT_A_TIME, _held_back(INTERRUPTIONS), spawning():
             others = set(multiprocessing.active_children())
             future = self.pool.submit(function, *args, **kwargs)
             self.process = next(iter(set(multiprocessing.active_children()) - others), None)
@@ -175,21 +176,19 @@ def spawning() -> Iterator[None]:
     Tasks are functions of importable modules, so that workers need no main program; otherwise a script that calls a
     sweep without `if __name__ == "__main__"` would be run once more by each worker. May be entered several times.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if sys.platform != "win32" else set()
-    with _HIDING:
-        _HIDDEN.append(sys.modules["__main__"])
-        sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
+    with _held_back({signal.SIGINT}):
         with _HIDING:
-            # The oldest is the program itself; those that entered later found an empty one in its place.
-            oldest = _HIDDEN[0]
-            _HIDDEN.pop()
-            if not _HIDDEN:
-                sys.modules["__main__"] = oldest
-        if sys.platform != "win32":
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            _HIDDEN.append(sys.modules["__main__"])
+            sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            with _HIDING:
+                # The oldest is the program itself; those that entered later found an empty one in its place.
+                oldest = _HIDDEN[0]
+                _HIDDEN.pop()
+                if not _HIDDEN:
+                    sys.modules["__main__"] = oldest
 
 
 def _start_worker() -> None:
@@ -198,9 +197,9 @@ def _start_worker() -> None:
 
 
 @contextmanager
-def _interrupted_later() -> Iterator[None]:
-    """Let this thread hear of an interruption afterwards: a worker that its parent leaves half started complains."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS) if sys.platform != "win32" else set()
+def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """Let this thread, and the processes that it starts, hear of these signals afterwards only."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals) if sys.platform != "win32" else set()
     try:
         yield
     finally:
