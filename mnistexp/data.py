@@ -1,6 +1,7 @@
 """The digits: images and labels, how they are split, and how they are shown to the network."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,10 @@ class Digits:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def match(self, about: Mapping[str, Any]) -> bool:
+        """Whether these are the digits of a run, by the document of its `data.json`. Raises `KeyError`."""
+        return bool((about["sha256"], about["labels_sha256"]) == (self.sha256, self.labels_sha256))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import data, figures, metrics, settings, training, yaml_source
+from mnistexp import data, figures, metrics, settings, training
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
@@ -20,7 +20,7 @@ from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.run_folder import Run, remove_file
-from mnistexp.runs.stored_runs import RunInfo, StoredRun
+from mnistexp.runs.stored_runs import RunInfo, StoredRun, read_config
 from mnistexp.sweeps import reuse, sweep_figures, sweeping
 from mnistexp.sweeps.processes import load_ahead
 from mnistexp.sweeps.search import search
@@ -59,13 +59,12 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
     """
     if stored.info.command != "train":
         raise BadInput(f"{stored.info.id} is a {stored.info.command} run, allowed: a train run")
-    config = settings.resolve([yaml_source.parse(stored.config, str(stored.path / "config.yaml"))]).config
+    config = read_config(stored.path)
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data, config.training.validation_fraction)
-    if DATA in stored.files():  # where it is missing, the run was stopped before it began to train
-        began_with = stored.read_json(DATA)
-        if (began_with["sha256"], began_with["labels_sha256"]) != (digits.sha256, digits.labels_sha256):
-            raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+    # Where it is missing, the run was stopped before it began to train.
+    if DATA in stored.files() and not digits.match(stored.read_json(DATA)):
+        raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
     with Run.resume(stored.path) as run:
         return _train(run, config, digits, split, watch)
 
@@ -111,9 +110,7 @@ def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Ite
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
             yield path.name, files.read_bytes(path)
         return
-    for name, figure in sweep_figures.of_sweep(found).items():
-        yield f"{name}.png", figures.render(figure, "png")
-        yield f"{name}.svg", figures.render(figure, "svg")
+    yield from figures.rendered(sweep_figures.of_sweep(found))
 
 
 def sweep_name(config: ExperimentConfig) -> str:
@@ -163,9 +160,8 @@ def finish_training(
 
 def _draw(run: Run, results: list[TrainingResult], best: dict[str, Any]) -> None:
     flat = (best["first"], best["last"]) if best["first"] else None
-    for name, figure in figures.of_training(results, flat).items():
-        run.add(f"{name}.png", figures.render(figure, "png"))
-        run.add(f"{name}.svg", figures.render(figure, "svg"))
+    for name, content in figures.rendered(figures.of_training(results, flat)):
+        run.add(name, content)
 
 
 def _repeat(

@@ -4,7 +4,7 @@ Nothing here touches pyplot or leaves a setting behind; matplotlib is loaded wit
 the same bytes, whatever a user's matplotlibrc says. Colours are those of Okabe and Ito, told apart by everyone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
@@ -27,6 +27,7 @@ __all__ = [
     "new_figure",
     "of_training",
     "render",
+    "rendered",
     "styled",
 ]
 
@@ -88,6 +89,13 @@ def render(figure: "Figure", kind: Literal["png", "svg"]) -> bytes:
     unwanted = {"png": "Software", "svg": "Date"}[kind]
     figure.savefig(contents, format=kind, metadata={unwanted: None})
     return contents.getvalue()
+
+
+def rendered(figures: Mapping[str, "Figure"]) -> Iterator[tuple[str, bytes]]:
+    """Name and contents of the files of some figures: each as PNG and as SVG."""
+    for name, figure in figures.items():
+        yield f"{name}.png", render(figure, "png")
+        yield f"{name}.svg", render(figure, "svg")
 
 
 def of_training(results: Sequence[TrainingResult], flat: tuple[int, int] | None = None) -> dict[str, "Figure"]:

@@ -9,8 +9,7 @@ import numpy as np
 from mnistexp import data
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files, stored_runs
-from mnistexp.runs.stored_runs import RunInfo
-from mnistexp.sweeps.swept import read_config
+from mnistexp.runs.stored_runs import RunInfo, read_config
 
 __all__ = ["Ledger", "Reading", "read_ledger"]
 
@@ -87,8 +86,7 @@ def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Rea
 
 def _same_test_digits(folder: Path, digits: data.Digits, split: data.Split) -> bool:
     about = files.read_json(folder / "data.json")
-    same = (about["sha256"], about["labels_sha256"]) == (digits.sha256, digits.labels_sha256)
-    return same and sorted(about["test"]) == sorted(split.test.tolist())
+    return digits.match(about) and sorted(about["test"]) == sorted(split.test.tolist())
 
 
 def _reading(info: RunInfo) -> Reading | None:

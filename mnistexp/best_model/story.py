@@ -18,7 +18,7 @@ from mnistexp.best_model.plan import Work
 from mnistexp.best_model.representative import representative
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits
-from mnistexp.errors import BadInput, Interrupted, RunError
+from mnistexp.errors import BadInput, Interrupted
 from mnistexp.experiments import unwatched
 from mnistexp.results import Outcome, Step, TrainingResult, Watch
 from mnistexp.runs import files
@@ -29,7 +29,7 @@ from mnistexp.sweeps.processes import workers_kept
 from mnistexp.sweeps.sweeping import run_sweep
 from mnistexp.sweeps.swept import Swept, find_sweeps, parts_of
 
-__all__ = ["run_best", "unseen_digits"]
+__all__ = ["STOPPED", "run_best", "unseen_digits"]
 
 CHOICE = "choice.json"
 STOPPED = "stopped; what is finished is kept: the same command goes on from there"
@@ -141,26 +141,17 @@ def _finish(
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
         document["warnings"] = [*document["warnings"], *warnings_of(used, choice, final)]
-        for name, figure in best_figures.of_best(choice, document["representative"]).items():
-            run.add(f"{name}.png", figures.render(figure, "png"))
-            run.add(f"{name}.svg", figures.render(figure, "svg"))
+        for name, content in figures.rendered(best_figures.of_best(choice, document["representative"])):
+            run.add(name, content)
         return experiments.finish_training(run, final, results, document)
 
 
 def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
     begun = reuse.unfinished(work.runs_dir, "best", work.config, work.digits)
-    if begun is not None and _began_with(begun.path, chosen):
+    if begun is not None and files.holds(begun.path / CHOICE, chosen):
         return Run.resume(begun.path)
     name = work.config.name or f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
     return Run.create(work.runs_dir, "best", name, settings.to_yaml(work.config), visible=True)
-
-
-def _began_with(folder: Path, chosen: dict[str, Any]) -> bool:
-    try:
-        stored = files.read_json(folder / CHOICE)
-    except RunError:
-        return False
-    return {key: value for key, value in stored.items() if key != "schema_version"} == chosen
 
 
 def unseen_digits(digits: Digits) -> Digits:

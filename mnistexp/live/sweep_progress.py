@@ -11,8 +11,8 @@ from mnistexp.config import ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files
+from mnistexp.runs.stored_runs import read_config
 from mnistexp.sweeps.search import rounds
-from mnistexp.sweeps.swept import read_config
 
 __all__ = ["FitFiles", "SweepProgress", "expected_trials"]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from mnistexp import data, examples, experiments, figures, settings
 from mnistexp.best_model.plan import plan_best
-from mnistexp.best_model.story import run_best, unseen_digits
+from mnistexp.best_model.story import STOPPED, run_best, unseen_digits
 from mnistexp.config import ExperimentConfig
-from mnistexp.errors import Interrupted, RunError, TrialsFailed
+from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.experiments import unwatched
 from mnistexp.reproduction.assignment import BEST, FULL, QUICK, Size, Task, assignment, tasks_of
 from mnistexp.reproduction.comparison_row import Row
@@ -33,7 +33,6 @@ LABEL = {
     False: "The assignment reproduced, as submitted and as intended.",
     True: "QUICK RUN: a few epochs and rows, to show that everything works. Its comparisons are no evidence.",
 }
-STOPPED = "stopped; what is finished is kept: the same command goes on from there"
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,8 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
         rows = table_of(done, digits)
         document = _document(cut, size, rows, steps, time.perf_counter() - began)
         run.add("table.csv", _csv(rows))
-        for name, figure in of_reproduction(done).items():
-            run.add(f"{name}.png", figures.render(figure, "png"))
-            run.add(f"{name}.svg", figures.render(figure, "svg"))
+        for name, content in figures.rendered(of_reproduction(done)):
+            run.add(name, content)
         run.add("metrics.json", document)
         run.finish()
     return Outcome(run.path, document)
@@ -127,7 +125,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
 def _open(runs_dir: Path, config: ExperimentConfig, tasks: Sequence[Task], digits: data.Digits, *, quick: bool) -> Run:
     """The interrupted reproduction of the same tasks, or a new one."""
     begun = reuse.unfinished(runs_dir, "reproduce", config, digits)
-    if begun is not None and _planned(begun.path) == files.plain(_plan_document(tasks)):
+    if begun is not None and files.holds(begun.path / PLAN, _plan_document(tasks)):
         return Run.resume(begun.path)
     name = config.name or ("quick" if quick else "assignment")
     return Run.create(runs_dir, "reproduce", name, settings.to_yaml(config), visible=True)
@@ -145,14 +143,6 @@ def _plan_document(tasks: Sequence[Task]) -> dict[str, Any]:
             for task in tasks
         ]
     }
-
-
-def _planned(folder: Path) -> dict[str, Any]:
-    try:
-        stored = files.read_json(folder / PLAN)
-    except RunError:
-        return {}
-    return {key: value for key, value in stored.items() if key != "schema_version"}
 
 
 def _do(

@@ -25,6 +25,7 @@ from mnistexp.errors import RunError
 __all__ = [
     "arrays",
     "explained",
+    "holds",
     "is_folder",
     "make_folder",
     "move",
@@ -253,6 +254,15 @@ def read_json(path: Path, versions: Collection[int] = (1,)) -> dict[str, Any]:
         known = ", ".join(str(known) for known in sorted(versions))
         raise RunError(f"{path} has schema version {version!r}; this mnistexp knows {known}")
     return document
+
+
+def holds(path: Path, document: Mapping[str, object]) -> bool:
+    """Whether a JSON file holds this very document, as `write_json` writes it; False where it can't be read."""
+    try:
+        stored = read_json(path)
+    except RunError:
+        return False
+    return bool({key: value for key, value in stored.items() if key != "schema_version"} == plain(document))
 
 
 def arrays(content: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnistexp.errors import BadInput, RunError, nearest
 from mnistexp.results import History
@@ -14,6 +14,9 @@ from mnistexp.runs.history_csv import history_from_csv
 from mnistexp.runs.run_folder import CONFIG, ENVIRONMENT
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import STATUS, State, read_status
+
+if TYPE_CHECKING:  # it loads pydantic, which listing runs does without
+    from mnistexp.config import ExperimentConfig
 
 __all__ = [
     "RunInfo",
@@ -24,6 +27,7 @@ __all__ = [
     "load",
     "newest",
     "order",
+    "read_config",
     "read_history",
     "read_info",
     "run_names",
@@ -140,6 +144,14 @@ def load(path: Path) -> StoredRun:
         metrics=files.read_json(path / METRICS) if (path / METRICS).exists() else None,
         history=read_history(path / HISTORY) if (path / HISTORY).exists() else None,
     )
+
+
+def read_config(folder: Path) -> "ExperimentConfig":
+    """The settings in a run's folder. Raises `ConfigError` and `RunError`."""
+    from mnistexp import settings, yaml_source
+
+    text = files.read_text(folder / CONFIG)
+    return settings.resolve([yaml_source.parse(text, str(folder / CONFIG))]).config
 
 
 def read_history(path: Path) -> History:

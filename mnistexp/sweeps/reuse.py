@@ -10,8 +10,7 @@ from mnistexp.errors import MnistexpError
 from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.run_folder import ENVIRONMENT, PATCH
-from mnistexp.runs.stored_runs import RunInfo, list_runs
-from mnistexp.sweeps.swept import read_config
+from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
 
 __all__ = ["finished", "unfinished"]
 
@@ -60,8 +59,7 @@ def _work(config: ExperimentConfig) -> dict[str, Any]:
 def _same_digits(folder: Path, digits: data.Digits) -> bool:
     if not (folder / "data.json").exists():
         return True  # it needed none, or was stopped before it had them; the settings name the same source
-    about = files.read_json(folder / "data.json")
-    return bool((about["sha256"], about["labels_sha256"]) == (digits.sha256, digits.labels_sha256))
+    return digits.match(files.read_json(folder / "data.json"))
 
 
 def _same_code(folder: Path) -> bool:

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistexp import data, settings, yaml_source
+from mnistexp import data
 from mnistexp.config import DataConfig, ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import BadInput, ConfigError, Problem, RunError
 from mnistexp.results import SweepResult
 from mnistexp.runs import files
-from mnistexp.runs.run_folder import CONFIG
-from mnistexp.runs.stored_runs import RunInfo, find, list_runs
+from mnistexp.runs.stored_runs import RunInfo, find, list_runs, read_config
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["DROPOUT", "Part", "Swept", "differences", "find_sweeps", "parts_of", "read_config", "read_swept"]
+__all__ = ["DROPOUT", "Part", "Swept", "differences", "find_sweeps", "parts_of", "read_swept"]
 
 DROPOUT = "dropout"
 Grid = Mapping[str, tuple[Value, ...]]
@@ -159,12 +158,6 @@ def read_swept(
         told = ", ".join(f"{key} is {theirs} there and {ours} here" for key, (theirs, ours) in differ.items())
         raise BadInput(f"--sweep {info.id} did other work: {told}")
     return _read(info, config, families)
-
-
-def read_config(folder: Path) -> ExperimentConfig:
-    """The settings in a run's folder. Raises `ConfigError` and `RunError`."""
-    text = files.read_text(folder / CONFIG)
-    return settings.resolve([yaml_source.parse(text, str(folder / CONFIG))]).config
 
 
 def _usable(config: ExperimentConfig) -> tuple[str, ...]:
