@@ -33,6 +33,9 @@ from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
 
 __all__ = ["app", "main"]
 
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end a command: quietly, with exit code 130, and with nothing lost. Windows lacks the last."""
+
 app = typer.Typer(
     name="mnistexp",
     no_args_is_help=True,
@@ -129,26 +132,35 @@ def main() -> NoReturn:
     # Looking for garbage finds none while libraries load, and at the end nothing needs to be freed any more.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _as_interrupt)
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` asks for
+            signal.signal(number, _as_interrupt)
     if completion.asked():
         completion.answer(app)
-    wants_json = "--json" in sys.argv
+    try:
+        code = _run("--json" in sys.argv)
+    except KeyboardInterrupt:  # once more, while the first one was answered
+        code = Interrupted.exit_code
+    for number in STOPPING:  # nothing is left to stop, and the code is to stay what it is
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _run(wants_json: bool) -> int:
+    """Do what the arguments ask for; the exit code."""
     try:
         code = app(standalone_mode=False) or 0
-        if code == Interrupted.exit_code:  # typer turns Ctrl-C into the code alone
-            code = _say(Interrupted("stopped"), wants_json)
+        # typer turns Ctrl-C into the code alone
+        return _say(Interrupted("stopped"), wants_json) if code == Interrupted.exit_code else code
     except MnistexpError as error:
-        code = _say(error, wants_json)
+        return _say(error, wants_json)
     except KeyboardInterrupt:
-        code = _say(Interrupted("stopped"), wants_json)
+        return _say(Interrupted("stopped"), wants_json)
     except typer.TyperException as error:
-        code = _say_usage(error, wants_json)
+        return _say_usage(error, wants_json)
     except BrokenPipeError:
         # Whoever read the output has gone, as `| head` does; Python must not complain of it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        return 1
     except Exception as error:
-        code = _say_bug(error, wants_json)
-    sys.exit(code)
+        return _say_bug(error, wants_json)

@@ -83,6 +83,10 @@ FAULTS = {
         "runs/environment.py", "for name in VARIABLES if name in os.environ}", "for name in os.environ}",
         "test_security.py::test_environments_hold_no_secret",
     ),
+    "a closed terminal kills": Planted(
+        "cli/app.py", '("SIGINT", "SIGTERM", "SIGHUP")', '("SIGINT", "SIGTERM")',
+        "test_signals.py::test_a_signal_ends_a_command_quietly[train-SIGHUP]",
+    ),
     "each file that is written stays open": Planted(
         "runs/files.py", "        temporary.write_bytes(content)",
         "        os.dup(0)\n        temporary.write_bytes(content)",
