@@ -98,6 +98,19 @@ def test_predicted_accuracies_are_those_that_the_pooled_test_does_not_reject(k: 
     assert kept.max() - 1e-9 <= interval.high < kept.max() + 1 / m
 
 
+@pytest.mark.parametrize("level", [0.6786666379727991, 0.7831878595697153])
+def test_rounding_leads_no_interval_out_of_what_an_accuracy_can_be(level: float) -> None:
+    """Nearly none and nearly all right, as averages over resamples may be."""
+    assert statistics.wilson(1.281828623330272e-12, 200, level).low >= 0
+    assert statistics.wilson(1.9999999999999998, 2, level).high <= 1
+
+
+def test_the_fewer_the_further_digits_the_less_is_known_of_their_accuracy() -> None:
+    intervals = [statistics.predict_accuracy(185, 200, m) for m in (10**9, 200, 10, 1, 0.5)]
+    widths = [interval.high - interval.low for interval in intervals]
+    assert widths == sorted(widths)
+
+
 def test_a_predicted_accuracy_on_endless_digits_is_wilsons() -> None:
     far, wilson = statistics.predict_accuracy(185, 200, 10**9), statistics.wilson(185, 200)
     assert (far.low, far.high) == pytest.approx((wilson.low, wilson.high), abs=1e-6)
@@ -126,7 +139,13 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.wilson(-1, 200),
         lambda: statistics.wilson(float("nan"), 200),
         lambda: statistics.wilson(190, 200, 95),
+        lambda: statistics.wilson(190, 200, 0),
+        lambda: statistics.wilson(190, 200, 1),
+        lambda: statistics.wilson(190, 200, 1.5),
+        lambda: statistics.predict_accuracy(201, 200, 50),
         lambda: statistics.predict_accuracy(190, 200, 0),
+        lambda: statistics.over_repeats([0.9], level=95),
+        lambda: statistics.prediction_interval([0.9], level=95),
         lambda: statistics.over_repeats([]),
         lambda: statistics.over_repeats([0.9, float("nan")]),
         lambda: statistics.best_epochs([1.0], [1.0, 2.0]),
@@ -152,6 +171,12 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
 def test_what_makes_no_sense_is_bad_input(call: object) -> None:
     with pytest.raises(BadInput):
         call()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("value", "named"), [(float("nan"), "nan"), (float("-inf"), "-inf"), (None, "nan")])
+def test_the_value_that_is_no_number_is_named(value: float, named: str) -> None:
+    with pytest.raises(BadInput, match=f"^values: {named} is not a finite number"):
+        statistics.over_repeats([0.9, value])
 
 
 def test_a_misspelt_name_gets_the_nearest_valid_one() -> None:
@@ -194,8 +219,9 @@ def test_the_mean_over_repeats_has_scipys_t_interval() -> None:
 def test_fewer_than_three_repeats_have_no_interval_and_say_so(values: list[float], std: object) -> None:
     repeats = statistics.over_repeats(values)
     assert repeats.interval is None
-    assert repeats.std == std
-    assert "no interval" in repeats.sentence
+    assert (repeats.n, repeats.std) == (len(values), std)
+    number = {1: "One training has", 2: "Two trainings have"}[len(values)]
+    assert repeats.sentence.endswith(f". {number} no interval: repeat with at least 3 seeds.")
     assert statistics.prediction_interval(values) is None
 
 
@@ -282,6 +308,53 @@ def test_one_epoch_no_epoch_and_a_constant_curve() -> None:
     constant = statistics.best_epochs([1.0] * 9, [0.0] * 9)
     assert (constant.ties, constant.flat_last, constant.ratio) == (tuple(range(1, 10)), 9, None)
     assert "epoch 2, 3, 4, 5, 6 and 3 more" in constant.sentence
+
+
+@pytest.mark.parametrize(
+    ("loss", "val_loss", "error", "sentence"),
+    [
+        (
+            [1.0],
+            [2.0],
+            None,
+            "The validation loss is lowest, 2.0000, at epoch 1. "
+            "With one measured epoch there is nothing to compare it with.",
+        ),
+        (
+            [3, 2, 1],
+            [3, 1, 3],
+            0.5,
+            "The validation loss is lowest, 1.0000, at epoch 2. "
+            "Its neighbours are worse by more than one standard error (0.5000). "
+            "From epoch 3 on the network overfits: the validation loss stays more than one standard error above its "
+            "minimum while the training loss is lower than there; it ends at 3.0000, 3.00 times the minimum.",
+        ),
+        (
+            [1.0] * 6,
+            [0.0] * 6,
+            None,
+            "The validation loss is lowest, 0.0000, at epoch 1, the same again at epoch 2, 3, 4, 5, 6. "
+            "Epochs 1 to 6 are as good within one standard error (about 0.0000). "
+            "No overfitting is seen: it ends at 0.0.",
+        ),
+    ],
+    ids=["one epoch", "a narrow minimum", "nothing but minima"],
+)
+def test_curves_in_plain_language(loss: list[float], val_loss: list[float], error: float, sentence: str) -> None:
+    assert statistics.best_epochs(loss, val_loss, error).sentence == sentence
+
+
+def test_of_many_equal_minima_six_are_named() -> None:
+    assert (
+        "epoch 1, the same again at epoch 2, 3, 4, 5, 6 and 1 more."
+        in statistics.best_epochs([1] * 7, [0] * 7).sentence
+    )
+
+
+def test_what_json_has_for_no_number_was_not_measured() -> None:
+    best = statistics.best_epochs([1, 0.5, None], [None, 0.4, None])  # type: ignore[list-item]
+    assert (best.epoch, best.diverged_at) == (2, 3)
+    assert statistics.best_epochs([1, None], []).diverged_at == 2  # type: ignore[list-item]
 
 
 def test_a_divergence_is_named_and_the_epochs_before_it_are_judged() -> None:

@@ -117,6 +117,12 @@ def test_halving_tells_the_whole_number_of_fits_from_the_start() -> None:
     assert said[-1].done == 4 * 3
 
 
+def test_grids_that_overlap_do_what_they_share_once() -> None:
+    result, said = watched(tiny({"grid": [{"model.dropout": [0.0, 0.6]}, {"model.dropout": [0.6, 0.3]}]}))
+    assert [trial.params["model.dropout"] for trial in result.trials] == [0.0, 0.6, 0.3]
+    assert {event.total for event in said} == {3 * 3}
+
+
 def test_a_sweep_of_nothing_tells_of_the_configuration() -> None:
     _, said = watched(tiny({"grid": {}}))
     assert [event.what.partition(":")[0] for event in said] == [f"as configured, fold {fold}" for fold in (1, 2, 3)]

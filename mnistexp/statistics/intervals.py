@@ -48,8 +48,9 @@ def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
     p = successes / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    low = 0.0 if successes == 0 else middle - half
-    return Interval(max(low, 0.0), 1.0 if successes == n else min(middle + half, 1.0), level, "Wilson score")
+    low = 0.0 if successes == 0 else max(middle - half, 0.0)
+    high = 1.0 if successes == n else min(middle + half, 1.0)
+    return Interval(low, high, level, "Wilson score")
 
 
 def accuracy_difference(
@@ -67,7 +68,7 @@ def accuracy_difference(
     p1, p2 = first_successes / first_n, second_successes / second_n
     low = p1 - p2 - sqrt((p1 - first.low) ** 2 + (second.high - p2) ** 2)
     high = p1 - p2 + sqrt((first.high - p1) ** 2 + (p2 - second.low) ** 2)
-    return Interval(max(low, -1.0), min(high, 1.0), level, "Newcombe hybrid score")
+    return Interval(low, high, level, "Newcombe hybrid score")
 
 
 def predict_accuracy(successes: float, n: float, m: float, level: float = 0.95) -> Interval:
@@ -86,9 +87,9 @@ def predict_accuracy(successes: float, n: float, m: float, level: float = 0.95) 
     c = z * z / (n * m * total)
     square, linear = 1 + c * m * m, p + c * m * (total - 2 * successes) / 2
     root = sqrt(max(linear**2 - square * (p * p - c * successes * (total - successes)), 0.0))
-    low = 0.0 if successes == 0 else (linear - root) / square
-    high = 1.0 if successes == n else (linear + root) / square
-    return Interval(max(low, 0.0), min(high, 1.0), level, "joint-sampling prediction")
+    low = 0.0 if successes == 0 else max((linear - root) / square, 0.0)
+    high = 1.0 if successes == n else min((linear + root) / square, 1.0)
+    return Interval(low, high, level, "joint-sampling prediction")
 
 
 @dataclass(frozen=True)
