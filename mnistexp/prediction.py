@@ -1,6 +1,5 @@
 """What the saved model of a run says of pictures. TensorFlow and Keras are loaded by the first call that needs them."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,14 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.images import Picture
 from mnistexp.model import INPUT_SHAPE
 from mnistexp.networks import CLASSES
-from mnistexp.runs import files
 from mnistexp.runs.stored_runs import RunInfo
 from mnistexp.runtime import start_tensorflow
+from mnistexp.saved_model import check_saved_model
 
 __all__ = ["CLASSES", "MODEL", "load_model", "model_path", "probabilities", "row"]
 
 MODEL = "model.keras"
 AT_ONCE = 256
-LARGEST_MODEL = 1024 * 2**20
-"""Bytes of all files in a saved model, unpacked; the largest network that a configuration describes takes less."""
 
 
 def model_path(info: RunInfo) -> Path:
@@ -40,8 +37,7 @@ def load_model(path: Path) -> Any:
 
     Raises `RunError` where the file is damaged, or is no network from images (28, 28, 1) to 10 probabilities.
     """
-    with files.explained("read", path):
-        _check(path)
+    check_saved_model(path)
     start_tensorflow()
     import keras
 
@@ -56,17 +52,6 @@ def load_model(path: Path) -> Any:
             f"{path} takes {shapes[0]} and gives {shapes[1]}, expected: a network from {INPUT_SHAPE} to ({CLASSES},)"
         )
     return model
-
-
-def _check(path: Path) -> None:
-    """Raise `RunError` for what is no archive, or one that would fill the memory."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise RunError(f"{path} is damaged: {error}") from error
-    if size > LARGEST_MODEL:
-        raise RunError(f"{path} takes {size:,} bytes when unpacked, more than any model of a run does")
 
 
 def probabilities(model: Any, pictures: Sequence[Picture]) -> NDArray[np.float32]:

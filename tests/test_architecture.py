@@ -27,7 +27,7 @@ ORDER = """
     best_model.best_figures best_model.document best_model.plan best_model.story
     reproduction.assignment reproduction.comparison_row reproduction.curves reproduction.grids reproduction.table
     reproduction.figures reproduction.story
-    images prediction
+    images saved_model prediction
     verification.comparing verification.changes verification.trained verification.refitted verification.story
     report.page report.svg report.origin report.accuracy report.training report.sweep report.examples report.best
     report.reproduce report.html report.markdown report.pdf report.notebook report.reports

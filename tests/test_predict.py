@@ -354,22 +354,45 @@ def test_bad_requests(
     assert out == ""
 
 
+def kept(model: Any, path: Path, **changes: Any) -> None:
+    """Save a model, its first Dense layer described otherwise than it is."""
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    described = json.loads(members["config.json"])
+    dense = next(layer for layer in described["config"]["layers"] if layer["class_name"] == "Dense")
+    dense["config"] |= changes.pop("config", {})
+    dense |= changes
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, json.dumps(described) if name == "config.json" else content)
+
+
 def test_damaged_models_are_told(finished: dict[str, Path], tmp_path: Path) -> None:
     import keras
 
-    path = tmp_path / "model.keras"
+    path, layers = tmp_path / "model.keras", keras.layers
     path.write_bytes(b"no archive")
     with pytest.raises(RunError, match="is damaged"):
         prediction.load_model(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
-    with pytest.raises(RunError, match="is damaged: Keras can't read it"):
+    with pytest.raises(RunError, match=r"is damaged: config\.json describes no sequence of layers"):
         prediction.load_model(path)
-    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+    keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save(path)
     with pytest.raises(RunError, match=r"takes \(4,\) and gives \(2,\)"):
         prediction.load_model(path)
-    keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]).save(path)
-    with pytest.raises(RunError, match="Lambda"):
+    keras.Sequential([keras.Input((28, 28, 1)), layers.Lambda(lambda x: x), layers.Flatten()]).save(path)
+    with pytest.raises(RunError, match="layer 1, 'Lambda', is none that the model of a run can have"):
+        prediction.load_model(path)
+    small = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)])
+    kept(small, path)
+    assert prediction.load_model(path).count_params() == 7850
+    kept(small, path, config={"units": 10**9})
+    with pytest.raises(RunError, match="a network of 785,000,000,000 weights, whose file takes"):
+        prediction.load_model(path)
+    kept(small, path, build_config={"input_shape": [None, 10**9]})
+    with pytest.raises(RunError, match="layer 2 is to be built for other inputs than it is given"):
         prediction.load_model(path)
     with pytest.raises(BadInput, match="has no model"):
         prediction.model_path(stored_runs.load(finished["sweep"]).info)
