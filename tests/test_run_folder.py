@@ -4,10 +4,12 @@ import errno
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,12 +21,13 @@ from hypothesis import strategies as st
 
 from mnistexp.errors import BadInput, DataError, Interrupted, MnistexpError, RunError, TrialsFailed
 from mnistexp.results import History
-from mnistexp.runs import files, staging
+from mnistexp.runs import files, run_folder, staging
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.locks import lock
+from mnistexp.runs.progress import PROGRESS
 from mnistexp.runs.run_folder import Run, add_file, remove_file
 from mnistexp.runs.staging import clean_stale_staging, time_of
-from mnistexp.runs.status import HEARTBEAT, STALE_SECONDS, STATUS, Owner, Status, read_status, write_status
+from mnistexp.runs.status import HEARTBEAT, STALE_SECONDS, STATUS, Owner, Status, read_record, read_status, write_status
 from mnistexp.runs.stored_runs import find, list_runs, load
 
 CONFIG = "seed: 2\n"
@@ -106,6 +109,24 @@ def test_what_is_stored_is_loaded(runs: Path, visible: bool) -> None:
     assert list_runs(runs) == [stored.info]
 
 
+@pytest.mark.parametrize("patch", ["--- a\n+++ b\n", None])
+def test_what_differs_from_the_commit_lies_beside_the_run(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, patch: str | None
+) -> None:
+    monkeypatch.setattr(run_folder, "dirty_diff", lambda: patch)
+    with create(runs) as run:
+        pass
+    assert (load(run.path).read_text("code.patch") if patch else None) == patch
+    assert (run.path / "code.patch").exists() == bool(patch)
+
+
+def test_the_log_has_utc_times_to_the_millisecond_and_takes_any_text(runs: Path) -> None:
+    with create(runs) as run:
+        run.log("a \udcff b")
+    line = load(run.path).read_text("run.log")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z a \\udcff b\n", line)
+
+
 @pytest.mark.parametrize("name", ["sgd 150", "../../etc/passwd", "数字", "", "x" * 500, "a\x00b", "CON", ".hidden"])
 def test_ids_are_fit_for_every_file_system(runs: Path, name: str) -> None:
     with create(runs, name=name) as run:
@@ -116,10 +137,23 @@ def test_ids_are_fit_for_every_file_system(runs: Path, name: str) -> None:
     assert load(run.path).info.name == name
 
 
-def test_a_run_in_staging_is_not_listed_until_it_ends(runs: Path) -> None:
+def test_a_run_lasts_as_long_as_it_was_worked_on_whatever_the_clock_says(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder.time, "monotonic", lambda: 12.3456)
     with create(runs) as run:
-        run.add("metrics.json", {})
-        assert list_runs(runs) == []
+        monkeypatch.setattr(run_folder.time, "monotonic", lambda: 20.0)
+    record = read_record(run.path)
+    assert record.seconds == 7.654
+    assert record.finished is not None
+    assert abs(record.finished - datetime.now(UTC)) < timedelta(hours=1)
+
+
+def test_a_run_in_staging_is_not_listed_until_it_ends(runs: Path) -> None:
+    with Run.create(runs, "train", "x", CONFIG) as run:
+        assert run.add("metrics.json", {}) == run.path / "metrics.json"
+        assert (run.status, list_runs(runs)) == ("running", [])
+    assert run.status == "done"
     assert [info.id for info in list_runs(runs)] == [run.id]
 
 
@@ -180,6 +214,62 @@ def test_a_visible_run_that_was_announced_is_kept_though_it_has_nothing(
 ) -> None:
     raised(create(runs, visible=True), error, added=False)
     assert [info.status for info in list_runs(runs)] == [status]
+
+
+def test_a_run_interrupted_while_it_is_started_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_folder, "dirty_diff", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        create(tmp_path / "some" / "runs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_library_saved_is_something_to_keep(runs: Path) -> None:
+    run = create(runs)
+    with run.writing("model.keras") as path:
+        path.write_bytes(b"weights")
+    raised(run, DataError("no digits"), added=False)
+    assert [info.status for info in list_runs(runs)] == ["failed"]
+
+
+def test_progress_ends_with_the_run(runs: Path) -> None:
+    with create(runs, visible=True) as run:
+        (run.path / PROGRESS).write_text("{}")
+    assert not (run.path / PROGRESS).exists()
+
+
+def test_a_run_ends_once(runs: Path) -> None:
+    with create(runs) as run:
+        run.fail(DataError("no digits"))
+        (info,) = list_runs(runs)
+    assert list_runs(runs) == [info]
+    with create(runs) as other:
+        other.discard()
+    assert list_runs(runs) == [info]
+
+
+def test_a_run_is_discarded_out_of_sight_and_let_go(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create(runs, visible=True)
+    removed: list[Path] = []
+    remove = shutil.rmtree
+
+    def watch(folder: Path, **options: bool) -> None:
+        removed.append(folder)
+        assert list_runs(runs) == []
+        remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", watch)
+    run.discard()
+    assert [staging.id_of(folder) for folder in removed] == [run.id]
+    assert hearts() == 0
+    run.discard()
+
+
+def hearts() -> int:
+    """How many runs of this process show that they are alive."""
+    return sum(thread.name == "mnistexp-heartbeat" for thread in threading.enumerate())
 
 
 def test_discarding_leaves_other_runs_alone(runs: Path) -> None:
@@ -312,6 +402,29 @@ def test_failing_to_mark_a_failure_does_not_hide_it(runs: Path) -> None:
 
     with pytest.raises(DataError, match="no digits"):
         work()
+    assert hearts() == 0
+
+
+def test_what_can_not_be_done_to_a_file_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create(runs)
+    run.add("trials/0.json", {})
+    with pytest.raises(RunError, match=r"^can't create .*: the name or the path is too long$"):
+        run.add("/".join(["d" * 200] * 25), b"")
+    with pytest.raises(RunError, match=r"^can't remove .*trials: "):
+        remove_file(run.path, "trials")
+    run.log("on the disk at the end")
+
+    def fail(path: Path) -> None:
+        raise OSError(errno.EIO, path.name)
+
+    monkeypatch.setattr(files, "sync", fail)
+    with pytest.raises(RunError, match=r"^can't create .*figures: .*input/output error"):
+        run.add("figures/loss.png", b"")
+    with pytest.raises(RunError, match=r"^can't write .*run\.log: .*input/output error"):
+        run.finish()
+    shutil.rmtree(run.path)
+    with pytest.raises(RunError, match=r"^can't write .*run\.log: "):
+        run.log("to nowhere")
 
 
 # Killed at any moment, many at once
@@ -442,8 +555,8 @@ def test_staging_nobody_can_see_the_owner_of_is_kept_for_a_day(runs: Path) -> No
     clean_stale_staging(runs)
     assert elsewhere.is_dir()
     os.utime(elsewhere, (0, 0))
-    clean_stale_staging(runs)
-    assert not elsewhere.exists()
+    with create(runs):
+        assert not elsewhere.exists()
 
 
 # Alive or dead
@@ -526,6 +639,67 @@ def test_a_killed_run_is_resumed_in_its_folder(runs: Path) -> None:
     assert load(path).info.status == "done"
     with pytest.raises(BadInput, match="nothing is left to resume"):
         Run.resume(path)
+
+
+def test_a_run_taken_up_again_is_this_process_and_says_so(runs: Path) -> None:
+    raised(create(runs, visible=True), DataError("no digits"), added=True)
+    (folder,) = (info.path for info in list_runs(runs))
+    write_status(folder, replace(read_record(folder), owner=Owner(1, "another machine", 1)))
+    (folder / "trials" / f"{files.TEMPORARY}half.json").write_text("half")
+    with Run.resume(folder) as run:
+        assert (run.path, run.status) == (folder, "running")
+        record = read_record(folder)
+        assert (record.status, record.owner) == ("running", Owner.current())
+        assert (record.finished, record.exit_code, record.error) == (None, None, None)
+        assert (folder / HEARTBEAT).exists()
+        assert hearts() == 1
+        assert [path.name for path in (folder / "trials").iterdir()] == ["0.json"]
+        with pytest.raises(RunError, match="in use"), lock(folder):
+            pass
+    with lock(folder):
+        assert hearts() == 0
+    assert load(folder).info.status == "done"
+    assert load(folder).read_text("run.log").endswith("Z resumed\n")
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_run_taken_up_again_is_kept_however_it_ends(runs: Path, error: BaseException) -> None:
+    raised(create(runs, visible=True), KeyboardInterrupt(), added=True)
+    (info,) = list_runs(runs)
+    raised(Run.resume(info.path), error, added=False)
+    (again,) = list_runs(runs)
+    assert (again.path, again.status) == (
+        info.path,
+        "interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+    )
+
+
+def test_what_is_done_or_under_way_is_not_taken_up(runs: Path) -> None:
+    run = create(runs, visible=True)
+    with pytest.raises(RunError, match=rf"is in use by another process \(process {os.getpid()}\)$"):
+        Run.resume(run.path)
+    run.finish()
+    with pytest.raises(BadInput, match=r"is done: nothing is left to resume$"):
+        Run.resume(run.path)
+
+
+def test_a_run_that_can_not_be_taken_up_stays_as_it_was(runs: Path) -> None:
+    raised(create(runs, visible=True), KeyboardInterrupt(), added=True)
+    (info,) = list_runs(runs)
+    (info.path / f"{files.TEMPORARY}folder").mkdir()
+    with pytest.raises(RunError, match=r"^can't write "):
+        Run.resume(info.path)
+    with lock(info.path):
+        assert list_runs(runs) == [info]
+
+
+def test_a_run_that_another_process_takes_up_is_left_to_it(runs: Path) -> None:
+    raised(create(runs, visible=True), KeyboardInterrupt(), added=True)
+    (info,) = list_runs(runs)
+    with lock(info.path), pytest.raises(RunError, match="in use"):
+        Run.resume(info.path)
+    assert list_runs(runs) == [info]
+    assert hearts() == 0
 
 
 def test_two_processes_never_resume_the_same_run(runs: Path) -> None:

@@ -112,9 +112,9 @@ def test_fits_from_the_cache_are_told_of_at_once_and_those_to_do_set_the_pace(tm
 
 def test_halving_tells_the_whole_number_of_fits_from_the_start() -> None:
     config = override(over(0.0, 0.3, 0.6, strategy="halving", min_epochs=1), {"training.epochs": 3})
-    _, said = watched(config)
-    assert {event.total for event in said} == {4 * 3}
-    assert said[-1].done == 4 * 3
+    _, said = watched(override(config, {"repeats": 2}))
+    assert {event.total for event in said} == {4 * 3 * 2}
+    assert said[-1].done == 4 * 3 * 2
 
 
 def test_grids_that_overlap_do_what_they_share_once() -> None:

@@ -162,7 +162,7 @@ class _Sweep:
             return
         done, total = self._cached + self._ran, self._per_trial * max(len(self._trials), self._expected)
         left = None
-        if self._ran and self._workers is not None:
+        if self._workers is not None:
             left = self._seconds / self._ran * (total - done) / self._workers.workers
         self._watch(FitDone(done=done, total=total, cached=self._cached, what=what, best=self._best, seconds_left=left))
 
