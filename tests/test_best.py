@@ -471,6 +471,7 @@ def best(runs: Path, *arguments: str) -> list[str]:
     return ["best", *TINY, "--runs-dir", str(runs), "--quiet", *arguments]
 
 
+@pytest.mark.slow
 def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
     for folder in (".cache", *(info.id for info in list_runs(runs) if info.name in ("adam", "nesterov"))):
         shutil.copytree(runs / folder, tmp_path / folder)

@@ -222,7 +222,9 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
 
 
-@pytest.mark.parametrize("sign", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.slow), "SIGKILL"])
+@pytest.mark.parametrize(
+    "sign", [*(pytest.param(sign, marks=pytest.mark.slow) for sign in ("SIGINT", "SIGTERM")), "SIGKILL"]
+)
 def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(program(*LONG), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not list(tmp_path.glob("runs/*/checkpoint.npz")):

@@ -41,7 +41,7 @@ def reference() -> SweepResult:
 
 
 # Two worker processes, and one once the other was killed: test_kill_9 below.
-@pytest.mark.parametrize(("executor", "workers"), [("processes", 3), ("dask", 2)])
+@pytest.mark.parametrize(("executor", "workers"), [pytest.param("processes", 3, marks=pytest.mark.slow), ("dask", 2)])
 def test_every_executor_and_number_of_workers_gives_the_same_bytes(
     executor: str, workers: int, reference: SweepResult
 ) -> None:

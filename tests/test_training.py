@@ -175,6 +175,7 @@ print(bits(trained(experiment(Nadam(), dropout=0.3))))
 """
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
     """Where TensorFlow was imported before us, and other random numbers are seeded differently."""
     done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True)
