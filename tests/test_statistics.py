@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -152,7 +153,8 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.best_epochs([1.0], [1.0], -0.1),
         lambda: statistics.best_epochs([1.0], [1.0], [0.1, 0.1]),
         lambda: statistics.loss_standard_error([0.3]),
-        lambda: statistics.seed_band([[1.0, 2.0]]),
+        lambda: statistics.seed_band([[1.0, 2.0]] * 2),
+        lambda: statistics.seed_band([1.0, 2.0, 3.0]),
         lambda: statistics.paired_difference([True], [True, False]),
         lambda: statistics.tied_with_best(np.ones((2, 5)), 0),
         lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 2),
@@ -166,6 +168,10 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.select("one_se", [0.9], [0.1], [1]),
         lambda: statistics.select("one-se", [0.9], [0.1], [1, 2]),
         lambda: statistics.compatible([0.9, 0.9], [0.9, 0.9, 0.9]),
+        lambda: statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9]),
+        lambda: statistics.compatible([0.9, 0.9, None], [0.9, 0.9, 0.9]),
+        lambda: statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, None]),
+        lambda: statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9], level=95),
     ],
 )
 def test_what_makes_no_sense_is_bad_input(call: object) -> None:
@@ -280,6 +286,14 @@ def test_one_bad_epoch_is_no_overfitting() -> None:
     assert statistics.best_epochs(loss, lucky, 0.1).overfitting_from == 11
 
 
+def test_overfitting_is_judged_by_the_median_of_five_epochs() -> None:
+    falling = list(np.linspace(1, 0.1, 11))
+    every_second = [1.0, 0.5, 1.0, 0.55, 1.0, 0.55, 1.0, 0.55, 1.0, 1.0, 1.0]
+    assert statistics.best_epochs(falling, every_second, 0.1).overfitting_from == 7
+    # Near an end of the curve, by as many as there are.
+    assert statistics.best_epochs(falling[:6], [0.5, 1.0, 1.0, 0.55, 1.0, 1.0], 0.3).overfitting_from == 3
+
+
 def test_a_rise_while_the_training_loss_rises_too_is_unstable_training() -> None:
     val = [1.0, 0.5, 0.4, 1.0, 1.1, 1.2, 1.3]
     falling = statistics.best_epochs([1, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05], val, 0.05)
@@ -388,10 +402,12 @@ def test_whatever_the_curve_the_answer_follows_from_it(val_loss: list[float], er
 def test_the_standard_error_of_a_loss_is_scipys() -> None:
     losses = np.random.default_rng(0).gamma(0.1, 3, 200)
     assert statistics.loss_standard_error(losses) == pytest.approx(stats.sem(losses))
+    assert statistics.loss_standard_error([0.1, 0.3]) == pytest.approx(0.1)
 
 
-def test_the_band_is_the_prediction_interval_of_every_epoch() -> None:
-    curves = np.random.default_rng(0).normal(0.4, 0.05, (5, 7))
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_band_is_the_prediction_interval_of_every_epoch(seeds: int) -> None:
+    curves = np.random.default_rng(0).normal(0.4, 0.05, (seeds, 7))
     curves[2, 6] = np.nan
     band = statistics.seed_band(curves)
     for epoch in range(6):
@@ -401,6 +417,29 @@ def test_the_band_is_the_prediction_interval_of_every_epoch() -> None:
     assert np.isnan([band.mean[6], band.low[6], band.high[6]]).all()
     assert band.holds(band.mean).tolist() == [True] * 6 + [False]
     assert not band.holds(band.high + 0.01).any()
+    assert band.holds(band.low).sum() == band.holds(band.high).sum() == 6
+
+
+SINGLE = np.array([0.1, 0.9, 0.3, 0.7], dtype=np.float32)
+"""As TensorFlow computes."""
+
+
+@pytest.mark.parametrize(
+    "statistic",
+    [
+        lambda x: statistics.over_repeats(x),
+        lambda x: statistics.best_epochs(x, x),
+        lambda x: statistics.loss_standard_error(x),
+        lambda x: statistics.seed_band(x[:, None]).high.tolist(),
+        lambda x: statistics.seed_band([[0.0], [0.5], [1.0]]).holds(x).tolist(),
+        lambda x: statistics.paired_difference(x, x[::-1], resamples=20),
+        lambda x: statistics.nested_summary(x, np.full(4, 100)),
+        lambda x: statistics.one_standard_error(x, x),
+        lambda x: statistics.compatible(x, x[1:], resamples=20),
+    ],
+)
+def test_single_precision_is_calculated_with_in_double(statistic: Callable[[np.ndarray], object]) -> None:
+    assert statistic(SINGLE) == statistic(SINGLE.astype(np.float64))
 
 
 # Two trials on the same digits
@@ -666,10 +705,42 @@ def test_permutation_p_values_are_those_of_scipys_tests() -> None:
     assert not spread.agrees
 
 
+def test_p_values_are_those_of_all_permutations() -> None:
+    x, y = np.array([0.918, 0.929, 0.932]), np.array([0.961, 0.951, 0.932, 0.901, 0.925, 0.938])
+    pooled, centered = np.concatenate([x, y]), np.concatenate([x - x.mean(), y - y.mean()])
+    distances = []
+    for rows in combinations(range(9), 3):
+        first = np.isin(np.arange(9), rows)
+        spreads = centered[first].std(ddof=1), centered[~first].std(ddof=1)
+        ks = stats.ks_2samp(pooled[first], pooled[~first]).statistic
+        distances.append((abs(pooled[first].mean() - pooled[~first].mean()), abs(np.log(spreads[0] / spreads[1])), ks))
+    exact = (np.array(distances) >= np.array(distances[0]) - 1e-12).mean(axis=0)
+    result = statistics.compatible(x, y)
+    assert (result.p_mean, result.p_spread, result.p_shape) == pytest.approx(exact, abs=0.015)
+    # No two of twenty ways to part six values keep them apart, but the two that do are equally far out.
+    low, high = [0.90, 0.91, 0.92], [0.93, 0.94, 0.95]
+    assert statistics.compatible(low, high).p_mean == pytest.approx(2 / 20, abs=0.01)
+    assert statistics.compatible(high, low).p_mean == pytest.approx(2 / 20, abs=0.01)
+
+
+def test_what_is_reported_and_what_is_ours_is_described() -> None:
+    x, y = [0.9, 0.92, 0.95], [0.9, 0.91, 0.93, 0.94]
+    result = statistics.compatible(x, y)
+    assert (result.reported, result.reported_mean, result.reported_std) == (3, np.mean(x), np.std(x, ddof=1))
+    assert (result.ours, result.our_mean, result.our_std) == (4, np.mean(y), np.std(y, ddof=1))
+    assert (result.inside, result.interval) == (3, statistics.prediction_interval(y))
+    assert result.sentence == (
+        "Reported 0.9233 on average (standard deviation 0.0252, 3 values), ours 0.9200 (0.0183, 4 seeds): nothing "
+        f"tells the two apart (smallest of three p-values {result.p_spread:.3f}). 3 of 3 lie where one more of our "
+        "seeds would fall."
+    )
+
+
 def test_equal_values_are_compatible_with_themselves() -> None:
     same = statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9])
     assert same.agrees
     assert same.p_mean == same.p_shape == same.p_spread == 1
+    assert statistics.compatible([0.5, 0.5, 0.6], [0.5, 0.5, 0.5]).inside == 2
 
 
 @quick

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.errors import BadInput
 from mnistexp.statistics.comparison import holm
-from mnistexp.statistics.intervals import Interval, check_level, prediction_interval
+from mnistexp.statistics.intervals import Interval, prediction_interval
 
 __all__ = ["Compatibility", "compatible"]
 
@@ -67,7 +67,6 @@ def compatible(
 
     Source: Phipson & Smyth (2010), Statistical Applications in Genetics and Molecular Biology 9(1):39.
     """
-    check_level(level)
     x, y = np.asarray(reported, dtype=np.float64).ravel(), np.asarray(ours, dtype=np.float64).ravel()
     if min(len(x), len(y)) < 3 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise BadInput(f"reported, ours: {len(x)} and {len(y)} values; at least 3 finite ones on each side are needed")
@@ -115,9 +114,9 @@ def _spread_distance(rows: NDArray[np.float64], first: int) -> NDArray[np.float6
 
 def _shape_distance(pooled: NDArray[np.float64], order: NDArray[np.int64], first: int) -> NDArray[np.float64]:
     """Kolmogorov-Smirnov distance of each permutation; at equal values the functions are compared after all of them."""
-    ranks = np.argsort(pooled, kind="stable")
+    ranks = np.argsort(pooled)
     last_of_ties = np.append(np.diff(pooled[ranks]) > 0, True)
-    from_first = np.zeros(order.shape, dtype=np.float64)
+    from_first = np.zeros(order.shape)
     np.put_along_axis(from_first, order[:, :first], 1.0, axis=1)
     from_first = from_first[:, ranks]
     gap = from_first.cumsum(axis=1) / first - (1 - from_first).cumsum(axis=1) / (len(pooled) - first)
