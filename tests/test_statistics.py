@@ -156,13 +156,19 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.seed_band([[1.0, 2.0]] * 2),
         lambda: statistics.seed_band([1.0, 2.0, 3.0]),
         lambda: statistics.paired_difference([True], [True, False]),
+        lambda: statistics.paired_difference([True, True], [True, False], level=95),
         lambda: statistics.tied_with_best(np.ones((2, 5)), 0),
         lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 2),
         lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, "mcnamar"),
         lambda: statistics.compare_trials(np.ones((2, 5), dtype=bool), ["adam"]),
-        lambda: statistics.bbc_cv(np.ones((2, 5), dtype=bool)),
+        lambda: statistics.bbc_cv(np.ones((2, 9), dtype=bool)),
+        lambda: statistics.bbc_cv(np.ones((2, 10), dtype=bool), level=95),
         lambda: statistics.nested_summary([0.9], [100, 100]),
         lambda: statistics.nested_summary([90.0], [100]),
+        lambda: statistics.nested_summary([0.9, 1.5], [100, 100]),
+        lambda: statistics.nested_summary([0.9, None], [100, 100]),
+        lambda: statistics.nested_summary([0.9, 0.8], [100, 0]),
+        lambda: statistics.nested_summary([0.9, 0.8], [100, None]),
         lambda: statistics.one_standard_error([0.9, 0.8], [0.1]),
         lambda: statistics.select("best", [float("nan")], [0.1], [1]),
         lambda: statistics.select("one_se", [0.9], [0.1], [1]),
@@ -188,7 +194,7 @@ def test_the_value_that_is_no_number_is_named(value: float, named: str) -> None:
 def test_a_misspelt_name_gets_the_nearest_valid_one() -> None:
     with pytest.raises(BadInput, match="did you mean 'mcnemar'"):
         statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, "mcnamar")  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="did you mean 'one-se'"):
+    with pytest.raises(BadInput, match=r"^--select: 'one_se'; allowed: best, one-se, cheapest.*did you mean 'one-se'"):
         statistics.select("one_se", [0.9], [0.1], [1])  # type: ignore[arg-type]
 
 
@@ -435,6 +441,7 @@ SINGLE = np.array([0.1, 0.9, 0.3, 0.7], dtype=np.float32)
         lambda x: statistics.paired_difference(x, x[::-1], resamples=20),
         lambda x: statistics.nested_summary(x, np.full(4, 100)),
         lambda x: statistics.one_standard_error(x, x),
+        lambda x: statistics.holm(x / 8).tolist(),
         lambda x: statistics.compatible(x, x[1:], resamples=20),
     ],
 )
@@ -475,6 +482,18 @@ def test_the_paired_bootstrap_agrees_with_resampling_digit_by_digit() -> None:
     assert result.error_reduction_interval is not None
     bounds = (result.error_reduction_interval.low, result.error_reduction_interval.high)
     assert bounds == pytest.approx(np.quantile(plain_reduction, [0.025, 0.975]), abs=0.02)
+
+
+@pytest.mark.parametrize(("first_only", "second_only"), [(0, 0), (1, 0), (1, 2)])
+def test_disagreements_not_seen_yet_weigh_half_a_digit_each(first_only: int, second_only: int) -> None:
+    digits = 5
+    first, second = np.ones(digits), np.ones(digits)
+    first[:second_only] = second[second_only : second_only + first_only] = 0
+    result = statistics.paired_difference(first, second, 0.8, 40_000)
+    weights = [first_only + 0.5, second_only + 0.5, digits - first_only - second_only]
+    draws = np.random.default_rng(1).dirichlet(weights, 40_000)
+    expected = np.quantile(draws[:, 0] - draws[:, 1], [0.1, 0.9])
+    assert (result.interval.low, result.interval.high) == pytest.approx(expected, abs=0.008)
 
 
 @quick
@@ -616,7 +635,8 @@ def test_trials_within_one_standard_error_and_what_is_chosen_among_them() -> Non
     assert statistics.select("cheapest", means, errors, costs, tied=(0, 1, 2, 3)) == 0
     assert statistics.select("cheapest", means, errors, costs) == 1
     assert statistics.select("one-se", means, errors, [1] * 5) == 1
-    assert statistics.one_standard_error([0.9, 0.9], [np.nan, 0.1]) == (0, 1)
+    for missing in (np.nan, None):
+        assert statistics.one_standard_error([0.9, 0.9, 0.8, missing], [missing, 0.1, 0.1, 0.1]) == (0, 1)
 
 
 @quick
@@ -632,16 +652,43 @@ def test_one_se_pays_at_most_the_price_of_the_best_and_loses_at_most_its_error(r
 def test_bbc_is_what_the_published_loop_gives() -> None:
     correct = trials([0.9, 0.91, 0.92, 0.93], 60, 9)
     result = statistics.bbc_cv(correct, resamples=300, seed=5)
-    scores = []
+    scores, shares = [], []
     for rows in np.random.default_rng(5).integers(60, size=(300, 60)):
         chosen = int(np.argmax([trial[rows].sum() for trial in correct]))
-        scores.append(correct[chosen][np.setdiff1d(np.arange(60), rows)].mean())
+        left_out = np.setdiff1d(np.arange(60), rows)
+        scores.append(correct[chosen][left_out].mean())
+        shares.append(len(left_out) / 60)
     assert result.corrected == pytest.approx(np.mean(scores), abs=1e-12)
     assert (result.percentiles.low, result.percentiles.high) == pytest.approx(np.quantile(scores, [0.025, 0.975]))
     assert result.raw == correct.mean(axis=1).max()
     assert result.bias == pytest.approx(result.raw - result.corrected)
-    assert result.corrected in result.interval
-    assert "explains about" in result.sentence
+    odds = np.mean(shares) / (1 - np.mean(shares))
+    digits = result.corrected * (1 - result.corrected) / (np.var(scores) * odds)
+    wilson = statistics.wilson(result.corrected * digits, digits)
+    assert (result.interval.low, result.interval.high) == pytest.approx((wilson.low, wilson.high))
+
+
+def test_selection_bias_in_plain_language() -> None:
+    near = statistics.Interval(0.9, 0.96, 0.95, "")
+    assert statistics.SelectionBias(3, 0.94, 0.932, 0.008, near, near, 0.4).sentence == (
+        "The winner scored 94.0%; being chosen for its score explains about 0.8 points of that, so expect 93.2% (95% "
+        "interval 90.0% to 96.0%). It wins in 40% of the resamples."
+    )
+
+
+def test_ten_digits_are_enough_to_resample() -> None:
+    assert statistics.bbc_cv(trials([0.9, 0.5], 10, 0)).winner == 0
+
+
+def test_what_is_not_said_is_as_documented() -> None:
+    correct = trials([0.9, 0.8], 60, 0)
+    assert statistics.bbc_cv(correct) == statistics.bbc_cv(correct, level=0.95, resamples=1000, seed=0)
+    paired = statistics.paired_difference(correct[0], correct[1], level=0.95, resamples=10_000, seed=0)
+    assert statistics.paired_difference(correct[0], correct[1]) == paired
+    assert statistics.compare_trials(correct)[0].versus_worst == paired
+    reported, ours = [0.9, 0.92, 0.95], [0.9, 0.91, 0.93, 0.94]
+    stated = statistics.compatible(reported, ours, level=0.95, resamples=9999, seed=0)
+    assert statistics.compatible(reported, ours) == stated
 
 
 def test_bbc_in_blocks_is_bbc_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -674,6 +721,8 @@ def test_nested_scores_are_pooled_by_digit() -> None:
     assert (nested.folds, nested.digits) == (3, 800)
     assert nested.std == pytest.approx(np.std([250 / 267, 240 / 267, 255 / 266], ddof=1))
     assert statistics.nested_summary([0.9], [100]).std is None
+    extremes = statistics.nested_summary([0, 1], [1, 1])
+    assert (extremes.accuracy, extremes.std) == (0.5, pytest.approx(0.5**0.5))
 
 
 # Reported accuracies

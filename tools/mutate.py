@@ -1,6 +1,6 @@
 """Mutation testing: make one small mistake at a time in the code, and see whether a test notices.
 
-    python tools/mutate.py [--sample N] [--only TEXT] [MODULE ...]
+    python tools/mutate.py [--sample N] [--only PATTERN] [MODULE ...]
 
 A test that covers the changed line and fails kills the mutant. Those that survive are written down, with the reason, in
 docs/mutants.md; the exit code is 1 where one survives that this page doesn't name. No file is changed: every mutant is
@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import resource
 import signal
 import sys
@@ -226,7 +227,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("modules", nargs="*", default=list(TESTS), metavar="MODULE")
     parser.add_argument("--sample", type=int, help="so many mutants of each module, drawn with a fixed seed")
-    parser.add_argument("--only", default="", help="only mutants whose name contains this text")
+    parser.add_argument("--only", default="", help="only mutants in whose name this regular expression is found")
     options = parser.parse_args()
     os.chdir(ROOT)
     # A mutant is one process on one core; numpy isn't loaded yet.
@@ -240,7 +241,7 @@ def main() -> int:
         counts: dict[str, Counter[str]] = {name: Counter() for name in options.modules}
         survivors: list[str] = []
         for module in modules:
-            mutants = [mutant for mutant in mutants_of(module) if options.only in mutant.name]
+            mutants = [mutant for mutant in mutants_of(module) if re.search(options.only, mutant.name)]
             if options.sample and options.sample < len(mutants):
                 mutants = random.Random(0).sample(mutants, options.sample)
             for mutant in mutants:

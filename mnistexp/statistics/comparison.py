@@ -59,7 +59,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     Source: Holm (1979), Scandinavian Journal of Statistics 6.
     """
     p = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p)
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     return adjusted
@@ -107,7 +107,7 @@ def paired_difference(
     if x.shape != y.shape or x.ndim != 1 or not len(x):
         raise BadInput(f"first, second: shapes {x.shape} and {y.shape}; the same digits are needed, (digits,) each")
     rng = np.random.default_rng(seed)
-    difference, reduction = np.empty(resamples), np.empty(resamples)
+    difference, reduction = np.full((2, resamples), np.nan)
     pairs, sizes = np.unique(np.stack([x, y]), axis=1, return_counts=True)
     for start in range(0, resamples, 1000):
         part = slice(start, min(start + 1000, resamples))

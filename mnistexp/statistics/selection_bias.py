@@ -66,7 +66,7 @@ def select(
     if rule not in ("one-se", "cheapest"):
         allowed = ("best", "one-se", "cheapest")
         raise BadInput(f"--select: {rule!r}; allowed: {', '.join(allowed)}{nearest(rule, allowed)}")
-    price = np.asarray(costs, dtype=np.float64)
+    price = np.asarray(costs)
     if price.shape != scores.shape:
         raise BadInput(f"costs: {price.size} values for {scores.size} trials; one each is needed")
     near = one_standard_error(means, standard_errors) if rule == "one-se" else tied or (int(scores.argmax()),)
