@@ -911,4 +911,6 @@ def test_a_file_system_without_locks_still_takes_runs(runs: Path, monkeypatch: p
     monkeypatch.setattr("fcntl.flock", without_locks)
     with create(runs, visible=True) as run:
         assert "goes on without a lock" in (run.path / "run.log").read_text()
+        with pytest.raises(RunError, match="is in use by another process"):
+            Run.resume(run.path)
     assert load(run.path).info.status == "done"

@@ -116,7 +116,8 @@ class _Sweep:
     def _again(self, work: FoldFit, reason: str) -> None:
         self._notes[LOST_WORKERS] = None
         if self._run is not None:
-            workers = self._workers.workers if self._workers else 1
+            assert self._workers is not None  # one of them has died
+            workers = self._workers.workers
             left = f"{workers} worker{'s' if workers > 1 else ''}"
             self._run.log(f"trial {work.trial}, fold {work.fold + 1}: {reason}; to be tried again, with {left}")
 
