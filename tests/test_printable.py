@@ -17,6 +17,7 @@ STEERING = {*map(chr, range(32)), *map(chr, range(127, 160)), *"\u202a\u202b\u20
 def test_what_steers_is_replaced_and_the_rest_stays() -> None:
     assert printable(ESCAPES) == "�[31mred�[0m�]0;title��31m���"
     assert printable("é\tβ\n1 😀") == "é\tβ\n1 😀"
+    assert printable("half a pair: \ud800") == "half a pair: �"
 
 
 def test_json_says_it_in_escapes() -> None:

@@ -82,7 +82,7 @@ def _report(run: StoredRun) -> RunReport:
     make = KINDS.get(run.info.command, any_report) if run.metrics else any_report
     try:
         return make(run)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise RunError(f"{run.path} is damaged, or of another version: {type(error).__name__}: {error}") from error
 
 

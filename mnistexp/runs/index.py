@@ -219,6 +219,8 @@ def _restored(path: Path, entry: _Entry) -> IndexedRun | None:
         tags, note, score, command, name, status, started, finished, *others = entry.record
         times = datetime.fromisoformat(started), datetime.fromisoformat(finished)
         info = RunInfo(path.name, path, command, name, status, *times, *others)
+        if not all(isinstance(text, str) for text in (note, *tags)):
+            return None
     except (ValueError, TypeError):  # as in `_stored`
         return None
     return IndexedRun(info, tuple(tags), note, score, (), entry.metrics, entry.config)

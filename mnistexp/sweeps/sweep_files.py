@@ -8,15 +8,18 @@ sweep.json                                      what was chosen, what is tied, c
 """
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
 from mnistexp.config import Value
 from mnistexp.errors import RunError
+from mnistexp.networks import CLASSES
 from mnistexp.ranking import probabilities, trials_csv
 from mnistexp.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.runs import files
@@ -71,72 +74,98 @@ def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
     }
 
 
+class _Record(BaseModel):
+    """What a file must hold; more is left alone, as later versions may have more."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class _StoredFit(_Record):
+    trial: NonNegativeInt
+    repeat: NonNegativeInt
+    fold: NonNegativeInt
+    params: dict[str, bool | int | float | str | list[bool | int | float | str] | None]
+    score: float | None
+    diverged_at: int | None
+    error: str | None
+    seconds: float
+    cached: bool
+
+
+class _StoredSweep(_Record):
+    best: NonNegativeInt
+    tied: list[NonNegativeInt]
+    fits_run: NonNegativeInt
+    fits_cached: NonNegativeInt
+    fits_failed: NonNegativeInt
+    seconds: float
+    notes: list[str]
+
+
+CURVE = TypeAdapter(list[float | None], config=ConfigDict(strict=True))
+
+
 def read_sweep(folder: Path) -> SweepResult:
     """The finished sweep in a run folder. Raises RunError where a file is missing or damaged."""
-    about = files.read_json(folder / "sweep.json")
     arrays = _arrays(folder / "predictions.npz")
-    found: dict[int, _Trial] = {}
+    with _damage_named(folder / "sweep.json"):
+        about = _StoredSweep.model_validate(files.read_json(folder / "sweep.json"))
+    params: dict[int, dict[str, Value]] = {}
+    folds: dict[int, list[FoldResult]] = {}
     for path in sorted((folder / "trials").glob("*.json")):
-        document = files.read_json(path)
-        try:
-            trial = found.setdefault(document["trial"], _Trial(_params(document["params"]), []))
-            trial.folds.append(_fold(document, document["trial"], arrays))
-        except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise RunError(f"{path} is damaged: {error!r}") from error
-    trials = tuple(
-        TrialResult(index, found[index].params, tuple(sorted(found[index].folds, key=lambda f: (f.repeat, f.fold))))
-        for index in sorted(found)
+        with _damage_named(path):
+            document = files.read_json(path)
+            fit = _StoredFit.model_validate(document)
+            params[fit.trial] = {k: tuple(v) if isinstance(v, list) else v for k, v in fit.params.items()}
+            folds.setdefault(fit.trial, []).append(_fold(fit, document, arrays))
+    with _damage_named(folder / "sweep.json"):
+        if unknown := {about.best, *about.tied} - params.keys():
+            raise ValueError(f"speaks of trial {min(unknown)}, of which there is no fit")
+    return SweepResult(
+        trials=tuple(
+            TrialResult(index, params[index], tuple(sorted(folds[index], key=lambda fold: (fold.repeat, fold.fold))))
+            for index in sorted(params)
+        ),
+        labels=arrays["labels"],
+        tied=tuple(about.tied),
+        notes=tuple(about.notes),
+        **about.model_dump(exclude={"tied", "notes"}),
     )
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
     try:
-        return SweepResult(
-            trials=trials,
-            labels=arrays["labels"],
-            best=about["best"],
-            tied=tuple(about["tied"]),
-            fits_run=about["fits_run"],
-            fits_cached=about["fits_cached"],
-            fits_failed=about["fits_failed"],
-            seconds=about["seconds"],
-            notes=tuple(about["notes"]),
-        )
-    except KeyError as error:
-        raise RunError(f"{folder / 'sweep.json'} is damaged: no {error}") from error
-
-
-@dataclass
-class _Trial:
-    params: dict[str, Value]
-    folds: list[FoldResult]
+        yield
+    except (LookupError, ArithmeticError, ValueError) as error:  # pydantic's errors are ValueErrors
+        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
 
 def _arrays(path: Path) -> dict[str, Any]:
-    try:
-        return files.arrays(files.read_bytes(path))
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+    """`probabilities` (trials, repeats, digits, 10), `labels` (digits,), and `held_out` (fits of a trial, digits)."""
+    with _damage_named(path):
+        arrays = files.arrays(files.read_bytes(path))
+        digits, shape = len(arrays["labels"]), arrays["probabilities"].shape
+        if shape[2:] != (digits, CLASSES) or 0 in shape or arrays["held_out"].shape[1:] != (digits,):
+            raise ValueError(
+                f"probabilities {shape}, held_out {arrays['held_out'].shape} and {digits} labels don't fit"
+            )
+        if [arrays[name].dtype.kind for name in ("probabilities", "labels", "held_out")] != ["f", "i", "b"]:
+            raise ValueError("its arrays are of other kinds of numbers")
+        return arrays
 
 
-def _params(document: Mapping[str, Any]) -> dict[str, Value]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
-
-
-def _fold(document: Mapping[str, Any], trial: int, arrays: Mapping[str, Any]) -> FoldResult:
-    fold, repeat = document["fold"], document["repeat"]
+def _fold(fit: _StoredFit, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> FoldResult:
     folds = len(arrays["held_out"]) // arrays["probabilities"].shape[1]
-    rows = np.flatnonzero(arrays["held_out"][repeat * folds + fold])
-    if document["error"] is not None:
+    rows = np.flatnonzero(arrays["held_out"][fit.repeat * folds + fit.fold])
+    if fit.error is not None:
         rows = rows[:0]
     # A curve that the version before did not record is empty.
-    curves = {n: tuple(np.nan if value is None else value for value in document.get(n, ())) for n in CURVES}
+    curves = {name: CURVE.validate_python(document.get(name, [])) for name in CURVES}
     return FoldResult(
-        fold=fold,
-        repeat=repeat,
-        score=np.nan if document["score"] is None else document["score"],
-        history=History(**curves),
+        score=np.nan if fit.score is None else fit.score,
+        history=History(**{n: tuple(np.nan if v is None else v for v in values) for n, values in curves.items()}),
         rows=rows,
-        probabilities=arrays["probabilities"][trial, repeat, rows],
-        seconds=document["seconds"],
-        diverged_at=document["diverged_at"],
-        error=document["error"],
-        cached=document["cached"],
+        probabilities=arrays["probabilities"][fit.trial, fit.repeat, rows],
+        **fit.model_dump(include={"fold", "repeat", "seconds", "diverged_at", "error", "cached"}),
     )

@@ -238,12 +238,13 @@ def _changed(draw: st.DrawFn, document: dict[str, Any]) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         place, key = draw(st.sampled_from(list(_places(found)) or [(found, "new")]))
         kind = draw(st.sampled_from(("change", "change", "remove", "add")))
+        # Copies: what is drawn may be drawn again, and would come as it was changed here.
         if kind == "change":
-            place[key] = draw(nasty_values)
+            place[key] = copy.deepcopy(draw(nasty_values))
         elif kind == "remove":
             place.pop(key, None) if isinstance(place, dict) else place.pop(key)
         elif isinstance(place, dict):
-            place[draw(st.text(max_size=5))] = draw(nasty_values)
+            place[draw(st.text(max_size=5))] = copy.deepcopy(draw(nasty_values))
     text = json.dumps(found)
     return draw(st.sampled_from((text, text, text, text.replace(": ", ": " + "[" * 5000, 1)))).encode()
 
