@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import os
 import signal
@@ -40,8 +41,9 @@ def reference() -> SweepResult:
     return run_tiny(tiny({}))
 
 
-# Two worker processes, and one once the other was killed: test_kill_9 below.
-@pytest.mark.parametrize(("executor", "workers"), [pytest.param("processes", 3, marks=pytest.mark.slow), ("dask", 2)])
+# Two worker processes, and one once the other was killed: test_kill_9 below; workers of Dask: test_tpe.
+@pytest.mark.slow
+@pytest.mark.parametrize(("executor", "workers"), [("processes", 3), ("dask", 2)])
 def test_every_executor_and_number_of_workers_gives_the_same_bytes(
     executor: str, workers: int, reference: SweepResult
 ) -> None:
@@ -303,8 +305,15 @@ def test_a_sweep_reads_back_from_its_folder(tmp_path: Path) -> None:
     assert same(found, result)
     assert found.trials[0].params["model.filters"] == (2, 4)
     assert found.trials[1].folds[0].diverged_at == 1
-    (run.path / "trials" / "00002-1-0.json").write_text("{")
-    with pytest.raises(RunError, match="00002-1-0"):
+    damaged = run.path / "trials" / "00002-1-0.json"
+    fit = json.loads(damaged.read_text())
+    for content in ("{", "[]", *(json.dumps(fit | {key: [["x"]]}) for key in fit if key != "schema_version")):
+        damaged.write_text(content)
+        with pytest.raises(RunError, match="00002-1-0"):
+            read_sweep(run.path)
+    damaged.write_text(json.dumps(fit))
+    (run.path / "sweep.json").write_text((run.path / "sweep.json").read_text().replace('"best": ', '"best": 9'))
+    with pytest.raises(RunError, match=r"sweep.json is damaged: speaks of trial 9\d?, of which there is no fit"):
         read_sweep(run.path)
 
 
