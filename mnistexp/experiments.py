@@ -24,7 +24,7 @@ from mnistexp.runs.stored_runs import RunInfo, StoredRun, read_config
 from mnistexp.sweeps import reuse, sweep_figures, sweeping
 from mnistexp.sweeps.processes import load_ahead
 from mnistexp.sweeps.search import search
-from mnistexp.sweeps.trial_cache import TrialCache
+from mnistexp.sweeps.trial_cache import cache_of
 from mnistexp.training import EpochRow, Fit, State
 
 __all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "train_repeats"]
@@ -82,7 +82,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
         load_ahead()  # where this very sweep is done already, all its fits are most likely in the cache
     split = data.split(digits.labels, config.data)
     search(config)  # raises for every problem of the sweep, before anything is written
-    cache = TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
+    cache = cache_of(config, runs_dir)
     with Run.create(
         runs_dir, command, config.name or sweep_name(config), settings.to_yaml(config), visible=True
     ) as run:

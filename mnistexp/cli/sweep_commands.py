@@ -181,12 +181,12 @@ def _grid_of(texts: list[str]) -> dict[str, Any]:
 def _dry_run(found: Settings, runs_dir: Any, voice: Voice) -> None:
     from mnistexp import data
     from mnistexp.sweeps.plan import plan_sweep
-    from mnistexp.sweeps.trial_cache import TrialCache
+    from mnistexp.sweeps.trial_cache import cache_of
 
     config = found.config
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data)
-    cache = TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
+    cache = cache_of(config, runs_dir)
     plan = plan_sweep(config, digits, split, cache)
     document = {
         "trials": len(plan.trials),

@@ -24,7 +24,7 @@ from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import plan_sweep
 from mnistexp.sweeps.processes import workers_kept
-from mnistexp.sweeps.trial_cache import TrialCache
+from mnistexp.sweeps.trial_cache import cache_of
 
 __all__ = ["TaskAhead", "plan_reproduce", "run_reproduce", "size_of"]
 
@@ -61,7 +61,7 @@ def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) 
     """What `run_reproduce` would do, found without training. Raises what it raises before it writes."""
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data)
-    cache = TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
+    cache = cache_of(config, runs_dir)
     pace = cache.pace() if cache else None
     found = []
     for task in tasks_of(config, size):

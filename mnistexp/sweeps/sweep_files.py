@@ -119,8 +119,7 @@ def read_sweep(folder: Path) -> SweepResult:
             params[fit.trial] = {k: tuple(v) if isinstance(v, list) else v for k, v in fit.params.items()}
             folds.setdefault(fit.trial, []).append(_fold(fit, document, arrays))
     with _damage_named(folder / "sweep.json"):
-        if unknown := {about.best, *about.tied} - params.keys():
-            raise ValueError(f"speaks of trial {min(unknown)}, of which there is no fit")
+        _check_known({about.best, *about.tied}, params)
     return SweepResult(
         trials=tuple(
             TrialResult(index, params[index], tuple(sorted(folds[index], key=lambda fold: (fold.repeat, fold.fold))))
@@ -131,6 +130,11 @@ def read_sweep(folder: Path) -> SweepResult:
         notes=tuple(about.notes),
         **about.model_dump(exclude={"tied", "notes"}),
     )
+
+
+def _check_known(trials: set[int], params: Mapping[int, object]) -> None:
+    if unknown := trials - params.keys():
+        raise ValueError(f"speaks of trial {min(unknown)}, of which there is no fit")
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config import ExperimentConfig
 from mnistexp.errors import RunError
 from mnistexp.results import FoldResult, History
 from mnistexp.runs import files
 
-__all__ = ["CacheInfo", "TrialCache", "from_bytes", "to_bytes"]
+__all__ = ["CacheInfo", "TrialCache", "cache_of", "from_bytes", "to_bytes"]
 
 FOLDER = ".cache/fits"
 SUFFIX = ".fit"
@@ -37,6 +38,11 @@ class CacheInfo:
     bytes: int
     oldest: float | None = None
     newest: float | None = None
+
+
+def cache_of(config: ExperimentConfig, runs_dir: Path) -> "TrialCache | None":
+    """Where the sweep of a configuration finds and keeps fits; None where it has no sweep, or one without a cache."""
+    return TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
 
 
 class TrialCache:
