@@ -12,12 +12,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+from scipy.integrate import quad
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from mnistexp import statistics
 from mnistexp.errors import BadInput
+from mnistexp.statistics.comparison import counts_of
 
 GRIDS = {
     "adam": """.913736 .931233 .917472 .911243 .919992 .914984 .912483 .923728 .916223 .914975 .922494 .914993 .914989
@@ -159,6 +161,7 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.paired_difference([True, True], [True, False], level=95),
         lambda: statistics.tied_with_best(np.ones((2, 5)), 0),
         lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 2),
+        lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, level=95),
         lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, "mcnamar"),
         lambda: statistics.compare_trials(np.ones((2, 5), dtype=bool), ["adam"]),
         lambda: statistics.bbc_cv(np.ones((2, 9), dtype=bool)),
@@ -176,7 +179,6 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.compatible([0.9, 0.9], [0.9, 0.9, 0.9]),
         lambda: statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9]),
         lambda: statistics.compatible([0.9, 0.9, None], [0.9, 0.9, 0.9]),
-        lambda: statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, None]),
         lambda: statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9], level=95),
     ],
 )
@@ -189,6 +191,11 @@ def test_what_makes_no_sense_is_bad_input(call: object) -> None:
 def test_the_value_that_is_no_number_is_named(value: float, named: str) -> None:
     with pytest.raises(BadInput, match=f"^values: {named} is not a finite number"):
         statistics.over_repeats([0.9, value])
+
+
+def test_reported_values_and_ours_must_all_be_numbers() -> None:
+    with pytest.raises(BadInput, match=r"^reported, ours: 3 and 4 values; at least 3 finite ones on each side"):
+        statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9, None])  # type: ignore[list-item]
 
 
 def test_a_misspelt_name_gets_the_nearest_valid_one() -> None:
@@ -484,7 +491,7 @@ def test_the_paired_bootstrap_agrees_with_resampling_digit_by_digit() -> None:
     assert bounds == pytest.approx(np.quantile(plain_reduction, [0.025, 0.975]), abs=0.02)
 
 
-@pytest.mark.parametrize(("first_only", "second_only"), [(0, 0), (1, 0), (1, 2)])
+@pytest.mark.parametrize(("first_only", "second_only"), [(0, 0), (2, 1), (1, 2)])
 def test_disagreements_not_seen_yet_weigh_half_a_digit_each(first_only: int, second_only: int) -> None:
     digits = 5
     first, second = np.ones(digits), np.ones(digits)
@@ -492,8 +499,12 @@ def test_disagreements_not_seen_yet_weigh_half_a_digit_each(first_only: int, sec
     result = statistics.paired_difference(first, second, 0.8, 40_000)
     weights = [first_only + 0.5, second_only + 0.5, digits - first_only - second_only]
     draws = np.random.default_rng(1).dirichlet(weights, 40_000)
-    expected = np.quantile(draws[:, 0] - draws[:, 1], [0.1, 0.9])
-    assert (result.interval.low, result.interval.high) == pytest.approx(expected, abs=0.008)
+    intervals = [(draws[:, 0] - draws[:, 1], result.interval)]
+    if result.error_reduction_interval is not None:
+        intervals += [(1 - draws[:, 1] / draws[:, 0], result.error_reduction_interval)]
+    for expected, interval in intervals:
+        outside = (expected < interval.low).mean(), (expected > interval.high).mean()
+        assert outside == pytest.approx((0.1, 0.1), abs=0.01)
 
 
 @quick
@@ -570,6 +581,35 @@ def test_the_bootstraps_closed_form_is_what_resampling_gives() -> None:
         assert 0 < len(tied) < 25
 
 
+@pytest.mark.parametrize("nets", [[1] * 4 + [-1] * 2, [-1, 0, 0], [3, 3, 2, 1, 1, -1, -2, -2, 0], [2, -3, -3, -1]])
+def test_the_bootstraps_tail_is_that_of_two_gammas_with_the_moments_of_their_sums(nets: list[int]) -> None:
+    repeats = max(map(abs, nets))
+    correct = np.array([[[sign * net > repeat for net in nets] for repeat in range(repeats)] for sign in (1, -1)])
+    sides = []
+    for steps in ([net / repeats for net in nets if net > 0], [-net / repeats for net in nets if net < 0]):
+        mean, variance = sum(steps) + 0.5, sum(step**2 for step in steps) + 0.5
+        sides.append(stats.gamma(mean**2 / variance, scale=variance / mean))
+    # Of a gamma that may be 0 the density has no bound there.
+    below = quad(lambda q: sides[1].sf(sides[0].ppf(q)), 0, 1, epsabs=1e-9)[0]
+    p = 2 * min(below, 1 - below)
+    assert statistics.tied_with_best(correct, 0, "bootstrap", level=1 - p - 1e-5) == (0,)
+    assert statistics.tied_with_best(correct, 0, "bootstrap", level=1 - p + 1e-5) == (0, 1)
+
+
+def test_a_trial_is_tied_only_above_the_limit() -> None:
+    correct = np.array([[True, True], [False, False]])  # p = 2 / 2**2
+    assert statistics.tied_with_best(correct, 0, level=0.5 - 1e-9) == (0,)
+    assert statistics.compatible([1, 2, 3], [101, 102, 103], resamples=3).p_mean == 0.25
+    assert not statistics.compatible([1, 2, 3], [101, 102, 103], level=0.25, resamples=3).agrees
+    assert statistics.compatible([1, 2, 3], [101, 102, 103], level=0.26, resamples=3).agrees
+
+
+@pytest.mark.parametrize(("shape", "repeats"), [((2, 5), 1), ((2, 3, 5), 3)])
+def test_right_answers_are_counted_in_four_bytes_each(shape: tuple[int, ...], repeats: int) -> None:
+    counts, found = counts_of(np.ones(shape, dtype=bool))
+    assert (counts.dtype, counts.tolist(), found) == (np.int32, [[repeats] * 5] * 2, repeats)
+
+
 @pytest.mark.parametrize("method", ["mcnemar", "bootstrap"])
 def test_ties_do_not_depend_on_the_order_of_trials_or_digits(method: str) -> None:
     correct = trials([0.95, 0.94, 0.9, 0.85, 0.1, 0.93], 300, 7)
@@ -611,6 +651,8 @@ def test_best_worst_and_average_overall_and_by_family() -> None:
     assert everything.versus_average.difference == pytest.approx(accuracies[1] - accuracies.mean())
     assert everything.versus_average.difference in everything.versus_average.interval
     assert statistics.compare_trials(correct) == (everything,)
+    thrice = np.repeat(correct[:, None], 3, axis=1)
+    assert statistics.compare_trials(thrice, families) == (everything, adam, adadelta)
 
 
 def test_the_notebooks_three_figures_come_from_four_best_scores() -> None:

@@ -266,7 +266,7 @@ def _sign_flip(histograms: NDArray[np.int64]) -> NDArray[np.float64]:
             spread[::step] = np.exp(gammaln(m + 1) - gammaln(k + 1) - gammaln(m - k + 1) - m * np.log(2))
             ups = np.convolve(ups, spread)
         sums = 2 * np.arange(len(ups)) - (len(ups) - 1)
-        p[row] = min(1.0, ups[np.abs(sums) >= observed].sum())
+        p[row] = ups[np.abs(sums) >= observed].sum()
     return p
 
 
@@ -281,5 +281,5 @@ def _bootstrap_tail(histograms: NDArray[np.int64]) -> NDArray[np.float64]:
     scale_up, scale_down = up2 / up1, down2 / down1
     below = betainc(up1**2 / up2, down1**2 / down2, scale_down / (scale_up + scale_down))
     above = betainc(down1**2 / down2, up1**2 / up2, scale_up / (scale_up + scale_down))
-    result: NDArray[np.float64] = np.minimum(2 * np.minimum(below, above), 1.0)
+    result: NDArray[np.float64] = 2 * np.minimum(below, above)
     return result
