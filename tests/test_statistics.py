@@ -201,7 +201,9 @@ def test_reported_values_and_ours_must_all_be_numbers() -> None:
 def test_a_misspelt_name_gets_the_nearest_valid_one() -> None:
     with pytest.raises(BadInput, match="did you mean 'mcnemar'"):
         statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, "mcnamar")  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match=r"^--select: 'one_se'; allowed: best, one-se, cheapest.*did you mean 'one-se'"):
+    with pytest.raises(
+        BadInput, match=r"^--select: 'one_se'; allowed: best, one-se, cheapest\W.*did you mean 'one-se'"
+    ):
         statistics.select("one_se", [0.9], [0.1], [1])  # type: ignore[arg-type]
 
 
@@ -712,8 +714,8 @@ def test_bbc_is_what_the_published_loop_gives() -> None:
 
 def test_selection_bias_in_plain_language() -> None:
     near = statistics.Interval(0.9, 0.96, 0.95, "")
-    assert statistics.SelectionBias(3, 0.94, 0.932, 0.008, near, near, 0.4).sentence == (
-        "The winner scored 94.0%; being chosen for its score explains about 0.8 points of that, so expect 93.2% (95% "
+    assert statistics.SelectionBias(3, 0.94, 0.86, 0.08, near, near, 0.4).sentence == (
+        "The winner scored 94.0%; being chosen for its score explains about 8.0 points of that, so expect 86.0% (95% "
         "interval 90.0% to 96.0%). It wins in 40% of the resamples."
     )
 
