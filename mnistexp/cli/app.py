@@ -141,8 +141,9 @@ def main() -> NoReturn:
         code = _run("--json" in sys.argv)
     except KeyboardInterrupt:  # once more, while the first one was answered
         code = Interrupted.exit_code
-    for number in STOPPING:  # nothing is left to stop, and the code is to stay what it is
-        signal.signal(number, signal.SIG_IGN)
+    finally:
+        for number in STOPPING:  # nothing is left to stop, and the code is to stay what it is
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 
