@@ -316,6 +316,7 @@ def test_a_rise_while_the_training_loss_rises_too_is_unstable_training() -> None
     assert (falling.shape, falling.overfitting_from) == ("overfitting", 4)
     assert (rising.shape, rising.overfitting_from) == ("unstable", None)
     assert "unstable training rather than overfitting" in rising.sentence
+    assert statistics.best_epochs([1.0] * 7, val, 0.05).shape == "unstable"
 
 
 @pytest.mark.parametrize("epochs", [2, 3, 50])
@@ -384,6 +385,9 @@ def test_what_json_has_for_no_number_was_not_measured() -> None:
     best = statistics.best_epochs([1, 0.5, None], [None, 0.4, None])  # type: ignore[list-item]
     assert (best.epoch, best.diverged_at) == (2, 3)
     assert statistics.best_epochs([1, None], []).diverged_at == 2  # type: ignore[list-item]
+    band = statistics.seed_band([[0.3, None], [0.4, 0.5], [0.5, 0.6]])
+    assert np.isnan(band.high).tolist() == [False, True]
+    assert band.holds([0.4, None]).tolist() == [True, False]
 
 
 def test_a_divergence_is_named_and_the_epochs_before_it_are_judged() -> None:
