@@ -133,7 +133,8 @@ def main() -> NoReturn:
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
     for number in STOPPING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` asks for
+        # Not what `nohup` has them ignore; and Ctrl-C is one to Python, which asyncio looks for.
+        if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _as_interrupt)
     if completion.asked():
         completion.answer(app)

@@ -169,13 +169,15 @@ def serve(
         from mnistexp.live.server import Server
     except ImportError:
         raise BadInput("serve needs Tornado: pip install 'mnistexp[serve]'") from None
-    server = Server(runs_dir, port)
-    try:
-        voice = Voice(json)
+    server, voice = Server(runs_dir, port), Voice(json)
+
+    def ready() -> None:
         voice.result({"url": server.url, "port": server.port, "runs_dir": str(runs_dir)}, Text(server.url))
         voice.err.print("Ctrl-C ends it.")
         if open_browser:
             webbrowser.open(server.url)
-        server.run()
+
+    try:
+        server.run(ready)
     except KeyboardInterrupt:
         return

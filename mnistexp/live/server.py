@@ -10,6 +10,7 @@ import hmac
 import logging
 import secrets
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -66,16 +67,16 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
 
-    def run(self) -> None:
-        """Answer until stopped."""
-        asyncio.run(self._serve())
+    def run(self, ready: Callable[[], object] = lambda: None) -> None:
+        """Call `ready` once Ctrl-C would end it in good order, and answer until stopped."""
+        asyncio.run(self._serve(ready))
 
     def stop(self) -> None:
         """Have `run` return; for other threads, once it answers."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._stopped.set)
 
-    async def _serve(self) -> None:
+    async def _serve(self, ready: Callable[[], object]) -> None:
         self._loop = asyncio.get_running_loop()
         # What strangers send is no news; errors of our own are still logged.
         logging.getLogger("tornado.general").addHandler(logging.NullHandler())
@@ -86,6 +87,7 @@ class Server:
         self._socket.setblocking(False)
         server.add_socket(self._socket)
         try:
+            ready()
             await self._stopped.wait()
         finally:
             drawing.shutdown(wait=False, cancel_futures=True)
