@@ -99,14 +99,15 @@ def _follow(follower: "Follower", show: Show, interval: float, *, until_ended: b
 def _shown(json: bool, named: bool) -> Iterator[Show]:
     """What shows a snapshot, or as much of it as is new."""
     from mnistexp.cli import console_live
+    from mnistexp.cli.progress import cursor_kept
 
     if json:
         yield _JsonLines()
     elif not sys.stdout.isatty():
         yield _Lines(named)
     else:
-        unicode = _unicode()
-        with Live(console=Console(highlight=False), auto_refresh=False) as live:
+        unicode, console = _unicode(), Console(highlight=False)
+        with cursor_kept(console), Live(console=console, auto_refresh=False) as live:
             yield lambda snapshot: live.update(console_live.display(snapshot, unicode=unicode), refresh=True)
 
 

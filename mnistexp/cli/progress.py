@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from mnistexp.results import EpochDone, Event, FitDone, Step, Watch, Working
 
-__all__ = ["Watch", "watching"]
+__all__ = ["Watch", "cursor_kept", "watching"]
 
 
 @contextmanager
@@ -18,10 +18,19 @@ def watching(console: Console, *, quiet: bool) -> Iterator[Watch]:
     if quiet:
         yield lambda _: None
     elif console.is_terminal:
-        with _bar(console) as progress:
+        with cursor_kept(console), _bar(console) as progress:
             yield _BarWatch(progress)
     else:
         yield _LineWatch(console)
+
+
+@contextmanager
+def cursor_kept(console: Console) -> Iterator[None]:
+    """Give the terminal its cursor back, also where Ctrl-C comes while rich is about to hide it."""
+    try:
+        yield
+    finally:
+        console.show_cursor(True)
 
 
 def _bar(console: Console) -> Progress:
