@@ -47,6 +47,11 @@ BAD_COMMAND_LINES = {
     "index and count": (["show-examples", "--index", "1", "--count", "2"], "only one of the two"),
     "count of nothing": (["show-examples", "--count", "0"], "is 0, allowed: 1 to 100"),
     "an argument too many": (["summary", "now"], "now"),
+    "a folder for a file": (
+        ["config", "schema", "--output", "."],
+        "--output . is a folder, allowed: the name of a file",
+    ),
+    "nothing for a file": (["runs", "export", "--format", "csv", "--output", ""], "--output . is a folder"),
 }
 
 

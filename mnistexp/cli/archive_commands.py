@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli.console import json_text
-from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples
+from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, a_file, examples
 from mnistexp.cli.printable import printable
 from mnistexp.cli.upkeep_commands import runs_app
 from mnistexp.cli.voice import Voice
@@ -38,7 +38,8 @@ def export(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it, not standard output.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", callback=a_file, help="Where to write it, not standard output."),
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,

@@ -16,6 +16,7 @@ from mnistexp.cli.options import (
     JsonOption,
     SeedOption,
     SetOption,
+    a_file,
     examples,
     settings_for,
 )
@@ -149,7 +150,8 @@ def _target(name: str, force: bool) -> Path:
 )
 def config_schema(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there, and say only that.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", callback=a_file, help="Write it there, and say only that."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -44,6 +44,15 @@ def whole(text: str) -> int:
         raise typer.BadParameter(f"{show(text)} is not a whole number") from None
 
 
+def a_file(path: Path | None) -> Path | None:
+    """Where `--output` is to be written. Raises `BadInput` for a folder, as which `''` and `.` count."""
+    from mnistexp.runs.files import is_folder
+
+    if path is not None and is_folder(path):
+        raise BadInput(f"--output {path} is a folder, allowed: the name of a file")
+    return path
+
+
 def number(text: str) -> float:
     """What follows an option, as a number. Raises `BadParameter`."""
     try:
