@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "mnistexp"
 
 ORDER = """
-    errors networks optimizers config problems yaml_source settings config_schema results
+    errors networks optimizers section grids config problems yaml_source settings config_schema results
     npy_header sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics

@@ -15,7 +15,7 @@ from pathlib import Path
 __all__ = ["dirty_diff", "environment", "training_code"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
-OUTSIDE = {"config", "errors", "results"}
+OUTSIDE = {"config", "grids", "section", "errors", "results"}
 """Modules that a training uses and that don't decide its numbers: settings, which count by value, and records."""
 LARGEST_DIFF = 1_000_000
 
