@@ -99,13 +99,17 @@ def _prepare(tracking_uri: str) -> Path | None:
         return None
     if tracking_uri.startswith(SQLITE) and tracking_uri != SQLITE:
         file = Path(tracking_uri.removeprefix(SQLITE))
-        if file.exists() and file.stat().st_size and not files.read_bytes(file).startswith(b"SQLite format 3\0"):
+        with files.explained("read", file):
+            is_filled = file.exists() and file.stat().st_size > 0
+        if is_filled and not files.read_bytes(file).startswith(b"SQLite format 3\0"):
             raise BadInput(f"--tracking-uri {show(tracking_uri)}: {file} is not a SQLite file")
         files.make_folder(file.parent)
         return file.resolve().parent / "mlartifacts"
     if scheme not in ("", "file") or not tracking_uri:
         raise BadInput(f"--tracking-uri is {show(tracking_uri)}, {allowed}")
-    if path.is_file() or path.suffix in (".db", ".sqlite"):
+    with files.explained("read", path):
+        is_file = path.is_file()
+    if is_file or path.suffix in (".db", ".sqlite"):
         raise BadInput(f"--tracking-uri {show(tracking_uri)} is no folder, {allowed}; did you mean {SQLITE}{path}?")
     # MLflow recommends SQLite by now, and refuses folders to those who don't insist.
     os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"

@@ -1,5 +1,6 @@
 """The commands that hand runs to other tools, each an extra of its own."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,8 +39,9 @@ def tensorboard(
     What was written before is replaced. Needs the extra `mnistexp[tensorboard]`.
     """
     from mnistexp.bridges import tensorboard as bridge
+    from mnistexp.runs.files import is_folder
 
-    if output.is_file():
+    if os.path.lexists(output) and not is_folder(output):
         raise BadInput(f"--output {output} is a file, allowed: a folder, which may be missing")
     folders = bridge.export(_select(runs_dir, runs, where), output)
     document = {"output": str(output), "runs": [folder.name for folder in folders]}

@@ -1,11 +1,10 @@
 """The fault battery: slow, and kept out of `make test`; `make faults` runs it.
 
 `FAULTS=small` does a sample of a minute or two, `FAULTS=full` all of it. A test says with `tried` what it tried and
-what was found; with `--write-docs` that goes into docs/reliability.json, and from there into the tables of
-docs/reliability.md, where the other sections stay as they are.
+what was found; with `--write-docs` that goes into the tables of docs/reliability.md, where the sections that were not
+run stay as they are.
 """
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from program import Forks
 
-DOCS = Path(__file__).parents[2] / "docs"
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 ROWS: dict[str, list[dict[str, Any]]] = {}
 
 Tried = Callable[..., None]
@@ -74,24 +73,19 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.getoption("--write-docs") and not hasattr(session.config, "workerinput"):
-        path = DOCS / "reliability.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        size = os.environ.get("FAULTS", "full")
-        known |= {section: {"size": size, "rows": sorted(rows, key=str)} for section, rows in ROWS.items()}
-        path.write_text(json.dumps(known, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-        write_tables(DOCS / "reliability.md", known)
+        write_tables(os.environ.get("FAULTS", "full"))
 
 
-def write_tables(page: Path, known: dict[str, Any]) -> None:
-    """Put each section's table between its markers."""
-    text = page.read_text()
-    for section, found in known.items():
+def write_tables(size: str) -> None:
+    """Put the table of each section that was run between its markers."""
+    text = PAGE.read_text()
+    for section, rows in ROWS.items():
         begin, end = f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
-        assert begin in text, f"{page} has no section {section}"
+        assert begin in text, f"{PAGE} has no section {section}"
         lines = ["| What was tried | Times | What was found |", "| --- | ---: | --- |"]
-        lines += [f"| {row['what']} | {row['times']:,} | {row['found']} |" for row in found["rows"]]
-        if found["size"] == "small":
+        lines += [f"| {row['what']} | {row['times']:,} | {row['found']} |" for row in sorted(rows, key=str)]
+        if size == "small":
             lines.append("\nA small sample; `make faults` tries more.")
         before, _, rest = text.partition(begin)
         text = before + begin + "\n" + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
-    page.write_text(text)
+    PAGE.write_text(text)
