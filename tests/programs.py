@@ -50,6 +50,12 @@ def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(words, int(str(stopped.value.code)), out.getvalue(), errors.getvalue())
 
 
+def answer(*arguments: object) -> tuple[int, str, str]:
+    """`call` in the folder where we are: exit code, output and errors."""
+    done = call(*arguments, cwd=Path.cwd())
+    return done.returncode, done.stdout, done.stderr
+
+
 def program(*arguments: object) -> list[str]:
     """The command line that starts mnistexp as a person does."""
     return [sys.executable, "-m", "mnistexp", *map(str, arguments)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from programs import call
+from programs import answer
 
 from mnistexp.errors import BadInput, MnistexpError, RunError
 from mnistexp.runs import archive_members, export, query
@@ -423,8 +423,7 @@ def test_another_that_comes_first_is_left_alone(runs: Path, tmp_path: Path, monk
 
 def mnistexp(*arguments: object) -> tuple[int, str, str]:
     """Exit code, output and errors of a command of `mnistexp runs`."""
-    done = call("runs", *arguments, cwd=Path.cwd())
-    return done.returncode, done.stdout, done.stderr
+    return answer("runs", *arguments)
 
 
 def test_export_and_import_from_the_command_line(runs: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import struct
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,9 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from programs import answer
 
 from mnistexp import api, data, images, prediction
-from mnistexp.cli.app import main
 from mnistexp.errors import BadInput, RunError
 from mnistexp.images import prepare, read_pictures
 from mnistexp.runs import stored_runs
@@ -40,21 +39,6 @@ def model() -> Any:
     return training.keras_model(
         config, training.fit(config, digits.images, digits.labels, None, training.Seed(2)).weights
     )
-
-
-@pytest.fixture
-def mnistexp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, ...]]:
-    """Runs the program in this process: exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mnistexp", *map(str, arguments)])
-        monkeypatch.setattr("signal.signal", lambda *_: None)  # main would keep pytest from being ended
-        with pytest.raises(SystemExit) as stop:
-            main()
-        said = capsys.readouterr()
-        return stop.value.code, said.out, said.err
-
-    return run
 
 
 def enlarged(digit: Digit, times: int = 7, kind: Any = Image.Resampling.BICUBIC) -> Image.Image:
@@ -283,15 +267,13 @@ def test_only_the_first_of_very_many_problems_are_told(tmp_path: Path) -> None:
     assert str(error.value).splitlines()[-1] == "... and 480 more problems"
 
 
-def test_predict_answers_in_the_order_of_the_files(
-    finished: dict[str, Path], mnistexp: Callable[..., tuple[Any, str, str]], tmp_path: Path
-) -> None:
+def test_predict_answers_in_the_order_of_the_files(finished: dict[str, Path], tmp_path: Path) -> None:
     on_paper(UNSEEN.images[3900]).save(tmp_path / "nine.jpg")
     np.save(tmp_path / "two.npy", UNSEEN.images[[0, 2000]])
     Image.fromarray(UNSEEN.images[10]).save(tmp_path / "zero.png")
     files = [tmp_path / name for name in ("zero.png", "nine.jpg", "two.npy")]
     before = sorted(path.name for path in finished["train"].iterdir())
-    code, out, _ = mnistexp("predict", finished["train"], *files, "--json", "--top", 2)
+    code, out, _ = answer("predict", finished["train"], *files, "--json", "--top", 2)
     document = json.loads(out)
     assert code == 0
     assert document["run"] == finished["train"].name
@@ -307,7 +289,7 @@ def test_predict_answers_in_the_order_of_the_files(
         assert row["digit"] == int(np.argmax(row["probabilities"]))
         assert [entry["probability"] for entry in row["top"]] == sorted(row["probabilities"], reverse=True)[:2]
     assert sorted(path.name for path in finished["train"].iterdir()) == before
-    code, out, _ = mnistexp("predict", finished["train"], *files)
+    code, out, _ = answer("predict", finished["train"], *files)
     lines = out.splitlines()
     assert code == 0
     assert len(lines) == 5
@@ -344,11 +326,10 @@ def test_bad_requests(
     options: list[Any],
     expected: str,
     finished: dict[str, Path],
-    mnistexp: Callable[..., tuple[Any, str, str]],
     tmp_path: Path,
 ) -> None:
     off_centre(DIGIT).save(tmp_path / "digit.png")
-    code, out, err = mnistexp("predict", finished.get(kind, kind), tmp_path / "digit.png", *options)
+    code, out, err = answer("predict", finished.get(kind, kind), tmp_path / "digit.png", *options)
     assert code == 2
     assert expected in err
     assert out == ""

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from programs import call
 from tiny_best import tiny
 
 from mnistexp import experiments
@@ -230,12 +229,7 @@ def test_the_highest_of_further_scores_is_predicted() -> None:
 
 
 def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_path: Path) -> None:
-    def mnistexp(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mnistexp", "reproduce", *arguments], cwd=tmp_path, capture_output=True, text=True
-        )
-
-    plan = json.loads(mnistexp("--dry-run", "--json").stdout)
+    plan = json.loads(call("reproduce", "--dry-run", "--json", cwd=tmp_path).stdout)
     assert [step["name"] for step in plan["steps"]][:4] == [
         "example digits", "network", "sgd_60_epochs", "sgd_150_epochs",
     ]  # fmt: skip
@@ -244,7 +238,7 @@ def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_p
         ("--quick", "--all-rows"): "only one of the two",
         ("--set", "sweep.grid=[]"): "sweep.grid: is empty",
     }.items():
-        refused = mnistexp(*arguments)
+        refused = call("reproduce", *arguments, cwd=tmp_path)
         assert refused.returncode == 2
         assert expected in refused.stderr
     assert not list(tmp_path.iterdir())

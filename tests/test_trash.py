@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from programs import call
+from programs import answer
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import trash
@@ -161,8 +161,7 @@ def test_emptying_follows_no_links(runs: Path, tmp_path: Path) -> None:
 
 def mnistexp(runs: Path, *arguments: str) -> tuple[int, str, str]:
     """Exit code, output and errors of a command of `mnistexp runs`."""
-    done = call("runs", *arguments, "--runs-dir", runs, cwd=runs.parent)
-    return done.returncode, done.stdout, done.stderr
+    return answer("runs", *arguments, "--runs-dir", runs)
 
 
 def test_several_need_yes_where_nobody_can_be_asked(runs: Path) -> None:

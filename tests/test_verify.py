@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from programs import answer
 
 from mnistexp import api, data
-from mnistexp.cli.app import main
 from mnistexp.config import DataConfig
 from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.experiments import data_document
@@ -24,23 +23,6 @@ from mnistexp.settings import to_yaml
 from mnistexp.sweeps.sweeping import run_sweep
 from mnistexp.verification.comparing import curve_difference, relative_difference
 from mnistexp.verification.story import Verification, verify
-
-Program = Callable[..., tuple[Any, str, str]]
-
-
-@pytest.fixture
-def mnistexp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
-    """Runs the program in this process: exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mnistexp", *map(str, arguments)])
-        monkeypatch.setattr("signal.signal", lambda *_: None)  # main would keep pytest from being ended
-        with pytest.raises(SystemExit) as stop:
-            main()
-        said = capsys.readouterr()
-        return stop.value.code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
@@ -83,11 +65,11 @@ COMPARED = {
 
 @pytest.mark.parametrize("kind", COMPARED)
 def test_a_fresh_run_is_identical_and_untouched(
-    kind: str, finished: dict[str, Path], mnistexp: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = content(finished[kind].parent)
-    code, out, err = mnistexp("verify", finished[kind], "--json")
+    code, out, err = answer("verify", finished[kind], "--json")
     document = json.loads(out)
     assert (code, document["verdict"], document["exit_code"]) == (0, "identical", 0)
     assert [item["what"][: len(name)] for item, name in zip(document["compared"], COMPARED[kind], strict=True)] == (
@@ -101,9 +83,7 @@ def test_a_fresh_run_is_identical_and_untouched(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_small_change_is_within_tolerance_and_a_large_one_differs(
-    copied: Callable[[str], Path], mnistexp: Program
-) -> None:
+def test_a_small_change_is_within_tolerance_and_a_large_one_differs(copied: Callable[[str], Path]) -> None:
     run = copied("train")
     history = (run / "history.csv").read_text()
     *lines, last = history.splitlines()
@@ -113,7 +93,7 @@ def test_a_small_change_is_within_tolerance_and_a_large_one_differs(
         (run / "history.csv").write_text(
             "\n".join([*lines, ",".join([epoch, repr(float(loss) * factor), *others])]) + "\n"
         )
-        code, out, _ = mnistexp("verify", run, "--json", "-q")
+        code, out, _ = answer("verify", run, "--json", "-q")
         document = json.loads(out)
         verdicts.append((code, document["verdict"]))
         compared = {item["what"]: item for item in document["compared"]}
@@ -121,10 +101,10 @@ def test_a_small_change_is_within_tolerance_and_a_large_one_differs(
         assert compared["history.csv"]["difference"] <= factor - 1 + 1e-12
         assert compared["weights"]["identical"]
     assert verdicts == [(4, "within tolerance"), (4, "within tolerance"), (5, "differs")]
-    code, out, err = mnistexp("verify", run, "--tolerance", 0.6, "-q")
+    code, out, err = answer("verify", run, "--tolerance", 0.6, "-q")
     assert (code, err) == (4, "")
     assert "within tolerance (tolerance 0.6)" in out
-    code, out, _ = mnistexp("verify", run, "-q")
+    code, out, _ = answer("verify", run, "-q")
     assert code == 5
     assert "Verdict       differs" in out
 
@@ -157,7 +137,7 @@ def test_another_network_in_the_model_file_differs(copied: Callable[[str], Path]
     assert found.compared[1].detail == "model.keras holds another network"
 
 
-def test_what_has_changed_since_is_told(copied: Callable[[str], Path], mnistexp: Program) -> None:
+def test_what_has_changed_since_is_told(copied: Callable[[str], Path]) -> None:
     run = copied("train")
     environment = json.loads((run / "environment.json").read_text())
     now = dict(environment["packages"])
@@ -193,7 +173,7 @@ def test_what_has_changed_since_is_told(copied: Callable[[str], Path], mnistexp:
     assert changed["digits (SHA-256)"] == ("2" * 64, about["sha256"])
     assert changed["rows of the split"][0] == "other test rows"
     assert len(changed) == 12
-    _, out, _ = mnistexp("verify", run, "-q")
+    _, out, _ = answer("verify", run, "-q")
     for what in changed:
         assert what in out
 
@@ -215,7 +195,7 @@ def test_digits_that_have_changed_are_told_and_the_training_differs(
         verified(run)
 
 
-def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[str], Path], mnistexp: Program) -> None:
+def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[str], Path]) -> None:
     run = copied("sweep")
     everything = verified(run, fits=100)
     names = sorted(f"trials/{path.name}" for path in (run / "trials").glob("*.json"))
@@ -229,7 +209,7 @@ def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[
     assert found.verdict == "within tolerance"
     assert [item.what for item in found.compared if not item.identical] == [names[3]]
     edit(run / names[3], score=0.0)
-    code, out, _ = mnistexp("verify", run, "--fits", 1, "--seed", 0, "--json", "-q")
+    code, out, _ = answer("verify", run, "--fits", 1, "--seed", 0, "--json", "-q")
     table = json.loads(out)["compared"][0]
     assert code == 5
     assert table == {
@@ -272,10 +252,8 @@ def test_a_sweep_that_asks_its_scores_what_to_try_next_is_followed(tmp_path: Pat
         ("sweep", ["--fits", "all"], 2, "'all' is not a whole number"),
     ],
 )
-def test_bad_requests(
-    kind: str, options: list[object], code: int, expected: str, finished: dict[str, Path], mnistexp: Program
-) -> None:
-    found, out, err = mnistexp("verify", finished.get(kind, kind), *options)
+def test_bad_requests(kind: str, options: list[object], code: int, expected: str, finished: dict[str, Path]) -> None:
+    found, out, err = answer("verify", finished.get(kind, kind), *options)
     assert (found, out) == (code, "")
     assert expected in err
 
