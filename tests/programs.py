@@ -66,6 +66,14 @@ def forked(*arguments: object) -> list[str]:
     return [str(forks() / "mnistexp"), *map(str, arguments)]
 
 
+def is_alive(process: int) -> bool:
+    """Whether a process is there and not merely waited for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 @cache
 def forks() -> Path:
     """A folder for the PATH, with a program `mnistexp` in it that is forked; good for as long as this process lives."""

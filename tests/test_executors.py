@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import worker_tasks
+from programs import is_alive
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.sweeps.cores import cpu_quota, usable_cores
@@ -204,13 +205,6 @@ def wait_until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no affinity to set")

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import is_alive
 from sklearn.model_selection import StratifiedKFold
 from tiny_sweep import GRID, run_tiny, tables, tiny
 
@@ -108,13 +109,6 @@ def workers_of(process: int) -> list[int]:
     """The processes that do fits: forked by the one that has TensorFlow loaded."""
     servers = [child for child in children_of(process) if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes()]
     return [worker for server in servers for worker in children_of(server)]
-
-
-def is_alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")

@@ -153,6 +153,13 @@ def program(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "mnistexp", *arguments]
 
 
+def begin(command: Sequence[str], cwd: Path, stderr: int = subprocess.PIPE) -> "subprocess.Popen[bytes]":
+    """Start a command line of the program in a session of its own, with its outputs on pipes."""
+    return subprocess.Popen(
+        command, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
+    )
+
+
 def run(*arguments: str, cwd: Path, package: Path | None = None, **faults: Any) -> Done:
     """Run the program to its end; what it says on both outputs is in one text."""
     began = time.monotonic()

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import sound
 from conftest import Tried
-from program import SWEEP, TINY, TRAIN, Forks, environment, processes_of, program, wait_until
+from program import SWEEP, TINY, TRAIN, Forks, begin, environment, processes_of, program, wait_until
 
 from mnistexp.runs import index, stored_runs
 
@@ -163,14 +163,7 @@ def kill_workers(
     arguments: list[str], cwd: Path, kills: int, draw: random.Random, is_worker: Callable[[int], bool]
 ) -> tuple[str, int]:
     """Run a sweep while its workers are killed one by one; what it said, and how many were killed."""
-    started = subprocess.Popen(
-        program(*arguments),
-        cwd=cwd,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    started = begin(program(*arguments), cwd, subprocess.STDOUT)
     killed: set[int] = set()
     fits = cwd / "runs"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sound
 from conftest import Tried
-from program import TINY, Forks, environment, processes_of, program, wait_until
+from program import TINY, Forks, begin, environment, processes_of, program, wait_until
 
 LONG_SWEEP = [
     *("sweep-optimizer", "--opt", "adam", "--epochs", "3000", "--workers", "2", "--executor", "processes"),
@@ -102,16 +102,7 @@ def piped() -> Iterator[Callable[[Sequence[str], Path], "subprocess.Popen[bytes]
     started = []
 
     def start(arguments: Sequence[str], cwd: Path) -> "subprocess.Popen[bytes]":
-        started.append(
-            subprocess.Popen(
-                program(*arguments),
-                cwd=cwd,
-                env=environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        )
+        started.append(begin(program(*arguments), cwd))
         return started[-1]
 
     yield start
@@ -233,14 +224,7 @@ def test_a_closed_terminal_ends_a_command(
 
 
 def test_nohup_is_heeded(tmp_path: Path, tried: Tried) -> None:
-    process = subprocess.Popen(
-        ["nohup", *program("train", "--epochs", "40", *TINY)],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    process = begin(["nohup", *program("train", "--epochs", "40", *TINY)], tmp_path, subprocess.STDOUT)
     wait_until(lambda: is_under_way("train", tmp_path) or process.poll() is not None)
     process.send_signal(signal.SIGHUP)
     said, _ = process.communicate(timeout=120)
