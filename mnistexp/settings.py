@@ -14,7 +14,7 @@ import yaml
 
 from mnistexp import yaml_source
 from mnistexp.errors import ConfigError, Problem, nearest, show
-from mnistexp.yaml_source import Source
+from mnistexp.yaml_source import Dumper, Source
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to load, which --help and completion can do without
     from mnistexp.config import ExperimentConfig
@@ -183,7 +183,8 @@ def override(config: "ExperimentConfig", changes: Mapping[str, Any], where: str 
 def to_yaml(config: "ExperimentConfig", header: str = "") -> str:
     """YAML that reads back as the same configuration; `header` goes before it as comment lines."""
     comment = "".join(f"# {line}\n" for line in header.splitlines())
-    return comment + yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=100)
+    values = config.model_dump(mode="json")
+    return comment + yaml.dump(values, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=100)
 
 
 def validate(values: Mapping[str, Any], places: Places | None = None) -> "ExperimentConfig":

@@ -50,6 +50,13 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
+class Dumper(yaml.SafeDumper):
+    """Writes text in quotes that the loaders here would take for a number, such as `1e5`."""
+
+
+Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^(?:{_pattern})$"), _DIGITS)
+
+
 class _FastLoader(_FastestLoader):
     """The same scalars, read by libyaml: ten times as fast, with other words for what is malformed."""
 
