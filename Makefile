@@ -1,6 +1,8 @@
 # Every target can be called from a fresh clone: it installs what it needs into .venv first.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+# A test that hangs ends them all, and is named, rather than wait for ever.
+TESTS := --numprocesses 2 --dist loadfile --timeout 300 --timeout-method thread --max-worker-restart 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= runs
@@ -48,12 +50,12 @@ test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/vulture
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest $(TESTS)
 
 check: test  ## The same as test
 
 coverage: $(VENV)/installed-dev  ## Run the tests and list the lines that none of them reaches
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term
+	$(BIN)/pytest $(TESTS) --cov --cov-report term
 
 mutants: $(VENV)/installed-dev  ## Plant small mistakes and list those that no test notices, for which see docs/mutants.md
 	$(BIN)/python tools/mutate.py

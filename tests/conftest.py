@@ -1,5 +1,6 @@
 """Fixtures shared by the tests."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ from mnistexp import api, examples
 
 # The fault battery takes long: `make faults` names its folder.
 collect_ignore = ["faults"]
+
+# What tests start must not depend on how they were started: a script's `&` has SIGINT ignored, `nohup` has SIGHUP.
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture

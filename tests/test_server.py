@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from chromium import CONTRASTS, start
+from programs import program
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -417,9 +417,12 @@ def test_a_port_that_is_none(port: str, tmp_path: Path) -> None:
     assert str(done.exception) == f"--port is {port}, allowed: 0 <= value <= 65535"
 
 
+@pytest.mark.parametrize("started", [[], ["sh", "-c", "trap '' INT; exec \"$@\"", "&"]], ids=["", "by a script's &"])
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_prints_its_address_and_ends_at_ctrl_c(sign: signal.Signals, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mnistexp", "serve", "--json", "--runs-dir", str(tmp_path / "none")]
+def test_the_command_prints_its_address_and_ends_at_ctrl_c(
+    sign: signal.Signals, started: list[str], tmp_path: Path
+) -> None:
+    command = [*started, *program("serve", "--json", "--runs-dir", tmp_path / "none")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -132,9 +132,11 @@ def main() -> NoReturn:
     # Looking for garbage finds none while libraries load, and at the end nothing needs to be freed any more.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
-    for number in STOPPING:
-        # Not what `nohup` has them ignore; and Ctrl-C is one to Python, which asyncio looks for.
-        if signal.getsignal(number) is signal.SIG_DFL:
+    # Python's own answer to Ctrl-C, for asyncio looks for it; and also where a script's `&` has SIGINT ignored, as a
+    # command that only `kill -9` ends would be worse.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in STOPPING[1:]:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
             signal.signal(number, _as_interrupt)
     if completion.asked():
         completion.answer(app)
