@@ -1,6 +1,11 @@
 """Fixtures shared by the tests."""
 
+import fcntl
+import json
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +21,13 @@ collect_ignore = ["faults"]
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
+
+# What one process compiled, the others of this run load. TensorFlow then complains of each file that it is no text.
+# `programs.untouched` are the variables without these two.
+if "TF_XLA_FLAGS" not in os.environ:
+    _compiled = tempfile.TemporaryDirectory(prefix="mnistexp-compiled-", ignore_cleanup_errors=True)
+    os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_compiled.name}"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 
 @pytest.fixture
@@ -36,8 +48,22 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of real runs, small ones, by kind."""
+    """The folders of real runs, small ones, by kind. Made once for all workers of pytest-xdist, copied for each."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished once"
+    shared.mkdir(exist_ok=True)
+    names = shared / "names.json"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not names.exists():
+            made = {kind: folder.name for kind, folder in _finish(shared / "runs").items()}
+            names.write_text(json.dumps(made))
     runs = tmp_path_factory.mktemp("finished runs")
+    shutil.copytree(shared / "runs", runs, dirs_exist_ok=True)
+    return {kind: runs / name for kind, name in json.loads(names.read_text()).items()}
+
+
+def _finish(runs: Path) -> dict[str, Path]:
     small = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
     held_out = {"training.epochs": 4, "training.validation_fraction": 0.2, "repeats": 2}
     grid = {"model.dropout": [0.0, 0.5], "optimizer.beta_1": [0.5, 0.9]}

@@ -199,7 +199,8 @@ def test_stores_that_are_none(
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_experiments_that_are_none(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_experiments_that_are_none(finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     uri, run = str(tmp_path / "store"), run_of(finished["train"])
     with pytest.raises(BadInput, match="the experiment has no name"):
         mlflow_store.export([run], uri, experiment=" ")

@@ -8,6 +8,7 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from programs import untouched
 
 from mnistexp.config import ExperimentConfig, ModelConfig
 from mnistexp.model import Seed, build_model, build_optimizer, initial_weights, layer_table
@@ -25,7 +26,7 @@ CONFIGS = [
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=untouched())
 
 
 @pytest.mark.parametrize("config", CONFIGS)

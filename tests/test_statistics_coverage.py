@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from mnistexp import statistics
 
-SIZES = [200, 267, 800]
-"""Test digits, digits of a fold, digits of the training part."""
+SLOW = pytest.mark.slow
+SIZES = [200, pytest.param(267, marks=SLOW), 800]
+"""Test digits, digits of a fold, digits of the training part. What lies between is tried at leisure."""
 
 ACCURACIES = np.linspace(0.9, 0.96, 61)
 
@@ -163,7 +164,7 @@ def alike_trials(accuracies: NDArray[np.float64], digits: int, rng: np.random.Ge
     return ease + noise < stats.norm.ppf(accuracies)[:, None]
 
 
-@pytest.mark.parametrize(("digits", "draws"), [(200, 1200), (267, 1000), (800, 1000)])
+@pytest.mark.parametrize(("digits", "draws"), [(200, 1200), pytest.param(267, 1000, marks=SLOW), (800, 1000)])
 def test_best_against_the_average_of_trials(digits: int, draws: int) -> None:
     rng = np.random.default_rng(digits)
     accuracies = np.array([0.95, 0.94, 0.94, 0.93, 0.92, 0.9, 0.6, 0.15])
@@ -187,7 +188,7 @@ def sweeps(accuracies: str, digits: int, draws: int) -> Iterator[tuple[float, st
         yield float(true[result.winner]), result
 
 
-@pytest.mark.parametrize(("digits", "draws"), [(200, 1500), (267, 1200), (800, 800)])
+@pytest.mark.parametrize(("digits", "draws"), [(200, 1500), pytest.param(267, 1200, marks=SLOW), (800, 800)])
 def test_corrected_score_of_a_sweep_whose_trials_differ(digits: int, draws: int) -> None:
     pairs = list(sweeps("spread", digits, draws))
     assert in_band(np.mean([true in result.interval for true, result in pairs]))

@@ -101,6 +101,13 @@ def entries(runs_dir: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (runs_dir / ".cache").rglob("[!.]*.fit")}
 
 
+def wait_for_more(running: subprocess.Popen[str], runs_dir: Path, fits: int) -> None:
+    before = len(entries(runs_dir))
+    while len(entries(runs_dir)) < before + fits:
+        assert running.poll() is None
+        time.sleep(0.005)
+
+
 def children_of(process: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
@@ -114,22 +121,16 @@ def workers_of(process: int) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_kill_9_of_parents_and_workers_costs_no_finished_fit(tmp_path: Path, reference: SweepResult) -> None:
     killed = program(tmp_path)
-    while len(entries(tmp_path)) < 2:
-        assert killed.poll() is None
-        time.sleep(0.005)
-    orphans = workers_of(killed.pid)
-    assert len(orphans) == 2
+    wait_for_more(killed, tmp_path, 1)
+    first, second = workers_of(killed.pid)
+    os.kill(first, signal.SIGKILL)
+    wait_for_more(killed, tmp_path, 2)  # of which one may have been under way at the other worker
     killed.kill()
     killed.communicate()
-    while any(map(is_alive, orphans)):
+    while is_alive(second):
         time.sleep(0.05)
     finished = entries(tmp_path)
-    survivor = program(tmp_path)
-    while len(entries(tmp_path)) < len(finished) + 1:
-        assert survivor.poll() is None
-        time.sleep(0.005)
-    os.kill(workers_of(survivor.pid)[0], signal.SIGKILL)
-    said, _ = survivor.communicate()
+    said, _ = program(tmp_path).communicate()
     assert said.split() == [str(12 - len(finished)), str(len(finished)), "False"]
     assert finished.items() <= entries(tmp_path).items()
     assert ((tmp_path / "trials.csv").read_bytes(), (tmp_path / "predictions.npz").read_bytes()) == tables(reference)

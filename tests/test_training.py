@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from programs import untouched
 
 from mnistexp import data, training
 from mnistexp.config import DataConfig, EarlyStopping, ExperimentConfig, ModelConfig, TrainingConfig
@@ -178,7 +179,7 @@ print(bits(trained(experiment(Nadam(), dropout=0.3))))
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_in_another_process() -> None:
     """Where TensorFlow was imported before us, and other random numbers are seeded differently."""
-    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, env=untouched())
     assert done.stdout.strip() == bits(trained(experiment(Nadam(), dropout=0.3))), done.stderr
 
 
