@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp import npy_header
 from mnistexp.errors import BadInput, MnistexpError
 from mnistexp.runs import files
 from mnistexp.sources import SIDE
@@ -154,6 +155,8 @@ def _pictures_of(path: Path, room: int) -> Iterator[tuple[int | None, Grey]]:
         array = _array(content) if content.startswith(np.lib.format.MAGIC_PREFIX) else _decoded(content)[np.newaxis]
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
+    except MemoryError:  # what was promised was held against the limits: it says nothing of the file
+        raise
     except Exception as error:  # whatever Pillow and numpy make of a file that is not what it says
         kind = "is empty" if not content else f"can't be read: {_reason(error)}"
         raise BadInput(f"{path}: {kind}; allowed: PNG, JPEG, or an array in numpy's .npy format") from error
@@ -175,6 +178,8 @@ def _reason(error: Exception) -> str:
 
 def _array(content: bytes) -> NDArray[Any]:
     """An array (28, 28) or (n, 28, 28), uint8 or a float type from 0 to 1."""
+    if wrong := npy_header.complaint(content):
+        raise BadInput(wrong)
     array: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
     if array.shape[-2:] != (SIDE, SIDE) or array.ndim not in (2, 3) or not array.size:
         raise BadInput(f"holds an array of shape {array.shape}, allowed: (28, 28) or (n, 28, 28)")

@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -209,9 +211,9 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "complex": (array(np.zeros((28, 28), np.complex64)), "holds complex64 values"),
     "not scaled": (array(DIGIT.astype(np.float32)), "holds floats from 0 to 255, allowed: 0 to 1"),
     "not a number": (array(np.full((28, 28), np.nan)), "holds floats from nan to nan"),
-    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "can't be read: "),
+    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "promises 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
     "array that claims to be huge": (
-        array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "can't be read: ",
+        array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "= 6,272,000,000 bytes, and holds 0",
     ),
     "blank in an array": (array(np.stack([DIGIT, 0 * DIGIT])), "[1]: has no ink"),
     "too many pictures": (array(np.zeros((10_001, 28, 28), np.uint8)), "makes more than 10,000 pictures in all"),
@@ -249,6 +251,27 @@ def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> 
     for line, (name, reason) in zip(lines, expected.items(), strict=True):
         assert name in line
         assert reason in line
+
+
+STARVED = """
+import os, resource, sys
+from PIL import Image
+from mnistexp import images
+from mnistexp.cli import app, verify_commands
+Image.init()
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGESIZE") + 2**25,) * 2)
+sys.argv[0] = "mnistexp"
+app.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads its own size in /proc")
+def test_want_of_memory_is_not_the_pictures_fault(finished: dict[str, Path], tmp_path: Path) -> None:
+    Image.new("RGB", (5000, 5000), "white").save(tmp_path / "large.png")
+    command = [sys.executable, "-c", STARVED, "predict", finished["train"], tmp_path / "large.png"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "mnistexp: error: not enough memory\n")
 
 
 def test_wrong_sizes_and_wrong_inversion_are_told_with_what_would_help() -> None:

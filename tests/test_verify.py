@@ -148,7 +148,7 @@ def test_what_has_changed_since_is_told(copied: Callable[[str], Path]) -> None:
         instructions=["beads"],
         git_commit="0" * 40,
         training_code="1" * 64,
-        variables={"OMP_NUM_THREADS": "7"},
+        variables={**environment["variables"], "OMP_NUM_THREADS": "7"},
     )
     (run / "code.patch").write_text("--- a\n+++ b\n")
     config = yaml.safe_load((run / "config.yaml").read_text())

@@ -166,5 +166,7 @@ def _run(wants_json: bool) -> int:
         # Whoever read the output has gone, as `| head` does; Python must not complain of it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError as error:
+        return _say(MnistexpError(" ".join(["not enough memory", *str(error).split()])), wants_json)
     except Exception as error:
         return _say_bug(error, wants_json)
