@@ -130,7 +130,8 @@ def test_band_over_seeds(seeds: int) -> None:
     assert in_band(statistics.seed_band(curves[:-1]).holds(curves[-1]).mean())
 
 
-DISAGREEMENTS = [(0.02, 0.02), (0.03, 0.01), (0.04, 0.02), (0.03, 0.03), (0.05, 0.02), (0.8, 0.01)]
+BETWEEN = [pytest.param(*shares, marks=SLOW) for shares in ((0.03, 0.01), (0.03, 0.03), (0.05, 0.02))]
+DISAGREEMENTS = [(0.02, 0.02), (0.04, 0.02), *BETWEEN, (0.8, 0.01)]
 """Shares of digits that the first and the second of a pair get right alone; the last: a good and a diverged trial."""
 
 

@@ -35,7 +35,7 @@ OTHERS: dict[str, dict[str, float]] = {
     "nadam": {"learning_rate": 0.0005, "beta_1": 0.7, "beta_2": 0.9},
     "adadelta": {"learning_rate": 0.3, "rho": 0.9, "epsilon": 1e-5},
 }
-BATCH = 128
+BATCH = 20
 """Shared by tests that need a loop for each optimizer: each takes seconds to compile."""
 
 
@@ -80,7 +80,7 @@ def test_curves_are_those_of_keras(name: str) -> None:
 
     With a value of its own for each hyperparameter; test_optimizers.py has the defaults and the grids.
     """
-    compare(experiment(OPTIMIZERS[name](**OTHERS[name]), epochs=10, batch_size=BATCH, shuffle=False))
+    compare(experiment(OPTIMIZERS[name](**OTHERS[name]), epochs=2, batch_size=BATCH, shuffle=False))
 
 
 @pytest.mark.parametrize(
