@@ -128,8 +128,9 @@ def test_tensorflow_starts_silently_and_with_one_thread() -> None:
 
 def test_tensorflow_running_with_more_threads_is_refused() -> None:
     done = run(
-        "import tensorflow as tf\ntf.config.threading.set_intra_op_parallelism_threads(2)\ntf.constant(0)\n"
-        "from mnistexp.errors import MnistexpError\nfrom mnistexp.runtime import start_tensorflow\n"
+        "from mnistexp.runtime import import_tensorflow, start_tensorflow\ntf = import_tensorflow()\n"
+        "tf.config.threading.set_intra_op_parallelism_threads(2)\ntf.constant(0)\n"
+        "from mnistexp.errors import MnistexpError\n"
         "try:\n    start_tensorflow()\nexcept MnistexpError as error:\n    print(error)"
     )
     assert "already running in this process with more than one thread" in done.stdout, done.stderr
