@@ -89,7 +89,7 @@ def render(figure: "Figure", kind: Literal["png", "svg"]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    # `savefig` would lay the figure out for each file anew, and draw it twice, the first time to see what room it takes.
+    # `savefig` would lay it out for each file anew, and draw it twice, the first time to see what room it takes.
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from programs import call, program
+from programs import call, forked, program
 
 TINY = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4"]
 
@@ -151,7 +151,7 @@ def test_train_keeps_all_that_was_promised_and_repeats_to_the_byte(tmp_path: Pat
     """Once in this process, once in another."""
     command = ["train", "--epochs", "3", *TINY, "--json", "--runs-dir", "my runs"]
     here = call(*command, cwd=tmp_path)
-    there = subprocess.run(program(*command), cwd=tmp_path, capture_output=True, text=True)
+    there = subprocess.run(forked(*command), cwd=tmp_path, capture_output=True, text=True)
     assert (here.returncode, there.returncode) == (0, 0), here.stderr + there.stderr
     runs = [json.loads(done.stdout) for done in (here, there)]
     folders = [tmp_path / run["run_dir"] for run in runs]

@@ -372,7 +372,8 @@ def test_a_missing_extra_is_named(finished: dict[str, Path], monkeypatch: pytest
             reports.write_report([run], form)
 
 
-def test_the_notebook_finds_the_same_numbers_anew(finished: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_jupyter_runs_the_notebook(finished: dict[str, Path], tmp_path: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
 
@@ -391,17 +392,18 @@ def test_the_notebook_finds_the_same_numbers_anew(finished: dict[str, Path], tmp
     assert len(pictures) == 5
 
 
-def test_the_notebook_of_a_sweep_finds_the_same_trials_anew(
-    finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "table"), [("train", "history.csv"), ("sweep", "trials.csv")])
+def test_the_notebook_finds_the_same_numbers_anew(
+    kind: str, table: str, finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = reports.write_report([stored_runs.load(finished["sweep"])], "ipynb", tmp_path / "again.ipynb")
+    path = reports.write_report([stored_runs.load(finished[kind])], "ipynb", tmp_path / "again.ipynb")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for cell in json.loads(path.read_text())["cells"]:
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)
     (again,) = (tmp_path / "runs").glob("[!.]*")
-    assert (again / "trials.csv").read_bytes() == (finished["sweep"] / "trials.csv").read_bytes()
+    assert (again / table).read_bytes() == (finished[kind] / table).read_bytes()
 
 
 def test_notebooks_of_every_kind_are_python(finished: dict[str, Path], hostile: Path, tmp_path: Path) -> None:
