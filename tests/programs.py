@@ -12,9 +12,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+import threading
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 # Started for each command: it imports nothing that takes time.
 CLIENT = """#!{python} -ISE
@@ -158,9 +160,22 @@ def _become(asking: socket.socket) -> None:
         setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w" if number else "r", closefd=False), "utf-8"))
 
 
+def _leave(code: int) -> NoReturn:
+    """End as Python does, but for taking TensorFlow apart piece by piece, which takes longer than most commands."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as inherited:
         _serve(inherited)
     from mnistexp.cli.app import main
 
-    main()
+    try:
+        main()
+    except SystemExit as stop:
+        _leave(int(str(stop.code)))
