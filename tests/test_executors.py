@@ -1,5 +1,6 @@
 """Executors: each task once, whatever dies; nothing left behind."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import worker_tasks
@@ -59,6 +61,19 @@ def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Kind) ->
     assert isinstance(lost, Lost)
     assert "3 times" in lost.reason
     assert found == {number: number for number in range(12) if number != 7}
+
+
+def test_workers_that_dask_waits_for_without_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnistexp.sweeps import dask_cluster
+
+    async def never(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(1000)
+
+    monkeypatch.setattr(dask_cluster, "SECONDS_TO_CLOSE", 0.5)
+    with open_plain("dask") as executor:
+        workers = {found for _, found in outcomes(executor, worker_tasks.process_id, range(20), retries=0)}
+        monkeypatch.setattr(dask_cluster._Nanny, "close", never)
+    wait_until(lambda: not any(map(is_alive, workers)))
 
 
 def test_after_a_kill_there_is_a_worker_less_until_one_is_left(tmp_path: Path) -> None:
@@ -145,6 +160,7 @@ def test_a_scheduler_that_is_not_there_is_bad_input(address: str, monkeypatch: p
 STUCK = """
 import sys
 from pathlib import Path
+from typing import Any
 import worker_tasks
 from mnistexp.sweeps.executors import open_executor, outcomes
 
@@ -194,7 +210,7 @@ def test_ctrl_c_ends_everything_quietly(kind: Kind, stuck) -> None:
     program, workers = stuck(kind)
     os.killpg(program.pid, signal.SIGINT)  # a terminal sends it to the whole group
     _, said = program.communicate(timeout=60)
-    assert said.count("Traceback") == 1
+    assert said.count("Traceback") == 1, said
     assert said.endswith("KeyboardInterrupt\n")
     wait_until(lambda: not any(map(is_alive, workers)))
 

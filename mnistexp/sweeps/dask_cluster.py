@@ -4,6 +4,8 @@ Importing this module loads Dask, which is an optional extra.
 """
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
@@ -19,6 +21,7 @@ from mnistexp.sweeps.processes import spawning
 __all__ = ["Cluster"]
 
 SECONDS_TO_CONNECT = 10
+SECONDS_TO_CLOSE = 20.0
 
 
 class Cluster(Executor):
@@ -59,10 +62,11 @@ class Cluster(Executor):
         with _quiet():
             if self._client.status == "running":
                 self._executor.shutdown(wait=wait and not cancel_futures)
-                self._client.unregister_worker_plugin(self._plugin)
+                if self._local is None:
+                    self._client.unregister_worker_plugin(self._plugin)
             self._client.close()
             if self._local is not None:
-                self._local.close()
+                _end(self._local)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self.shutdown(cancel_futures=kind is not None)
@@ -109,6 +113,17 @@ def _local_cluster(workers: int) -> LocalCluster:
         memory_limit=0,
         silence_logs=logging.CRITICAL,
     )
+
+
+def _end(cluster: LocalCluster) -> None:
+    """Dask may wait for ever for a worker that is just being started in the place of one that died."""
+    try:
+        cluster.close(timeout=SECONDS_TO_CLOSE)
+    except TimeoutError:
+        cluster.shutdown_on_close = False  # Dask would wait once more when this process ends
+        for process in [nanny.pid for nanny in cluster.workers.values() if nanny.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
 
 @contextmanager
