@@ -123,6 +123,8 @@ def test_kill_9_of_parents_and_workers_costs_no_finished_fit(tmp_path: Path, ref
     killed = program(tmp_path)
     wait_for_more(killed, tmp_path, 1)
     first, second = workers_of(killed.pid)
+    assert "libtensorflow" in Path(f"/proc/{first}/maps").read_text()
+    assert "libtensorflow" not in Path(f"/proc/{killed.pid}/maps").read_text()
     os.kill(first, signal.SIGKILL)
     wait_for_more(killed, tmp_path, 2)  # of which one may have been under way at the other worker
     killed.kill()

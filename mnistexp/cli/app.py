@@ -167,6 +167,6 @@ def _run(wants_json: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except MemoryError as error:
-        return _say(MnistexpError(" ".join(["not enough memory", *str(error).split()])), wants_json)
+        return _say(MnistexpError(f"not enough memory: {error}".removesuffix(": ")), wants_json)
     except Exception as error:
         return _say_bug(error, wants_json)
