@@ -63,8 +63,8 @@ def test_without_tensorflow_the_rest_is_still_examined(tmp_path: Path) -> None:
 def test_libraries_that_are_missing_or_too_old_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "mnistexp-0.1.0.dist-info"
     info.mkdir()
-    needs = ["numpy>=99", "no-such-library>=2", 'also-missing; extra == "pdf"', 'for-another; python_version < "3"']
-    lines = ["Metadata-Version: 2.4", "Name: mnistexp", "Version: 0.1.0", "Provides-Extra: pdf"]
+    needs = ["numpy>=99", "no-such-library>=2", 'also-missing; extra == "optuna"', 'for-another; python_version < "3"']
+    lines = ["Metadata-Version: 2.4", "Name: mnistexp", "Version: 0.1.0", "Provides-Extra: optuna"]
     (info / "METADATA").write_text("\n".join([*lines, *(f"Requires-Dist: {need}" for need in needs)]))
     monkeypatch.syspath_prepend(tmp_path)
     package, libraries = examine(tmp_path)
@@ -72,9 +72,9 @@ def test_libraries_that_are_missing_or_too_old_are_named(tmp_path: Path, monkeyp
     assert libraries.says.startswith("numpy>=99 needed, 2.")
     assert libraries.says.endswith("; no-such-library>=2 needed, none found")
     assert libraries.remedy == "python -m pip install 'numpy>=99' 'no-such-library>=2'"
-    pdf = installation.extra("pdf")
-    assert pdf.says.startswith("not there")
-    assert pdf.remedy == "python -m pip install 'mnistexp[pdf]'"
+    optuna = installation.extra("optuna")
+    assert optuna.says.startswith("not there")
+    assert optuna.remedy == "python -m pip install 'mnistexp[optuna]'"
 
 
 def test_every_extra_is_explained() -> None:

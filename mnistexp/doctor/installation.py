@@ -17,7 +17,6 @@ EXTRAS = {
     "dask": "sweeps on a cluster: --executor dask",
     "optuna": "sweeps that learn where to look: sweep.strategy tpe",
     "notebook": "reports as notebooks: report --format ipynb",
-    "pdf": "reports as PDF: report --format pdf",
     "tensorboard": "event files for TensorBoard: bridge tensorboard",
     "mlflow": "runs in MLflow's store: bridge mlflow",
     "pandas": "runs as data frames: mnistexp.runs.load",
