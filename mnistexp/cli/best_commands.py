@@ -120,7 +120,7 @@ def reproduce(
     config: ConfigOption = None,
     sets: SetOption = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few epochs and rows only: shows that all works, compares nothing.")
+        bool, typer.Option("--quick", help="A few epochs and rows only: shows that all works, compares no training.")
     ] = False,
     all_rows: Annotated[
         bool,
