@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from mnistexp.cli import app as command_line
 from mnistexp.cli import console_runs
 from mnistexp.errors import BadInput
-from mnistexp.runs import index, query
+from mnistexp.runs import index, query, references
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.status import now
 
@@ -133,7 +133,7 @@ def test_show_as_json_has_every_curve(runs: Path, ids: dict[str, str]) -> None:
     found = document(runs, "show", ids["repeats"])
     assert [len(curve["val_loss"]) for curve in found["curves"]] == [4, 4]
     assert "repeats/1/history.csv" in found["files"]
-    assert document(runs, "show")["id"] == query.one(runs, "latest").id
+    assert document(runs, "show")["id"] == references.one(runs, "latest").id
 
 
 @pytest.mark.parametrize("kind", ["sweep", "best", "show-examples", "summary"])
@@ -245,7 +245,7 @@ def test_the_best_is_an_id_that_path_takes(runs: Path, ids: dict[str, str]) -> N
 
 
 def test_paths_stand_one_a_line(runs: Path, ids: dict[str, str]) -> None:
-    assert said(runs, "path") == f"{query.one(runs, 'latest').path}\n"
+    assert said(runs, "path") == f"{references.one(runs, 'latest').path}\n"
     assert said(runs, "path", ids["train"], ids["repeats"], ids["train"]).splitlines() == [
         str(runs / ids["train"]),
         str(runs / ids["repeats"]),

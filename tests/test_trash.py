@@ -56,7 +56,7 @@ def test_what_is_removed_is_brought_back_as_it_was(runs: Path) -> None:
     before = load(first)
     trash.discard([first])
     assert (ids(runs), in_trash(runs)) == ([second.name], [first.name])
-    assert trash.restore([trash.find_trashed(runs, first.name[:-2])]) == [first]
+    assert trash.restore(trash.find_trashed(runs, [first.name[:-2]])) == [first]
     assert load(first) == before
     assert read_annotations(first).tags == ("kept",)
     assert in_trash(runs) == []
@@ -118,10 +118,10 @@ def test_runs_of_one_id_are_told_apart_by_their_names_in_the_trash(runs: Path) -
     again = store(runs, "newer").rename(path)
     trash.discard([again])
     with pytest.raises(BadInput, match=first.path.name):
-        trash.find_trashed(runs, path.name)
+        trash.find_trashed(runs, [path.name])
     with pytest.raises(BadInput, match="in the way"):
         trash.restore(trash.list_trash(runs))
-    trash.restore([trash.find_trashed(runs, first.path.name)])
+    trash.restore(trash.find_trashed(runs, [first.path.name]))
     assert load(path).info.name == "older"
 
 

@@ -43,7 +43,7 @@ SweepsOption = Annotated[
     typer.Option(
         "--sweep",
         metavar="RUN",
-        help="Choose from this sweep only: an id, its beginning; repeatable.",
+        help="Choose from this sweep only: any reference to a run; repeatable.",
         autocompletion=completion.run_ids,
     ),
 ]

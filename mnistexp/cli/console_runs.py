@@ -55,7 +55,8 @@ def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -
     from mnistexp.runs.conditions import MISSING, value_of
 
     values = [value_of(run, key) for key in keys]
-    what = run.unread[0] if run.unread else run.info.error or run.note
+    step = f"step of {run.info.part_of}" if run.info.part_of else ""
+    what = run.unread[0] if run.unread else run.info.error or run.note or step
     return [*("" if value is MISSING else _clean(show(value)) for value in values), " ".join(run.tags), _clean(what)]
 
 
@@ -67,7 +68,7 @@ def run_report(
     about = {
         "run": info.id, "folder": info.path, "command": info.command, "status": info.status, "started": info.started,
         "time": "" if info.seconds is None else _duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
-        "error": info.error if info.status != "damaged" else "",
+        "step of": info.part_of, "error": info.error if info.status != "damaged" else "",
     }  # fmt: skip
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:

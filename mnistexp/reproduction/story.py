@@ -111,7 +111,8 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
         for number, task in enumerate(tasks, start=1):
             watch(Step(number, len(tasks), f"{task.name} ({task.part})"))
             started = time.perf_counter()
-            outcome, reused = _do(task, runs_dir, digits, done, watch)
+            with run.steps():
+                outcome, reused = _do(task, runs_dir, digits, done, watch)
             done[task.part, task.name] = outcome
             steps.append(_step(task, outcome, reused, time.perf_counter() - started))
             run.log(f"{task.part}, {task.name}: {outcome.run_dir.name}{' (reused)' if reused else ''}")
