@@ -125,6 +125,20 @@ def test_runs_of_one_id_are_told_apart_by_their_names_in_the_trash(runs: Path) -
     assert load(path).info.name == "older"
 
 
+def test_the_trash_takes_the_same_references_as_the_folder(runs: Path) -> None:
+    paths = [store(runs, name) for name in ("a", "b", "c")]
+    annotate(paths[0], add=["kept"])
+    entries = {path.name: trash.discard([path])[0] for path in paths}
+    a, b, c = (entries[path.name] for path in paths)
+    for references, expected in (
+        (["latest"], [c]), (["3"], [a]), (["1:2"], [c, b]), (["2:"], [b, a]), (["kept"], [a]), (["b"], [b]),
+        ([paths[1].name], [b]), ([paths[1].name[:-1], "b"], [b]),
+    ):  # fmt: skip
+        assert trash.find_trashed(runs, references) == expected
+    with pytest.raises(BadInput, match=r"no run 'kepd' in the trash of .*; did you mean 'kept'"):
+        trash.find_trashed(runs, ["kepd"])
+
+
 def test_a_link_goes_and_what_it_leads_to_stays(runs: Path, tmp_path: Path) -> None:
     elsewhere = store(tmp_path / "elsewhere")
     runs.mkdir()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from math import isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -135,13 +135,14 @@ def _curve(values: Sequence[float], blocks: str, bounds: tuple[float, float] | N
 
 
 def sparkline(values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None) -> str:
-    """A curve as characters from low to high, each the mean of as many values; a space where one is not a number.
+    """A curve as characters from low to high, each the mean of as many values; a space where none is a number.
 
     `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
     """
     width = min(len(values), WIDEST_CURVE)
     cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
-    means = [sum(cell) / len(cell) for cell in cells]
+    numbers = [[value for value in cell if isfinite(value)] for cell in cells]  # not every epoch need be validated
+    means = [sum(cell) / len(cell) if cell else nan for cell in numbers]
     finite = [mean for mean in means if isfinite(mean)]
     low, high = bounds or (min(finite, default=0.0), max(finite, default=0.0))
     top = len(blocks) - 1

@@ -37,7 +37,7 @@ def reproduce_report(stored: StoredRun) -> RunReport:
         id=stored.info.id,
         kind="reproduction",
         headline="A quick run: everything works, no training is compared"
-        if found["quick"]
+        if found.get("quick")
         else f"{counts['yes']} of {compared} reported figures agree with ours",
         lead=f"{found['label']} {' '.join(found['sentences'])}",
         facts=Facts((*_counts(found), took)),
@@ -48,7 +48,7 @@ def reproduce_report(stored: StoredRun) -> RunReport:
 def _counts(found: Mapping[str, Any]) -> Iterator[Fact]:
     """How many figures agree; a quick run compares too few to count them."""
     counts = found["agreements"]
-    if found["quick"]:
+    if found.get("quick"):
         yield Fact("shown, not compared", str(counts["not_comparable"]), "a full run compares them")
         return
     yield Fact("agree", str(counts["yes"]), f"of {counts['yes'] + counts['no']} that can be compared")
