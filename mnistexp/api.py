@@ -12,7 +12,8 @@ from mnistexp.errors import BadInput
 from mnistexp.experiments import unwatched
 from mnistexp.reproduction.story import run_reproduce, size_of
 from mnistexp.results import Outcome, Watch
-from mnistexp.runs import stored_runs
+from mnistexp.runs import references, stored_runs
+from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.yaml_source import Source
 
@@ -110,6 +111,10 @@ def reproduce(
     return run_reproduce(configure(config, changes, base="best"), Path(runs_dir), size, watch)
 
 
-def load_run(reference: Folder = stored_runs.LATEST, *, runs_dir: Folder = "runs") -> StoredRun:
-    """A stored run by its folder, its id, the beginning of its id, or `latest`. Raises `BadInput` and `RunError`."""
-    return stored_runs.load(stored_runs.find(Path(runs_dir), str(reference)).path)
+def load_run(reference: Folder | int = LATEST, *, runs_dir: Folder = "runs") -> StoredRun:
+    """A stored run by any reference to one that the command line takes; see `runs.references`.
+
+    Its folder, its id or the beginning of it, `latest`, a number such as 3 for the third newest, its name or a tag.
+    Raises `BadInput` and `RunError`.
+    """
+    return stored_runs.load(references.one(Path(runs_dir), str(reference)).path)

@@ -16,18 +16,19 @@ from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.model import Seed
 from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working
-from mnistexp.runs import files
+from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.progress import CURVES, leave_progress
+from mnistexp.runs.references import LATEST
 from mnistexp.runs.run_folder import Run, remove_file
-from mnistexp.runs.stored_runs import RunInfo, StoredRun, read_config
+from mnistexp.runs.stored_runs import RunInfo, StoredRun, load, read_config
 from mnistexp.sweeps import reuse, sweep_figures, sweeping
 from mnistexp.sweeps.processes import load_ahead
 from mnistexp.sweeps.search import search
 from mnistexp.sweeps.trial_cache import cache_of
 from mnistexp.training import EpochRow, Fit, State
 
-__all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "train_repeats"]
+__all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "train_repeats", "unfinished_training"]
 
 CHECKPOINT = "checkpoint.npz"
 DATA = "data.json"
@@ -50,6 +51,21 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
     with Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True) as run:
         run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
         return _train(run, config, digits, split, watch)
+
+
+def unfinished_training(runs_dir: Path, reference: str) -> StoredRun:
+    """The training that a person asks to go on with; `latest` is the newest of those interrupted or failed.
+
+    Raises `BadInput` where there is none, and `RunError`.
+    """
+    if reference != LATEST:
+        return load(references.one(runs_dir, reference).path)
+    for run in references.started(runs_dir):
+        if run.info.command == "train" and run.info.status in ("interrupted", "failed"):
+            return load(run.path)
+    raise BadInput(
+        f"no training in {runs_dir} was interrupted or failed; a step of another command goes on with that command"
+    )
 
 
 def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:

@@ -15,8 +15,9 @@ ORDER = """
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
     runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
-    runs.history_csv runs.stored_runs runs.trash runs.archive_members runs.archive
-    runs.index runs.conditions runs.where runs.query runs.comparison runs.export runs.curves runs.frames
+    runs.history_csv runs.stored_runs runs.archive_members runs.archive
+    runs.index runs.references runs.trash runs.conditions runs.where runs.query runs.comparison runs.export
+    runs.curves runs.frames
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
     runtime model winograd loop training

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from mnistexp.bridges import mlflow_store
 from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
-from mnistexp.runs import query
+from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
+from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.status import Owner
 from mnistexp.runs.stored_runs import load, read_history
 
@@ -35,8 +36,8 @@ def database(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
     return uri
 
 
-def run_of(folder: Path) -> query.IndexedRun:
-    return query.one(folder.parent, folder.name)
+def run_of(folder: Path) -> IndexedRun:
+    return references.one(folder.parent, folder.name)
 
 
 def found(uri: str, run: str, experiment: str = "mnistexp") -> list[Run]:

@@ -24,8 +24,9 @@ from typer.testing import CliRunner
 from mnistexp.bridges import tensorboard
 from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
-from mnistexp.runs import query
+from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
+from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.stored_runs import load, read_history
 
 CURVES = ["loss", "accuracy", "val_loss", "val_accuracy"]
@@ -39,8 +40,8 @@ def output(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def run_of(folder: Path) -> query.IndexedRun:
-    return query.one(folder.parent, folder.name)
+def run_of(folder: Path) -> IndexedRun:
+    return references.one(folder.parent, folder.name)
 
 
 def read(folder: Path) -> EventAccumulator:
@@ -194,8 +195,8 @@ def test_without_tensorboard_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 def test_tensorflow_is_not_loaded(finished: dict[str, Path], tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom mnistexp.bridges import tensorboard\n"
-        "from mnistexp.runs import query\nfolder = Path(sys.argv[1])\n"
-        "tensorboard.export([query.one(folder.parent, folder.name)], Path(sys.argv[2]))\n"
+        "from mnistexp.runs import references\nfolder = Path(sys.argv[1])\n"
+        "tensorboard.export([references.one(folder.parent, folder.name)], Path(sys.argv[2]))\n"
         "assert 'tensorflow' not in sys.modules"
     )
     arguments = ["-W", "error", "-c", code, str(finished["sweep"]), str(tmp_path)]

@@ -17,6 +17,7 @@ from mnistexp.optimizers import OPTIMIZERS
 from mnistexp.problems import dotted_keys, sweepable_keys
 from mnistexp.report.reports import FORMATS
 from mnistexp.runs.run_folder import Run
+from mnistexp.runs.trash import discard
 from mnistexp.settings import packaged_names
 
 Tab = Callable[..., list[str]]
@@ -65,6 +66,14 @@ def test_ids_of_runs(tab: Tab, tmp_path: Path) -> None:
     for command in (["report"], ["verify"], ["train", "--resume"], ["best", "--sweep"]):
         assert tab(command[0], "--runs-dir", str(runs), *command[1:], "") == ["latest", *ids], command
     assert tab("report", ids[0], "--runs-dir", str(runs), ids[1][:-4]) == [ids[1]]
+
+
+def test_ids_of_runs_in_the_trash(tab: Tab, tmp_path: Path) -> None:
+    with Run.create(tmp_path, "train", "gone", "seed: 2\n") as run:
+        run.add("a.txt", "a")
+    assert tab("runs", "restore", "--runs-dir", str(tmp_path), "") == []
+    discard([run.path])
+    assert tab("runs", "restore", "--runs-dir", str(tmp_path), "") == ["latest", run.path.name]
 
 
 def test_ids_of_runs_where_the_environment_says_and_none_where_there_are_none(

@@ -480,7 +480,7 @@ def test_the_command_writes_into_the_run_without_tensorflow(finished: dict[str, 
     ("arguments", "said"),
     [
         (["latest", "--format", "pfd"], "did you mean 'pdf'?"),
-        (["latest", "latest"], "--output FILE"),
+        (["1:2"], "--output FILE"),
         (["latest", "--output", "."], "is a folder"),
         (["no-such-run"], "no run 'no-such-run'"),
         ([], "Missing argument"),

@@ -1,7 +1,11 @@
 """The assignment reproduced: every task done once, every reported figure beside ours, the comparisons right."""
 
 import csv
+import io
 import json
+import math
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 from programs import call
+from rich.console import Console
 from tiny_best import tiny
 
 from mnistexp import experiments
-from mnistexp.config import ExperimentConfig
+from mnistexp.cli import console_best
+from mnistexp.config import ExperimentConfig, TrainingConfig
 from mnistexp.errors import ConfigError, Interrupted
-from mnistexp.reproduction.assignment import FULL, QUICK, tasks_of
-from mnistexp.reproduction.curves import band_row, seeds_row
+from mnistexp.report import reports
+from mnistexp.report.markdown import page_to_markdown
+from mnistexp.report.page import Table
+from mnistexp.report.reproduce import reproduce_report
+from mnistexp.reproduction.assignment import FULL, LONG, QUICK, tasks_of
+from mnistexp.reproduction.comparison_row import Row, finite
+from mnistexp.reproduction.curves import band_row, curve_rows, seeds_row
+from mnistexp.reproduction.figures import curves_over_band
 from mnistexp.reproduction.grids import best_of, row_scores, seed_scores
 from mnistexp.reproduction.story import plan_reproduce, run_reproduce, size_of
 from mnistexp.results import FitDone, Outcome, Step
@@ -29,12 +41,12 @@ GRIDS = (
     {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.01, 0.1)},
     {"model.dropout": (0.0, 0.3, 0.6)},
 )
-SIZE = replace(QUICK, short=1, long=2, epochs=1, final_repeats=1, values=None)
+SIZE = replace(QUICK, quick=False, short=1, long=2, epochs=1, final_repeats=1, values=None)
 
 
 def small() -> ExperimentConfig:
-    """One optimizer's sweep and one of dropout: the tasks of the assignment, fewer of a kind."""
-    return tiny({"grid": GRIDS})
+    """One optimizer's sweep and one of dropout; validated every 5 epochs, as the packaged configuration says."""
+    return tiny({"grid": GRIDS}, training=TrainingConfig(epochs=3, batch_size=16, validate_every=5))
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +124,104 @@ def test_the_table_has_every_reported_figure(outcome: Outcome) -> None:
     assert (outcome.run_dir / "reported_rows.svg").stat().st_size > 0
 
 
-def test_what_is_quick_says_so(outcome: Outcome) -> None:
-    assert outcome.metrics["quick"]
-    assert outcome.metrics["label"].startswith("QUICK RUN")
-    assert outcome.metrics["warnings"] == [outcome.metrics["label"]]
+def test_no_reader_of_a_reproduction_meets_a_value_that_is_no_number(outcome: Outcome) -> None:
+    stored = stored_runs.load(outcome.run_dir)
+    document = json.dumps(outcome.metrics, allow_nan=False)
+    for row in outcome.metrics["table"]:
+        assert row["ours"] is not None or row["agrees"] is None
+        assert row["agrees"] is None or row["interval"] or row["part"] == "data", row
+    page = b"\n".join(page_to_markdown(reports.read_page([stored]), "figures").values()).decode(errors="replace")
+    terminal = Console(file=io.StringIO(), width=200)
+    for part in console_best.reproduce_report(outcome):
+        terminal.print(part)
+    assert isinstance(terminal.file, io.StringIO)
+    for text in (page, terminal.file.getvalue(), document, (outcome.run_dir / "table.csv").read_text()):
+        assert len(text) > 1000
+        assert not re.findall(r"(?<![\w.-])(?:nan|NaN|None|inf|Infinity)(?![\w-])", text)
+
+
+def test_our_curve_is_drawn_at_every_epoch_beside_the_reported_one(outcome: Outcome) -> None:
+    for name, epochs in (("sgd_150_epochs", 2), ("adam_dropout_50_epochs", 1)):
+        [axes] = curves_over_band(done_of(outcome), name).axes
+        ours, reported = axes.lines[:2]
+        for line in (ours, reported):
+            assert np.asarray(line.get_xdata()).tolist() == list(range(1, epochs + 1))
+            assert np.isfinite(np.asarray(line.get_ydata(), dtype=float)).all()
+
+
+def test_curves_with_gaps_are_told_drawn_and_not_compared(outcome: Outcome, tmp_path: Path) -> None:
+    """As where a training diverges, or where someone validates every few epochs only."""
+    done = done_of(outcome)
+    for number, gap in enumerate(({2}, {1, 2})):
+        folder = tmp_path / str(number)
+        shutil.copytree(done["curves", LONG].run_dir, folder)
+        header, *lines = (folder / "history.csv").read_text().splitlines()
+        cut = [f"{line.rsplit(',', 2)[0]},nan,nan" if epoch in gap else line for epoch, line in enumerate(lines, 1)]
+        (folder / "history.csv").write_text("\n".join([header, *cut, ""]))
+        broken = done | {("curves", LONG): replace(done["curves", LONG], run_dir=folder)}
+        rows = {row.what.removeprefix(f"{LONG}: "): row for row in curve_rows(broken) if row.what.startswith(LONG)}
+        for what in ("lowest validation loss", "epoch of the lowest validation loss", "validation loss of epoch 2"):
+            row = rows[what]
+            assert (row.ours, row.interval, row.agrees) == (None, None, None)
+            assert row.how == "not comparable: 1 of our 3 seeds did not give a number, as after a divergence"
+        [axes] = curves_over_band(broken, LONG).axes
+        assert len(np.asarray(axes.lines[0].get_xdata())) == 2 - len(gap)
+        assert f"(not a number in {len(gap)} of 2 epochs)" in str(axes.lines[0].get_label())
+
+
+def done_of(outcome: Outcome) -> dict[tuple[str, str], Outcome]:
+    """The outcomes of the steps of a reproduction."""
+    found = {}
+    for step in outcome.metrics["steps"]:
+        stored = stored_runs.load(outcome.run_dir.parent / step["run"])
+        found[step["part"], step["name"]] = Outcome(stored.path, stored.metrics or {})
+    return found
+
+
+def test_a_quick_run_compares_no_training_and_counts_no_agreement(outcome: Outcome, runs: Path) -> None:
+    quick = run_reproduce(small(), runs, replace(SIZE, quick=True))
+    assert all(step["reused"] for step in quick.metrics["steps"])
+    assert quick.metrics["label"].startswith("QUICK RUN")
+    assert quick.metrics["warnings"] == [quick.metrics["label"]]
+    for full, row in zip(outcome.metrics["table"], quick.metrics["table"], strict=True):
+        if row["part"] == "data":
+            assert row == full
+        else:
+            assert row["agrees"] is None
+            assert (row["ours"], row["how"]) == (
+                full["ours"],
+                "not compared: a quick run trains too few epochs and rows",
+            )
+    page = reproduce_report(stored_runs.load(quick.run_dir))
+    assert "agree" not in page.headline
+    assert [fact.label for fact in page.facts.items] == ["shown, not compared", "took"]
+
+
+def test_a_page_says_of_each_figure_that_disagrees_what_is_known(outcome: Outcome) -> None:
+    page = reproduce_report(stored_runs.load(outcome.run_dir))
+    disagree = [row for row in outcome.metrics["table"] if row["agrees"] is False]
+    [section] = [section for section in page.sections if section.heading == "Which figures disagree?"]
+    [table] = section.blocks
+    assert isinstance(table, Table)
+    assert [row[0].text for row in table.rows] == [row["what"] for row in disagree] != []
+    assert all(cell.text for row in table.rows for cell in row)
+
+
+def test_a_row_with_a_number_that_is_not_finite_says_so_and_compares_nothing() -> None:
+    whole = Row("curves", "x", 0.5, 0.4, (0.3, 0.6), True, "how")
+    assert finite(whole) is whole
+    for changes in ({"ours": math.nan}, {"interval": (math.nan, 1.0)}, {"ours": [1, math.inf]}):
+        row = finite(replace(whole, **changes))
+        assert (row.reported, row.interval, row.agrees) == (0.5, None, None)
+        assert row.how.startswith("not comparable: not a finite number")
+        assert row.ours == (None if "ours" in changes else 0.4)
+    for row in (
+        seeds_row("x", "y", 0.5, [0.4, math.nan, 0.5], ""),
+        seeds_row("x", "y", 0.5, [0.4, 0.0, 0.5], "", logarithmic=True),
+        band_row("x", "loss", np.ones(3), np.array([[1, 1, math.nan]] * 2 + [[1, 1, 1]] * 3), ""),
+    ):
+        assert (row.ours, row.interval, row.agrees) == (None, None, None)
+        assert " of our " in row.how
 
 
 def test_the_best_model_comes_from_the_intended_sweeps_alone(outcome: Outcome, runs: Path) -> None:

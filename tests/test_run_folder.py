@@ -25,10 +25,11 @@ from mnistexp.runs import files, run_folder, staging
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import PROGRESS
+from mnistexp.runs.references import one
 from mnistexp.runs.run_folder import Run, add_file, remove_file
 from mnistexp.runs.staging import clean_stale_staging, time_of
 from mnistexp.runs.status import HEARTBEAT, STALE_SECONDS, STATUS, Owner, Status, read_record, read_status, write_status
-from mnistexp.runs.stored_runs import find, list_runs, load
+from mnistexp.runs.stored_runs import list_runs, load
 
 CONFIG = "seed: 2\n"
 
@@ -159,7 +160,7 @@ def test_a_run_in_staging_is_not_listed_until_it_ends(runs: Path) -> None:
 
 def test_a_visible_run_is_complete_from_its_first_moment(runs: Path) -> None:
     with create(runs, visible=True) as run:
-        stored = load(find(runs, "latest").path)
+        stored = load(one(runs, "latest").path)
         assert stored.info.status == "running"
         assert stored.config == CONFIG
         assert (run.path / HEARTBEAT).exists()
@@ -367,7 +368,7 @@ def test_runs_may_live_under_spaces_and_any_letters(tmp_path: Path) -> None:
     runs = tmp_path / "my runs ß 数字 \udcff"
     with create(runs) as run:
         pass
-    assert find(runs, "latest").id == run.id
+    assert one(runs, "latest").id == run.id
 
 
 def test_a_rename_that_fails_at_the_end_loses_nothing(runs: Path) -> None:
@@ -764,23 +765,23 @@ def test_foreign_and_hidden_folders_are_passed_over_and_renamed_runs_are_not(thr
     (three / "loop").symlink_to("loop")
     (three / IDS[0]).rename(three / "my-favourite")
     assert {info.id for info in list_runs(three)} == {"my-favourite", IDS[1], IDS[2]}
-    assert find(three, "my-fav").id == "my-favourite"
+    assert one(three, "my-fav").id == "my-favourite"
 
 
 def test_the_latest_run_is_the_last_of_the_list(three: Path) -> None:
     (three / IDS[2]).rename(three / "my-favourite")
-    assert find(three, "latest") == list_runs(three)[-1]
+    assert one(three, "latest").info == list_runs(three)[-1]
     shutil.rmtree(three / "my-favourite")
-    assert find(three, "latest") == list_runs(three)[-1]
-    assert find(three, "latest").id == IDS[0]
+    assert one(three, "latest").info == list_runs(three)[-1]
+    assert one(three, "latest").id == IDS[0]
 
 
 def test_a_missing_folder_holds_no_runs(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "nowhere") == []
     with pytest.raises(BadInput, match=r"there are no runs in .* yet"):
-        find(tmp_path / "nowhere", "latest")
-    with pytest.raises(BadInput, match="there are no runs yet"):
-        find(tmp_path / "nowhere", "2026")
+        one(tmp_path / "nowhere", "latest")
+    with pytest.raises(BadInput, match=r"there are no runs in .* yet"):
+        one(tmp_path / "nowhere", "2026")
 
 
 @pytest.mark.parametrize(
@@ -788,28 +789,28 @@ def test_a_missing_folder_holds_no_runs(tmp_path: Path) -> None:
     [("latest", 2), (IDS[0], 0), ("20261124T053712Z-train-sgd-1a9", 1), ("20261125", 2), (IDS[2][:-1], 2)],
 )
 def test_references_are_resolved(three: Path, reference: str, index: int) -> None:
-    assert find(three, reference).id == IDS[index]
+    assert one(three, reference).id == IDS[index]
 
 
 def test_a_path_is_a_reference_wherever_it_is(three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find(tmp_path / "elsewhere", str(three / IDS[1])).path == three / IDS[1]
+    assert one(tmp_path / "elsewhere", str(three / IDS[1])).path == three / IDS[1]
     monkeypatch.chdir(three / IDS[1])
-    assert find(tmp_path / "elsewhere", "./../" + IDS[0]).id == IDS[0]
+    assert one(tmp_path / "elsewhere", "./../" + IDS[0]).id == IDS[0]
 
 
 def test_an_ambiguous_reference_lists_the_candidates_and_an_unknown_one_the_nearest(three: Path) -> None:
     with pytest.raises(BadInput) as caught:
-        find(three, "20261124T")
+        one(three, "20261124T")
     assert all(run_id in str(caught.value) for run_id in IDS[:2])
     assert IDS[2] not in str(caught.value)
     with pytest.raises(BadInput, match=f"did you mean '{IDS[0]}'"):
-        find(three, "20261124T053712Z-train-sgd-1a2c")
+        one(three, "20261124T053712Z-train-sgd-1a2c")
 
 
 @pytest.mark.parametrize("reference", ["", ".", "..", "/", "../../etc", "x" * 5000, "a\0b", "*", "\udcff"])
 def test_a_reference_to_nothing_is_bad_input(three: Path, reference: str) -> None:
     with pytest.raises(BadInput, match="no run"):
-        find(three, reference)
+        one(three, reference)
 
 
 @settings(deadline=None)
@@ -819,9 +820,9 @@ def test_any_text_finds_a_run_or_is_bad_input(tmp_path_factory: pytest.TempPathF
     if not runs.exists():
         store(runs, IDS[0])
     try:
-        assert find(runs, text).id.startswith(text)
+        assert one(runs, text).id == IDS[0]
     except BadInput:
-        assert not text or not IDS[0].startswith(text)
+        assert not text or (not IDS[0].startswith(text) and text not in ("x", "1", "latest"))
 
 
 def test_a_later_run_sorts_later_though_the_clock_was_set_back(runs: Path) -> None:
@@ -830,7 +831,7 @@ def test_a_later_run_sorts_later_though_the_clock_was_set_back(runs: Path) -> No
     with create(runs) as run:
         pass
     assert time_of(run.id) == ahead + timedelta(seconds=1)
-    assert find(runs, "latest").id == run.id
+    assert one(runs, "latest").id == run.id
     assert abs(load(run.path).info.started - datetime.now(UTC)) < timedelta(hours=1)
 
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 from mnistexp.cli import app as command_line
 from mnistexp.cli import console_runs
-from mnistexp.errors import BadInput
-from mnistexp.runs import index, query
+from mnistexp.errors import BadInput, RunError
+from mnistexp.runs import index, query, references
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.status import now
 
@@ -133,7 +133,7 @@ def test_show_as_json_has_every_curve(runs: Path, ids: dict[str, str]) -> None:
     found = document(runs, "show", ids["repeats"])
     assert [len(curve["val_loss"]) for curve in found["curves"]] == [4, 4]
     assert "repeats/1/history.csv" in found["files"]
-    assert document(runs, "show")["id"] == query.one(runs, "latest").id
+    assert document(runs, "show")["id"] == references.one(runs, "latest").id
 
 
 @pytest.mark.parametrize("kind", ["sweep", "best", "show-examples", "summary"])
@@ -159,6 +159,7 @@ def test_a_damaged_curve_is_noted_and_the_rest_shown(runs: Path, ids: dict[str, 
         ([0.0, 1.0], "▁█"),
         ([0.0, float("nan"), float("inf"), 7.0, 3.0], "▁  █▄"),
         ([float("nan")] * 3, "   "),
+        ([float("nan"), float("nan"), 1.0] * 60 + [float("nan"), float("nan"), 2.0] * 60, "▁" * 30 + "█" * 30),
     ],
 )
 def test_sparklines_go_from_low_to_high(values: list[float], expected: str) -> None:
@@ -245,7 +246,7 @@ def test_the_best_is_an_id_that_path_takes(runs: Path, ids: dict[str, str]) -> N
 
 
 def test_paths_stand_one_a_line(runs: Path, ids: dict[str, str]) -> None:
-    assert said(runs, "path") == f"{query.one(runs, 'latest').path}\n"
+    assert said(runs, "path") == f"{references.one(runs, 'latest').path}\n"
     assert said(runs, "path", ids["train"], ids["repeats"], ids["train"]).splitlines() == [
         str(runs / ids["train"]),
         str(runs / ids["repeats"]),
@@ -277,6 +278,29 @@ def test_commands_pipe_into_each_other(runs: Path) -> None:
     done = mnistexp(runs, "mnistexp runs path $(mnistexp runs best --metric test_accuracy)")
     assert (done.returncode, done.stderr) == (0, "")
     assert Path(done.stdout.rstrip("\n")).parent == runs
+
+
+def test_an_empty_list_says_why(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder, words, message in (
+        (tmp_path / "empty", [], "there are no runs in"),
+        (tmp_path / "wrong", [], "there is no folder"),
+        (runs, ["--where", "test_accuracy>0.999"], f"no runs in {runs} match test_accuracy>0.999"),
+    ):
+        for command in ("list", "path") if words else ("list",):
+            done = invoke(folder, command, *words)
+            assert (done.exit_code, done.stdout) == (0, "")
+            assert message in done.stderr
+            assert done.stderr.count("\n") == 1
+        assert json.loads(invoke(folder, "list", *words, "--json").stdout) == {"runs": []}
+
+
+def test_the_best_of_no_runs_is_a_failure_that_says_so(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no runs in .* match test_accuracy>0.999"):
+        invoke(runs, "best", "--where", "test_accuracy>0.999")
+    with pytest.raises(RunError, match="there is no folder"):
+        invoke(tmp_path / "wrong", "best")
+    assert RunError.exit_code == 1
 
 
 def test_a_reader_that_goes_away_is_no_error(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:

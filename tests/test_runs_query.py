@@ -14,6 +14,7 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files, query
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.references import one
 from mnistexp.runs.status import Owner, State, Status, write_status
 from mnistexp.runs.where import parse
 
@@ -65,7 +66,7 @@ def letters(found: list[IndexedRun]) -> str:
 def test_references_mean_runs(runs: Path, references: list[str], expected: str) -> None:
     assert letters(query.select(runs, references)) == expected
     if len(expected) == len(references) == 1:
-        assert letters([query.one(runs, references[0])]) == expected
+        assert letters([one(runs, references[0])]) == expected
 
 
 @pytest.mark.parametrize(
@@ -89,33 +90,33 @@ def test_references_mean_runs(runs: Path, references: list[str], expected: str) 
     ],
 )
 def test_what_means_no_run_is_bad_input(runs: Path, reference: str, message: str) -> None:
-    for ask in (query.one, lambda folder, text: query.select(folder, [text])):
+    for ask in (one, lambda folder, text: query.select(folder, [text])):
         with pytest.raises(BadInput, match=message):
             ask(runs, reference)
 
 
 def test_one_run_is_not_several(runs: Path) -> None:
     with pytest.raises(BadInput, match="means 2 runs"):
-        query.one(runs, "1:2")
+        one(runs, "1:2")
 
 
 def test_a_longer_number_counts_only_where_no_id_begins_so(tmp_path: Path) -> None:
     ids = [f"{NOW - timedelta(minutes=minute):%Y%m%dT%H%M%SZ}-train-x-0000" for minute in range(1003)]
     for name in ids:
         (tmp_path / name).mkdir()
-    assert query.one(tmp_path, "1002").id == ids[1001]
+    assert one(tmp_path, "1002").id == ids[1001]
     assert [run.id for run in query.select(tmp_path, ["999:1001"])] == ids[998:1001]
     (tmp_path / ids[7]).rename(tmp_path / "1002")
     (tmp_path / "1002" / "status.json").touch()
-    assert query.one(tmp_path, "1002").path == tmp_path / "1002"
+    assert one(tmp_path, "1002").path == tmp_path / "1002"
     (tmp_path / ids[8]).rename(tmp_path / "3")
     (tmp_path / "3" / "status.json").touch()
-    assert query.one(tmp_path, "3").path == tmp_path / "3"
-    assert query.one(tmp_path, "4").id == ids[3]
+    assert one(tmp_path, "3").path == tmp_path / "3"
+    assert one(tmp_path, "4").id == ids[3]
 
 
 def test_runs_elsewhere_are_meant_by_their_paths(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = query.one(runs, "3").path
+    folder = one(runs, "3").path
     assert letters(query.select(tmp_path, [str(folder)])) == "c"
     monkeypatch.chdir(runs.parent)
     found = query.select(Path("runs"), [f"runs/{folder.name}", str(folder), "3"])
@@ -125,7 +126,7 @@ def test_runs_elsewhere_are_meant_by_their_paths(runs: Path, tmp_path: Path, mon
 def test_no_runs_are_an_empty_list_and_no_reference(tmp_path: Path) -> None:
     assert query.select(tmp_path / "nowhere", where="test_accuracy>0.9", sort="nonsense") == []
     with pytest.raises(BadInput, match="there are no runs"):
-        query.one(tmp_path / "nowhere", "latest")
+        one(tmp_path / "nowhere", "latest")
     with pytest.raises(BadInput, match="there are 0 runs"):
         query.select(tmp_path / "nowhere", ["1:5"])
 

@@ -56,7 +56,7 @@ def test_what_is_removed_is_brought_back_as_it_was(runs: Path) -> None:
     before = load(first)
     trash.discard([first])
     assert (ids(runs), in_trash(runs)) == ([second.name], [first.name])
-    assert trash.restore([trash.find_trashed(runs, first.name[:-2])]) == [first]
+    assert trash.restore(trash.find_trashed(runs, [first.name[:-2]])) == [first]
     assert load(first) == before
     assert read_annotations(first).tags == ("kept",)
     assert in_trash(runs) == []
@@ -118,11 +118,25 @@ def test_runs_of_one_id_are_told_apart_by_their_names_in_the_trash(runs: Path) -
     again = store(runs, "newer").rename(path)
     trash.discard([again])
     with pytest.raises(BadInput, match=first.path.name):
-        trash.find_trashed(runs, path.name)
+        trash.find_trashed(runs, [path.name])
     with pytest.raises(BadInput, match="in the way"):
         trash.restore(trash.list_trash(runs))
-    trash.restore([trash.find_trashed(runs, first.path.name)])
+    trash.restore(trash.find_trashed(runs, [first.path.name]))
     assert load(path).info.name == "older"
+
+
+def test_the_trash_takes_the_same_references_as_the_folder(runs: Path) -> None:
+    paths = [store(runs, name) for name in ("a", "b", "c")]
+    annotate(paths[0], add=["kept"])
+    entries = {path.name: trash.discard([path])[0] for path in paths}
+    a, b, c = (entries[path.name] for path in paths)
+    for references, expected in (
+        (["latest"], [c]), (["3"], [a]), (["1:2"], [c, b]), (["2:"], [b, a]), (["kept"], [a]), (["b"], [b]),
+        ([paths[1].name], [b]), ([paths[1].name[:-1], "b"], [b]),
+    ):  # fmt: skip
+        assert trash.find_trashed(runs, references) == expected
+    with pytest.raises(BadInput, match=r"no run 'kepd' in the trash of .*; did you mean 'kept'"):
+        trash.find_trashed(runs, ["kepd"])
 
 
 def test_a_link_goes_and_what_it_leads_to_stays(runs: Path, tmp_path: Path) -> None:

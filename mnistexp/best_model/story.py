@@ -46,7 +46,7 @@ def run_best(
 ) -> Outcome:
     """Combine the winners of the sweeps, train that setting on all training digits, and say what it is worth.
 
-    The sweeps are those named by `sweeps` (id, beginning of an id, `latest`, path), or for each grid of `config.sweep`
+    The sweeps are those that `sweeps` refers to, or for each grid of `config.sweep`
     the newest finished one that did as the configuration asks; missing ones are run. Test digits take no part in any
     choice nor in the curves: each final network reads them once. Interrupted, the same call goes on: sweeps from the
     cache, trainings from their checkpoints.

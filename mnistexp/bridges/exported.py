@@ -48,6 +48,10 @@ class Trial:
     series: Series
     seconds: float
 
+    def scores(self) -> dict[str, float]:
+        """Score and standard deviation by name; none of a trial that failed."""
+        return {} if self.failed else {"score": self.score, "score_std": self.std}
+
 
 def check_readable(run: IndexedRun) -> None:
     """Raises RunError where a part of the run can't be read: it would be missing without a word."""

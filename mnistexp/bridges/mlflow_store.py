@@ -196,9 +196,8 @@ def _parts(run: IndexedRun) -> list[_Part]:
         found.append(_Part(f"{run.id}/repeats/{repeat}", {"repeat": repeat}, series, {}, status, began, ended))
     for trial in trials(run):
         name = f"{run.id}/trials/{trial.index:05d}"
-        scores = {"score": trial.score, "score_std": trial.std}
         status = "FAILED" if trial.failed else "FINISHED"
-        found.append(_Part(name, trial.params, trial.series, scores, status, began, began + trial.seconds))
+        found.append(_Part(name, trial.params, trial.series, trial.scores(), status, began, began + trial.seconds))
     return found
 
 

@@ -98,8 +98,8 @@ def _events_of_trial(run: IndexedRun, trial: Trial) -> bytes:
     end, step = began + trial.seconds, len(trial.series.times)
     events = _Events(began)
     events.session(f"{run.id}/{trial.index}", trial.params, trial.series)
-    events.scalar("score", trial.score, step, end)
-    events.scalar("score_std", trial.std, step, end)
+    for name, value in trial.scores().items():
+        events.scalar(name, value, step, end)
     events.end("STATUS_FAILURE" if trial.failed else "STATUS_SUCCESS", end)
     return events.content()
 

@@ -12,7 +12,7 @@ from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, Whe
 from mnistexp.cli.printable import printable
 from mnistexp.cli.upkeep_commands import runs_app
 from mnistexp.cli.voice import Voice
-from mnistexp.errors import BadInput, nearest, show
+from mnistexp.errors import BadInput, RunError, nearest, show
 
 __all__ = ["runs_app"]
 
@@ -51,7 +51,7 @@ def export(
     found = query.select(runs_dir, runs or (), where=where)
     if form == "zip" and output:
         if not found:
-            raise BadInput("no run is meant: there is nothing to put into an archive")
+            raise RunError(query.none_found(runs_dir, where))
         archive.write_archive([run.path for run in found], output)
     else:
         if form == "json":

@@ -43,7 +43,7 @@ SweepsOption = Annotated[
     typer.Option(
         "--sweep",
         metavar="RUN",
-        help="Choose from this sweep only: an id, its beginning; repeatable.",
+        help="Choose from this sweep only: any reference to a run; repeatable.",
         autocompletion=completion.run_ids,
     ),
 ]
@@ -120,7 +120,7 @@ def reproduce(
     config: ConfigOption = None,
     sets: SetOption = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few epochs and rows only: shows that all works, compares nothing.")
+        bool, typer.Option("--quick", help="A few epochs and rows only: shows that all works, compares no training.")
     ] = False,
     all_rows: Annotated[
         bool,

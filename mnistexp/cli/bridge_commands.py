@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples
 from mnistexp.cli.voice import Voice
-from mnistexp.errors import BadInput
+from mnistexp.errors import BadInput, RunError
 
 if TYPE_CHECKING:
     from mnistexp.runs.index import IndexedRun
@@ -92,7 +92,7 @@ def _select(runs_dir: Path, references: list[str] | None, where: str | None) -> 
 
     found = query.select(runs_dir, references or (), where=where)
     if not found:
-        raise BadInput(f"no run in {runs_dir} is meant")
+        raise RunError(query.none_found(runs_dir, where))
     return found
 
 

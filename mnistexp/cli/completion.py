@@ -28,6 +28,7 @@ __all__ = [
     "report_formats",
     "rules",
     "run_ids",
+    "trashed_ids",
     "yaml_files",
 ]
 
@@ -92,6 +93,14 @@ def run_ids(context: typer.Context) -> list[str]:
 
     ids = known_ids(Path(context.params.get("runs_dir") or "runs"))
     return ["latest", *ids] if ids else []
+
+
+def trashed_ids(context: typer.Context) -> list[str]:
+    """`latest`, and the ids of the runs in the trash, the last moved there first."""
+    from mnistexp.runs.trash import list_trash
+
+    entries = list_trash(Path(context.params.get("runs_dir") or "runs"))[::-1]
+    return ["latest", *dict.fromkeys(entry.id for entry in entries)] if entries else []
 
 
 def optimizers() -> list[Offer]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -136,6 +137,11 @@ def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
     yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({seconds})")
 
 
+def _score(value: float | None) -> str:
+    """A score; - for a fit that failed."""
+    return f"{value:.4f}" if value is not None and isfinite(value) else "-"
+
+
 def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]:
     """The ranked table, the best setting, and what can't be told from it."""
     found = outcome.metrics
@@ -143,10 +149,10 @@ def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]
     table = plain_table("rank", *(key.rpartition(".")[2] for key in keys), "mean", "std", "folds", "")
     for row in found["ranking"][:rows]:
         notes = [note for note, holds in (("tied", row["tied"]), ("diverged", row["diverged"])) if holds]
-        scores = " ".join(f"{score:.4f}" for score in row["scores"])
+        scores = " ".join(map(_score, row["scores"]))
         note = ", ".join(["failed"] if row["error"] else notes)
         shown = [_value(row["params"], key) for key in keys]
-        table.add_row(str(row["rank"]), *shown, f"{row['mean']:.4f}", f"{row['std']:.4f}", scores, note)
+        table.add_row(str(row["rank"]), *shown, _score(row["mean"]), _score(row["std"]), scores, note)
     yield table
     if len(found["ranking"]) > rows:
         yield Text(f"... and {len(found['ranking']) - rows} more trials in trials.csv")

@@ -10,7 +10,7 @@ from rich.text import Text
 from mnistexp.cli.console import plain_table
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mnistexp.best_model.plan import BestPlan
     from mnistexp.reproduction.story import TaskAhead
@@ -189,9 +189,20 @@ def reproduce_report(outcome: "Outcome") -> Iterator[RenderableType]:
     yield Text()
     for sentence in found["sentences"]:
         yield Text(sentence)
+    for reason, rows in _not_compared(found["table"]).items():
+        yield Text(f"{rows[0] if len(rows) == 1 else f'{len(rows)} figures'}: {reason}")
     for fault in dict.fromkeys(row["fault"] for row in found["table"] if row["fault"]):
         yield Text(f"Fault of the notebook: {fault}.")
     yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+
+
+def _not_compared(table: "Sequence[Mapping[str, Any]]") -> dict[str, list[str]]:
+    """Why figures are not compared, and which figures each reason is of."""
+    found: dict[str, list[str]] = {}
+    for row in table:
+        if row["agrees"] is None:
+            found.setdefault(row["how"], []).append(row["what"])
+    return found
 
 
 def _figure(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from math import isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -55,7 +55,8 @@ def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -
     from mnistexp.runs.conditions import MISSING, value_of
 
     values = [value_of(run, key) for key in keys]
-    what = run.unread[0] if run.unread else run.info.error or run.note
+    step = f"step of {run.info.part_of}" if run.info.part_of else ""
+    what = run.unread[0] if run.unread else run.info.error or run.note or step
     return [*("" if value is MISSING else _clean(show(value)) for value in values), " ".join(run.tags), _clean(what)]
 
 
@@ -67,7 +68,7 @@ def run_report(
     about = {
         "run": info.id, "folder": info.path, "command": info.command, "status": info.status, "started": info.started,
         "time": "" if info.seconds is None else _duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
-        "error": info.error if info.status != "damaged" else "",
+        "step of": info.part_of, "error": info.error if info.status != "damaged" else "",
     }  # fmt: skip
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:
@@ -134,13 +135,14 @@ def _curve(values: Sequence[float], blocks: str, bounds: tuple[float, float] | N
 
 
 def sparkline(values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None) -> str:
-    """A curve as characters from low to high, each the mean of as many values; a space where one is not a number.
+    """A curve as characters from low to high, each the mean of as many values; a space where none is a number.
 
     `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
     """
     width = min(len(values), WIDEST_CURVE)
     cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
-    means = [sum(cell) / len(cell) for cell in cells]
+    numbers = [[value for value in cell if isfinite(value)] for cell in cells]  # not every epoch need be validated
+    means = [sum(cell) / len(cell) if cell else nan for cell in numbers]
     finite = [mean for mean in means if isfinite(mean)]
     low, high = bounds or (min(finite, default=0.0), max(finite, default=0.0))
     top = len(blocks) - 1

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, examples, number, whole
+from mnistexp.cli import completion
+from mnistexp.cli.options import REFERENCES, RUNS, JsonOption, RunsOption, examples, number, whole
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted
 
@@ -43,7 +44,9 @@ Show = Callable[["Snapshot"], None]
 def watch(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Ids, beginnings of ids, paths, or `latest`; otherwise all that runs."),
+        typer.Argument(
+            metavar="[RUN]...", help=f"{REFERENCES} Without any: all that runs.", autocompletion=completion.run_ids
+        ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Say how things stand now, and end.")] = False,
     interval: Annotated[

@@ -129,13 +129,17 @@ OptimizersOption = Annotated[
         autocompletion=completion.optimizers_or_all,
     ),
 ]
-RunsArgument = Annotated[
-    list[str] | None,
+REFERENCES = "`latest`, `3` (the third newest), `1:5` (the newest five), ids or their beginnings, paths, names or tags."
+RunArgument = Annotated[
+    str,
     typer.Argument(
         metavar="RUN",
-        help="Ids, beginnings of ids, `latest`, `1:5` (the newest five), or paths.",
+        help="`latest`, `3` (the third newest), an id or its beginning, a path, a name or a tag.",
         autocompletion=completion.run_ids,
     ),
+]
+RunsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)
 ]
 WhereOption = Annotated[
     str | None, typer.Option("--where", metavar="CONDITION", help="Runs that match, such as `test_accuracy>0.9`.")

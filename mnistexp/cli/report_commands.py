@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.options import RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, examples
+from mnistexp.cli.options import REFERENCES, RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, examples
 from mnistexp.cli.voice import Voice
 
 __all__ = ["report"]
@@ -25,7 +25,7 @@ def report(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="Ids, beginnings of ids, paths of run folders, or `latest`.",
+            help=REFERENCES,
             autocompletion=completion.run_ids,
         ),
     ],
@@ -49,9 +49,9 @@ def report(
 ) -> None:
     """Write a report of runs as one file: the questions, the measured answers, figures and tables."""
     from mnistexp.report import reports
-    from mnistexp.runs import stored_runs
+    from mnistexp.runs import references, stored_runs
 
-    found = [stored_runs.load(stored_runs.find(runs_dir, run).path) for run in runs]
+    found = [stored_runs.load(run.path) for run in references.several(runs_dir, runs)]
     written = reports.write_report(found, form, output)
     document = {"report": str(written), "runs": [run.info.id for run in found]}
     Voice(json, quiet, verbose).result(document, Text.assemble(("Report        ", "bold"), str(written)))

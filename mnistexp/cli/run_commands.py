@@ -12,7 +12,16 @@ from rich.text import Text
 
 from mnistexp.cli import completion, console_runs
 from mnistexp.cli.console import json_text
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, count_option, examples
+from mnistexp.cli.options import (
+    REFERENCES,
+    RUNS,
+    JsonOption,
+    RunArgument,
+    RunsArgument,
+    RunsOption,
+    count_option,
+    examples,
+)
 from mnistexp.cli.printable import Printable
 from mnistexp.cli.voice import WIDE
 from mnistexp.errors import BadInput, RunError
@@ -28,10 +37,6 @@ runs_app = typer.Typer(no_args_is_help=True, help="Look at runs, and keep them i
 ON_A_SCREEN = 50
 """How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""
 
-REFERENCES = "Ids, beginnings of ids, `latest`, `3` (the third newest), `1:5` (the newest five), or paths."
-RunsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)
-]
 WhereOption = Annotated[
     str | None,
     typer.Option(
@@ -70,6 +75,7 @@ def list_(
     from mnistexp.runs import query, status
 
     found = query.select(runs_dir, runs or (), where=where, sort=sort, limit=limit)
+    _say_if_none(found, runs_dir, where)
     if json:
         _print([json_text({"runs": [_document(run) for run in found]})])
         return
@@ -93,20 +99,15 @@ def list_(
     )
 )
 def show(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="An id or its beginning, `latest`, `3`, or a path.", autocompletion=completion.run_ids
-        ),
-    ] = "latest",
+    run: RunArgument = "latest",
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
     """Show a run: its settings, metrics, learning curves and files."""
-    from mnistexp.runs import query, stored_runs
+    from mnistexp.runs import references, stored_runs
     from mnistexp.runs.curves import read_curves
 
-    found = query.one(runs_dir, run)
+    found = references.one(runs_dir, run)
     notes = list(found.unread)
     names = stored_runs.file_names(found.path)
     try:
@@ -179,7 +180,10 @@ def best(
     from mnistexp.runs import query
     from mnistexp.runs.conditions import value_of
 
-    run = query.best(query.select(runs_dir, where=where), metric, highest=highest)
+    found = query.select(runs_dir, where=where)
+    if not found:
+        raise RunError(query.none_found(runs_dir, where))
+    run = query.best(found, metric, highest=highest)
     if json:
         _print([json_text({"metric": metric, "value": value_of(run, metric)} | _document(run))])
     else:
@@ -201,6 +205,7 @@ def path(
     from mnistexp.runs import query
 
     found = query.select(runs_dir, runs or (["latest"] if where is None else ()), where=where)
+    _say_if_none(found, runs_dir, where)
     if json:
         _print([json_text({"paths": [str(run.path) for run in found]})])
     else:
@@ -208,12 +213,20 @@ def path(
         _print((str(run.path) for run in found), "surrogateescape")
 
 
+def _say_if_none(found: "Sequence[IndexedRun]", runs_dir: Path, where: str | None) -> None:
+    """Say on standard error why a list is empty, which is no error."""
+    from mnistexp.runs.query import none_found
+
+    if not found:
+        print(f"mnistexp: {none_found(runs_dir, where)}", file=sys.stderr, flush=True)
+
+
 def _document(run: "IndexedRun") -> dict[str, Any]:
     """A run as JSON; `run_dir` is its folder."""
     from mnistexp.runs.export import listed
 
     added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
-    return listed(run) | {"run_dir": str(run.path)} | added
+    return listed(run) | {"part_of": run.info.part_of, "run_dir": str(run.path)} | added
 
 
 def _figure_kind(output: Path | None) -> str:

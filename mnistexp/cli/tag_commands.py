@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mnistexp.cli import completion
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples
+from mnistexp.cli.options import RUNS, JsonOption, RunArgument, RunsArgument, RunsOption, WhereOption, examples
 from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest, show
@@ -24,7 +23,7 @@ def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "
     from mnistexp.runs import query
 
     if not references and where is None:
-        raise BadInput("no run is given, allowed: ids, beginnings of ids, latest, 1:5, paths, or --where")
+        raise BadInput("no run is given, allowed: latest, 1:5, ids, paths, names, tags, or --where")
     return query.select(runs_dir, references or (), where=where)
 
 
@@ -93,26 +92,21 @@ def _count_tags(runs: "list[IndexedRun]", json: bool) -> None:
     )
 )
 def note(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="Id, beginning of an id, `latest`, or path.", autocompletion=completion.run_ids
-        ),
-    ],
+    run: RunArgument,
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="One line; without it the note is shown.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove the note.")] = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
     """Write a note to a run, or show the one it has."""
-    from mnistexp.runs import query
+    from mnistexp.runs import references
     from mnistexp.runs.annotations import annotate, read_annotations
 
     if clear and text is not None:
         raise BadInput("a text and --clear were given, allowed: only one of the two")
     if text is not None and not text.strip():
         raise BadInput("the note is empty, allowed: a line of text, or --clear to remove the note")
-    found = query.one(runs_dir, run)
+    found = references.one(runs_dir, run)
     changed = clear or text is not None
     written = (annotate(found.path, note=text or "") if changed else read_annotations(found.path)).note
     Voice(json).result({"id": found.id, "note": written}, Text(written or f"{found.id} has no note."))

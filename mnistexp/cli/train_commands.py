@@ -49,7 +49,7 @@ ResumeOption = Annotated[
     typer.Option(
         "--resume",
         metavar="RUN",
-        help="Go on with an interrupted run: its id, or `latest`.",
+        help="Go on with an interrupted or failed training: a reference to it; `latest` is the newest of these.",
         autocompletion=completion.run_ids,
     ),
 ]
@@ -116,12 +116,10 @@ def train(
         return
     from mnistexp import experiments
     from mnistexp.cli.progress import watching
-    from mnistexp.runs import stored_runs
 
     with watching(voice.err, quiet=quiet or json) as watch:
         if resume is not None:
-            info = stored_runs.find(runs_dir, resume)
-            outcome = experiments.resume_training(stored_runs.load(info.path), watch)
+            outcome = experiments.resume_training(experiments.unfinished_training(runs_dir, resume), watch)
         else:
             outcome = experiments.run_training(found.config, runs_dir, watch)
     voice.result(outcome.document(), *console.training_report(outcome))

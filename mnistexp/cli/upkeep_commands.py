@@ -9,6 +9,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from mnistexp.cli import completion
 from mnistexp.cli.console import plain_table
 from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, age, examples
 from mnistexp.cli.run_commands import runs_app
@@ -76,7 +77,7 @@ def _discard(found: "list[IndexedRun]", yes: bool, json: bool) -> None:
     hint = [Text("`mnistexp runs restore` lists what can be brought back.")] if moved else []
     document = {"dry_run": False, "moved": [{"id": entry.id, "path": str(entry.path)} for entry in moved]}
     lines = [Text(f"Moved to the trash  {entry.id}") for entry in moved]
-    Voice(json).result(document, *(lines or [Text("No run is meant: nothing was moved.")]), *hint)
+    Voice(json).result(document, *(lines or [Text("No runs match: nothing was moved.")]), *hint)
 
 
 @runs_app.command(
@@ -89,7 +90,12 @@ def _discard(found: "list[IndexedRun]", yes: bool, json: bool) -> None:
 )
 def restore(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help="Ids, beginnings of ids, `latest`; none lists them.")
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Runs in the trash, `latest` being the last that was moved there; without any they are listed.",
+            autocompletion=completion.trashed_ids,
+        ),
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
@@ -101,8 +107,7 @@ def restore(
         entries = trash.list_trash(runs_dir)
         Voice(json).result({"trash": [_entry(entry) for entry in entries]}, *_trash_report(entries))
         return
-    chosen = list({entry.path: entry for entry in (trash.find_trashed(runs_dir, run) for run in runs)}.values())
-    restored = trash.restore(chosen)
+    restored = trash.restore(trash.find_trashed(runs_dir, runs))
     document = {"restored": [{"id": path.name, "path": str(path)} for path in restored]}
     Voice(json).result(document, *(Text(f"Restored  {path.name}") for path in restored))
 
@@ -163,7 +168,7 @@ def prune(
     if dry_run:
         document = {"dry_run": True, "moved": [{"id": run.id, "path": str(run.path)} for run in found]}
         lines = [Text(f"Would be moved to the trash  {run.id}") for run in found]
-        Voice(json).result(document, *(lines or [Text("No run is meant.")]))
+        Voice(json).result(document, *(lines or [Text("No runs match.")]))
         return
     _discard(found, yes, json)
 

@@ -10,11 +10,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import console
 from mnistexp.cli.options import (
     RUNS,
     JsonOption,
     QuietOption,
+    RunArgument,
     RunsOption,
     VerboseOption,
     count_option,
@@ -46,14 +47,6 @@ PREDICT_EXAMPLES = examples(
 )
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "differs": "bold red"}
 MOST_DRAWN = 20
-RunArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="An id, the beginning of one, the path of a run folder, or `latest`.",
-        autocompletion=completion.run_ids,
-    ),
-]
 
 
 def verify(
@@ -81,10 +74,10 @@ def verify(
     """
     voice = Voice(json, quiet, verbose)
     from mnistexp.cli.progress import watching
-    from mnistexp.runs import stored_runs
+    from mnistexp.runs import references, stored_runs
     from mnistexp.verification import story
 
-    stored = stored_runs.load(stored_runs.find(runs_dir, run).path)
+    stored = stored_runs.load(references.one(runs_dir, run).path)
     allowed = story.TOLERANCE if tolerance is None else tolerance
     with watching(voice.err, quiet=quiet) as watch:
         found = story.verify(stored, tolerance=allowed, fits=fits, seed=seed, watch=watch)
@@ -144,7 +137,7 @@ def predict(
     voice = Voice(json, quiet, verbose)
     from mnistexp import prediction
     from mnistexp.images import Invert, read_pictures
-    from mnistexp.runs import stored_runs
+    from mnistexp.runs import references
 
     ways: tuple[Invert, ...] = get_args(Invert)
     way = next((way for way in ways if way == invert), None)
@@ -152,7 +145,7 @@ def predict(
         raise BadInput(f"--invert is {invert!r}, allowed: {', '.join(ways)}{nearest(invert, ways)}")
     if not 1 <= top <= prediction.CLASSES:
         raise BadInput(f"--top is {top}, allowed: 1 to {prediction.CLASSES}")
-    info = stored_runs.find(runs_dir, run)
+    info = references.one(runs_dir, run).info
     path = prediction.model_path(info)
     pictures = read_pictures(images, way, centre)
     probabilities = prediction.probabilities(prediction.load_model(path), pictures)

@@ -16,9 +16,10 @@ from mnistexp.errors import RunError
 from mnistexp.live.sweep_progress import FitFiles, SweepProgress
 from mnistexp.runs import files
 from mnistexp.runs.progress import Progress, read_progress
+from mnistexp.runs.references import several
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import HEARTBEAT, STATUS, State, read_record, read_status
-from mnistexp.runs.stored_runs import METRICS, find, run_names
+from mnistexp.runs.stored_runs import METRICS, run_names
 
 __all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
 
@@ -88,7 +89,7 @@ class Follower:
 
     def __init__(self, runs_dir: Path, references: Sequence[str] = (), newest: int = NEWEST) -> None:
         self._runs_dir = runs_dir
-        self._chosen = tuple(dict.fromkeys(find(runs_dir, reference).path for reference in references))
+        self._chosen = tuple(run.path for run in several(runs_dir, references))
         self._newest = len(self._chosen) or newest
         self._records: dict[Path, tuple[Signature, LiveRun]] = {}
         self._results: dict[Path, Mapping[str, float] | None] = {}

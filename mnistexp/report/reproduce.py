@@ -1,6 +1,6 @@
 """What a report says of `reproduce`: every figure of the notebook beside ours, and whether the two agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mnistexp.report.origin import how_it_was_made, standing, warnings
@@ -30,29 +30,64 @@ def reproduce_report(stored: StoredRun) -> RunReport:
     found = stored.metrics or {}
     counts, rows = found["agreements"], found["table"]
     compared = counts["yes"] + counts["no"]
+    took = Fact("took", f"{found['seconds']['total'] / 60:.1f} min", f"{len(found['steps'])} tasks")
     sections = [_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS]
     sections[0] = Section(sections[0].heading, (*standing(stored), *warnings(found), *sections[0].blocks))
     return RunReport(
         id=stored.info.id,
         kind="reproduction",
-        headline=f"{counts['yes']} of {compared} reported figures agree with ours",
+        headline="A quick run: everything works, no training is compared"
+        if found.get("quick")
+        else f"{counts['yes']} of {compared} reported figures agree with ours",
         lead=f"{found['label']} {' '.join(found['sentences'])}",
-        facts=Facts(
-            (
-                Fact("agree", str(counts["yes"]), f"of {compared} that can be compared"),
-                Fact("disagree", str(counts["no"]), "each with its reason below"),
-                Fact("not comparable", str(counts["not_comparable"])),
-                Fact("took", f"{found['seconds']['total'] / 60:.1f} min", f"{len(found['steps'])} tasks"),
-            )
-        ),
-        sections=(*sections, _steps_section(found["steps"]), how_it_was_made(stored)),
+        facts=Facts((*_counts(found), took)),
+        sections=(*sections, *_disagreements(rows), _steps_section(found["steps"]), how_it_was_made(stored)),
     )
+
+
+def _counts(found: Mapping[str, Any]) -> Iterator[Fact]:
+    """How many figures agree; a quick run compares too few to count them."""
+    counts = found["agreements"]
+    if found.get("quick"):
+        yield Fact("shown, not compared", str(counts["not_comparable"]), "a full run compares them")
+        return
+    yield Fact("agree", str(counts["yes"]), f"of {counts['yes'] + counts['no']} that can be compared")
+    yield Fact("disagree", str(counts["no"]), "listed below, with what is known of each" if counts["no"] else "")
+    yield Fact("not comparable", str(counts["not_comparable"]), "the tables say why")
+
+
+def _disagreements(rows: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
+    """Each figure that doesn't agree: how far it lies off, and which fault of the notebook touches it."""
+    lines = [
+        (Cell(row["what"]), Cell(_off(row)), Cell(row["fault"] or "no fault of the notebook is known to explain it"))
+        for row in rows
+        if row["agrees"] is False
+    ]
+    if lines:
+        table = Table("Figures that don't agree", ("figure", "how far off", "what is known of the cause"), tuple(lines))
+        yield Section("Which figures disagree?", (table,))
+
+
+def _off(row: Mapping[str, Any]) -> str:
+    if not row["interval"]:
+        return "not equal"
+    (low, high), reported = row["interval"], row["reported"]
+    if low <= reported <= high:
+        return "in the range, but the rows as a whole differ"
+    side, edge = ("below", low) if reported < low else ("above", high)
+    return f"{abs(reported - edge):.3g} {side} the range"
 
 
 def _part_section(stored: StoredRun, part: str, rows: Sequence[Mapping[str, Any]]) -> Section:
     agreeing = sum(row["agrees"] is True for row in rows)
     compared = sum(row["agrees"] is not None for row in rows)
-    answer = f"{agreeing} of {compared} figures that can be compared agree." if compared else "Nothing can be compared."
+    reasons = list(dict.fromkeys(row["how"] for row in rows))
+    nothing = (
+        f"{reasons[0][:1].upper()}{reasons[0][1:]}."
+        if len(reasons) == 1
+        else "Nothing can be compared; the table says why."
+    )
+    answer = f"{agreeing} of {compared} figures that can be compared agree." if compared else nothing
     faults = dict.fromkeys(row["fault"] for row in rows if row["fault"])
     blocks: list[Block] = [Paragraph(answer, "answer")]
     blocks += [Paragraph(f"A fault of the notebook: {fault}.", "warning") for fault in faults]

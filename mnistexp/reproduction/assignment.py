@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mnistexp.config import ExperimentConfig, SweepConfig
+from mnistexp.config import ExperimentConfig, SweepConfig, TrainingConfig
 from mnistexp.errors import ConfigError, Problem
 from mnistexp.optimizers import Nesterov
 from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
@@ -78,7 +78,8 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
     """
     cut = assignment(config, size)
     plain = cut.model_copy(update={"sweep": None, "name": None, "repeats": 1})
-    sgd = plain.model_copy(update={"optimizer": Nesterov(decay=1e-6)})
+    curves = plain.model_copy(update={"training": _every_epoch(plain.training)})
+    sgd = curves.model_copy(update={"optimizer": Nesterov(decay=1e-6)})
     dropped = plain.model.model_copy(update={"dropout": DROPOUT_OF_THE_FINAL_MODEL})
     seeds = {"repeats": size.curve_seeds}
     parts = parts_of(cut)
@@ -90,13 +91,18 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
         Task("network", "data", "summary", _epochs(sgd, size.short)),
         Task(SHORT, "curves", "train", _epochs(sgd, size.short)),
         Task(LONG, "curves", "train", _epochs(sgd, size.long).model_copy(update=seeds)),
-        Task(WITH_DROPOUT, "curves", "train", plain.model_copy(update={"model": dropped, **seeds})),
+        Task(WITH_DROPOUT, "curves", "train", curves.model_copy(update={"model": dropped, **seeds})),
     ]
     whole = {part.family: part for part in parts_of(config)}
     tasks += [_as_submitted(part, whole[part.family], size) for part in parts]
     tasks.append(_fixed(next(part for part in parts if part.family == DROPOUT), size))
     tasks += [Task(part.family, "as intended", part.command, part.config) for part in parts]
     return [*tasks, Task(BEST, "as intended", "best", cut.model_copy(update={"name": None}))]
+
+
+def _every_epoch(training: TrainingConfig) -> TrainingConfig:
+    """All epochs trained and validated, as in the notebook: its curves are compared epoch by epoch."""
+    return training.model_copy(update={"validate_every": 1, "early_stopping": None})
 
 
 def _epochs(config: ExperimentConfig, epochs: int) -> ExperimentConfig:

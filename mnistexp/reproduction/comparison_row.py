@@ -1,7 +1,7 @@
 """One reported figure beside ours."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mnistexp.results import Outcome
 
-__all__ = ["ROUNDED", "Done", "Floats", "Row"]
+__all__ = ["ROUNDED", "Done", "Floats", "Row", "finite", "shown_only"]
 
 Done = Mapping[tuple[str, str], Outcome]
 """The outcome of each task of the assignment by its part and name."""
@@ -36,3 +36,22 @@ class Row:
     how: str
     fault: str | None = None
     run: str = ""
+
+
+def finite(row: Row) -> Row:
+    """The row as it is; where one of its numbers is not finite, the same without these numbers, as not comparable.
+
+    The last of several safeguards: no table may say nan, and no interval of nan may decide.
+    """
+    values = {"reported": row.reported, "ours": row.ours, "interval": row.interval}
+    odd = [name for name, value in values.items() if value is not None and not np.isfinite(value).all()]
+    if not odd:
+        return row
+    known = {name: None if name in odd else value for name, value in values.items()}
+    kept = replace(row, reported=known["reported"], ours=known["ours"])
+    return shown_only(kept, f"not comparable: not a finite number: {', '.join(odd)}")
+
+
+def shown_only(row: Row, why: str) -> Row:
+    """The row with both figures but without a comparison, and the reason for that."""
+    return replace(row, interval=None, agrees=None, how=why)

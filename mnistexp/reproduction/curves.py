@@ -29,8 +29,9 @@ def curve_rows(done: Done) -> Iterator[Row]:
 
 def _training_loss_rows(name: str, reported: ReportedCurve, seeds: Outcome, own: Outcome) -> Iterator[Row]:
     """Of the 60 epochs only the training loss survives; the seeds of the longer training have the same beginning."""
-    logs, theirs = _curves(seeds, "loss", len(reported.loss)), np.log(reported.loss)
-    logs, theirs = np.log(logs), theirs[: logs.shape[1]]
+    curves = _curves(seeds, "loss", len(reported.loss))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm: that row isn't comparable
+        logs, theirs = np.log(curves), np.log(reported.loss)[: curves.shape[1]]
     epochs = len(theirs)
     ours = histories_of(own.run_dir)[0].loss[:epochs]
     yield band_row(name, "training loss", theirs, logs, own.run_dir.name, fault="slipped")
@@ -38,7 +39,7 @@ def _training_loss_rows(name: str, reported: ReportedCurve, seeds: Outcome, own:
         name,
         f"training loss of epoch {len(ours)}",
         reported.loss[len(ours) - 1],
-        np.exp(logs[:, len(ours) - 1]),
+        curves[:, len(ours) - 1],
         own.run_dir.name,
         logarithmic=True,
     )
@@ -48,13 +49,12 @@ def _validation_rows(name: str, reported: ReportedCurve, outcome: Outcome) -> It
     curves = _curves(outcome, "val_loss", len(reported.val_loss))
     theirs, run = np.array(reported.val_loss), outcome.run_dir.name
     epochs = min(curves.shape[1], len(theirs))
+    lowest = curves.min(axis=1)  # nan where a curve has a gap
+    at = np.where(np.isfinite(lowest), curves.argmin(axis=1) + 1, np.nan)
+    yield seeds_row(name, "lowest validation loss", float(theirs.min()), lowest, run, fault="watched", decimals=4)
     yield seeds_row(
-        name, "lowest validation loss", float(theirs.min()), curves.min(axis=1), run, fault="watched", decimals=4
+        name, "epoch of the lowest validation loss", int(theirs.argmin()) + 1, at, run, resolution=1.0, decimals=1
     )
-    yield seeds_row(
-        name, "epoch of the lowest validation loss", int(theirs.argmin()) + 1, curves.argmin(axis=1) + 1, run,
-        resolution=1.0, decimals=1,
-    )  # fmt: skip
     last = curves[:, epochs - 1]
     yield seeds_row(name, f"validation loss of epoch {epochs}", float(theirs[epochs - 1]), last, run)
     yield band_row(name, "validation loss", theirs[:epochs], curves[:, :epochs], run)
@@ -86,22 +86,25 @@ def seeds_row(
     decimals: int = 4,
 ) -> Row:
     """Is the reported value where one more of our seeds would fall? `ours`: one value per seed, (seeds,)."""
-    values = np.asarray(ours, dtype=np.float64)
-    seen = np.log(values) if logarithmic else values
-    interval = statistics.prediction_interval(seen, resolution=resolution) if np.isfinite(seen).all() else None
+    values, label, why = np.asarray(ours, dtype=np.float64), f"{name}: {what}", FAULTS[fault] if fault else None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen = np.log(values) if logarithmic else values
+    if (odd := int((~np.isfinite(seen)).sum())) > 0:
+        return Row("curves", label, reported, None, None, None, _odd(odd, len(seen)), why, run)
+    interval = statistics.prediction_interval(seen, resolution=resolution)
     mean, ends = float(seen.mean()), (interval.low, interval.high) if interval else None
     if logarithmic:
         mean, ends = float(np.exp(mean)), (float(np.exp(ends[0])), float(np.exp(ends[1]))) if ends else None
     how = f"where one more seed falls, by {len(values)} of ours{', on a logarithmic scale' * logarithmic}"
     return Row(
         "curves",
-        f"{name}: {what}",
+        label,
         reported,
         round(mean, decimals) if not logarithmic else mean,
         ends,
         None if ends is None else ends[0] <= reported <= ends[1],
         how if ends else f"{len(values)} of our seeds are too few for an interval",
-        FAULTS[fault] if fault else None,
+        why,
         run,
     )
 
@@ -111,6 +114,8 @@ def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault
     label = f"{name}: share of {len(theirs)} epochs whose {what} is in our band"
     if len(ours) < 4:
         return Row("curves", label, None, None, None, None, "a band that is to be tested takes 4 seeds", run=run)
+    if (odd := int((~np.isfinite(ours).all(axis=1)).sum())) > 0:
+        return Row("curves", label, None, None, None, None, _odd(odd, len(ours)), run=run)
     share = float(statistics.seed_band(ours).holds(theirs).mean())
     own = [
         float(statistics.seed_band(np.delete(ours, seed, axis=0)).holds(ours[seed]).mean()) for seed in range(len(ours))
@@ -126,6 +131,10 @@ def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault
         FAULTS[fault] if fault else None,
         run,
     )
+
+
+def _odd(seeds: int, of: int) -> str:
+    return f"not comparable: {seeds} of our {of} seeds did not give a number, as after a divergence"
 
 
 def histories_of(folder: Path) -> list[History]:

@@ -27,20 +27,27 @@ def of_reproduction(done: Done) -> dict[str, "Figure"]:
 @styled
 def curves_over_band(done: Done, name: str) -> "Figure":
     """The reported validation loss of one training over our seeds': their mean, and where one more would fall."""
+    from matplotlib.ticker import MaxNLocator
+
     histories = histories_of(done["curves", name].run_dir)
-    values = np.array([history.val_loss for history in histories])
-    epochs = np.arange(1, values.shape[1] + 1)
-    reported = reported_curves()[name].val_loss[: len(epochs)]
+    every = np.array([history.val_loss for history in histories])
+    measured = np.isfinite(every).all(axis=0)
+    epochs, values = np.flatnonzero(measured) + 1, every[:, measured]
+    whole = reported_curves()[name].val_loss
+    reported = whole[: every.shape[1]]
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
-    axes.plot(epochs, values.mean(axis=0), color=BLUE, label=f"ours, mean of {len(values)} seeds")
-    if len(values) >= 3:
+    missing = "" if measured.all() else f" (not a number in {(~measured).sum()} of {len(measured)} epochs)"
+    axes.plot(epochs, values.mean(axis=0), ".-", ms=3, color=BLUE, label=f"ours, mean of {len(values)} seeds{missing}")
+    if len(values) >= 3 and len(epochs):
         band = seed_band(values)
         label = "where one more seed falls (95% at each epoch)"
         axes.fill_between(epochs, band.low, band.high, color=BLUE, alpha=0.18, lw=0, label=label)
-    axes.plot(epochs[: len(reported)], reported, color=VERMILLION, label="reported")
-    axes.set(xlabel="epoch", ylabel="validation loss", title=name.replace("_", " "))
-    axes.set_ylim(0, 1.3 * max(*reported, values.mean(axis=0).max()))
+    axes.plot(range(1, len(reported) + 1), reported, ".-", ms=3, color=VERMILLION, label="reported")
+    cut = "" if every.shape[1] >= len(whole) else f", its first {len(reported)}"
+    axes.set(xlabel="epoch", ylabel="validation loss", title=name.replace("_", " ") + cut)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(0, 1.3 * max(*reported, *values.mean(axis=0)))
     axes.legend()
     return figure
 
@@ -57,10 +64,12 @@ def rows_beside_ours(done: Done) -> "Figure":
     lines.append(
         ("dropout if its optimizer\nwas applied, ours", seed_scores(done["as submitted", FIXED].run_dir), GREY)
     )
+    lines = [(name, scores[np.isfinite(scores)], colour) for name, scores, colour in lines]  # a failed row has no score
     lines.sort(key=lambda line: (names.index(line[0].split(",")[0]) if line[2] != GREY else len(names), line[2]))
     for row, (_, scores, colour) in enumerate(lines):
-        axes.plot(100 * np.asarray(scores), np.full(len(scores), row), "o", ms=4, color=colour, alpha=0.5, mew=0)
-        axes.plot(100 * np.mean(scores), row, "|", ms=14, mew=2, color=colour)
+        axes.plot(100 * scores, np.full(len(scores), row), "o", ms=4, color=colour, alpha=0.5, mew=0)
+        if len(scores):
+            axes.plot(100 * scores.mean(), row, "|", ms=14, mew=2, color=colour)
     axes.set(yticks=range(len(lines)), yticklabels=[name for name, _, _ in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.set(

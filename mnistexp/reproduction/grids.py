@@ -43,9 +43,11 @@ def submitted_rows(done: Done) -> Iterator[Row]:
 
 def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str) -> Row:
     mean = float(np.mean(reported))
-    if len(ours) < 3:
-        how = f"{len(ours)} of our rows are too few to compare with"
-        return Row("as submitted", what, mean, float(ours.mean()), None, None, how, FAULTS["settings"], run)
+    if len(ours) < 3 or not np.isfinite(ours).all():
+        odd = int((~np.isfinite(ours)).sum())
+        how = f"{odd} of our rows have no score" if odd else f"{len(ours)} of our rows are too few to compare with"
+        own = None if odd else float(ours.mean())
+        return Row("as submitted", what, mean, own, None, None, f"not comparable: {how}", FAULTS["settings"], run)
     found = statistics.compatible(reported, ours)
     interval = found.interval.low, found.interval.high
     return Row(
@@ -55,7 +57,7 @@ def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str
 
 def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Iterator[Row]:
     """The notebook's best, worst and average, and where they would fall if it was run again with other seeds."""
-    if not set(rows) <= set(ours) or min(map(len, ours.values())) < 3:
+    if not set(rows) <= set(ours) or not all(len(own) >= 3 and np.isfinite(own).all() for own in ours.values()):
         return
     drawn = np.array([best_of(count, ours[family], seed) for seed, (family, count) in enumerate(rows.items())])
     ends = {"best": drawn.max(axis=0), "worst": drawn.min(axis=0), "average": drawn.mean(axis=0)}

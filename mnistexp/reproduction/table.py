@@ -6,7 +6,7 @@ from typing import Any
 from mnistexp import data, statistics
 from mnistexp.reported import ACCURACIES, CLASS_COUNTS, FAULTS, PARAMETERS, reported_rows
 from mnistexp.reproduction.assignment import BEST, WITH_DROPOUT
-from mnistexp.reproduction.comparison_row import ROUNDED, Done, Row
+from mnistexp.reproduction.comparison_row import ROUNDED, Done, Row, finite
 from mnistexp.reproduction.curves import curve_rows
 from mnistexp.reproduction.grids import submitted_rows
 from mnistexp.results import Outcome
@@ -17,12 +17,8 @@ __all__ = ["table_of"]
 def table_of(done: Done, digits: data.Digits) -> list[Row]:
     """The rows in the order of the assignment. Raises RunError where a run can't be read back."""
     first = len(digits) == sum(CLASS_COUNTS)
-    return [
-        *_data_rows(done, digits, comparable=first),
-        *curve_rows(done),
-        *submitted_rows(done),
-        *_intended_rows(done),
-    ]
+    parts = _data_rows(done, digits, comparable=first), curve_rows(done), submitted_rows(done), _intended_rows(done)
+    return [finite(row) for rows in parts for row in rows]
 
 
 def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator[Row]:
@@ -129,6 +125,6 @@ def _best_rows(outcome: Outcome) -> Iterator[Row]:
         unseen["accuracy"],
         tuple(unseen["interval"]),
         None,
-        unseen["sentence"],
+        f"the notebook had no such digits. {unseen['sentence']}",
         run=run,
     )

@@ -25,7 +25,8 @@ __all__ = [
 ]
 
 FIELDS = (
-    "id", "path", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error", "tag", "note",
+    "id", "path", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error", "part_of", "tag",
+    "note",
 )  # fmt: skip
 """Keys that any run has, whatever its command."""
 TIMES = ("started", "finished")

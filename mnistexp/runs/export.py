@@ -50,7 +50,8 @@ def listed(run: IndexedRun) -> dict[str, Any]:
 
 def _added(run: IndexedRun, keys: Sequence[str]) -> dict[str, Any]:
     config = {key: run.config[key] for key in keys if key in run.config}
-    return {"tags": list(run.tags), "note": run.note, "config": config, "metrics": dict(run.metrics)}
+    about = {"part_of": run.info.part_of, "tags": list(run.tags), "note": run.note}
+    return {**about, "config": config, "metrics": dict(run.metrics)}
 
 
 def _iso(moment: datetime) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.errors import BadInput
-from mnistexp.runs import files, query
+from mnistexp.runs import files, query, references
 from mnistexp.runs.curves import Curve, read_curves
 from mnistexp.runs.index import IndexedRun
 
@@ -73,7 +73,7 @@ def trials(reference: str, *, runs_dir: Folder = "runs") -> Any:
     Raises `BadInput` where pandas is missing, or the run has no such table; `RunError` where it can't be read.
     """
     pandas = _pandas()
-    run = query.one(Path(runs_dir), reference)
+    run = references.one(Path(runs_dir), reference)
     if not (run.path / TRIALS).exists():
         raise BadInput(f"{run.id} is a {run.info.command} run without {TRIALS}, allowed: a finished sweep")
     header, *rows = csv.reader(files.read_text(run.path / TRIALS).splitlines())

@@ -39,7 +39,7 @@ __all__ = ["IndexedRun", "Value", "flat", "read", "read_all"]
 T = TypeVar("T")
 Value = str | int | float | bool | None
 INDEX = ".cache/runs.jsonl"
-FORMAT = b"mnistexp runs 1"
+FORMAT = b"mnistexp runs 2"
 SOURCES = (STATUS, METRICS, ANNOTATIONS)
 SETTLED_SECONDS = 2.0
 # Longer texts are sentences for people, which a table or a filter has no use for.
@@ -208,7 +208,7 @@ def _lasting(run: IndexedRun) -> bool:
 def _line(run: IndexedRun, stamp: str) -> bytes:
     info = run.info
     times = [moment and moment.isoformat() for moment in (info.started, info.finished)]
-    record = [info.command, info.name, info.status, *times, info.seconds, info.exit_code, info.error]
+    record = [info.command, info.name, info.status, *times, info.seconds, info.exit_code, info.error, info.part_of]
     head = _json([info.id, stamp, run.tags, run.note, run.score, *record])
     content = b"\t".join((head, run._metrics, run._config))
     return b"%08x %b" % (zlib.crc32(content), content)

@@ -1,17 +1,4 @@
-"""Which runs a person means: references, filters, an order.
-
-References, all of which `select` takes:
-
-    latest                     the newest run
-    20261124T053712Z-...       an id, or the beginning of just one id
-    runs/20261124T...          the path of a run's folder, here or elsewhere
-    3                          the third newest; 1 is the newest
-    1:5   3:   :5              a range of these, both ends included: the five newest
-
-A number of up to three digits counts from the newest: ids begin with a year, which nobody abbreviates so far. A longer
-one is the beginning of an id where any id begins so, and counts only otherwise; `2026:2026` always counts. A folder
-that was renamed to the very number comes before all of this.
-"""
+"""Which runs a person asks for: references, filters, an order, the best."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,22 +7,19 @@ from math import inf
 from pathlib import Path
 from typing import TypeGuard
 
-from mnistexp.errors import BadInput, RunError, nearest, show
+from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import index
 from mnistexp.runs.conditions import FIELDS, MISSING, Condition, comparisons, malformed, value_of
+from mnistexp.runs.files import is_folder
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.references import several
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import STATUS
-from mnistexp.runs.stored_runs import find, newest, run_names
+from mnistexp.runs.stored_runs import run_names
 from mnistexp.runs.where import parse
 
-__all__ = ["best", "highest_is_best", "keys_of", "known_ids", "known_keys", "one", "select"]
+__all__ = ["best", "highest_is_best", "keys_of", "known_ids", "known_keys", "none_found", "select"]
 
-NUMBER = re.compile(r"[0-9]{1,9}")
-RANGE = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
-SHORT = 3
-# Up to so many newest runs are read by themselves; for more the index is the shorter way.
-FEW = 50
 MORE_IS_BETTER = {"accuracy", "accuracies", "score", "correct"}
 LESS_IS_BETTER = {"loss", "error", "std", "seconds", "failed"}
 NEITHER = {"epoch", "epochs"}
@@ -49,7 +33,7 @@ def select(
     sort: str | None = None,
     limit: int | None = None,
 ) -> list[IndexedRun]:
-    """The runs that the references mean, in their order and each once, or all, newest first.
+    """The runs that the references mean (see references.py), in their order and each once, or all, newest first.
 
     `where` keeps those that match (see where.py). `sort`: keys, separated by commas, `-` before one for descending;
     runs that lack the key come last. `limit` cuts off what comes after so many. Raises BadInput for what can't be
@@ -59,10 +43,7 @@ def select(
     keys = _sort_keys(sort)
     if limit is not None and limit < 1:
         raise BadInput(f"--limit is {limit}, allowed: 1 or more")
-    if references:
-        found = list({run.path.absolute(): run for text in references for run in _resolve(runs_dir, text)}.values())
-    else:
-        found = index.read_all(runs_dir)[::-1]
+    found = several(runs_dir, references) if references else index.read_all(runs_dir)[::-1]
     if found:
         _check_keys(condition, keys, found)
     if condition:
@@ -72,12 +53,13 @@ def select(
     return found[:limit]
 
 
-def one(runs_dir: Path, reference: str) -> IndexedRun:
-    """The run that a reference means. Raises BadInput where it means none or several, RunError as `select`."""
-    found = _resolve(runs_dir, reference)
-    if len(found) > 1:
-        raise BadInput(f"{show(reference)} means {len(found)} runs, allowed: a reference to one")
-    return found[0]
+def none_found(runs_dir: Path, where: str | None) -> str:
+    """Why a selection is empty: no such folder, no runs in it, or none that matches."""
+    if not is_folder(runs_dir):
+        return f"there is no folder {runs_dir}; --runs-dir names the folder of the runs"
+    if where is None or not known_ids(runs_dir):
+        return f"there are no runs in {runs_dir}"
+    return f"no runs in {runs_dir} match {where}"
 
 
 def best(runs: Sequence[IndexedRun], metric: str, *, highest: bool | None = None) -> IndexedRun:
@@ -89,8 +71,7 @@ def best(runs: Sequence[IndexedRun], metric: str, *, highest: bool | None = None
     found = [(value, run) for run in runs if _is_number(value := value_of(run, metric))]
     if not found:
         known = {key for run in runs for key, value in run.metrics.items() if _is_number(value)}
-        among = f"none of {len(runs)} runs" if runs else "no run"
-        raise BadInput(f"--metric: {among} has a number {show(metric)}{nearest(metric, known)}")
+        raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
     if highest is None:
         highest = highest_is_best(metric)
     # `max` and `min` take the first of equals.
@@ -126,35 +107,6 @@ def known_keys(runs: Iterable[IndexedRun]) -> list[str]:
 
     held = (key for run in runs for part in (run.metrics, run.config) for key in part)
     return list(dict.fromkeys((*FIELDS, *dotted_keys(), *held)))
-
-
-def _resolve(runs_dir: Path, reference: str) -> list[IndexedRun]:
-    """The runs, at least one, that a reference means."""
-    if match := RANGE.fullmatch(reference):
-        return _counted(runs_dir, reference, int(match[1] or 1), int(match[2]) if match[2] else None)
-    if NUMBER.fullmatch(reference):
-        names = run_names(runs_dir)
-        begins = any(name.startswith(reference) for name in names)
-        if reference not in names and (len(reference) <= SHORT or (not begins and int(reference) <= len(names))):
-            return _counted(runs_dir, reference, int(reference), int(reference))
-    run = index.read(find(runs_dir, reference).path)
-    if run is None:
-        raise RunError(f"the run {show(reference)} was removed while it was read")
-    return [run]
-
-
-def _counted(runs_dir: Path, reference: str, first: int, last: int | None) -> list[IndexedRun]:
-    """The runs from the `first` newest to the `last`, both included, counted from 1; to the oldest for None."""
-    if first < 1 or (last is not None and last < first):
-        raise BadInput(f"{show(reference)} is no range of runs, allowed: such as 1:5, the newest being 1")
-    if last is not None and last <= FEW:
-        recent = (index.read(info.path) for info in newest(runs_dir, last))
-        found = [run for run in recent if run]
-    else:
-        found = index.read_all(runs_dir)[::-1]
-    if first > len(found):
-        raise BadInput(f"no run {show(reference)}, counted from the newest: there are {len(found)} runs in {runs_dir}")
-    return found[first - 1 : last]
 
 
 def _check_keys(condition: Condition | None, keys: Sequence[tuple[str, bool]], runs: Sequence[IndexedRun]) -> None:

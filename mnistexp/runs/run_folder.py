@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +39,8 @@ ENVIRONMENT = "environment.json"
 PATCH = "code.patch"
 LOG = "run.log"
 # Not hidden, and free of what any file system refuses.
+PARENT: ContextVar[str | None] = ContextVar("PARENT", default=None)
+"""The id of the run whose steps are being created here."""
 PART = re.compile(r'[^.\x00-\x1f\x7f<>:"/\\|?*][^\x00-\x1f\x7f<>:"/\\|?*]{0,199}(?<![. ])')
 
 
@@ -68,7 +71,7 @@ class Run:
         status. Raises RunError where the folder can't be written.
         """
         clean_stale_staging(runs_dir)
-        status = Status(command=command, name=name, status="running", started=now(), owner=Owner.current())
+        status = Status(command, name, "running", started=now(), owner=Owner.current(), part_of=PARENT.get())
         folder, made = make_staging(runs_dir, command, name)
         run = cls(folder, status, published=False, added=False)
         run._made = made
@@ -122,6 +125,15 @@ class Run:
     def status(self) -> State:
         """As this process last wrote it; see `status.State`."""
         return self._status.status
+
+    @contextmanager
+    def steps(self) -> Iterator[None]:
+        """Record each run that this thread creates in the block as a step of this one: its `part_of`."""
+        token = PARENT.set(self.id)
+        try:
+            yield
+        finally:
+            PARENT.reset(token)
 
     def add(self, name: str, content: bytes | str | Mapping[str, object]) -> Path:
         """Store one file, whole or not at all: bytes, text, or a mapping as strict JSON. See `add_file`."""

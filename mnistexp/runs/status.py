@@ -95,6 +95,7 @@ class Status:
 
     `started`, `finished`: UTC; the clock's word, so `finished` may come first when the clock was set back. `seconds`:
     how long the last process worked on the run, unmoved by the clock. `error`: one line, where the run failed.
+    `part_of`: the id of the run that this one is a step of, as in `reproduce`; None for a run that somebody started.
     """
 
     command: str
@@ -106,6 +107,7 @@ class Status:
     seconds: float | None = None
     exit_code: int | None = None
     error: str | None = None
+    part_of: str | None = None
 
 
 def write_status(folder: Path, status: Status) -> None:
@@ -119,6 +121,7 @@ def write_status(folder: Path, status: Status) -> None:
         "seconds": status.seconds,
         "exit_code": status.exit_code,
         "error": status.error,
+        "part_of": status.part_of,
         "pid": status.owner.pid,
         "boot": status.owner.boot,
         "process_started": status.owner.started,
@@ -156,7 +159,8 @@ def read_status(folder: Path) -> Status:
 def _parse(document: dict[str, Any]) -> Status:
     if document["status"] not in get_args(State):
         raise ValueError(f"status is {document['status']!r}, not one of {', '.join(get_args(State))}")
-    finished, seconds, exit_code, error = (document.get(key) for key in ("finished", "seconds", "exit_code", "error"))
+    finished, seconds, exit_code = (document.get(key) for key in ("finished", "seconds", "exit_code"))
+    error, part_of = (document.get(key) for key in ("error", "part_of"))  # older records lack the second
     return Status(
         command=_typed(document["command"], str),
         name=_typed(document["name"], str),
@@ -169,6 +173,7 @@ def _parse(document: dict[str, Any]) -> Status:
         seconds=None if seconds is None else float(seconds),
         exit_code=None if exit_code is None else _typed(exit_code, int),
         error=None if error is None else _typed(error, str),
+        part_of=None if part_of is None else _typed(part_of, str),
     )
 
 

@@ -1,13 +1,13 @@
-"""Reading runs back: list them, find one by what a person types, load one."""
+"""Reading runs back: list them, load one."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mnistexp.errors import BadInput, RunError, nearest
+from mnistexp.errors import RunError
 from mnistexp.results import History
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv
@@ -22,10 +22,8 @@ __all__ = [
     "RunInfo",
     "StoredRun",
     "file_names",
-    "find",
     "list_runs",
     "load",
-    "newest",
     "order",
     "read_config",
     "read_history",
@@ -35,8 +33,6 @@ __all__ = [
 
 METRICS = "metrics.json"
 HISTORY = "history.csv"
-LATEST = "latest"
-MOST_CANDIDATES = 8
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -45,6 +41,7 @@ class RunInfo:
     """One run as a listing shows it; times in UTC.
 
     `status` is `damaged` where the run's record can't be read: then `error` says why, and `started` is the id's time.
+    `part_of`: the id of the run that this one is a step of.
     """
 
     id: str
@@ -57,6 +54,7 @@ class RunInfo:
     seconds: float | None = None
     exit_code: int | None = None
     error: str | None = None
+    part_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,36 +96,6 @@ def list_runs(runs_dir: Path) -> list[RunInfo]:
     """
     found = (read_info(runs_dir / name) for name in run_names(runs_dir))
     return sorted((info for info in found if info), key=order)
-
-
-def find(runs_dir: Path, reference: str) -> RunInfo:
-    """The run that `reference` means: `latest`, an id, the beginning of just one id, or the path of a run's folder.
-
-    Raises BadInput where it means none, with the nearest id, or several, with their ids; RunError where the folder
-    can't be read.
-    """
-    names = run_names(runs_dir)
-    if reference == LATEST:
-        if found := newest(runs_dir, 1, names):
-            return found[0]
-        raise BadInput(f"there are no runs in {runs_dir} yet")
-    if reference in names and (info := read_info(runs_dir / reference)):
-        return info
-    path = Path(reference)
-    if len(path.parts) > 1 and files.is_folder(path) and (info := read_info(path)):
-        return info
-    matches = [
-        info for name in names if reference and name.startswith(reference) and (info := read_info(runs_dir / name))
-    ]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        ids = [info.id for info in sorted(matches, key=order, reverse=True)]
-        more = f"\n  ... and {len(ids) - MOST_CANDIDATES} more" if len(ids) > MOST_CANDIDATES else ""
-        shown = "".join(f"\n  {run_id}" for run_id in ids[:MOST_CANDIDATES])
-        raise BadInput(f"{reference!r} is the beginning of {len(ids)} runs; which one?{shown}{more}")
-    hint = nearest(reference, [*names, LATEST]) if names else "; there are no runs yet"
-    raise BadInput(f"no run {reference!r} in {runs_dir}{hint}")
 
 
 def load(path: Path) -> StoredRun:
@@ -195,26 +163,13 @@ def read_info(path: Path) -> RunInfo | None:
         seconds=status.seconds,
         exit_code=status.exit_code,
         error=status.error,
+        part_of=status.part_of,
     )
 
 
 def order(info: RunInfo) -> tuple[datetime, datetime, str]:
     """What runs are sorted by: the time of the id, then the recorded start, then the id."""
     return time_of(info.id) or info.started.replace(microsecond=0), info.started, info.id
-
-
-def newest(runs_dir: Path, count: int, names: Sequence[str] | None = None) -> list[RunInfo]:
-    """The newest runs, at most `count`, newest first, as `list_runs` orders them. Raises RunError.
-
-    Reads only what can be among them: renamed folders, and those whose ids have the newest times. `names`: the names in
-    the folder, where they are known already.
-    """
-    names = run_names(runs_dir) if names is None else names
-    times = {name: time_of(name) for name in names}
-    latest = sorted((moment for moment in times.values() if moment), reverse=True)[:count]
-    chosen = [name for name, moment in times.items() if moment is None or (latest and moment >= latest[-1])]
-    found = (read_info(runs_dir / name) for name in chosen)
-    return sorted((info for info in found if info), key=order, reverse=True)[:count]
 
 
 def file_names(path: Path) -> list[str]:

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mnistexp.errors import BadInput, RunError, nearest, show
-from mnistexp.runs import files
+from mnistexp.errors import BadInput, RunError
+from mnistexp.runs import files, index
 from mnistexp.runs.locks import lock
+from mnistexp.runs.references import Candidate, choose
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import STATUS, now, read_status
 
@@ -69,24 +70,16 @@ def list_trash(runs_dir: Path) -> list[Trashed]:
     return sorted(found, key=lambda entry: (entry.moved, entry.id))
 
 
-def find_trashed(runs_dir: Path, reference: str) -> Trashed:
-    """The run in the trash that an id or the beginning of just one means; `latest` is the one moved there last.
+def find_trashed(runs_dir: Path, references: Iterable[str]) -> list[Trashed]:
+    """The runs in the trash that references mean, each once; see references.py. The newest is the one moved there last.
 
-    A name in the trash, time and id, is one too: it tells apart runs of the same id. Raises BadInput where it means
-    none or several.
+    A name in the trash, time and id, is a reference too: it tells apart runs of the same id. Raises BadInput where one
+    means none, or several that it doesn't count.
     """
-    entries = list_trash(runs_dir)
-    if reference == "latest" and entries:
-        return entries[-1]
-    matches = [entry for entry in entries if reference in (entry.id, entry.path.name)]
-    matches = matches or [entry for entry in entries if reference and entry.id.startswith(reference)]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        names = "".join(f"\n  {entry.path.name}" for entry in matches[-8:])
-        raise BadInput(f"{show(reference)} may be {len(matches)} runs in the trash; which one?{names}")
-    hint = nearest(reference, [entry.id for entry in entries]) if entries else "; it is empty"
-    raise BadInput(f"no run {show(reference)} in the trash of {runs_dir}{hint}")
+    entries = list_trash(runs_dir)[::-1]
+    candidates = [Candidate(entry, (entry.id, entry.path.name), _labels(entry.path)) for entry in entries]
+    found = (entry for text in references for entry in choose(text, candidates, f"the trash of {runs_dir}"))
+    return list(dict.fromkeys(found))
 
 
 def restore(entries: Sequence[Trashed]) -> list[Path]:
@@ -124,6 +117,12 @@ def empty(runs_dir: Path, entries: Sequence[Trashed]) -> None:
                 shutil.rmtree(leftover)
             else:
                 leftover.unlink()
+
+
+def _labels(folder: Path) -> tuple[str, ...]:
+    """Name and tags of a run; none where they can't be read."""
+    run = index.read(folder)
+    return tuple(filter(None, (run.info.name, *run.tags))) if run else ()
 
 
 def _place(folder: Path) -> Path:

@@ -9,8 +9,8 @@ from mnistexp import data
 from mnistexp.config import DataConfig, ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import BadInput, ConfigError, Problem, RunError
 from mnistexp.results import SweepResult
-from mnistexp.runs import files
-from mnistexp.runs.stored_runs import RunInfo, find, list_runs, read_config
+from mnistexp.runs import files, references
+from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
 from mnistexp.sweeps.sweep_files import read_sweep
 
 __all__ = ["DROPOUT", "Part", "Swept", "differences", "find_sweeps", "parts_of", "read_swept"]
@@ -135,7 +135,7 @@ def read_swept(
 
     Raises `BadInput` where it is none to choose from, with the reason, and `RunError` where it is damaged.
     """
-    info = find(runs_dir, reference)
+    info = references.one(runs_dir, reference).info
     if info.status != "done" or not (info.path / "sweep.json").exists():
         what = info.status if info.command.startswith("sweep") else f"a {info.command} run"
         raise BadInput(f"--sweep {info.id} is {what}, allowed: a finished sweep")

@@ -87,8 +87,11 @@ def _model(
         return
     pairs = list(zip(weights, result.weights, strict=True))
     identical = all(np.array_equal(then, now, equal_nan=True) for then, now in pairs)
-    furthest = max(float(np.max(np.abs(then - now))) for then, now in pairs)
-    yield Compared(f"{before}weights", identical, None, "" if identical else f"up to {furthest:.2g} apart")
+    furthest = max(
+        (float(np.abs(then - now).max()) for then, now in pairs), key=lambda far: (not math.isfinite(far), far)
+    )
+    far = f"up to {furthest:.2g} apart" if math.isfinite(furthest) else "some are not numbers"
+    yield Compared(f"{before}weights", identical, None, "" if identical else far)
     probabilities = training.predict(config, weights, images)
     likeliest = probabilities.argmax(axis=1)
     others = int((likeliest != result.predictions).sum())

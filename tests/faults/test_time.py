@@ -13,7 +13,7 @@ from conftest import Tried
 from program import run
 
 import mnistexp
-from mnistexp.runs import index, stored_runs
+from mnistexp.runs import index, references, stored_runs
 from mnistexp.runs.staging import time_of
 
 OfSize = Callable[[int, int], int]
@@ -35,7 +35,7 @@ def in_order(runs_dir: Path, ids: list[str]) -> None:
     assert len(set(ids)) == len(ids)
     assert [info.id for info in stored_runs.list_runs(runs_dir)] == ids
     assert [entry.id for entry in index.read_all(runs_dir)] == ids
-    assert stored_runs.find(runs_dir, "latest").id == ids[-1]
+    assert references.one(runs_dir, "latest").id == ids[-1]
 
 
 def test_a_clock_set_back(tmp_path: Path, of_size: OfSize, tried: Tried) -> None:

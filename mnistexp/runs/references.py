@@ -1,0 +1,189 @@
+"""Which runs a reference means: the one reading that every command and the Python API share.
+
+    latest                     the newest run
+    3                          the third newest; 1 is the newest
+    1:5   3:   :5              a range of these, both ends included: the five newest
+    20261124T053712Z-...       an id, or the beginning of just one id
+    runs/20261124T...          the path of a run's folder, here or elsewhere
+    baseline                   a tag, or the name of a run: the newest run that has it
+
+Only runs that somebody started are counted, so `latest` and `1` never mean a step of a `reproduce` whose run is in the
+same folder; steps have ids, paths, names and tags like any run.
+
+Where several readings are possible, the first in this order counts: `latest`, a folder of that very name, a range or a
+number, a path, a tag or a name, the beginning of an id. A number of up to three digits always counts from the newest:
+ids begin with a year. A longer one is the beginning of an id where any id begins so; `2026:2026` always counts.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import inf
+from operator import itemgetter
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mnistexp.errors import BadInput, nearest, show
+from mnistexp.runs import files, index
+from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.staging import time_of
+from mnistexp.runs.status import STATUS
+from mnistexp.runs.stored_runs import order, run_names
+
+__all__ = ["LATEST", "Candidate", "choose", "one", "several", "started"]
+
+T = TypeVar("T")
+LATEST = "latest"
+NUMBER = re.compile(r"[0-9]{1,9}")
+RANGE = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
+SHORT = 3
+# Up to so many newest runs are read by themselves; for more the index is the shorter way.
+FEW = 50
+MOST_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Candidate(Generic[T]):
+    """What a reference may mean.
+
+    `ids`: what it is found by, whole or by its beginning; the last one is its own alone. `labels`: tags and names that
+    others may have too.
+    """
+
+    item: T
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def several(runs_dir: Path, references: Iterable[str]) -> list[IndexedRun]:
+    """The runs that references mean, in their order and each once.
+
+    Raises BadInput where one means no run, or is the beginning of several ids; RunError where the folder can't be read.
+    """
+    found = (run for reference in references for run in _resolve(runs_dir, reference))
+    return list({run.path.absolute(): run for run in found}.values())
+
+
+def one(runs_dir: Path, reference: str) -> IndexedRun:
+    """The run that a reference means. Raises BadInput where it means none or several, RunError as `several`."""
+    found = _resolve(runs_dir, reference)
+    if len(found) > 1:
+        raise BadInput(f"{show(reference)} means {len(found)} runs, allowed: a reference to one")
+    return found[0]
+
+
+def started(runs_dir: Path, count: float = inf) -> list[IndexedRun]:
+    """The newest runs that somebody started, at most `count`, newest first: no steps of others. Raises RunError."""
+    return _started(runs_dir, run_names(runs_dir), count)
+
+
+def choose(reference: str, candidates: Sequence[Candidate[T]], place: str) -> list[T]:
+    """What a reference means among candidates that are all counted, the newest first; at least one.
+
+    `place`: where they are, for messages. Raises BadInput.
+    """
+    span = _span(reference, [name for candidate in candidates for name in candidate.ids])
+    if span is not None:
+        return _counted(reference, span, [candidate.item for candidate in candidates], place)
+    return [_named(reference, candidates, place)]
+
+
+def _resolve(runs_dir: Path, reference: str) -> list[IndexedRun]:
+    """The runs, at least one, that a reference means."""
+    names = run_names(runs_dir)
+    if reference in names and reference != LATEST and (run := index.read(runs_dir / reference)):
+        return [run]
+    place = str(runs_dir)
+    if span := _span(reference, names):
+        first, last = span
+        # What can't be a range is told without reading a run.
+        runs = [] if first < 1 or last < first else _started(runs_dir, names, last)
+        return _counted(reference, span, runs, place)
+    if run := _at_path(reference):
+        return [run]
+    candidates = [
+        Candidate(run, (run.id,), tuple(filter(None, (run.info.name, *run.tags))))
+        for run in reversed(index.read_all(runs_dir))
+    ]
+    return [_named(reference, candidates, place)]
+
+
+def _span(reference: str, names: Sequence[str]) -> tuple[int, float] | None:
+    """The first and the last place, from 1, that a reference counts from the newest; None where it doesn't count."""
+    if reference == LATEST:
+        return 1, 1
+    if match := RANGE.fullmatch(reference):
+        return int(match[1] or 1), int(match[2]) if match[2] else inf
+    if not NUMBER.fullmatch(reference) or reference in names:
+        return None
+    number, begins = int(reference), any(name.startswith(reference) for name in names)
+    return (number, number) if len(reference) <= SHORT or (not begins and number <= len(names)) else None
+
+
+def _started(runs_dir: Path, names: Sequence[str], count: float) -> list[IndexedRun]:
+    """As `started`. For a few runs reads only what can be among them: folders without a time, and the newest times."""
+    known = set(names)
+
+    def own(runs: Iterable[IndexedRun | None]) -> list[IndexedRun]:
+        return [run for run in runs if run and run.info.part_of not in known]
+
+    if count > FEW:
+        return own(reversed(index.read_all(runs_dir)))[: None if count == inf else int(count)]
+    times = {name: time_of(name) for name in names}
+    found = own(index.read(runs_dir / name) for name, moment in times.items() if moment is None)
+    dated = sorted(((moment, name) for name, moment in times.items() if moment), reverse=True)
+    enough = len(found) + count
+    for _, group in groupby(dated, key=itemgetter(0)):
+        if len(found) >= enough:
+            break
+        found += own(index.read(runs_dir / name) for _, name in group)
+    return sorted(found, key=lambda run: order(run.info), reverse=True)[: int(count)]
+
+
+def _counted(reference: str, span: tuple[int, float], items: Sequence[T], place: str) -> list[T]:
+    first, last = span
+    if first < 1 or last < first:
+        raise BadInput(f"{show(reference)} is no range of runs, allowed: such as 1:5, the newest being 1")
+    if not items and reference == LATEST:
+        raise BadInput(f"there are no runs in {place} yet")
+    if first > len(items):
+        raise BadInput(f"no run {show(reference)}, counted from the newest: there are {len(items)} runs in {place}")
+    return list(items[first - 1 : None if last == inf else int(last)])
+
+
+def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
+    """The newest candidate with that tag or name, or the only one whose id is, or begins with, the reference."""
+    exact = [candidate for candidate in candidates if reference in candidate.ids]
+    labelled = [candidate for candidate in candidates if reference in candidate.labels]
+    begun = [
+        candidate for candidate in candidates if reference and any(name.startswith(reference) for name in candidate.ids)
+    ]
+    found = exact or labelled[:1] or begun
+    if len(found) == 1:
+        return found[0].item
+    if found:
+        more = f"\n  ... and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+        shown = "".join(f"\n  {candidate.ids[-1]}" for candidate in found[:MOST_SHOWN])
+        what = "the id" if exact else "the beginning"
+        raise BadInput(f"{show(reference)} is {what} of {len(found)} runs; which one?{shown}{more}")
+    if not candidates:
+        raise BadInput(f"no run {show(reference)}: there are no runs in {place} yet")
+    known = [LATEST, *(name for candidate in candidates for name in (*candidate.ids, *candidate.labels))]
+    hint = nearest(Path(reference).name or reference, dict.fromkeys(known))
+    raise BadInput(f"no run {show(reference)} in {place}{hint}")
+
+
+def _at_path(reference: str) -> IndexedRun | None:
+    """The run whose folder a path leads to; None for a name without a separator, and where there is no run."""
+    separators = [separator for separator in (os.sep, os.altsep) if separator]
+    if reference not in (".", "..") and not any(separator in reference for separator in separators):
+        return None
+    path = Path(reference)
+    if not files.is_folder(path):
+        return None
+    run = index.read(path)
+    if run is None:
+        raise BadInput(f"no run {show(reference)}: this folder has no {STATUS}")
+    return run
