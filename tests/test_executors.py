@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 import worker_tasks
 from programs import is_alive
@@ -55,12 +56,26 @@ def test_a_task_whose_worker_dies_is_tried_elsewhere(kind: Kind, tmp_path: Path)
 
 @pytest.mark.parametrize("kind", WITH_WORKERS)
 def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Kind) -> None:
-    with open_plain(kind) as executor:
+    # However long a new worker takes to start: on a busy machine longer than Dask by itself would wait.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), open_plain(kind) as executor:
         found = dict(outcomes(executor, worker_tasks.die_at_seven, range(12), retries=2))
     lost = found.pop(7)
     assert isinstance(lost, Lost)
     assert "3 times" in lost.reason
     assert found == {number: number for number in range(12) if number != 7}
+
+
+def test_without_any_worker_dask_ends_each_try_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from mnistexp.sweeps import dask_cluster
+
+    settings = dask_cluster.SETTINGS | {"distributed.scheduler.no-workers-timeout": "10ms"}
+    before = [dask.config.get(key, None) for key in settings]
+    monkeypatch.setattr(dask_cluster, "SETTINGS", settings)
+    with open_executor("dask", 1, None, worker_tasks.start_once, (tmp_path,)) as executor:
+        [(_, lost)] = outcomes(executor, worker_tasks.die_at_seven, [7], retries=1)
+    assert isinstance(lost, Lost)
+    assert "without any running workers" in lost.reason
+    assert [dask.config.get(key, None) for key in settings] == before
 
 
 def test_workers_that_dask_waits_for_without_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,6 +223,8 @@ def test_workers_end_with_a_parent_that_is_killed(kind: Kind, stuck) -> None:
 @pytest.mark.parametrize("kind", WITH_WORKERS)
 def test_ctrl_c_ends_everything_quietly(kind: Kind, stuck) -> None:
     program, workers = stuck(kind)
+    for worker in workers:  # which leave it to their parent
+        os.kill(worker, signal.SIGINT)
     os.killpg(program.pid, signal.SIGINT)  # a terminal sends it to the whole group
     _, said = program.communicate(timeout=60)
     assert said.count("Traceback") == 1, said

@@ -19,6 +19,11 @@ def initialize_nothing() -> None:
     pass
 
 
+def start_once(folder: Path) -> None:
+    """An initializer that fails in each worker but the first."""
+    (folder / "started").touch(exist_ok=False)
+
+
 def square(number: int) -> int:
     return number * number
 

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +22,17 @@ __all__ = ["Cluster"]
 
 SECONDS_TO_CONNECT = 10
 SECONDS_TO_CLOSE = 20.0
+
+SETTINGS = {
+    # `outcomes` counts the deaths itself; with Dask's own count a fit would kill four workers in each try.
+    "distributed.scheduler.allowed-failures": 0,
+    # Dask closes a worker for good where its successor isn't up in 15 seconds. On a busy machine this closed them all,
+    # and the tasks waited for ever.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
+    # Where no worker can be started any more, a try fails after this time.
+    "distributed.scheduler.no-workers-timeout": "10 minutes",
+}
+"""Dask's settings while a cluster of this machine lasts, in place of the user's."""
 
 
 class Cluster(Executor):
@@ -38,11 +49,15 @@ class Cluster(Executor):
         self, address: str | None, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]
     ) -> None:
         self._address = address
-        self._local = None if address else _local_cluster(workers)
-        self._client = _connect(address or self._local)
-        self._plugin = f"mnistexp-{uuid4().hex}"
-        self._client.register_plugin(_Initialize(initializer, initargs), name=self._plugin)
-        self._executor = self._client.get_executor(pure=False)
+        with ExitStack() as opened:
+            target = address or opened.enter_context(_local_cluster(workers))
+            self._client = opened.enter_context(_connected(target))
+            plugin = f"mnistexp-{uuid4().hex}"
+            self._client.register_plugin(_Initialize(initializer, initargs), name=plugin)
+            self._executor = self._client.get_executor(pure=False)
+            if address:
+                opened.callback(self._leave, plugin)
+            self._opened = opened.pop_all()
 
     @property
     def workers(self) -> int:
@@ -57,19 +72,18 @@ class Cluster(Executor):
         future: Future[Any] = self._executor.submit(function, *args, **kwargs)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leave the cluster, and end the workers that were started here; quietly where it is gone."""
+    def shutdown(self, *_: Any, **__: Any) -> None:
+        """Leave the cluster, and end the workers that were started here at once; quietly where it is gone."""
         with _quiet():
-            if self._client.status == "running":
-                self._executor.shutdown(wait=wait and not cancel_futures)
-                if self._local is None:
-                    self._client.unregister_worker_plugin(self._plugin)
-            self._client.close()
-            if self._local is not None:
-                _end(self._local)
+            self._opened.close()
+
+    def _leave(self, plugin: str) -> None:
+        if self._client.status == "running":
+            self._executor.shutdown(wait=False)
+            self._client.unregister_worker_plugin(plugin)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self.shutdown(cancel_futures=kind is not None)
+        self.shutdown()
 
 
 class _Initialize(WorkerPlugin):  # type: ignore[misc]
@@ -91,39 +105,55 @@ class _Nanny(Nanny):  # type: ignore[misc]
             return await super().instantiate()
 
 
-def _connect(target: Any) -> Client:
+@contextmanager
+def _connected(target: Any) -> Iterator[Client]:
     try:
-        return Client(target, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+        client = Client(target, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"sweep.scheduler: no Dask scheduler answers at {target!r}, expected an address such as tcp://host:8786 "
             f"({error or type(error).__name__})"
         ) from error
+    try:
+        yield client
+    finally:
+        client.close()
 
 
-def _local_cluster(workers: int) -> LocalCluster:
-    # `outcomes` counts the deaths itself; with Dask's own count a fit would kill four workers in each try.
-    dask.config.set({"distributed.scheduler.allowed-failures": 0})
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        worker_class=_Nanny,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-    )
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[LocalCluster]:
+    with dask.config.set(SETTINGS):
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            worker_class=_Nanny,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        )
+        try:
+            yield cluster
+        finally:
+            _end(cluster)
 
 
 def _end(cluster: LocalCluster) -> None:
-    """Dask may wait for ever for a worker that is just being started in the place of one that died."""
+    """End the workers first, as they keep nothing that would need to be put away: Dask then has none to wait for."""
+    _kill_workers(cluster)
     try:
         cluster.close(timeout=SECONDS_TO_CLOSE)
     except TimeoutError:
         cluster.shutdown_on_close = False  # Dask would wait once more when this process ends
-        for process in [nanny.pid for nanny in cluster.workers.values() if nanny.pid]:
+        _kill_workers(cluster)
+
+
+def _kill_workers(cluster: LocalCluster) -> None:
+    for nanny in list(cluster.workers.values()):
+        nanny.close_gracefully()  # it starts no other worker
+        if nanny.pid:
             with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+                os.kill(nanny.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
@@ -123,7 +123,7 @@ class Processes(Executor):
         else:
             self.shutdown()
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's
+    def shutdown(self, *_: Any, **__: Any) -> None:
         """End all workers at once, whatever they do and however it is called."""
         for worker in list(self._workers):
             worker.end()
@@ -199,12 +199,16 @@ def _start_worker() -> None:
 @contextmanager
 def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
     """Let this thread, and the processes that it starts, hear of these signals afterwards only."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals) if sys.platform != "win32" else set()
+    if sys.platform == "win32":
+        yield
+        return
+    # It runs beside the first process that needs it, and Python lets the signals through once it has started it.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:
-        if sys.platform != "win32":
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave_signals_to_the_parent() -> None:
