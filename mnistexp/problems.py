@@ -39,7 +39,13 @@ REMEDIES: dict[str, tuple[type, str]] = {
     "training.early_stopping": (int, "write `early_stopping: {{patience: {0}}}`"),
 }
 """What to write instead of a value of this type in place of a section."""
-ABBREVIATIONS = {"lr": "learning_rate", "bs": "batch_size", "batch": "batch_size", "optimizer": "optimizer.name"}
+ABBREVIATIONS = {
+    "lr": "learning_rate",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "opt": "optimizer.name",
+    "optimizer": "optimizer.name",
+}
 """What people call some settings."""
 
 
