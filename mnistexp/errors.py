@@ -26,6 +26,7 @@ __all__ = [
     "RunError",
     "TrialsFailed",
     "nearest",
+    "nearest_name",
     "show",
 ]
 
@@ -97,6 +98,17 @@ def show(value: Any) -> str:
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """A suggestion such as `; did you mean 'adam'?`, or nothing where no allowed name is close."""
-    close = get_close_matches(str(name), list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """A suggestion such as `; did you mean 'adam'?`, or nothing where no allowed name is close, whatever the case."""
+    close = nearest_name(str(name), allowed)
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def nearest_name(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that is closest, whatever the case; None where none is close."""
+    names = {_plain(other): other for other in allowed}
+    close = get_close_matches(_plain(name), names, n=1, cutoff=0.65)
+    return names[close[0]] if close else None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_")

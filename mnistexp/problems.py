@@ -1,7 +1,7 @@
 """Validation errors in the user's words: the dotted key, the value, what is allowed, the nearest valid name."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -10,10 +10,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mnistexp.config import ExperimentConfig
-from mnistexp.errors import nearest, show
+from mnistexp.errors import nearest, nearest_name, show
 from mnistexp.optimizers import OPTIMIZERS, Optimizer
 
-__all__ = ["dotted_keys", "explain", "may_be_swept", "sweepable_keys"]
+__all__ = ["dotted_keys", "explain", "full_key", "may_be_swept", "misshapen", "sweepable_keys"]
+
+SECTION = "a section of `key: value` lines"
 
 TYPES = {
     "int_type": "a whole number",
@@ -22,13 +24,29 @@ TYPES = {
     "string_type": "text",
     "tuple_type": "a list",
     "list_type": "a list",
-    "dict_type": "a section of `key: value` lines",
-    "model_type": "a section of `key: value` lines",
-    "model_attributes_type": "a section of `key: value` lines",
+    "dict_type": SECTION,
+    "model_type": SECTION,
+    "model_attributes_type": SECTION,
     "finite_number": "a finite number",
     "int_parsing_size": "a smaller whole number",
     "missing": "a value; it is missing",
 }
+REMEDIES: dict[str, tuple[type, str]] = {
+    "data": (str, "write `data: {{source: {0}}}` or `--data {0}`"),
+    "model": (str, "write `model: {{kind: {0}}}`"),
+    "optimizer": (str, "write `optimizer: {{name: {0}}}` or `--opt {0}`"),
+    "training": (int, "write `training: {{epochs: {0}}}` or `--epochs {0}`"),
+    "training.early_stopping": (int, "write `early_stopping: {{patience: {0}}}`"),
+}
+"""What to write instead of a value of this type in place of a section."""
+ABBREVIATIONS = {
+    "lr": "learning_rate",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "opt": "optimizer.name",
+    "optimizer": "optimizer.name",
+}
+"""What people call some settings."""
 
 
 def explain(error: ErrorDetails) -> Iterator[tuple[str, str]]:
@@ -45,7 +63,7 @@ def explain(error: ErrorDetails) -> Iterator[tuple[str, str]]:
 def _message(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(error["loc"], ".".join(map(str, location)))
+        return _unknown_key(error["loc"], ".".join(map(str, location)), value)
     if kind == "union_tag_not_found":
         return f"is missing, allowed: {', '.join(OPTIMIZERS)}"
     if kind == "union_tag_invalid":
@@ -65,19 +83,82 @@ def _message(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
     return f"is {show(value)}, allowed: {reason}" if kind != "value_error" else reason
 
 
-def _unknown_key(location: tuple[int | str, ...], key: str) -> str:
+def _unknown_key(location: tuple[int | str, ...], key: str, value: Any) -> str:
     model = _model_at(location[:-1])
     name = str(location[-1])
-    allowed = list(model.model_fields) if model else []
-    elsewhere = [other for other in dotted_keys() if other.rpartition(".")[2] == name]
-    if key in elsewhere:
-        owners = [owner for owner, entry in OPTIMIZERS.items() if name in entry.model_fields]
+    allowed = list(_fields(model)) if model else []
+    known = dotted_keys()
+    owners = [owner for owner, entry in OPTIMIZERS.items() if name in entry.model_fields]
+    if key in known and "." in name:
+        *above, last = name.split(".")
+        inner = f"{last}: {show(value)}"
+        for part in reversed(above):
+            inner = f"{part}: {{{inner}}}"
+        hint = f"; write `{inner}`"
+    elif key in known:
         hint = f"; {location[1]} has none, {' and '.join(owners)} {'have' if len(owners) > 1 else 'has'}"
-    elif elsewhere:
-        hint = f"; did you mean {elsewhere[0]!r}?"
     else:
-        hint = nearest(name, allowed) or nearest(name, [other.rpartition(".")[2] for other in dotted_keys()])
+        hint = _key_hint(name, allowed, known)
     return f"unknown key, allowed: {', '.join(allowed)}{hint}"
+
+
+def _key_hint(name: str, allowed: list[str], known: list[str]) -> str:
+    """The key that was meant: one of the section's own, else one of another section by its dotted name."""
+    own = ABBREVIATIONS.get(name.casefold(), name)
+    if own in allowed:
+        return f"; did you mean {own!r}?"
+    if (full := full_key(own, known)) in known:
+        return f"; did you mean {full!r}?"
+    last = {other.rpartition(".")[2]: other for other in reversed(known)}
+    close = nearest_name(name, allowed) or last.get(nearest_name(name, last) or "")
+    return f"; did you mean {close!r}?" if close else ""
+
+
+def full_key(name: str, keys: Iterable[str]) -> str:
+    """The one of the dotted keys that a name such as `dropout` or `early_stopping.patience` is the end of.
+
+    A name that is a key itself, the end of several, or of none, stays as it is.
+    """
+    keys = list(keys)
+    ends = [key for key in keys if key.endswith(f".{name}")]
+    return ends[0] if name not in keys and len(ends) == 1 else name
+
+
+def misshapen(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted key and message of each value in place of a section, each section in place of a value.
+
+    Stronger layers would hide them. So they would an optimizer's section, whose unknown keys are found here too.
+    """
+    model = _model_at(tuple(above.split("."))) if above else ExperimentConfig
+    fields = _fields(model) if model else {}
+    for name, value in values.items():
+        key = f"{above}.{name}" if above else str(name)
+        info = fields.get(name)
+        if info is None:
+            if model is Optimizer:
+                yield key, _unknown_key(("optimizer", name), key, value)
+        elif _section(info) is None:
+            if isinstance(value, dict) and info.annotation is not Any:
+                yield key, f"is {show(value)}, allowed: a single value"
+        elif isinstance(value, dict):
+            yield from misshapen(value, key)
+        elif value is not None or type(None) not in get_args(info.annotation):
+            yield key, _no_section(key, value, nullable=type(None) in get_args(info.annotation))
+
+
+def _no_section(key: str, value: Any, *, nullable: bool) -> str:
+    kind, remedy = REMEDIES.get(key, (None, ""))
+    fits = kind is not None and isinstance(value, kind) and not isinstance(value, bool)
+    said = "is empty" if value is None else f"is {show(value)}"
+    instead = f"; {remedy.format(value)}" if fits else ""
+    return f"{said}, allowed: {SECTION}{', or null' if nullable else ''}{instead}"
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a section; of the optimizer's those of every optimizer."""
+    if model is not Optimizer:
+        return model.model_fields
+    return {name: info for entry in OPTIMIZERS.values() for name, info in entry.model_fields.items()}
 
 
 def dotted_keys() -> list[str]:

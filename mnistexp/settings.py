@@ -4,7 +4,7 @@ Layers go from weak to strong: the packaged default, a file, `--set`, dedicated 
 belong to it: once a stronger layer names another one, they are dropped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -81,26 +81,61 @@ def _exists(path: Path) -> bool:
 
 
 def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
-    """Each `dotted.key=value` as a layer; the value is YAML. Raises `ConfigError` with every malformed one."""
-    layers, problems = [], []
+    """Each `key=value` as a layer; the key is dotted, or its end where that is clear; the value is YAML.
+
+    Raises `ConfigError` with every one that is malformed, or sets a key a second time.
+    """
+    if not texts:
+        return []
+    from mnistexp.problems import dotted_keys, full_key
+
+    known = dotted_keys()
+    given: dict[str, str] = {}
+    layers: dict[str, Source] = {}
+    problems = []
     for text in texts:
-        key, equals, value = text.partition("=")
-        key = key.strip()
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        key = full_key(name, known)
         if not equals or not all(key.split(".")):
-            problems.append(Problem(where, "", f"{show(text)} is not an assignment, allowed: dotted.key=value"))
+            problems.append(Problem(where, "", f"{show(text)} is not an assignment, allowed: key=value"))
             continue
+        if key in given:
+            message = f"is given twice, as {show(given[key])} and as {show(value)}, allowed: once"
+            problems.append(Problem(where, key, message))
+            continue
+        given[key] = value
         try:
-            layers.append(Source(f"{where} {key}", _nest(key, yaml_source.parse_value(value, f"{where} {key}"))))
+            layer = Source(f"{where} {name}", _nest(key, yaml_source.parse_value(value, f"{where} {name}")))
         except ConfigError as error:
             problems.extend(error.problems)
+        else:
+            _add(layers, key, layer)
     if problems:
         raise ConfigError(problems)
-    return layers
+    return list(layers.values())
+
+
+def _add(layers: dict[str, Source], key: str, layer: Source) -> None:
+    """Add a layer under its key; those below one key of `WHOLE` become one, or the last would replace the rest."""
+    whole = _whole(key)
+    if whole is None:
+        layers[key] = layer
+    elif f"{whole}." in layers:
+        section, name = whole.split(".")
+        layers[f"{whole}."].values[section][name] |= layer.values[section][name]
+    else:
+        layers[f"{whole}."] = layer
+
+
+def _whole(key: str) -> str | None:
+    """The key of `WHOLE` that a key stands below."""
+    return next((name for name in WHOLE if key.startswith(f"{name}.")), None)
 
 
 def _nest(key: str, value: Any) -> dict[str, Any]:
     """`a.b`, 1 to `{"a": {"b": 1}}`; what stands below a key of `WHOLE` stays one name."""
-    whole = next((name for name in WHOLE if key.startswith(f"{name}.")), None)
+    whole = _whole(key)
     parts = [*whole.split("."), key[len(whole) + 1 :]] if whole else key.split(".")
     for part in reversed(parts):
         value = {part: value}
@@ -116,11 +151,37 @@ def resolve(layers: Sequence[Source]) -> Settings:
     """One configuration from layers, weakest first. Raises `ConfigError` with every problem of the result."""
     values: dict[str, Any] = {}
     places: Places = {}
-    for layer in _without_other_optimizers(layers):
+    shaped, problems = _shaped(layers)
+    for layer in _without_other_optimizers(shaped):
         _merge(values, layer.values, "", layer, places)
-    config = validate(values, places)
+    try:
+        config = validate(values, places)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
     origins = {key: _place(*places[key]) if key in places else "default" for key in _leaves(config.model_dump())}
     return Settings(config, origins)
+
+
+def _shaped(layers: Sequence[Source]) -> tuple[list[Source], list[Problem]]:
+    """The layers without values in place of sections, and the problem of each of these."""
+    from mnistexp.problems import misshapen
+
+    found, problems = [], []
+    for layer in layers:
+        wrong = dict(misshapen(layer.values))
+        problems += [Problem(layer.where, key, message, layer.lines.get(key)) for key, message in wrong.items()]
+        found.append(replace(layer, values=_without(layer.values, wrong)) if wrong else layer)
+    return found, problems
+
+
+def _without(values: Mapping[str, Any], keys: Collection[str], above: str = "") -> dict[str, Any]:
+    left = {name: value for name, value in values.items() if f"{above}{name}" not in keys}
+    return {
+        name: _without(value, keys, f"{above}{name}.") if isinstance(value, dict) else value
+        for name, value in left.items()
+    }
 
 
 def _without_other_optimizers(layers: Sequence[Source]) -> list[Source]:

@@ -31,7 +31,7 @@ class Source:
 
 
 class _Loader(yaml.SafeLoader):
-    """The scalars of YAML 1.2: `1e-3` is a number, `yes` and `2020-01-01` are text, `010` is not eight."""
+    """The scalars of YAML 1.2, and `1_000`: `1e-3` is a number, `yes` and `2020-01-01` are text, `010` is not eight."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML's own class attribute)
 
@@ -40,7 +40,7 @@ _DIGITS = list("-+0123456789.")
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", _DIGITS),
+    ("int", r"[-+]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(_[0-9]{3})+)", _DIGITS),
     (
         "float",
         r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",

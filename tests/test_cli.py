@@ -25,8 +25,21 @@ BAD_COMMAND_LINES = {
     "no repeats": (["train", "--repeats", "0"], "repeats: is 0"),
     "batch larger than the data": (["train", "--batch-size", "801"], "at most the 800 digits"),
     "unknown optimizer": (["train", "--opt", "adma"], "did you mean 'adam'?"),
-    "not an assignment": (["train", "--set", "epochs"], "allowed: dotted.key=value"),
-    "unknown key": (["train", "--set", "epochs=3"], "did you mean 'training.epochs'?"),
+    "not an assignment": (["train", "--set", "epochs"], "allowed: key=value"),
+    "unknown key": (["train", "--set", "epoch=3"], "did you mean 'training.epochs'?"),
+    "an option given twice": (["train", "--epochs", "1", "--epochs=2"], "--epochs is given twice, as '1' and as '2'"),
+    "both names of an option": (["config", "schema", "-o", "a", "--output", "b"], "--output is given twice, as 'a'"),
+    "a folder given twice": (["runs", "list", "--runs-dir", "a", "--runs-dir", "b"], "--runs-dir is given twice"),
+    "two optimizers to train": (["train", "--opt", "adam", "--opt", "sgd"], "as 'adam' and as 'sgd', allowed: once"),
+    "three seeds": (["sweep-dropout", *3 * ["--seed", "1"]], "--seed is given 3 times, as '1' and as '1' and as '1'"),
+    "a switch and its opposite": (["sweep-dropout", "--cache", "--no-cache"], "--cache and --no-cache are given"),
+    "a key set twice": (["train", "-s", "seed=1", "--set", "seed=2"], "seed: is given twice, as '1' and as '2'"),
+    "a setting for an option": (["train", "--momentum", "0.5"], "write `--set optimizer.momentum=VALUE`"),
+    "a setting to sweep": (["sweep-optimizer", "--lr", "0.5"], "write `--grid learning_rate=VALUE,VALUE`"),
+    "another name of an option": (["train", "--optimizer", "adam"], "did you mean '--opt'?"),
+    "the beginning of commands": (["sweep"], "Did you mean 'sweep-optimizer' or 'sweep-dropout'?"),
+    "a command of a group": (["list"], "Did you mean 'runs list'?"),
+    "a command in capitals": (["Train"], "Did you mean 'train'?"),
     "value of another kind": (["train", "--set", "training.epochs=many"], "is 'many', allowed: a whole number"),
     "value out of bounds": (["train", "--set", "model.dropout=1.0"], "is 1.0, allowed: 0 <= value < 1"),
     "key of another optimizer": (["train", "--set", "optimizer.beta_1=0.5"], "adam"),
@@ -64,6 +77,15 @@ def test_bad_command_lines_say_what_is_wrong_and_write_nothing(name: str, tmp_pa
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_far_from_all_lead_nowhere(tmp_path: Path) -> None:
+    for arguments in (["frobnicate"], ["train", "--frobnicate"], ["train", "--set", "frobnicate=1"]):
+        assert "did you mean" not in call(*arguments, cwd=tmp_path).stderr.lower()
+
+
+def test_switches_may_be_repeated(tmp_path: Path) -> None:
+    assert call("train", "--dry-run", "--json", "--dry-run", "--json", cwd=tmp_path).returncode == 0
 
 
 def test_the_program_ends_with_the_code_and_the_words_of_its_main(tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def test_offered_values_are_allowed(tab: Tab) -> None:
             texts = [f"optimizer.name={owner}", f"{key}={value}"]
             if key.startswith("training.early_stopping."):
                 texts.append("training.validation_fraction=0.2")
-            assert isinstance(resolve([read_file("train"), *assignments(texts)]).config, ExperimentConfig), texts
+            layers = [layer for text in texts for layer in assignments([text])]
+            assert isinstance(resolve([read_file("train"), *layers]).config, ExperimentConfig), texts
 
 
 def test_settings_to_sweep(tab: Tab) -> None:

@@ -147,7 +147,18 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
         ("training: {shuffle: yes}", "is 'yes', allowed: true or false"),
         ("training: {batch_size: 801}", "training.batch_size: is 801, allowed: at most the 800 digits"),
         ("training: {early_stopping: {}}", "needs training.validation_fraction above 0"),
-        ("training: 3", "is 3, allowed: a section of `key: value` lines"),
+        (
+            "training: 3",
+            "is 3, allowed: a section of `key: value` lines; write `training: {epochs: 3}` or `--epochs 3`",
+        ),
+        ("lr: 0.1", "did you mean 'optimizer.learning_rate'?"),
+        ("epoch: 3", "did you mean 'training.epochs'?"),
+        ("optimizer: {name: adam, lr: 0.1}", "did you mean 'learning_rate'?"),
+        ("optimizer: {name: Adam}", "did you mean 'adam'?"),
+        ("training: {Batch-Size: 8}", "did you mean 'batch_size'?"),
+        ("training.epochs: 3", "write `training: {epochs: 3}`"),
+        ("training: {early_stopping.patience: 3}", "write `early_stopping: {patience: 3}`"),
+        ("data: {colour: red}", "allowed: source, digits, test_fraction, split_seed, cache_dir"),
         ("model: {kind: cmn}", "is 'cmn', allowed: cnn, mlp, logistic; did you mean 'cnn'?"),
         ("model: {filters: [16]}", "model.filters"),
         ("model: {filters: 16}", "is 16, allowed: a list"),
@@ -192,10 +203,11 @@ def test_hostile_yaml_is_refused(text: str, expected: str) -> None:
 
 def test_plain_scalars_mean_what_they_look_like() -> None:
     values = yaml_source.parse(
-        "a: 1e-3\nb: 1E5\nc: no\nd: 2020-01-01\ne: 010\nf: .5\ng: 1:30\nh: ~\ni: 1_0", "x"
+        "a: 1e-3\nb: 1E5\nc: no\nd: 2020-01-01\ne: 010\nf: .5\ng: 1:30\nh: ~\ni: 1_0\nj: 1_000", "x"
     ).values
     assert values == {
         "a": 0.001, "b": 1e5, "c": "no", "d": "2020-01-01", "e": "010", "f": 0.5, "g": "1:30", "h": None, "i": "1_0",
+        "j": 1000,
     }  # fmt: skip
 
 
@@ -233,10 +245,59 @@ def test_a_huge_assignment_is_refused_in_a_few_words() -> None:
     assert len(str(raised.value)) < 200
 
 
+SHAPES = [
+    ("training: 3", "training.epochs", "file.yaml:1: training: is 3, allowed: a section"),
+    ("seed: 1\nmodel: cnn", "model.dropout", "file.yaml:2: model: is 'cnn', allowed: a section of `key: value` lines; "
+     "write `model: {kind: cnn}`"),
+    ("optimizer: adam", "optimizer.name", "write `optimizer: {name: adam}` or `--opt adam`"),
+    ("data: [1]", "data.digits", "data: is [1], allowed: a section"),
+    ("data:", "data.digits", "data: is empty, allowed: a section"),
+    ("sweep: yes", "sweep.folds", "sweep: is 'yes', allowed: a section of `key: value` lines, or null"),
+    ("training: {early_stopping: 5}", "early_stopping.patience", "write `early_stopping: {patience: 5}`"),
+    ("training: {epochs: {a: 1}}", "training.epochs", "training.epochs: is {'a': 1}, allowed: a single value"),
+    ("optimizer: {name: sgd, lerning_rate: 1}", "optimizer.name", "did you mean 'learning_rate'?"),
+]  # fmt: skip
+STRONGER = {"data.digits": "100", "optimizer.name": "adam", "model.dropout": "0.5"}
+
+
+@pytest.mark.parametrize(("text", "key", "expected"), SHAPES)
+def test_a_value_in_place_of_a_section_is_refused_whatever_a_stronger_layer_says(
+    text: str, key: str, expected: str
+) -> None:
+    assert expected in problems(text)
+    assert expected in problems(text, f"{key}={STRONGER.get(key, '3')}")
+    assert expected in problems(f"{text}\nname: a/b", f"{key}={STRONGER.get(key, '3')}")
+    assert "name: is 'a/b'" in problems(f"{text}\nname: a/b", f"{key}={STRONGER.get(key, '3')}")
+
+
+@pytest.mark.parametrize("text", ["sweep: null", "training: {early_stopping: null}", "optimizer: {name: adam}"])
+def test_sections_that_may_be_left_out_may_be_null(text: str) -> None:
+    resolve(text)
+    resolve(text, "sweep.folds=4", "optimizer.name=sgd")
+
+
+def test_a_clear_end_of_a_key_stands_for_the_key() -> None:
+    found = resolve("optimizer: {name: sgd}", "dropout=0.5", "epochs=1_000", "name=short", "learning_rate=1e-3").config
+    assert (found.model.dropout, found.training.epochs, found.name) == (0.5, 1000, "short")
+    assert found.optimizer.learning_rate == 0.001
+    assert "did you mean 'optimizer.learning_rate'?" in problems("", "lr=0.1")
+
+
+def test_a_key_is_set_once() -> None:
+    said = problems("", "dropout=0.5", "model.dropout=0.4")
+    assert said == "--set: model.dropout: is given twice, as '0.5' and as '0.4', allowed: once"
+
+
+def test_the_parts_of_a_grid_may_be_set_one_by_one() -> None:
+    sweep = resolve("", "sweep.grid.model.dropout=[0.0, 0.5]", "sweep.grid.optimizer.name=[adam]").config.sweep
+    assert sweep is not None
+    assert sweep.grids == ({"model.dropout": (0.0, 0.5), "optimizer.name": ("adam",)},)
+
+
 def test_malformed_assignments_are_reported_together() -> None:
     said = problems("", "epochs", "=3", "training.epochs=[", "a..b=1")
     assert len(said.splitlines()) == 4
-    assert "'epochs' is not an assignment, allowed: dotted.key=value" in said
+    assert "'epochs' is not an assignment, allowed: key=value" in said
 
 
 def test_dotted_keys_list_every_leaf_once() -> None:

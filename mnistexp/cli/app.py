@@ -28,6 +28,7 @@ from mnistexp.cli import (
     verify_commands,
 )
 from mnistexp.cli.options import examples
+from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
 
@@ -36,9 +37,8 @@ __all__ = ["app", "main"]
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command: quietly, with exit code 130, and with nothing lost. Windows lacks the last."""
 
-app = typer.Typer(
+app = Commands(
     name="mnistexp",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},

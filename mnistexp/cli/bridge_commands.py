@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples
+from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, RunError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bridge_app"]
 
-bridge_app = typer.Typer(no_args_is_help=True, help="Hand runs to TensorBoard or MLflow.")
+bridge_app = Commands(help="Hand runs to TensorBoard or MLflow.")
 
 
 @bridge_app.command(

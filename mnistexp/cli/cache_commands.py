@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from mnistexp.cli.options import RUNS, JsonOption, RunsOption, age, examples
+from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
 
 __all__ = ["cache_app"]
 
-cache_app = typer.Typer(no_args_is_help=True, help="Look after the fits that sweeps have kept for reuse.")
+cache_app = Commands(help="Look after the fits that sweeps have kept for reuse.")
 
 
 @cache_app.command("info", epilog=examples({"mnistexp cache info": "fits and megabytes of the runs folder"}))

@@ -20,12 +20,13 @@ from mnistexp.cli.options import (
     examples,
     settings_for,
 )
+from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 
 __all__ = ["config_app"]
 
-config_app = typer.Typer(no_args_is_help=True, help="Begin, show or check a configuration, without running anything.")
+config_app = Commands(help="Begin, show or check a configuration, without running anything.")
 
 SCHEMA = "mnistexp.schema.json"
 COMMAND = re.compile(r"^(# Command: +mnistexp [\w-]+).*$", re.MULTILINE)

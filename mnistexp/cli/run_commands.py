@@ -22,6 +22,7 @@ from mnistexp.cli.options import (
     count_option,
     examples,
 )
+from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import Printable
 from mnistexp.cli.voice import WIDE
 from mnistexp.errors import BadInput, RunError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
 
 __all__ = ["runs_app"]
 
-runs_app = typer.Typer(no_args_is_help=True, help="Look at runs, and keep them in order.")
+runs_app = Commands(help="Look at runs, and keep them in order.")
 
 ON_A_SCREEN = 50
 """How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""

@@ -1,0 +1,117 @@
+"""What command lines have in common: an option is given once, and a wrong name leads to the one that was meant."""
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from mnistexp.cli.options import FLAGS
+from mnistexp.errors import BadInput, nearest_name, show
+
+__all__ = ["Commands"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Command(TyperCommand):
+    """A command that refuses an option given twice, and names the option or the setting that an unknown one means."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            left: list[str] = super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            if hasattr(error, "possibilities"):  # an unknown option
+                error.possibilities = None
+                error.message += self._meant(error.option_name)  # type: ignore[attr-defined]
+            raise
+        if not ctx.resilient_parsing:
+            self._refuse_twice(ctx, given)
+        return left
+
+    def _refuse_twice(self, ctx: Any, args: list[str]) -> None:
+        """Raise `BadInput` for an option with two values; a switch may be repeated but not contradicted."""
+        collecting, own = copy(self), self._options()
+        collecting.params = [_collecting(param) for param in self.params]
+        values: dict[str, Any] = collecting.make_parser(ctx).parse_args(args=args)[0]
+        for option in own:
+            found = values.get(option.name, ())
+            if option.multiple or len(found) < 2 or (option.is_flag and len(set(found)) == 1):
+                continue
+            if option.is_flag:
+                raise BadInput(f"{option.opts[0]} and {option.secondary_opts[0]} are given, allowed: one of the two")
+            told = " and as ".join(map(show, found))
+            raise BadInput(f"{_long(option)} is given {_times(len(found))}, as {told}, allowed: once")
+
+    def _options(self) -> list[TyperOption]:
+        return [param for param in self.params if isinstance(param, TyperOption)]
+
+    def _meant(self, unknown: str) -> str:
+        """A suggestion for an unknown option: one of the command's own, or how to set the setting of that name."""
+        from mnistexp.problems import ABBREVIATIONS, dotted_keys, full_key, may_be_swept
+
+        own = {option.name: _long(option) for option in self._options()}
+        keys = dotted_keys() if "sets" in own else []
+        flags = {key: own[name] for name, key in FLAGS.items() if name in own}
+        name = unknown.lstrip("-").replace("-", "_").casefold()
+        key = full_key(ABBREVIATIONS.get(name, name), keys)
+        if key not in keys:
+            if close := nearest_name(unknown, [opt for option in self._options() for opt in option.opts]):
+                return f"; did you mean {close!r}?"
+            last = {known.rpartition(".")[2]: known for known in keys}
+            key = last.get(nearest_name(name, last) or "", "")
+        if key in flags:
+            return f"; did you mean {flags[key]!r}?"
+        if "grid" in own and may_be_swept(key):
+            return f"; write `--grid {key.rpartition('.')[2]}=VALUE,VALUE` to try values"
+        return f"; write `--set {key}=VALUE`" if key else ""
+
+
+def _long(option: TyperOption) -> str:
+    return max(option.opts, key=len)
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
+def _collecting(param: Any) -> Any:
+    """The parameter, made to keep every value that it is given."""
+    if isinstance(param, TyperOption) and not param.count:
+        param = copy(param)
+        param.multiple = True
+    return param
+
+
+class Group(TyperGroup):
+    """Commands under one name; an unknown one leads to those whose names begin so, are near, or are in a group."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            names = self._meant(args[0])
+            if names:
+                error.message = f"{error.message.rstrip('.')}. Did you mean {' or '.join(map(repr, names))}?"
+            raise
+
+    def _meant(self, unknown: str) -> list[str]:
+        name = unknown.casefold()
+        begun = [known for known in self.commands if known.startswith(name)]
+        close = nearest_name(name, self.commands)
+        groups = {known: group.commands for known, group in self.commands.items() if isinstance(group, Group)}
+        below = [f"{group} {known}" for group, commands in groups.items() for known in commands if known == name]
+        return [*begun, *below] or ([close] if close else [])
+
+
+class Commands(typer.Typer):
+    """A group of commands, each a `Command`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cls=Group, no_args_is_help=True, suggest_commands=False, **options)
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
+        """Add a command, as `typer.Typer.command` does."""
+        return super().command(name, cls=Command, **options)
