@@ -204,7 +204,7 @@ def test_the_answer_follows_from_200_real_trainings() -> None:
         name = str(rng.choice(list(rates)))
         train, test = (int(number) for number in rng.choice([[20, 60], [100, 100], [400, 200]]))
         config = configure(
-            {
+            changes={
                 "optimizer.name": name,
                 "optimizer.learning_rate": rates[name] * 10.0 ** rng.uniform(-3, 4),
                 "model.filters": [4, 8],

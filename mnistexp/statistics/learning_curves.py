@@ -23,6 +23,7 @@ FEWEST = 3
 
 Shape = Literal["unmeasured", "single", "chance", "falling", "flat", "rising", "overfitting", "unstable"]
 Curve = NDArray[np.float64]
+"""The validation loss of each measured epoch, (measured,)."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def best_epochs(
 def guessing(digits: int, classes: int) -> float:
     """The highest accuracy that guessing explains: 1 / classes and two standard errors of a share of `digits` digits.
 
-    Assumes classes of about one size. Source: the normal approximation to the binomial distribution.
+    Assumes classes of about one size. Source: the normal approximation of de Moivre (1738), The Doctrine of Chances.
     """
     return 1 / classes + 2 * sqrt((1 / classes) * (1 - 1 / classes) / digits)
 
