@@ -18,9 +18,6 @@ OPTIMISTIC = (
     "digits once."
 )
 
-GUESSING = 0.2
-"""A training accuracy below this is hardly more than the share of the largest class."""
-
 
 def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any]:
     """The document of `metrics.json` without times. The first result, whose model is saved, gives the plain numbers.
@@ -51,7 +48,7 @@ def _validated_on(config: ExperimentConfig, result: TrainingResult) -> str | Non
 
 def _test(result: TrainingResult) -> dict[str, Any]:
     """What the finished network says of the test digits."""
-    confusion = statistics.confusion_matrix(result.labels, result.predictions)
+    confusion = statistics.confusion_matrix(result.labels, result.predictions, result.probabilities.shape[1])
     interval = statistics.wilson(result.correct, len(result.labels))
     return {
         "test_accuracy": result.test_accuracy,
@@ -121,13 +118,18 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
                 f"{which} diverged: its loss was not a number in epoch {result.diverged_at}. A lower "
                 f"optimizer.learning_rate than {config.optimizer.learning_rate:g} may help."
             )
-        elif result.history.accuracy[-1] < GUESSING:
+        elif result.history.accuracy[-1] < _guessing(config.model.classes):
             warnings.append(
                 f"The network has not learnt: after the last epoch it recognises {result.history.accuracy[-1]:.0%} of "
                 f"the training digits, about as many as guessing. A lower optimizer.learning_rate than "
                 f"{config.optimizer.learning_rate:g} or more epochs may help."
             )
     return warnings
+
+
+def _guessing(classes: int) -> float:
+    """A training accuracy below this is hardly more than the share of the largest class: of ten classes 20%."""
+    return min(1 / classes + 0.1, 2 / classes)
 
 
 def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:

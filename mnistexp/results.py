@@ -19,7 +19,9 @@ __all__ = [
     "FitDone",
     "FoldResult",
     "History",
+    "Noted",
     "Outcome",
+    "Reading",
     "Step",
     "SweepResult",
     "TrainingResult",
@@ -67,6 +69,20 @@ class FitDone:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """Progress of reading the digits: `done`, a share from 0 to 1."""
+
+    done: float
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something to know of the digits that were read: what was converted."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Step:
     """A command of several steps begins with step `number`, from 1, of `total`."""
 
@@ -101,10 +117,10 @@ class History:
 class TrainingResult:
     """One finished training: its curves and what the network says of the test digits.
 
-    `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, 10). `labels`:
-    int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not a number.
-    `stopped_at`: the epoch after which early stopping ended it. `best_epoch`: the epoch of the least validation loss,
-    whose weights these are where early stopping restored them.
+    `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, classes).
+    `labels`: int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not
+    a number. `stopped_at`: the epoch after which early stopping ended it. `best_epoch`: the epoch of the least
+    validation loss, whose weights these are where early stopping restored them.
     """
 
     history: History
@@ -145,7 +161,7 @@ class FoldResult:
     """One fit of one trial on one fold.
 
     `score`: accuracy on the validation part after the last epoch. `rows`: int64, the validation digits' positions in
-    the training part; `probabilities`: float32 (len(rows), 10), their out-of-fold predictions.
+    the training part; `probabilities`: float32 (len(rows), classes), their out-of-fold predictions.
     `error`: None, or the last line of the traceback of a fit that raised; then score is NaN and the arrays are empty.
     """
 
@@ -228,6 +244,6 @@ class Outcome:
         return {"run_dir": str(self.run_dir), "metrics": self.metrics}
 
 
-Event = EpochDone | FitDone | Step | Working
+Event = EpochDone | FitDone | Noted | Reading | Step | Working
 Watch = Callable[[Event], None]
 """Told of each epoch of a training, of the way there, of each finished fit, and of each step of a longer story."""
