@@ -103,7 +103,7 @@ def main() -> None:
     if options.optimizer:
         config = config.model_copy(update={"optimizer": OPTIMIZERS[options.optimizer].model_validate({})})
     digits = data.load(DataConfig())
-    split = data.split(digits.labels, config.data)
+    split = data.split(digits, config.data)
     found = {
         name: np.array([side(config, digits, split, seed) for seed in range(options.seeds)])
         for name, side in (("this loop", ours), ("keras fit", keras))

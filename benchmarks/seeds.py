@@ -70,7 +70,7 @@ def configuration(seed: int, *, whole: bool, splits: bool) -> ExperimentConfig:
 def fold_networks(config: ExperimentConfig, winner: dict[str, Any]) -> float:
     """The mean accuracy on the unseen digits of the networks that the winning score comes from."""
     digits, unseen = data.load(config.data), data.load_unseen()
-    train = data.split(digits.labels, config.data).train
+    train = data.split(digits, config.data).train
     images, labels = digits.images[train], digits.labels[train]
     sweep = config.sweep or SweepConfig()
     changes = {"optimizer.name": winner["optimizer.name"], **winner, "training.validate_every": 0}

@@ -79,7 +79,7 @@ def run_grid_search(epochs: int) -> list[float]:
             return self.model_.predict(x, verbose=0).argmax(axis=1)
 
     digits = data.load(DataConfig())
-    train = data.split(digits.labels, DataConfig()).train
+    train = data.split(digits, DataConfig()).train
     search = GridSearchCV(KerasCnn(), {"learning_rate": RATES}, cv=KFold(3), n_jobs=-1, refit=False, scoring="accuracy")
     search.fit(data.as_input(digits.images[train]), digits.labels[train])
     means: list[float] = search.cv_results_["mean_test_score"].tolist()

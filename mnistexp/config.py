@@ -24,6 +24,7 @@ __all__ = [
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Units = Annotated[int, Field(ge=1, le=4096)]
+ClassName = Annotated[str, Field(min_length=1, max_length=40)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=40)]
 
 
@@ -31,20 +32,28 @@ class DataConfig(Section):
     """Which digits, and how they are split."""
 
     source: Annotated[str, Field(min_length=1, max_length=4096)] = "embedded"
-    """`embedded`, `openml`, a `.npz` file, or a folder of IDX files."""
-    digits: Annotated[int, Field(ge=20, le=70_000)] = 1000
-    """The first so many digits of the source."""
+    """`embedded`, `unseen`, `openml`, or a path: `.npz`, `.npy` pairs, IDX, CSV, Parquet, folders of pictures."""
+    digits: Annotated[int, Field(ge=20, le=1_000_000)] = 1000
+    """The first so many digits of the source; of a smaller one 1000 means all."""
+    test: Literal["split", "own"] = "split"
+    """Test on a share of these digits, or on the source's own test part (`x_test`, `t10k-`, `test/`, a second CSV)."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the digits set aside for the test."""
     split_seed: Seed = 1
     """Decides which digits these are; `random_state` of scikit-learn's `train_test_split`."""
+    invert: Literal["auto", True, False] = "auto"
+    """Make dark ink on a bright ground bright on black: `auto` where the edges of the pictures are bright."""
+    transpose: bool = False
+    """Exchange rows and columns, as EMNIST's files need it."""
+    class_names: Annotated[tuple[ClassName, ...], Field(strict=False, min_length=2, max_length=100)] | None = None
+    """What the classes are called in figures and reports, in the order of their labels."""
     cache_dir: Annotated[str, Field(min_length=1)] | None = None
     """Where `openml` keeps its download; null is scikit-learn's own folder."""
 
     @property
     def test_digits(self) -> int:
-        """How many digits the split sets aside, counted as scikit-learn counts."""
-        return ceil(self.digits * self.test_fraction)
+        """How many of `digits` are set aside for the test, counted as scikit-learn counts; none with `test: own`."""
+        return 0 if self.test == "own" else ceil(self.digits * self.test_fraction)
 
 
 class ModelConfig(Section):
@@ -60,6 +69,8 @@ class ModelConfig(Section):
     """Units of the dense layer before the ten outputs."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of units dropped after the first pooling and after the dense layer while training."""
+    classes: Annotated[int, Field(ge=2, le=100)] = 10
+    """Outputs of the network; taken from the labels of the digits."""
 
 
 class EarlyStopping(Section):
@@ -176,7 +187,7 @@ def _conflicts(config: ExperimentConfig) -> list[tuple[str, str]]:
     """Dotted key and message of each setting that is fine alone and impossible beside the others."""
     problems = []
     digits, training = config.training_digits, config.training
-    if digits < 10 or config.data.test_digits < 1:
+    if digits < 10 or (config.data.test == "split" and config.data.test_digits < 1):
         problems.append(
             (
                 "data.test_fraction",

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistexp import settings, training
 from mnistexp.config import ExperimentConfig
+from mnistexp.data.forms import MOST_CLASSES
 from mnistexp.model import Seed
-from mnistexp.networks import CLASSES
 
 __all__ = ["MnistCnnClassifier"]
 
@@ -38,7 +38,7 @@ KEYS = {
 
 
 class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The convolutional network on images of at most 28 x 28 grey pixels and at most 10 classes.
+    """The convolutional network on images of at most 28 x 28 grey pixels and at most 100 classes.
 
     Images: (n, h, h), (n, h, h, 1), or rows of pixels (n, features); 28 x 28 is 784 features. Fewer pixels are laid out
     as the smallest square that holds them, each repeated in both directions as often as fits, and centred on black: the
@@ -114,8 +114,10 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pixels, labels = validate_data(self, _rows(X), y)
         check_classification_targets(labels)
         encoder = LabelEncoder().fit(labels)
-        if len(encoder.classes_) > CLASSES:
-            raise ValueError(f"y has {len(encoder.classes_)} classes, allowed: at most {CLASSES}")
+        if len(encoder.classes_) > MOST_CLASSES:
+            raise ValueError(f"y has {len(encoder.classes_)} classes, allowed: at most {MOST_CLASSES}")
+        model = config.model.model_copy(update={"classes": max(2, len(encoder.classes_))})
+        config = config.model_copy(update={"model": model})
         if pixels.shape[1] > SIDE**2:
             raise ValueError(
                 f"X has {pixels.shape[1]} features, allowed: at most {SIDE**2}, an image of {SIDE} x {SIDE}"

@@ -28,10 +28,10 @@ def run_examples(
     Raises `BadInput` where a position is not in the training part.
     """
     digits = data.load(config.data)
-    rows = data.split(digits.labels, config.data).train
+    rows = data.split(digits, config.data).train
     images, labels = digits.images[rows], digits.labels[rows]
     chosen = _chosen(config, len(rows), indices, count)
-    one_hot = data.one_hot(labels)
+    one_hot = data.one_hot(labels, len(digits.classes))
     document = {
         "command": "show-examples",
         "arrays": {
@@ -42,7 +42,7 @@ def run_examples(
         "examples": [
             {"index": index, "label": int(labels[index]), "one_hot": one_hot[index].tolist()} for index in chosen
         ],
-        "class_counts": data.class_counts(labels).tolist(),
+        "class_counts": data.class_counts(labels, len(digits.classes)).tolist(),
         "sha256": digits.sha256,
     }
     with Run.create(runs_dir, "show-examples", config.name or "digits", settings.to_yaml(config)) as run:
@@ -71,7 +71,7 @@ def _chosen(config: ExperimentConfig, size: int, indices: Sequence[int] | None, 
 def terminal_pictures(config: ExperimentConfig, outcome: Outcome, width: int, unicode: bool) -> list[str]:
     """The digits of `run_examples` as text that fits a terminal `width` columns wide, side by side where they do."""
     digits = data.load(config.data)
-    images = digits.images[data.split(digits.labels, config.data).train]
+    images = digits.images[data.split(digits, config.data).train]
     pictures = [
         drawings.terminal_digit(images[example["index"]], unicode=unicode) for example in outcome.metrics["examples"]
     ]

@@ -10,12 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import data, figures, metrics, settings, training
+from mnistexp import figures, metrics, settings, training
 from mnistexp.config import ExperimentConfig
-from mnistexp.data import Digits, Rows, Split
+from mnistexp.data import Dataset, Digits, Rows, Split
+from mnistexp.data.forms import Classes
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.model import Seed
-from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working, over_all
+from mnistexp.results import (
+    EpochDone,
+    Event,
+    Noted,
+    Outcome,
+    Reading,
+    SweepResult,
+    TrainingResult,
+    Watch,
+    Working,
+    over_all,
+)
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.progress import CURVES, leave_progress
@@ -28,7 +40,16 @@ from mnistexp.sweeps.search import search
 from mnistexp.sweeps.trial_cache import cache_of
 from mnistexp.training import EpochRow, Fit, State
 
-__all__ = ["finish_training", "resume_training", "run_sweep", "run_training", "train_repeats", "unfinished_training"]
+__all__ = [
+    "finish_training",
+    "note_digits",
+    "read_digits",
+    "resume_training",
+    "run_sweep",
+    "run_training",
+    "train_repeats",
+    "unfinished_training",
+]
 
 CHECKPOINT = "checkpoint.npz"
 DATA = "data.json"
@@ -45,12 +66,12 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
 
     Raises `BadInput` and `DataError` before anything is written, `Interrupted` with what was trained kept.
     """
-    digits = data.load(config.data)
-    split = data.split(digits.labels, config.data, config.training.validation_fraction)
+    dataset = read_digits(config, watch)
+    config = dataset.config
     name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
     with Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True) as run:
         run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
-        return _train(run, config, digits, split, watch)
+        return _train(run, dataset, watch)
 
 
 def unfinished_training(runs_dir: Path, reference: str) -> StoredRun:
@@ -75,14 +96,12 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
     """
     if stored.info.command != "train":
         raise BadInput(f"{stored.info.id} is a {stored.info.command} run, allowed: a train run")
-    config = read_config(stored.path)
-    digits = data.load(config.data)
-    split = data.split(digits.labels, config.data, config.training.validation_fraction)
+    dataset = read_digits(read_config(stored.path), watch)
     # Where it is missing, the run was stopped before it began to train.
-    if DATA in stored.files() and not digits.match(stored.read_json(DATA)):
-        raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+    if DATA in stored.files() and not dataset.digits.match(stored.read_json(DATA)):
+        raise RunError(f"{stored.info.id} was trained on other digits than {dataset.config.data.source} now gives")
     with Run.resume(stored.path) as run:
-        return _train(run, config, digits, split, watch)
+        return _train(run, dataset, watch)
 
 
 def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
@@ -92,18 +111,18 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     `BadInput` and `DataError` before anything is written, `TrialsFailed` where no trial came through, `Interrupted` on
     Ctrl-C.
     """
-    digits = data.load(config.data)
+    dataset = read_digits(config, watch)
+    config, digits, split = dataset.config, dataset.digits, dataset.split
     earlier = reuse.finished(runs_dir, command, config, digits)
     if earlier is None and config.sweep and config.sweep.executor == "processes":
         load_ahead()  # where this very sweep is done already, all its fits are most likely in the cache
-    split = data.split(digits.labels, config.data)
     search(config)  # raises for every problem of the sweep, before anything is written
     cache = cache_of(config, runs_dir)
     with Run.create(
         runs_dir, command, config.name or sweep_name(config), settings.to_yaml(config), visible=True
     ) as run:
         run.log(f"{command}: started")
-        run.add(DATA, data_document(digits, split))
+        run.add(DATA, dataset.document())
         try:
             found = sweeping.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
         except BadInput:  # such as a scheduler that doesn't answer: nothing has been computed
@@ -112,6 +131,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
         except KeyboardInterrupt:
             raise Interrupted("stopped; the finished fits are kept: the same command goes on from there") from None
         document = metrics.sweep_metrics(config, command, found)
+        note_digits(document, digits)
         run.add("metrics.json", document)
         for name, content in _sweep_figures(run, found, earlier):
             run.add(name, content)
@@ -137,15 +157,39 @@ def sweep_name(config: ExperimentConfig) -> str:
     return "-".join(optimizers or keys)[:40] or "sweep"
 
 
-def _train(run: Run, config: ExperimentConfig, digits: Digits, split: Split, watch: Watch) -> Outcome:
+def read_digits(config: ExperimentConfig, watch: Watch) -> Dataset:
+    """The digits of an experiment, `watch` told of the reading and of what was converted. See `Dataset.load`."""
+    dataset = Dataset.load(config, lambda done: watch(Reading(done)))
+    if dataset.digits.notes:
+        watch(Noted(dataset.digits.notes))
+    return dataset
+
+
+def note_digits(document: dict[str, Any], digits: Digits) -> None:
+    """Add to the document of a `metrics.json` what is to be known of its digits: names of classes, and warnings."""
+    if (names := digits.classes.names) != Classes().names:
+        document["class_names"] = list(names)
+    document["warnings"] = [*document["warnings"], *map(as_sentence, digits.warnings)]
+
+
+def as_sentence(text: str) -> str:
+    """Words that follow a colon elsewhere, as a sentence of their own."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
+    config, digits, split = dataset.config, dataset.digits, dataset.split
     began = time.perf_counter()
-    run.add(DATA, data_document(digits, split))
+    run.add(DATA, dataset.document())
+    if digits.notes:
+        run.log(digits.notes)
     held_out = split.validation if len(split.validation) else split.test
     try:
         results = train_repeats(run, config, digits, split, held_out, watch)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped; go on with: mnistexp train --resume {shlex.quote(str(run.path))}") from None
     document = metrics.training_metrics(config, results)
+    note_digits(document, digits)
     document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
     return finish_training(run, config, results, document)
 
@@ -167,16 +211,17 @@ def finish_training(
     """Store metrics, times and figures of finished trainings, drop the checkpoints, and end the run."""
     run.add("metrics.json", document)
     run.add("timings.csv", metrics.timings(results))
-    _draw(run, results, over_all(document)["best_epochs"])
+    _draw(run, results, document)
     for repeat in range(config.repeats):
         remove_file(run.path, _place(repeat, CHECKPOINT))
     run.finish(exit_code=1 if over_all(document)["diverged_at"] else 0)
     return Outcome(run.path, document)
 
 
-def _draw(run: Run, results: list[TrainingResult], best: dict[str, Any]) -> None:
+def _draw(run: Run, results: list[TrainingResult], document: dict[str, Any]) -> None:
+    best = over_all(document)["best_epochs"]
     flat = (best["first"], best["last"]) if best["first"] else None
-    for name, content in figures.rendered(figures.of_training(results, flat)):
+    for name, content in figures.rendered(figures.of_training(results, flat, document.get("class_names"))):
         run.add(name, content)
 
 
@@ -292,13 +337,5 @@ def _epoch_done(config: ExperimentConfig, repeat: int, epoch: int, row: EpochRow
 
 
 def data_document(digits: Digits, split: Split) -> dict[str, Any]:
-    """The document of `data.json`: where the digits came from, their SHA-256, and the rows of each part."""
-    return {
-        "source": digits.source,
-        "sha256": digits.sha256,
-        "labels_sha256": digits.labels_sha256,
-        "digits": len(digits),
-        "train": split.train.tolist(),
-        "validation": split.validation.tolist(),
-        "test": split.test.tolist(),
-    }
+    """The document of `data.json`, see `Digits.document`."""
+    return digits.document(split)

@@ -111,16 +111,22 @@ def rendered(figures: Mapping[str, "Figure"]) -> Iterator[tuple[str, bytes]]:
         yield f"{name}.svg", render(figure, "svg")
 
 
-def of_training(results: Sequence[TrainingResult], flat: tuple[int, int] | None = None) -> dict[str, "Figure"]:
-    """Every figure of a training by the name of its file; of repeats, their means and ranges, and all confusions."""
+def of_training(
+    results: Sequence[TrainingResult], flat: tuple[int, int] | None = None, names: Sequence[str] | None = None
+) -> dict[str, "Figure"]:
+    """Every figure of a training by the name of its file; of repeats, their means and ranges, and all confusions.
+
+    `names`: of the classes; None for numbers.
+    """
     histories = [result.history for result in results]
-    counts = np.zeros((10, 10), dtype=np.int64)
+    classes = results[0].probabilities.shape[1]
+    counts = np.zeros((classes, classes), dtype=np.int64)
     for result in results:
         np.add.at(counts, (result.labels, result.predictions), 1)
     return {
         "loss_curves": loss_curves(histories, flat=flat),
         "accuracy_curves": accuracy_curves(histories),
-        "confusion_matrix": confusion_matrix(counts),
+        "confusion_matrix": confusion_matrix(counts, names),
     }
 
 
@@ -195,11 +201,15 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
 
 
 @styled
-def confusion_matrix(matrix: NDArray[np.int64]) -> "Figure":
-    """Counts int64 (10, 10): rows are the correct digits, columns what they were taken for."""
+def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = None) -> "Figure":
+    """Counts int64 (classes, classes): rows are the correct classes, columns what they were taken for.
+
+    `names`: of the classes; None for numbers.
+    """
     total, right = int(matrix.sum()), int(np.trace(matrix))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    figure = new_figure(4.6, 4.6)
+    side = max(4.6, 1.4 + 0.24 * len(matrix))
+    figure = new_figure(side, side)
     axes = figure.add_subplot()
     axes.imshow(shares**0.5, cmap="Blues", vmin=0, vmax=1.15)
     for (row, column), count in np.ndenumerate(matrix):
@@ -207,7 +217,11 @@ def confusion_matrix(matrix: NDArray[np.int64]) -> "Figure":
             colour = "white" if shares[row, column] > 0.4 else BLACK
             axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=8)
     ticks = range(len(matrix))
-    axes.set(xticks=ticks, yticks=ticks, xlabel="predicted digit", ylabel="correct digit")
+    what = "class" if names else "digit"
+    axes.set(xticks=ticks, yticks=ticks, xlabel=f"predicted {what}", ylabel=f"correct {what}")
+    if names:
+        axes.set_yticklabels(names)
+        axes.set_xticklabels(names, rotation=0 if max(map(len, names)) < 3 else 90)
     axes.set_title(f"{right:,} of {total:,} digits recognised ({right / max(total, 1):.1%})")
     axes.tick_params(length=0)
     axes.grid(visible=False)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mnistexp.config import ModelConfig
 from mnistexp.model import build_model, initial_weights
-from mnistexp.networks import CLASSES
 from mnistexp.optimizers import OPTIMIZERS
 from mnistexp.runtime import start_tensorflow
 from mnistexp.winograd import Winograd, compiled
@@ -210,7 +209,7 @@ class Loop:
             return number + 1, parts.write(number, self.network.logits(weights, tf.gather(images, rows)))
 
         batches = tf.shape(shares)[0]
-        parts = tf.TensorArray(tf.float32, batches, element_shape=[self.batch, CLASSES])
+        parts = tf.TensorArray(tf.float32, batches, element_shape=[self.batch, *self.shapes[-1]])
         _, parts = tf.while_loop(lambda number, _: number < batches, see, (0, parts))
         logits = parts.concat()[: last + 1]
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)

@@ -13,16 +13,13 @@ from mnistexp.config import ExperimentConfig, SweepConfig
 from mnistexp.ranking import ranked
 from mnistexp.results import History, SweepResult, TrainingResult, TrialResult
 
-__all__ = ["seconds", "sweep_metrics", "timings", "training_metrics"]
+__all__ = ["guessing", "seconds", "sweep_metrics", "timings", "training_metrics"]
 
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. Choosing the number of epochs by them makes "
     "the accuracy on these digits optimistic; --validation-fraction 0.2 chooses by other digits and reads the test "
     "digits once."
 )
-
-GUESSING = 0.2
-"""A training accuracy below this is hardly more than the share of the largest class."""
 
 
 def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any]:
@@ -149,7 +146,7 @@ def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult])
 
 
 def _confusion(result: TrainingResult) -> NDArray[np.int64]:
-    return statistics.confusion_matrix(result.labels, result.predictions)
+    return statistics.confusion_matrix(result.labels, result.predictions, result.probabilities.shape[1])
 
 
 def _minimum(values: Sequence[float]) -> float | None:
@@ -165,13 +162,18 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
                 f"{which} diverged: its loss was not a number in epoch {result.diverged_at}. A lower "
                 f"optimizer.learning_rate than {config.optimizer.learning_rate:g} may help."
             )
-        elif result.history.accuracy[-1] < GUESSING:
+        elif result.history.accuracy[-1] < guessing(config.model.classes):
             warnings.append(
                 f"The network has not learnt: after the last epoch it recognises {result.history.accuracy[-1]:.0%} of "
                 f"the training digits, about as many as guessing. A lower optimizer.learning_rate than "
                 f"{config.optimizer.learning_rate:g} or more epochs may help."
             )
     return warnings
+
+
+def guessing(classes: int) -> float:
+    """A training accuracy below this is hardly more than the share of the largest class: of ten classes 20%."""
+    return min(1 / classes + 0.1, 2 / classes)
 
 
 def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The kinds of networks: each a function from its settings to its layers, listed in `NETWORKS` by the name of its kind.
 
-From these few lines come the Keras model, the initial weights and the table of layers. The output layer, ten units with
-softmax, is the same for all and added to each.
+From these few lines come the Keras model, the initial weights and the table of layers. The output layer, a unit for
+each class with softmax, is the same for all and added to each.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 __all__ = ["NETWORKS", "Layer", "Sizes", "layers_of"]
-
-CLASSES = 10
 
 
 class Sizes(Protocol):
@@ -35,6 +33,10 @@ class Sizes(Protocol):
     @property
     def dropout(self) -> float:
         """Share of units dropped while training, 0 to below 1."""
+
+    @property
+    def classes(self) -> int:
+        """How many outputs there are."""
 
 
 @dataclass(frozen=True)
@@ -87,4 +89,4 @@ NETWORKS: dict[str, Callable[[Sizes], list[Layer]]] = {"cnn": cnn, "mlp": mlp, "
 
 def layers_of(sizes: Sizes) -> list[Layer]:
     """The layers from input to output."""
-    return [*NETWORKS[sizes.kind](sizes), Layer("output", "Dense", CLASSES, activation="softmax")]
+    return [*NETWORKS[sizes.kind](sizes), Layer("output", "Dense", sizes.classes, activation="softmax")]

@@ -1,6 +1,7 @@
 """What the saved model of a run says of pictures. TensorFlow and Keras are loaded by the first call that needs them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.data import as_input
+from mnistexp.data.forms import MOST_CLASSES, Classes
+from mnistexp.data.polarity import Ink
+from mnistexp.data.reading import Picture
 from mnistexp.errors import BadInput, RunError
-from mnistexp.images import Picture
 from mnistexp.model import INPUT_SHAPE
-from mnistexp.networks import CLASSES
-from mnistexp.runs.stored_runs import RunInfo
+from mnistexp.runs import files
+from mnistexp.runs.stored_runs import RunInfo, read_config
 from mnistexp.runtime import start_tensorflow
 from mnistexp.saved_model import check_saved_model
 
-__all__ = ["CLASSES", "MODEL", "load_model", "model_path", "probabilities", "row"]
+__all__ = ["MODEL", "Learnt", "learnt_by", "load_model", "model_path", "probabilities", "row"]
 
 MODEL = "model.keras"
 AT_ONCE = 256
+NAMES = {"classes": "keys", "class_names": "names"}
+"""Keys of `data.json` to what they are in `Classes`."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a run recorded of the digits that it learned from: how a picture is to be shown to its network.
+
+    `transposed`: the form, such as idx, whose pictures had rows and columns exchanged; empty for none.
+    """
+
+    source: str = "embedded"
+    classes: Classes = field(default_factory=Classes)
+    ink: Ink = "bright"
+    transposed: str = ""
+
+    def as_seen(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Pictures of bright ink on black, uint8 (n, 28, 28), as the network learned to see them."""
+        return 255 - images if self.ink == "dark" else images
+
+
+def learnt_by(folder: Path) -> Learnt:
+    """What the run in a folder recorded. Raises `RunError` where that is missing or damaged."""
+    about, config = files.read_json(folder / "data.json"), read_config(folder)
+    try:
+        usual = Classes()
+        keys, names = (tuple(about.get(key, getattr(usual, name))) for key, name in NAMES.items())
+        ink: Ink = "dark" if about.get("ink") == "dark" else "bright"
+        transposed = str(about.get("form", "")) if config.data.transpose else ""
+        return Learnt(str(about["source"]), Classes(keys, names), ink, transposed)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder / 'data.json'} is damaged: {error}") from error
 
 
 def model_path(info: RunInfo) -> Path:
@@ -35,7 +70,7 @@ def model_path(info: RunInfo) -> Path:
 def load_model(path: Path) -> Any:
     """A saved model as a `keras.Model`, not compiled; Keras' safe mode runs no code that the file may hold.
 
-    Raises `RunError` where the file is damaged, or is no network from images (28, 28, 1) to 10 probabilities.
+    Raises `RunError` where the file is damaged, or is no network from images (28, 28, 1) to probabilities of classes.
     """
     check_saved_model(path)
     start_tensorflow()
@@ -47,28 +82,38 @@ def load_model(path: Path) -> Any:
     except Exception as error:  # whatever Keras, h5py and zipfile make of a file that is not what it says
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{path} is damaged: Keras can't read it: {reason}") from error
-    if shapes != (INPUT_SHAPE, (CLASSES,)):
+    if shapes[0] != INPUT_SHAPE or len(shapes[1]) != 1 or not 2 <= shapes[1][0] <= MOST_CLASSES:
         raise RunError(
-            f"{path} takes {shapes[0]} and gives {shapes[1]}, expected: a network from {INPUT_SHAPE} to ({CLASSES},)"
+            f"{path} takes {shapes[0]} and gives {shapes[1]}, expected: a network from {INPUT_SHAPE} to 2 to "
+            f"{MOST_CLASSES} classes"
         )
     return model
 
 
-def probabilities(model: Any, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-    """Probabilities float32 (n, 10) of the digits 0 to 9, a row a picture."""
-    found = [np.zeros((0, CLASSES), np.float32)]
-    for start in range(0, len(pictures), AT_ONCE):
-        images = np.stack([picture.pixels for picture in pictures[start : start + AT_ONCE]])
-        found.append(np.asarray(model(as_input(images), training=False), np.float32))
+def probabilities(
+    model: Any, pictures: Sequence[Picture] | NDArray[np.uint8], learnt: Learnt | None = None
+) -> NDArray[np.float32]:
+    """Probabilities float32 (n, classes), a row a picture.
+
+    `pictures`: as `read_pictures` gives them, or an array uint8 (n, 28, 28), or (28, 28) of one, bright ink on black.
+    """
+    pixels = pictures if isinstance(pictures, np.ndarray) else [picture.pixels for picture in pictures]
+    images = np.array(pixels, np.uint8).reshape(-1, *INPUT_SHAPE[:2])
+    images = (learnt or Learnt()).as_seen(images)
+    found = [np.zeros((0, model.output_shape[-1]), np.float32)]
+    for start in range(0, len(images), AT_ONCE):
+        found.append(np.asarray(model(as_input(images[start : start + AT_ONCE]), training=False), np.float32))
     return np.concatenate(found)
 
 
-def row(picture: Picture, values: NDArray[np.float32], top: int) -> dict[str, Any]:
-    """What `--json` says of a picture: its likeliest digits in `top`, the first of them also alone, and all ten.
+def row(picture: Picture, values: NDArray[np.float32], top: int, classes: Classes | None = None) -> dict[str, Any]:
+    """What `--json` says of a picture: its likeliest classes in `top`, the first of them also alone, and all of them.
 
-    `values`: float32 (10,), the probabilities of the digits. `top`: how many of the likeliest, at least 1.
+    `values`: float32 (classes,), their probabilities. `top`: how many of the likeliest, at least 1. `digit` is the
+    class as the labels write it, a number where it is one; `name`, what it is called, where that is something else.
     """
-    likeliest = [{"digit": int(digit), "probability": float(values[digit])} for digit in np.argsort(-values)[:top]]
+    classes = classes or Classes()
+    likeliest = [_likely(place, float(values[place]), classes) for place in np.argsort(-values)[:top].tolist()]
     return {
         "image": str(picture.file),
         "index": picture.index,
@@ -78,3 +123,9 @@ def row(picture: Picture, values: NDArray[np.float32], top: int) -> dict[str, An
         "inverted": picture.inverted,
         "centred": picture.centred,
     }
+
+
+def _likely(place: int, probability: float, classes: Classes) -> dict[str, Any]:
+    key, name = classes.keys[place], classes.names[place]
+    named = {"name": name} if name != key else {}
+    return {"digit": int(key) if key.isdecimal() else key, **named, "probability": probability}

@@ -31,9 +31,10 @@ def ranked(sweep: SweepResult) -> list[tuple[int, TrialResult]]:
 
 
 def probabilities(trials: Sequence[TrialResult], digits: int) -> NDArray[np.float32]:
-    """Out-of-fold probabilities float32 (trials, repeats, digits, 10); NaN where a fit failed."""
+    """Out-of-fold probabilities float32 (trials, repeats, digits, classes); NaN where a fit failed."""
     repeats = 1 + max(fold.repeat for trial in trials for fold in trial.folds)
-    found = np.full((len(trials), repeats, digits, 10), np.nan, np.float32)
+    classes = max(fold.probabilities.shape[1] for trial in trials for fold in trial.folds)
+    found = np.full((len(trials), repeats, digits, classes), np.nan, np.float32)
     for number, trial in enumerate(trials):
         for fold in trial.folds:
             found[number, fold.repeat, fold.rows] = fold.probabilities

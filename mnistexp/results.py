@@ -20,7 +20,9 @@ __all__ = [
     "FitDone",
     "FoldResult",
     "History",
+    "Noted",
     "Outcome",
+    "Reading",
     "Step",
     "SweepResult",
     "TrainingResult",
@@ -66,6 +68,20 @@ class FitDone:
     what: str
     best: float | None = None
     seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Progress of reading the digits: `done`, a share from 0 to 1."""
+
+    done: float
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something to know of the digits that were read: what was converted."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -116,9 +132,10 @@ class History:
 class TrainingResult:
     """One finished training: its curves and what the network says of the test digits.
 
-    `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, 10). `labels`:
-    int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not a number.
-    `stopped_at`: the epoch after which early stopping ended it. `kept_epoch`: the epoch whose weights these are.
+    `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, classes).
+    `labels`: int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not
+    a number. `stopped_at`: the epoch after which early stopping ended it. `kept_epoch`: the epoch whose weights these
+    are.
     """
 
     history: History
@@ -159,7 +176,7 @@ class FoldResult:
     """One fit of one trial on one fold.
 
     `score`: accuracy on the validation part after the last epoch. `rows`: int64, the validation digits' positions in
-    the training part; `probabilities`: float32 (len(rows), 10), their out-of-fold predictions.
+    the training part; `probabilities`: float32 (len(rows), classes), their out-of-fold predictions.
     `error`: None, or the last line of the traceback of a fit that raised; then score is NaN and the arrays are empty.
     """
 
@@ -250,6 +267,6 @@ def over_all(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {**metrics, **metrics.get("repeats", {})}
 
 
-Event = EpochDone | FitDone | Step | Working
+Event = EpochDone | FitDone | Noted | Reading | Step | Working
 Watch = Callable[[Event], None]
 """Told of each epoch of a training, of the way there, of each finished fit, and of each step of a longer story."""

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.networks import CLASSES
 from mnistexp.runtime import start_tensorflow
 
 tf = start_tensorflow()
@@ -166,7 +165,7 @@ class Winograd:
         kept = hidden if mask is None else hidden * mask
         logits = tf.matmul(kept, last_kernel) + last_bias
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        by_logits = (tf.nn.softmax(logits) - tf.one_hot(labels, CLASSES)) * shares[:, None]
+        by_logits = (tf.nn.softmax(logits) - tf.one_hot(labels, logits.shape[1])) * shares[:, None]
         back = tf.matmul(by_logits, last_kernel, transpose_b=True)
         back = tf.where(hidden > 0, back if mask is None else back * mask, 0.0)
         by_weights = (

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "mnistexp"
 
 ORDER = """
     errors shown networks optimizers section grids config problems yaml_source settings config_schema results
-    npy_header sources data
+    data.names data.npy data.content data.part data.idx data.pictures data.tables data.folders data.archives
+    data.sources data.packaged data.forms data.polarity data.ready data.splits data.dataset data.reading data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
     runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
@@ -28,7 +29,7 @@ ORDER = """
     best_model.representative best_model.best_figures best_model.document best_model.plan best_model.story
     reproduction.assignment reproduction.comparison_row reproduction.curves reproduction.grids reproduction.table
     reproduction.figures reproduction.story
-    images saved_model prediction
+    saved_model prediction
     verification.comparing verification.changes verification.trained verification.refitted verification.story
     report.page report.svg report.origin report.accuracy report.training report.sweep report.examples report.best
     report.reproduce report.html report.markdown report.pdf report.notebook report.reports

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mnistexp import sources
 from mnistexp.cli.app import app
+from mnistexp.data import packaged
 from mnistexp.doctor import installation, machine, storage
 from mnistexp.doctor.examination import examine
 from mnistexp.runs.run_folder import Run
@@ -95,7 +95,7 @@ def test_an_extra_of_another_library_is_looked_at_too() -> None:
 
 def test_digits_that_are_not_those_published_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     assert installation.digits().state == "ok"
-    monkeypatch.setitem(sources.EMBEDDED, "unseen_4000", ("0" * 64, "0" * 64))
+    monkeypatch.setitem(packaged.EMBEDDED, "unseen_4000", ("0" * 64, "0" * 64))
     found = installation.digits()
     assert found.state == "problem"
     assert "unseen_4000.npz: damaged" in found.says

@@ -164,9 +164,16 @@ def test_images_that_are_none(images, message) -> None:
         small().fit(images, [0, 1, 0, 1])
 
 
-def test_more_than_ten_classes(digits) -> None:
-    with pytest.raises(ValueError, match="y has 11 classes, allowed: at most 10"):
-        small().fit(digits[0][:22], np.arange(22) % 11)
+def test_more_than_a_hundred_classes(digits) -> None:
+    with pytest.raises(ValueError, match="y has 101 classes, allowed: at most 100"):
+        small().fit(digits[0][:150], np.arange(150) % 101)
+
+
+@pytest.mark.parametrize("classes", [2, 12])
+def test_the_network_has_an_output_for_each_class(classes, digits) -> None:
+    fitted = small(epochs=1).fit(digits[0][:48], np.arange(48) % classes)
+    assert fitted.weights_[-1].shape == (classes,)
+    assert fitted.predict_proba(digits[0][:5]).shape == (5, classes)
 
 
 def test_images_scaled_otherwise_than_those_fitted(digits) -> None:

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from programs import answer
 
-from mnistexp import api, data, images, prediction
+from mnistexp import api, data, prediction
+from mnistexp.data import pictures as images
+from mnistexp.data.pictures import prepare
+from mnistexp.data.reading import Picture, read_pictures
 from mnistexp.errors import BadInput, RunError
-from mnistexp.images import prepare, read_pictures
 from mnistexp.runs import stored_runs
 
 Digit = NDArray[np.uint8]
@@ -191,9 +193,9 @@ class Trap:
 
 DIGIT = UNSEEN.images[0]
 HOSTILE: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "is empty; allowed: PNG, JPEG"),
-    "text": (b"three\n" * 100, "it is of no known kind; allowed: PNG, JPEG"),
-    "another format": (saved(Image.fromarray(DIGIT), "GIF"), "it is of no known kind"),
+    "empty": (b"", "is empty; download it again"),
+    "text": (b"three\n" * 100, "text of 1 column, no table of digits"),
+    "another format": (saved(Image.fromarray(DIGIT), "GIF"), "a GIF picture; save it as PNG"),
     "cut off PNG": (saved(on_paper(DIGIT), "PNG")[:900], "can't be read: "),
     "cut off JPEG": (saved(on_paper(DIGIT), "JPEG")[:900], "can't be read: image file is truncated"),
     "damaged PNG": (saved(on_paper(DIGIT), "PNG").replace(b"IDAT", b"IDAX"), "can't be read: "),
@@ -202,21 +204,20 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "too many pixels": (saved(Image.new("1", (5001, 5000)), "PNG"), "is 5,001 x 5,000 pixels, allowed: 25,000,000"),
     "nothing on it": (saved(Image.new("L", (50, 50), 250), "PNG"), "has no ink: its grey values go from 0.98 to 0.98"),
     "white on transparent": (saved(Image.new("LA", (50, 50), (255, 9)), "PNG"), "has no ink"),
-    "pickle": (pickle.dumps(Trap()), "it is of no known kind"),
-    "pickle in an array": (array(np.array([Trap()], dtype=object)), "can't be read: Object arrays cannot be loaded"),
-    "shape": (array(np.zeros((64, 64), np.uint8)), "shape (64, 64), allowed: (28, 28) or (n, 28, 28)"),
-    "no pictures": (array(np.zeros((0, 28, 28), np.uint8)), "shape (0, 28, 28)"),
-    "too many dimensions": (array(np.zeros((1, 1, 28, 28), np.uint8)), "shape (1, 1, 28, 28)"),
-    "whole numbers": (array(np.zeros((28, 28), np.int64)), "holds int64 values, allowed: uint8, or floats"),
-    "complex": (array(np.zeros((28, 28), np.complex64)), "holds complex64 values"),
-    "not scaled": (array(DIGIT.astype(np.float32)), "holds floats from 0 to 255, allowed: 0 to 1"),
-    "not a number": (array(np.full((28, 28), np.nan)), "holds floats from nan to nan"),
+    "pickle": (pickle.dumps(Trap()), "a pickle, which is never opened"),
+    "pickle in an array": (array(np.array([Trap()], dtype=object)), "saved with pickled objects, which are never"),
+    "shape": (array(np.zeros((60, 65), np.uint8)), "shape (60, 65); allowed: (n, 28, 28)"),
+    "no pictures": (array(np.zeros((0, 28, 28), np.uint8)), "holds no pictures"),
+    "too many dimensions": (array(np.zeros((1, 2, 28, 28), np.uint8)), "shape (1, 2, 28, 28)"),
+    "complex": (array(np.zeros((28, 28), np.complex64)), "the pictures are complex numbers; save them as numbers"),
+    "standardised": (array((DIGIT / 255 - 0.13) / 0.31), "hold -0.419355 to 2.80645, allowed: 0 to 255, or 0 to 1; if"),
+    "not a number": (array(np.full((28, 28), np.nan)), "holds nan, not a number; replace missing values"),
     "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "promises 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
     "array that claims to be huge": (
         array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "= 6,272,000,000 bytes, and holds 0",
     ),
     "blank in an array": (array(np.stack([DIGIT, 0 * DIGIT])), "[1]: has no ink"),
-    "too many pictures": (array(np.zeros((10_001, 28, 28), np.uint8)), "makes more than 10,000 pictures in all"),
+    "too many pictures": (array(np.zeros((100_001, 4, 4), np.uint8)), "makes more than 100,000 pictures in all"),
 }  # fmt: skip
 
 
@@ -236,13 +237,14 @@ def test_a_bad_file_is_named_and_explained(kind: str, tmp_path: Path, monkeypatc
 def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "large").open("wb") as file:
+        file.write(saved(on_paper(DIGIT), "PNG"))
         file.truncate(images.LARGEST_FILE + 1)
     (tmp_path / "folder.png").mkdir()
     expected = {
         "missing.png": "doesn't exist",
         "pipe": "not an ordinary file",
         "large": "is 67,108,865 bytes, allowed: 67,108,864",
-        "folder.png": "a folder is where a file should be",
+        "folder.png": "holds nothing; allowed: .npz",
     }
     with pytest.raises(BadInput) as error:
         read_pictures([tmp_path / name for name in expected])
@@ -326,7 +328,7 @@ def test_the_model_says_what_the_training_code_says(finished: dict[str, Path]) -
     path = finished["best"] / "model.keras"
     config = api.configure(finished["best"] / "final.yaml")
     model = prediction.load_model(path)
-    pictures = [images.Picture(path, None, pixels, False, False) for pixels in UNSEEN.images[:300]]
+    pictures = [Picture(path, None, pixels, False, False) for pixels in UNSEEN.images[:300]]
     expected = training.predict(config, model.get_weights(), UNSEEN.images[:300])
     np.testing.assert_allclose(prediction.probabilities(model, pictures), expected, atol=1e-5)
     assert prediction.probabilities(model, []).shape == (0, 10)
@@ -407,7 +409,7 @@ def test_pictures_are_drawn_for_a_terminal() -> None:
 
     from mnistexp.cli import verify_commands
 
-    picture = images.Picture(Path("five.png"), None, DIGIT, False, False)
+    picture = Picture(Path("five.png"), None, DIGIT, False, False)
     row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
     terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
     terminal.print(verify_commands._predictions([row], [picture], drawn=True))

@@ -8,7 +8,7 @@ order of the training set. The labels of the first 1,000 training digits, which 
 order to take them from there. The 4,000 rows left over are the unseen digits, in the file's order.
 
 The same bytes come out each time (with the same version of zlib). Both sets must have the SHA-256 that
-`mnistexp.sources` verifies on loading.
+`mnistexp.data.packaged` verifies on loading.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.sources import EMBEDDED
+from mnistexp.data.packaged import EMBEDDED
 
 LABELS = Path(__file__).with_name("first_1000_labels.txt")
-OUT = Path(__file__).parents[1] / "mnistexp" / "digits"
+OUT = Path(__file__).parents[1] / "mnistexp" / "data" / "digits"
 
 
 def find_csv() -> Path:

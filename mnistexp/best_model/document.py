@@ -6,7 +6,7 @@ from typing import Any
 from mnistexp.best_model.choosing import Candidate, Choice, candidates_of
 from mnistexp.best_model.work import Used
 from mnistexp.config import ExperimentConfig
-from mnistexp.metrics import GUESSING
+from mnistexp.metrics import guessing
 from mnistexp.shown import percent
 from mnistexp.sweeps.swept import LeftAside, Swept
 
@@ -63,7 +63,7 @@ def trials_of(family: str, swept: Swept) -> int:
 def warnings_of(used: Used, left_aside: Sequence[LeftAside], choice: Choice, final: ExperimentConfig) -> Iterator[str]:
     """Sentences on what weakens the choice, and on what took no part in it."""
     own, combined = choice.chosen.trial.mean, choice.combination.trial
-    if own < GUESSING:
+    if own < guessing(choice.chosen.config.model.classes):
         yield (
             f"The chosen setting has not learnt: it scores {percent(own)} in cross-validation, about as much as "
             "guessing. Sweep other values, of the learning rate first."

@@ -35,9 +35,9 @@ class Work:
     """Settings, digits, split and cache of one `best`. Raises `BadInput` and `DataError`."""
 
     def __init__(self, config: ExperimentConfig, runs_dir: Path) -> None:
-        self.config, self.runs_dir = config, runs_dir
-        self.digits = data.load(config.data)
-        self.split = data.split(self.digits.labels, config.data)
+        dataset = data.Dataset.load(config)
+        self.config = config = dataset.config
+        self.runs_dir, self.digits, self.split = runs_dir, dataset.digits, dataset.split
         self.sweep = config.sweep or SweepConfig()
         self.cache = TrialCache(runs_dir) if self.sweep.cache else None
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mnistexp.results import EpochDone, Event, FitDone, Step, Watch, Working
+from mnistexp.results import EpochDone, Event, FitDone, Noted, Reading, Step, Watch, Working
 
 __all__ = ["Watch", "cursor_kept", "watching"]
 
@@ -55,14 +55,18 @@ class _BarWatch:
         self._task: TaskID | None = None
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Step):
-            self._progress.console.print(step_line(event), markup=False, highlight=False)
+        if isinstance(event, Step | Noted):
+            line = step_line(event) if isinstance(event, Step) else event.text
+            self._progress.console.print(line, markup=False, highlight=False)
             if self._task is not None:
                 self._progress.remove_task(self._task)
                 self._task = None
             return
         if self._task is None:
             self._task = self._progress.add_task("", total=1, figures="")
+        if isinstance(event, Reading):
+            self._progress.update(self._task, description="reading (%)", completed=100 * event.done, total=100)
+            return
         if isinstance(event, Working):
             self._progress.update(self._task, completed=event.done, total=event.total)
             return
@@ -89,7 +93,13 @@ class _LineWatch:
         now = time.monotonic()
         if isinstance(event, Working):
             return
-        if isinstance(event, Step):
+        if isinstance(event, Noted):
+            self._say(event.text)
+        elif isinstance(event, Reading):
+            if now - self._said > self.SECONDS:
+                self._say(f"reading the digits: {event.done:.0%}")
+                self._said = now
+        elif isinstance(event, Step):
             self._say(step_line(event))
             self._said = self._started = now
         elif isinstance(event, FitDone):

@@ -183,11 +183,9 @@ def _dry_run(found: Settings, runs_dir: Any, voice: Voice) -> None:
     from mnistexp.sweeps.plan import plan_sweep
     from mnistexp.sweeps.trial_cache import cache_of
 
-    config = found.config
-    digits = data.load(config.data)
-    split = data.split(digits.labels, config.data)
-    cache = cache_of(config, runs_dir)
-    plan = plan_sweep(config, digits, split, cache)
+    dataset = data.Dataset.load(found.config)
+    cache = cache_of(dataset.config, runs_dir)
+    plan = plan_sweep(dataset.config, dataset.digits, dataset.split, cache)
     document = {
         "trials": len(plan.trials),
         "fits": plan.fits,

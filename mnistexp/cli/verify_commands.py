@@ -28,7 +28,7 @@ from mnistexp.errors import BadInput, nearest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnistexp.images import Picture
+    from mnistexp.data.reading import Picture
     from mnistexp.verification.story import Verification
 
 __all__ = ["predict", "verify"]
@@ -42,7 +42,7 @@ VERIFY_EXAMPLES = examples(
 PREDICT_EXAMPLES = examples(
     {
         "mnistexp predict latest three.png seven.jpg": "which digits are these, and how sure is the model?",
-        "mnistexp predict latest digits.npy --top 1 --json": "many at once, as uint8 (n, 28, 28)",
+        "mnistexp predict latest digits.npy --top 1 --json": "many at once, in any form that --data takes",
     }
 )
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "differs": "bold red"}
@@ -113,7 +113,8 @@ def _value(value: Any) -> str:
 def predict(
     run: RunArgument,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="PNG, JPEG, or a .npy array (28, 28) or (n, 28, 28).")
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="PNG, JPEG, or whatever --data takes: .npy, .npz, IDX, CSV, Parquet."),
     ],
     invert: Annotated[
         str,
@@ -136,20 +137,25 @@ def predict(
     """Have the saved model of a run read pictures of digits, one digit in each."""
     voice = Voice(json, quiet, verbose)
     from mnistexp import prediction
-    from mnistexp.images import Invert, read_pictures
+    from mnistexp.data.pictures import Invert
+    from mnistexp.data.reading import read_pictures
     from mnistexp.runs import references
 
     ways: tuple[Invert, ...] = get_args(Invert)
     way = next((way for way in ways if way == invert), None)
     if way is None:
         raise BadInput(f"--invert is {invert!r}, allowed: {', '.join(ways)}{nearest(invert, ways)}")
-    if not 1 <= top <= prediction.CLASSES:
-        raise BadInput(f"--top is {top}, allowed: 1 to {prediction.CLASSES}")
     info = references.one(runs_dir, run).info
     path = prediction.model_path(info)
-    pictures = read_pictures(images, way, centre)
-    probabilities = prediction.probabilities(prediction.load_model(path), pictures)
-    rows = [prediction.row(picture, values, top) for picture, values in zip(pictures, probabilities, strict=True)]
+    learnt = prediction.learnt_by(info.path)
+    if not 1 <= top <= len(learnt.classes):
+        raise BadInput(f"--top is {top}, allowed: 1 to {len(learnt.classes)}")
+    pictures = read_pictures(images, way, centre, learnt.transposed)
+    probabilities = prediction.probabilities(prediction.load_model(path), pictures, learnt)
+    rows = [
+        prediction.row(picture, values, top, learnt.classes)
+        for picture, values in zip(pictures, probabilities, strict=True)
+    ]
     terminal = Console().is_terminal
     table = _predictions(rows, pictures, drawn=terminal and not quiet and len(rows) <= MOST_DRAWN)
     if not terminal:  # whatever reads this expects one line for each picture
@@ -161,12 +167,16 @@ def _predictions(rows: list[dict[str, Any]], pictures: "list[Picture]", *, drawn
     table = console.plain_table("image", *(["as the network sees it"] if drawn else []), "digit", "probability", "then")
     for row, picture in zip(rows, pictures, strict=True):
         first, *others = row["top"]
-        then = ", ".join(f"{other['digit']} {other['probability']:.4f}" for other in others)
+        then = ", ".join(f"{_called(other)} {other['probability']:.4f}" for other in others)
         cells = [_drawing(picture.pixels)] if drawn else []
         table.add_row(
-            Text(picture.name), *cells, Text(str(first["digit"]), "bold green"), f"{first['probability']:.4f}", then
+            Text(picture.name), *cells, Text(_called(first), "bold green"), f"{first['probability']:.4f}", then
         )
     return table
+
+
+def _called(likely: dict[str, Any]) -> str:
+    return str(likely.get("name", likely["digit"]))
 
 
 def _drawing(pixels: "NDArray[Any]") -> Text:

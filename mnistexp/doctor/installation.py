@@ -20,6 +20,7 @@ EXTRAS = {
     "tensorboard": "event files for TensorBoard: bridge tensorboard",
     "mlflow": "runs in MLflow's store: bridge mlflow",
     "pandas": "runs as data frames: mnistexp.runs.load",
+    "parquet": "digits from Parquet files: --data digits.parquet",
     "serve": "the live page: serve",
 }
 """Each optional extra, and what it gives."""
@@ -86,13 +87,13 @@ def _unmet(requirement: Requirement) -> list[str]:
 
 def digits() -> Finding:
     """Whether the packaged digits are those that mnistexp was published with."""
-    from mnistexp import sources
+    from mnistexp.data import packaged
 
     try:
-        for name in sources.EMBEDDED:
-            sources.embedded(name)
+        for name in packaged.EMBEDDED:
+            packaged.embedded(name)
     except DataError as error:
         return Finding("digits", "problem", str(error), "python -m pip install --force-reinstall --no-deps mnistexp")
     return Finding(
-        "digits", "ok", f"as published: SHA-256 {sources.EMBEDDED['first_1000'][0][:12]}... and of the unseen"
+        "digits", "ok", f"as published: SHA-256 {packaged.EMBEDDED['first_1000'][0][:12]}... and of the unseen"
     )

@@ -115,7 +115,7 @@ def _epochs(seconds: float) -> list[float]:
     """The seconds of each epoch of a real training that lasts so long, less the first, in which it is compiled."""
     config = override(ExperimentConfig(), {"training.epochs": 100_000})
     known = data.load(config.data)
-    split = data.split(known.labels, config.data)
+    split = data.split(known, config.data)
     learned, tested = ((known.images[rows], known.labels[rows]) for rows in (split.train, split.test))
     done: list[float] = []
 

@@ -63,7 +63,7 @@ def size_of(*, quick: bool, all_rows: bool) -> Size:
 def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) -> list[TaskAhead]:
     """What `run_reproduce` would do, found without training. Raises what it raises before it writes."""
     digits = data.load(config.data)
-    split = data.split(digits.labels, config.data)
+    split = data.split(digits, config.data)
     cache = cache_of(config, runs_dir)
     pace = cache.pace() if cache else None
     found = []
@@ -101,7 +101,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
     began = time.perf_counter()
     tasks = tasks_of(config, size)
     digits = data.load(config.data)
-    data.split(digits.labels, config.data)
+    data.split(digits, config.data)
     unseen_digits(digits)
     cut = assignment(config, size)
     with _open(runs_dir, cut, tasks, digits, quick=size.quick) as run, workers_kept():

@@ -269,7 +269,7 @@ def arrays(content: bytes) -> dict[str, Any]:
     """The arrays in an `.npz` archive by name; nothing in it is unpickled. Raises ValueError for anything else."""
     import numpy as np
 
-    from mnistexp import npy_header
+    from mnistexp.data.npy import complaint
 
     found = {}
     try:
@@ -278,7 +278,7 @@ def arrays(content: bytes) -> dict[str, Any]:
                 if entry.file_size > LARGEST_READ:
                     raise ValueError(f"{entry.filename} takes {entry.file_size:,} bytes")
                 array = archive.read(entry)
-                if wrong := npy_header.complaint(array):
+                if wrong := complaint(array):
                     raise ValueError(f"{entry.filename} {wrong}")
                 name = entry.filename.removesuffix(".npy")
                 found[name] = np.lib.format.read_array(io.BytesIO(array), allow_pickle=False)

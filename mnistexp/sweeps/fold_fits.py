@@ -177,7 +177,7 @@ def failed(work: FoldFit, error: str, seconds: float = 0.0) -> FoldResult:
         score=math.nan,
         history=History((), ()),
         rows=np.zeros(0, np.int64),
-        probabilities=np.zeros((0, 10), np.float32),
+        probabilities=np.zeros((0, work.config.model.classes), np.float32),
         seconds=seconds,
         error=error,
     )

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
 from mnistexp.config import Value
 from mnistexp.errors import RunError
-from mnistexp.networks import CLASSES
 from mnistexp.ranking import probabilities, trials_csv
 from mnistexp.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.runs import files
@@ -146,11 +145,11 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 def _arrays(path: Path) -> dict[str, Any]:
-    """`probabilities` (trials, repeats, digits, 10), `labels` (digits,), and `held_out` (fits of a trial, digits)."""
+    """`probabilities` (trials, repeats, digits, classes), `labels` (digits,), `held_out` (fits of a trial, digits)."""
     with _damage_named(path):
         arrays = files.arrays(files.read_bytes(path))
         digits, shape = len(arrays["labels"]), arrays["probabilities"].shape
-        if shape[2:] != (digits, CLASSES) or 0 in shape or arrays["held_out"].shape[1:] != (digits,):
+        if len(shape) != 4 or shape[2] != digits or 0 in shape or arrays["held_out"].shape[1:] != (digits,):
             raise ValueError(
                 f"probabilities {shape}, held_out {arrays['held_out'].shape} and {digits} labels don't fit"
             )

@@ -97,7 +97,7 @@ def verify(
         source = FINAL if stored.info.command == "best" else CONFIG
         config, unknown = known_settings(stored.read_text(source), str(stored.path / source))
         digits = data.load(config.data)
-        split = data.split(digits.labels, config.data, config.training.validation_fraction)
+        split = data.split(digits, config.data, config.training.validation_fraction)
         changed = (*unknown, *changed_data(stored, digits, split), *changed_surroundings(stored))
         note = "The choice of its setting is not repeated: its sweeps are runs that can be verified themselves."
         try:

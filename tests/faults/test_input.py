@@ -25,10 +25,10 @@ import strategies
 from hypothesis import strategies as st
 from strategies import amount, damaged, fuzz, json_documents, outcome
 
-from mnistexp import settings, sources, yaml_source
+from mnistexp import data, settings, yaml_source
 from mnistexp.config import DataConfig
+from mnistexp.data.reading import read_pictures
 from mnistexp.errors import MnistexpError
-from mnistexp.images import read_pictures
 from mnistexp.live.following import Follower
 from mnistexp.results import FoldResult, History
 from mnistexp.runs import archive, comparison, export, files, index, query, stored_runs, where
@@ -306,8 +306,8 @@ def test_cached_fits(fuzzed: Any, tmp_path: Path, marker: Path, caplog: pytest.L
 
 
 def read_digits(source: Path) -> None:
-    images, labels = sources.read(DataConfig(source=str(source), digits=20))
-    assert len(images) == len(labels) == 20
+    digits = data.load(DataConfig(source=str(source), digits=20))
+    assert len(digits.images) == len(digits.labels) == 20
 
 
 def test_npz(fuzzed: Any, tmp_path: Path, marker: Path) -> None:
@@ -322,7 +322,7 @@ def test_npz(fuzzed: Any, tmp_path: Path, marker: Path) -> None:
 
 def test_idx(fuzzed: Any, tmp_path: Path) -> None:
     def check(contents: tuple[bytes, bytes]) -> None:
-        for name, content in zip((sources.IDX_IMAGES[0], sources.IDX_LABELS[0]), contents, strict=True):
+        for name, content in zip((IDX[0], IDX[1]), contents, strict=True):
             (tmp_path / name).write_bytes(content)
         read_digits(tmp_path)
 
@@ -367,6 +367,7 @@ def test_archives(fuzzed: Any, copied: Callable[[str], Path], tmp_path: Path) ->
 
 # What would fill the memory
 
+IDX = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 BOMBS = {
     "aliases": "settings.read_file('bomb.yaml')",
     "a hundred megabytes of YAML": "settings.read_file('large.yaml')",
@@ -374,12 +375,12 @@ BOMBS = {
     "a hundred megabytes of --where": "where.parse('a=1 or ' * 15_000_000)",
     "a hundred megabytes of JSON": "files.read_json(Path('large.json'))",
     "nested JSON": "files.read_json(Path('nested.json'))",
-    "a zip bomb for digits": "sources.read(DataConfig(source='bomb.npz'))",
-    "an array larger than its file": "sources.read(DataConfig(source='huge.npz'))",
-    "a gzip bomb for digits": "sources.read(DataConfig(source='idx'))",
-    "a PNG of 46,000 x 46,000 pixels": "images.read_pictures([Path('bomb.png')])",
-    "a PNG with a compressed text of 100 MB": "images.read_pictures([Path('text.png')])",
-    "an array of 10^11 pictures": "images.read_pictures([Path('huge.npy')])",
+    "a zip bomb for digits": "data.load(DataConfig(source='bomb.npz'))",
+    "an array larger than its file": "data.load(DataConfig(source='huge.npz'))",
+    "a gzip bomb for digits": "data.load(DataConfig(source='idx'))",
+    "a PNG of 46,000 x 46,000 pixels": "reading.read_pictures([Path('bomb.png')])",
+    "a PNG with a compressed text of 100 MB": "reading.read_pictures([Path('text.png')])",
+    "an array of 10^11 pictures": "reading.read_pictures([Path('huge.npy')])",
     "a model of 4 GB": "prediction.load_model(Path('bomb.keras'))",
     "an archive of 4 GB": "archive.import_archive(Path('bomb.zip'), Path('runs'))",
     "a history of 300 MB": "stored_runs.read_history(Path('sparse.csv'))",
@@ -387,7 +388,8 @@ BOMBS = {
 CHILD = """
     import resource, sys
     from pathlib import Path
-    from mnistexp import images, prediction, settings, sources
+    from mnistexp import data, prediction, settings
+    from mnistexp.data import reading
     from mnistexp.config import DataConfig
     from mnistexp.errors import MnistexpError
     from mnistexp.runs import archive, files, stored_runs, where
@@ -438,11 +440,11 @@ def bombs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "huge.npy").write_bytes(header)
     (folder / "huge.npz").write_bytes(strategies.zipped([("images", header), ("labels", header)]))
     (folder / "idx").mkdir()
-    with gzip.open(folder / "idx" / f"{sources.IDX_IMAGES[0]}.gz", "wb", 1) as packed:
+    with gzip.open(folder / "idx" / f"{IDX[0]}.gz", "wb", 1) as packed:
         packed.write(struct.pack(">4I", 0x0803, 2**32 - 1, 28, 28))
         for _ in range(1024):
             packed.write(zeros)
-    (folder / "idx" / sources.IDX_LABELS[0]).write_bytes(struct.pack(">2I", 0x0801, 0))
+    (folder / "idx" / IDX[1]).write_bytes(struct.pack(">2I", 0x0801, 0))
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
     start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">II", 46_000, 46_000) + bytes((8, 0, 0, 0, 0)))
     (folder / "bomb.png").write_bytes(start + chunk(b"IDAT", zlib.compress(bytes(10**7))) + chunk(b"IEND", b""))

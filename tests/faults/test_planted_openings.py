@@ -36,12 +36,6 @@ FAULTS = {
         "yaml_source.py", "        _check_size(node, where)\n", "",
         "test_input.py::test_nothing_fills_the_memory[aliases]",
     ),
-    "arrays of digits are unpickled": Planted(
-        "sources.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_npz"
-    ),
-    "pictures are unpickled": Planted(
-        "images.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_npy_pictures"
-    ),
     "cached fits are unpickled": Planted(
         "runs/files.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_cached_fits"
     ),

@@ -1,30 +1,27 @@
-"""Pictures of digits from files, made into what the network learnt from: bright ink on black, 28 x 28, centred.
+"""Pictures of digits made into what the network learns from: bright ink on black, 28 x 28, centred.
 
-PNG and JPEG are read by Pillow, arrays by numpy, and which of them a file is, its content says. Files may come from
-strangers: nothing is unpickled, and a file or a picture that is too large is refused before it is unpacked.
+PNG and JPEG are read by Pillow; which of them a file is, its content says. Files may come from strangers: a file or a
+picture that is too large is refused before it is unpacked.
 """
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp import npy_header
-from mnistexp.errors import BadInput, MnistexpError
-from mnistexp.runs import files
-from mnistexp.sources import SIDE
+from mnistexp.data.content import read, refuse
+from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Invert", "Picture", "prepare", "read_pictures"]
+__all__ = ["LARGEST_FILE", "SIDE", "Invert", "decode_file", "decoded", "prepare"]
 
+SIDE = 28
 Invert = Literal["auto", "yes", "no"]
 Grey = NDArray[np.float64]
 """A picture (height, width), 0 black to 1 white."""
@@ -32,8 +29,6 @@ Grey = NDArray[np.float64]
 FORMATS = ("PNG", "JPEG")
 LARGEST_FILE = 64 * 2**20
 MOST_PIXELS = 25_000_000
-MOST_PICTURES = 10_000
-MOST_PROBLEMS = 20
 WORKING_SIDE = 1024
 """Larger pictures are made smaller first; a digit in one still has many times the pixels that it will get."""
 DIGIT_SIDE = 20
@@ -42,50 +37,8 @@ FAINTEST = 0.1
 """Less contrast than this, of black to white, is no ink."""
 SMUDGE = 0.25
 """Less than this share of the darkest ink is paper: its grain, its shadows, what compression leaves beside a stroke."""
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """One digit as the network takes it: `pixels` uint8 (28, 28), 0 the background.
-
-    `file` is where it came from, `index` its place in an array of several. `inverted`: dark ink was made bright.
-    `centred`: it was scaled and moved as MNIST's digits were.
-    """
-
-    file: Path
-    index: int | None
-    pixels: NDArray[np.uint8]
-    inverted: bool
-    centred: bool
-
-    @property
-    def name(self) -> str:
-        """The path, and in an array of several the index behind it: `digits.npy[3]`."""
-        return str(self.file) if self.index is None else f"{self.file}[{self.index}]"
-
-
-def read_pictures(paths: Sequence[Path], invert: Invert = "auto", centre: bool | None = None) -> list[Picture]:
-    """The pictures in PNG, JPEG and .npy files, in order; an array may be one picture (28, 28) or several (n, 28, 28).
-
-    `centre`: see `prepare`; None centres what isn't 28 x 28 already. Raises `BadInput` with the problems of all files.
-    """
-    pictures: list[Picture] = []
-    problems: list[str] = []
-    for path in paths:
-        try:
-            for index, grey in _pictures_of(path, MOST_PICTURES - len(pictures)):
-                name = str(path) if index is None else f"{path}[{index}]"
-                try:
-                    pixels, inverted, centred = prepare(grey, invert, centre)
-                    pictures.append(Picture(path, index, pixels, inverted, centred))
-                except BadInput as error:
-                    problems.append(f"{name}: {error}")
-        except MnistexpError as error:
-            problems.append(str(error))
-    if problems:
-        more = len(problems) - MOST_PROBLEMS
-        raise BadInput("\n".join([*problems[:MOST_PROBLEMS], *([f"... and {more} more problems"] if more > 0 else [])]))
-    return pictures
+ONE_TONE = 0.25
+"""Less contrast than this within what is opaque of a picture: it is ink, and the ground is what is transparent."""
 
 
 def prepare(grey: Grey, invert: Invert = "auto", centre: bool | None = None) -> tuple[NDArray[np.uint8], bool, bool]:
@@ -144,28 +97,21 @@ def _start(mass: NDArray[np.float64]) -> int:
     return min(max(round(middle), 0), SIDE - len(mass))
 
 
-def _pictures_of(path: Path, room: int) -> Iterator[tuple[int | None, Grey]]:
-    """Index and grey values of the pictures in a file. Raises `BadInput` and `RunError`, naming it."""
-    with files.explained("read", path):
-        size = path.stat().st_size
+def decode_file(path: Path) -> NDArray[np.uint8]:
+    """The grey values uint8 (h, w) of a PNG or JPEG file. Raises `BadInput`, naming it, where it can't be used."""
+    size = path.stat().st_size
     if size > LARGEST_FILE:
-        raise BadInput(f"{path}: is {size:,} bytes, allowed: {LARGEST_FILE:,}")
-    content = files.read_bytes(path)
+        raise BadInput(f"{path}: is {size:,} bytes, allowed: {LARGEST_FILE:,}; save it smaller")
+    content = read(path, lambda _: None)
     try:
-        array = _array(content) if content.startswith(np.lib.format.MAGIC_PREFIX) else _decoded(content)[np.newaxis]
+        return decoded(content)
     except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
+        raise BadInput(f"{path}: {error}; save it smaller") from error
     except MemoryError:  # what was promised was held against the limits: it says nothing of the file
         raise
-    except Exception as error:  # whatever Pillow and numpy make of a file that is not what it says
+    except Exception as error:  # whatever Pillow makes of a file that is not what it says
         kind = "is empty" if not content else f"can't be read: {_reason(error)}"
-        raise BadInput(f"{path}: {kind}; allowed: PNG, JPEG, or an array in numpy's .npy format") from error
-    single = array.ndim == 2 or not content.startswith(np.lib.format.MAGIC_PREFIX)
-    array = array.reshape(-1, *array.shape[-2:])
-    if len(array) > room:
-        raise BadInput(f"{path}: makes more than {MOST_PICTURES:,} pictures in all")
-    for index, values in enumerate(array):
-        yield None if single else index, values / 255 if values.dtype == np.uint8 else values.astype(np.float64)
+        raise refuse(path, kind, "allowed: PNG, JPEG; save or download it again") from error
 
 
 def _reason(error: Exception) -> str:
@@ -176,22 +122,11 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _array(content: bytes) -> NDArray[Any]:
-    """An array (28, 28) or (n, 28, 28), uint8 or a float type from 0 to 1."""
-    if wrong := npy_header.complaint(content):
-        raise BadInput(wrong)
-    array: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
-    if array.shape[-2:] != (SIDE, SIDE) or array.ndim not in (2, 3) or not array.size:
-        raise BadInput(f"holds an array of shape {array.shape}, allowed: (28, 28) or (n, 28, 28)")
-    if array.dtype != np.uint8 and array.dtype.kind != "f":
-        raise BadInput(f"holds {array.dtype} values, allowed: uint8, or floats from 0 to 1")
-    if array.dtype != np.uint8 and not (array.min() >= 0 and array.max() <= 1):
-        raise BadInput(f"holds floats from {array.min():g} to {array.max():g}, allowed: 0 to 1")
-    return array
+def decoded(content: bytes) -> NDArray[np.uint8]:
+    """A PNG or JPEG as grey values uint8 (h, w), the right way up; of an animation the first picture.
 
-
-def _decoded(content: bytes) -> Grey:
-    """A PNG or JPEG, the right way up; of an animation the first picture."""
+    Raises `BadInput` for too many pixels, and whatever Pillow raises for a damaged picture.
+    """
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
@@ -205,24 +140,36 @@ def _decoded(content: bytes) -> Grey:
             grey, white = _grey(ImageOps.exif_transpose(image))
     if max(grey.size) > WORKING_SIDE:
         grey = grey.reduce(math.ceil(max(grey.size) / WORKING_SIDE))
-    return np.asarray(grey, np.float64) / white
+    values = np.asarray(grey)
+    return values if values.dtype == np.uint8 else np.rint(values * (255 / white)).astype(np.uint8)
 
 
 def _grey(image: "Image") -> tuple["Image", int]:
-    """A picture in shades of grey, what is transparent as white paper; and the value of white."""
+    """A picture in shades of grey, what is transparent as a ground that shows the ink; and the value of white."""
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits a pixel
         values = np.asarray(image).astype(np.int32)
         if "transparency" in image.info:
-            values[values == image.info["transparency"]] = 65535
+            through = values == image.info["transparency"]
+            values[through] = 0 if _is_bright(values[~through] / 65535) else 65535
         return Image.fromarray(values), 65535
     if not image.has_transparency_data:
         return image.convert("L"), 255
     layered = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
-    paper = Image.new("L", image.size, 255)
-    paper.paste(layered.convert("L"), mask=layered.getchannel("A"))
-    return paper, 255
+    grey, alpha = layered.convert("L"), layered.getchannel("A")
+    opaque = np.asarray(grey)[np.asarray(alpha) > 127]
+    ground = Image.new("L", image.size, 0 if _is_bright(opaque / 255) else 255)
+    ground.paste(grey, mask=alpha)
+    return ground, 255
+
+
+def _is_bright(opaque: Grey) -> bool:
+    """Whether what is opaque calls for a black ground: bright ink alone, or ink on dark paper that goes on there."""
+    if not opaque.size:
+        return False
+    low, middle, high = np.percentile(opaque, [5, 50, 95])
+    return bool(middle > 0.5 if high - low < ONE_TONE else middle < 0.5)
 
 
 def _size(grey: Grey) -> str:

@@ -1,0 +1,288 @@
+"""The digits of an experiment: read from any source, with the split, and what a run records of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.data.content import Tick
+from mnistexp.data.forms import Classes, classes_of, plain_labels
+from mnistexp.data.packaged import EMBEDDED, find_named, sha256
+from mnistexp.data.part import Found, Part, opened
+from mnistexp.data.polarity import Ink, orientation
+from mnistexp.data.ready import Ready, make_ready
+from mnistexp.data.sources import find_source
+from mnistexp.data.splits import Labels, Split, split_rows
+from mnistexp.errors import BadInput
+
+if TYPE_CHECKING:
+    from mnistexp.config import DataConfig, ExperimentConfig
+
+__all__ = ["Dataset", "Digits", "find", "load", "load_unseen", "read_labelled", "split"]
+
+USUAL_DIGITS = 1000
+"""How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
+SUSPECTED = (
+    "the digits look {how}, by comparison with the packaged ones: a network that learns them so reads ordinary digits "
+    "badly; {remedy}"
+)
+TRANSPOSE = "data.transpose {value} turns them"
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Images uint8 (n, 28, 28), C-contiguous, and labels int64 (n,), from 0; neither can be written to.
+
+    `source` is where they came from; `sha256` and `labels_sha256` are of the arrays' bytes in C order. `own_test`: the
+    last so many are the source's own test part. `told` and `warnings`: what was converted, and what is suspected.
+    """
+
+    images: NDArray[np.uint8]
+    labels: Labels
+    source: str
+    sha256: str
+    labels_sha256: str
+    classes: Classes = field(default_factory=Classes)
+    own_test: int = 0
+    form: str = "embedded"
+    ink: Ink = "bright"
+    told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def match(self, about: Mapping[str, Any]) -> bool:
+        """Whether these are the digits of a run, by the document of its `data.json`. Raises `KeyError`."""
+        return bool((about["sha256"], about["labels_sha256"]) == (self.sha256, self.labels_sha256))
+
+    @property
+    def notes(self) -> str:
+        """What was converted, in one line; empty where nothing was."""
+        return f"{self.source}: {'; '.join(self.told)}" if self.told else ""
+
+    def document(self, split: Split) -> dict[str, Any]:
+        """The document of `data.json`: where the digits came from, their SHA-256, and the rows of each part.
+
+        `classes` are the labels as the source writes them, `converted` and `warnings` what `told` and `warnings` say,
+        `ink` is bright or dark as the network sees it.
+        """
+        return {
+            "source": self.source,
+            "sha256": self.sha256,
+            "labels_sha256": self.labels_sha256,
+            "digits": len(self),
+            "form": self.form,
+            "classes": list(self.classes.keys),
+            "class_names": list(self.classes.names),
+            "ink": self.ink,
+            "converted": list(self.told),
+            "warnings": list(self.warnings),
+            "train": split.train.tolist(),
+            "validation": split.validation.tolist(),
+            "test": split.test.tolist(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The digits of an experiment, their split, and the settings that fit them: `digits.classes`, `data.digits`."""
+
+    digits: Digits
+    split: Split
+    config: "ExperimentConfig"
+
+    @classmethod
+    def load(cls, config: "ExperimentConfig", tick: Tick = lambda _: None) -> "Dataset":
+        """Read and split the digits that `config.data` names. Raises what `load` and `split` raise."""
+        digits = load(config.data, tick)
+        config = fitted(config, digits)
+        return cls(digits, split(digits, config.data, config.training.validation_fraction), config)
+
+    def document(self) -> dict[str, Any]:
+        """The document of `data.json`."""
+        return self.digits.document(self.split)
+
+
+def fitted(config: "ExperimentConfig", digits: Digits) -> "ExperimentConfig":
+    """The settings with the number of digits and of classes that are there. Raises `BadInput` for other settings."""
+    count = len(digits) - digits.own_test
+    classes = len(digits.classes)
+    if (count, classes) == (config.data.digits, config.model.classes):
+        return config
+    if config.model.classes not in (10, classes):
+        raise BadInput(
+            f"model.classes: is {config.model.classes}, allowed: {classes}, the classes of {digits.source!r}"
+        )
+    if config.training.batch_size > count:
+        raise BadInput(f"training.batch_size: is {config.training.batch_size}, allowed: at most the {count} digits")
+    data = config.data.model_copy(update={"digits": count})
+    return config.model_copy(update={"data": data, "model": config.model.model_copy(update={"classes": classes})})
+
+
+def split(digits: Digits | Labels, config: "DataConfig", validation_fraction: float = 0.0) -> Split:
+    """The split of digits, or of the digits with these labels int64 (n,), into parts; see `splits.split_rows`."""
+    labels, own_test = (digits.labels, digits.own_test) if isinstance(digits, Digits) else (digits, 0)
+    return split_rows(labels, config, validation_fraction, own_test)
+
+
+def find(config: "DataConfig") -> Found:
+    """What `config.source` names, nothing of it read yet. Raises `BadInput` where it names nothing that is read."""
+    try:
+        return find_named(config) or find_source(config.source)
+    except BadInput as error:
+        raise BadInput(f"data.source: {error}") from error
+
+
+def load(config: "DataConfig", tick: Tick = lambda _: None) -> Digits:
+    """The first `config.digits` digits of `config.source`, and all of its own test part with `data.test: own`.
+
+    `tick` is told how far the reading is, 0 to 1. Raises `BadInput` for a source that isn't there, is damaged, holds
+    no labelled digits or too few, or lacks a class among its first rows; `DataError` for one that can't be downloaded.
+    """
+    found = find(config)
+    if config.test == "own" and found.test is None:
+        raise BadInput(
+            f"data.test: is own, and {config.source!r} has no test part of its own; allowed: split, or a source with "
+            "x_test and y_test, t10k- files, a folder test/, or a second table such as mnist_test.csv"
+        )
+    part = opened(found.main, config.source, tick)
+    labels, told = _labels(part, config.source)
+    classes, more = classes_of(labels, config.source, config.class_names or (), part.class_names)
+    count = _count(config, len(labels))
+    numbers = classes.numbers(labels, config.source)[:count]
+    _check_all_present(numbers, classes, len(labels), config)
+    ready = _ready(part, config, count, tick)
+    digits = _digits(ready, numbers, config.source, classes, found, (*told, *more))
+    if config.test == "own" and found.test is not None:
+        digits = _with_test(digits, opened(found.test, config.source, tick), config, tick)
+    elif found.test is not None:
+        aside = f"its own test part ({found.test_name}) is left aside: data.test=own tests on it"
+        digits = replace(digits, told=(*digits.told, aside))
+    return replace(digits, warnings=(*digits.warnings, *suspicions(digits, found, config)))
+
+
+def load_unseen() -> Digits:
+    """4,000 digits of the MNIST training set that are none of its first 1,000 and in no split.
+
+    Grouped by class, 0 to 9, each class in the order of the training set.
+    """
+    from mnistexp.data.packaged import embedded
+
+    images, labels = embedded("unseen_4000")
+    return _frozen(images, labels.astype(np.int64), source="unseen")
+
+
+def read_labelled(part: Part, config: "DataConfig", classes: Classes, form: str, tick: Tick = lambda _: None) -> Digits:
+    """All digits of a part, their labels by classes that are known. Raises `BadInput` as `load` does."""
+    labels, told = _labels(part, config.source)
+    numbers = classes.numbers(labels, config.source)
+    ready = _ready(part, config, len(numbers), tick)
+    return _digits(ready, numbers, config.source, classes, Found(form, lambda _: part), tuple(told))
+
+
+def _labels(part: Part, source: str) -> tuple[NDArray[Any], list[str]]:
+    if part.labels is None:
+        raise BadInput(
+            f"{source}: holds pictures without labels; allowed: labelled ones: a column `label`, labels beside the "
+            "pictures (y_train, train-labels-idx1-ubyte), or a folder for each class"
+        )
+    if not len(part.images):
+        raise BadInput(f"{source}: holds no pictures; allowed: at least 20 for training, 1 to evaluate")
+    if len(part.labels) != len(part.images):
+        raise BadInput(
+            f"{source}: holds {len(part.images):,} pictures and {len(part.labels):,} labels, allowed: one label each; "
+            "do the files belong together?"
+        )
+    return plain_labels(part.labels, source, folders=part.labels_as_folders)
+
+
+def _count(config: "DataConfig", there: int) -> int:
+    """How many digits are taken of those there."""
+    if config.digits <= there:
+        return config.digits
+    if config.digits == USUAL_DIGITS and there >= 20:
+        return there
+    allowed = f"at most {there:,}, all that {config.source!r} holds" if there >= 20 else "sources of at least 20 digits"
+    raise BadInput(f"data.digits: is {config.digits:,}, and {config.source!r} holds {there:,}; allowed: {allowed}")
+
+
+def _check_all_present(numbers: Labels, classes: Classes, there: int, config: "DataConfig") -> None:
+    absent = np.setdiff1d(np.arange(len(classes)), numbers)
+    if not len(absent):
+        return
+    names = ", ".join(classes.keys[number] for number in absent[:10]) + ("..." if len(absent) > 10 else "")
+    more = f", or raise data.digits (up to {there:,})" if there > len(numbers) else ""
+    remedy = f"are the rows sorted by class? Shuffle them{more}" if there > len(numbers) else "add some"
+    raise BadInput(
+        f"{config.source}: no {names} among its first {len(numbers):,} digits; allowed: all {len(classes)} classes; "
+        f"{remedy}"
+    )
+
+
+def _ready(part: Part, config: "DataConfig", count: int, tick: Tick) -> Ready:
+    names = [str(path) for path in part.files[:count]]
+    images = part.images[:count]
+    return make_ready(images, config.source, invert=config.invert, transpose=config.transpose, names=names, tick=tick)
+
+
+def _digits(ready: Ready, labels: Labels, source: str, classes: Classes, found: Found, told: Sequence[str]) -> Digits:
+    digits = _frozen(ready.images, labels, source=source)
+    every = (*ready.told, *told)
+    return replace(digits, classes=classes, form=found.form, ink=ready.ink, told=every, warnings=ready.warnings)
+
+
+def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str) -> Digits:
+    images = np.ascontiguousarray(images, dtype=np.uint8)
+    labels = np.ascontiguousarray(labels, dtype=np.int64)
+    images.flags.writeable = labels.flags.writeable = False
+    return Digits(images, labels, source, sha256(images), sha256(labels))
+
+
+def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> Digits:
+    """The digits with the source's own test part behind them."""
+    test = read_labelled(part, config, digits.classes, digits.form, tick)
+    joined = _frozen(
+        np.concatenate([digits.images, test.images]), np.concatenate([digits.labels, test.labels]), digits.source
+    )
+    told = (*digits.told, *(f"of the test part: {told}" for told in test.told if told not in digits.told))
+    warnings = dict.fromkeys((*digits.warnings, *test.warnings))
+    return replace(
+        digits,
+        images=joined.images,
+        labels=joined.labels,
+        sha256=joined.sha256,
+        labels_sha256=joined.labels_sha256,
+        own_test=len(test),
+        told=told,
+        warnings=tuple(warnings),
+    )
+
+
+def suspicions(digits: Digits, found: Found, config: "DataConfig") -> list[str]:
+    """What pictures let one suspect: that they are stored turned, or have dark ink that was left so."""
+    if digits.sha256 == EMBEDDED["first_1000"][0] or found.form in ("embedded", "openml"):
+        return []
+    said = []
+    if digits.ink == "dark":
+        said.append(
+            f"the network sees dark ink on a bright ground, as data.invert {str(config.invert).lower()} has it: it "
+            "reads ordinary digits, bright on black, badly; data.invert auto makes the ink bright"
+        )
+    how = ""
+    if digits.classes.digits:
+        images = 255 - digits.images if digits.ink == "dark" else digits.images
+        digit_of = np.array([int(key) for key in digits.classes.keys])
+        how = orientation(images, digit_of[digits.labels])
+    if how:
+        value = "false" if config.transpose else "true"
+        remedy = TRANSPOSE.format(value=value) if how == "transposed" else "turn them and read them again"
+        said.append(SUSPECTED.format(how=how, remedy=remedy))
+    elif found.stored_transposed and not config.transpose and not digits.classes.digits:
+        said.append(
+            "EMNIST's files hold their pictures transposed, with rows and columns exchanged; "
+            + TRANSPOSE.format(value="true")
+        )
+    return said

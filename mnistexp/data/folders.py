@@ -1,0 +1,89 @@
+"""Folders of pictures, one folder a class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mnistexp.data.content import Tick, refuse
+from mnistexp.data.names import natural, part_of
+from mnistexp.data.part import Found, Part
+from mnistexp.data.pictures import decode_file
+
+__all__ = ["find_class_folders", "is_picture"]
+
+ENDINGS = (".png", ".jpg", ".jpeg")
+OTHERS = (".bmp", ".gif", ".tif", ".tiff", ".webp", ".svg", ".heic", ".pgm")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a name ends as those of pictures do that are read."""
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+
+
+def find_class_folders(folder: Path) -> Found | None:
+    """The pictures of `folder`: `3/*.png`, or `train/3/*.png` with `test/3/*.png`; None where it holds none.
+
+    Raises `BadInput` for pictures of other formats, or without folders that name their class.
+    """
+    parts = {part_of(sub.name): sub for sub in _folders(folder) if part_of(sub.name)}
+    train = parts.get("train")
+    if train is not None and (classes := _classes(train)):
+        test = _classes(parts["test"]) if "test" in parts else []
+        own = (lambda tick: _read(test, tick)) if test else None
+        return Found(
+            "pictures", lambda tick: _read(classes, tick), own, test_name=f"{parts['test'].name}/" if test else ""
+        )
+    if "test" in parts and train is None and (only := _classes(parts["test"])):
+        return Found("pictures", lambda tick: _read(only, tick))
+    if classes := _classes(folder):
+        return Found("pictures", lambda tick: _read(classes, tick))
+    loose = sorted(path for path in folder.iterdir() if is_picture(path))
+    if loose:
+        return Found("pictures", lambda tick: _loose(loose, tick), named=True)
+    others = [
+        path
+        for path in [*folder.iterdir(), *(p for sub in _folders(folder) for p in sub.iterdir())]
+        if path.suffix.lower() in OTHERS
+    ]
+    if others:
+        raise refuse(
+            others[0], f"a {others[0].suffix.removeprefix('.').upper()} picture", "allowed: PNG, JPEG; save it as PNG"
+        )
+    return None
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(
+        (sub for sub in folder.iterdir() if sub.is_dir() and not sub.name.startswith((".", "__"))),
+        key=lambda sub: natural(sub.name),
+    )
+
+
+def _classes(folder: Path) -> list[tuple[str, list[Path]]]:
+    """The folders of classes that hold pictures, by name."""
+    found = [(sub.name, [path for path in sub.iterdir() if is_picture(path)]) for sub in _folders(folder)]
+    return [(name, paths) for name, paths in found if paths]
+
+
+def _read(classes: Sequence[tuple[str, list[Path]]], tick: Tick) -> Part:
+    """All pictures, in the order of their files' names and not class by class: the first ones are of all classes."""
+    listed = [(natural(path.name), place, path) for place, (_, paths) in enumerate(classes) for path in paths]
+    listed.sort(key=lambda item: item[:2])
+    labels = np.array([classes[place][0] for _, place, _ in listed])
+    paths = tuple(path for _, _, path in listed)
+    return Part(_decoded(paths, tick), labels, paths, labels_as_folders=True)
+
+
+def _loose(paths: Sequence[Path], tick: Tick) -> Part:
+    ordered = tuple(sorted(paths, key=lambda path: natural(path.name)))
+    return Part(_decoded(ordered, tick), None, ordered)
+
+
+def _decoded(paths: Sequence[Path], tick: Tick) -> "list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]":
+    images = []
+    for number, path in enumerate(paths):
+        if number % 100 == 0:
+            tick(number / len(paths))
+        images.append(decode_file(path))
+    return images

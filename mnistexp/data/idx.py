@@ -1,0 +1,49 @@
+"""IDX files, the form in which MNIST, EMNIST and their like are published."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.data.content import AGAIN, LIMIT, Tick, pieces, refuse
+
+__all__ = ["read_idx"]
+
+DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def read_idx(path: Path, tick: Tick) -> NDArray[Any]:
+    """The array of one IDX file, of any shape and dtype: type and number of dimensions, their lengths, the values.
+
+    Raises `BadInput` for a file that is damaged, or holds another type.
+    """
+    read: list[bytes] = []
+    promised = LIMIT
+    for piece in pieces(path, tick):
+        if not read:
+            dtype, shape = _header(path, piece)
+            header = 4 * (1 + len(shape))
+            promised = header + math.prod(shape) * dtype.itemsize
+            if promised > LIMIT:
+                raise refuse(path, f"its header promises {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
+        read.append(piece)
+        if sum(map(len, read)) > promised:
+            break
+    content = b"".join(read)
+    if len(content) != promised:
+        held = f"more than {promised:,}" if len(content) > promised else f"{len(content):,}"
+        raise refuse(path, f"{held} bytes; its header promises {promised:,}: cut off or damaged", AGAIN)
+    array: NDArray[Any] = np.frombuffer(content, dtype, offset=header)
+    return array.reshape(shape)
+
+
+def _header(path: Path, start: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """The dtype and the shape that the first bytes promise."""
+    if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in DTYPES:
+        number = int.from_bytes(start[:4], "big")
+        raise refuse(path, f"begins with magic number {number}; allowed: 2051 for pictures, 2049 for labels", AGAIN)
+    if len(start) < (header := 4 * (1 + start[3])):
+        raise refuse(path, f"{len(start)} bytes; an IDX header alone takes {header}", AGAIN)
+    return np.dtype(DTYPES[start[2]]), tuple(int(length) for length in np.frombuffer(start, ">u4", start[3], 4))

@@ -1,0 +1,57 @@
+"""What a reader of one form gives: pictures and labels as they are in the file, before anything is converted."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mnistexp.data.content import AGAIN, Tick, refuse
+from mnistexp.errors import MnistexpError
+
+__all__ = ["Found", "Part", "Read", "opened"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Pictures as an array (n, ...) of any numbers, or a list of grey values uint8 (h, w) each; labels, or None.
+
+    `files`: where each picture came from, of a folder of pictures. `labels_as_folders`: they are names of folders.
+    """
+
+    images: "NDArray[Any] | Sequence[NDArray[Any]]"
+    labels: "NDArray[Any] | None" = None
+    files: tuple[Path, ...] = ()
+    class_names: tuple[str, ...] = ()
+    labels_as_folders: bool = False
+
+
+Read = Callable[[Tick], Part]
+
+
+def opened(read: Read, source: str, tick: Tick) -> Part:
+    """What `read` gives. Raises `BadInput`, also for whatever numpy makes of a file that is not what it says."""
+    try:
+        return read(tick)
+    except (MnistexpError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise refuse(source, f"can't be read ({reason})", AGAIN) from error
+
+
+@dataclass(frozen=True)
+class Found:
+    """A source that was found, nothing of it read yet: its form, its main part, and its own test part if it has one.
+
+    `named`: a single file was named, so that the main part is what was asked for. `stored_transposed`: the set is known
+    to be stored with rows and columns exchanged.
+    """
+
+    form: str
+    main: Read = field(repr=False)
+    test: Read | None = field(default=None, repr=False)
+    test_name: str = ""
+    named: bool = False
+    stored_transposed: bool = False

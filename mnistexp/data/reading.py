@@ -1,0 +1,116 @@
+"""The pictures that `predict` is asked about: files of pictures, and every form that training takes."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.data.content import Tick
+from mnistexp.data.part import Found, Part, opened
+from mnistexp.data.pictures import Invert
+from mnistexp.data.ready import make_ready
+from mnistexp.data.sources import find_source
+from mnistexp.errors import BadInput, MnistexpError
+
+__all__ = ["Picture", "part_to_judge", "read_pictures"]
+
+MOST_PICTURES = 100_000
+MOST_PROBLEMS = 20
+DECISIONS: dict[str, bool | Literal["auto"]] = {"auto": "auto", "yes": True, "no": False}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One digit as the network takes it: `pixels` uint8 (28, 28), 0 the background.
+
+    `file` is where it came from, `index` its place in a file of several. `inverted`: dark ink was made bright.
+    `centred`: it was scaled and moved as MNIST's digits were.
+    """
+
+    file: Path
+    index: int | None
+    pixels: NDArray[np.uint8]
+    inverted: bool
+    centred: bool
+
+    @property
+    def name(self) -> str:
+        """The path, and in a file of several the index behind it: `digits.npy[3]`."""
+        return str(self.file) if self.index is None else f"{self.file}[{self.index}]"
+
+
+def read_pictures(
+    paths: Sequence[Path],
+    invert: Invert = "auto",
+    centre: bool | None = None,
+    transposed: str = "",
+    tick: Tick = lambda _: None,
+) -> list[Picture]:
+    """The pictures in files and folders, in order: PNG, JPEG, and every source that `--data` takes, labels ignored.
+
+    `centre`: see `pictures.prepare`; None centres what isn't 28 x 28 already. `transposed`: the form, such as idx,
+    whose pictures have rows and columns exchanged. Raises `BadInput` with the problems of all files.
+    """
+    pictures: list[Picture] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            pictures += _pictures(path, invert, centre, transposed, MOST_PICTURES - len(pictures), tick)
+        except BadInput as error:
+            problems += str(error).splitlines()
+        except MnistexpError as error:
+            problems.append(str(error))
+    if problems:
+        more = len(problems) - MOST_PROBLEMS
+        raise BadInput("\n".join([*problems[:MOST_PROBLEMS], *([f"... and {more} more problems"] if more > 0 else [])]))
+    return pictures
+
+
+def part_to_judge(found: Found, source: str, tick: Tick) -> tuple[Part, str]:
+    """The part of a source to judge a model by: its own test part if it has one, else all; and what is told of that."""
+    if found.test is None or found.named:
+        return opened(found.main, source, tick), ""
+    return opened(found.test, source, tick), f"its own test part, {found.test_name}"
+
+
+def _found(path: Path) -> Found:
+    try:
+        return find_source(str(path))
+    except BadInput:
+        if not os.path.lexists(path):
+            raise BadInput(f"{path}: it, or a folder above it, doesn't exist") from None
+        raise
+
+
+def _pictures(path: Path, invert: Invert, centre: bool | None, transposed: str, room: int, tick: Tick) -> list[Picture]:
+    found = _found(path)
+    part, _ = part_to_judge(found, str(path), tick)
+    if len(part.images) > room:
+        raise BadInput(f"{path}: makes more than {MOST_PICTURES:,} pictures in all; name fewer files")
+    single = found.form == "pictures" or (len(part.images) == 1 and found.form == "npy" and part.labels is None)
+    files = part.files or (path,) * len(part.images)
+    names = [str(file) if single else f"{file}[{index}]" for index, file in enumerate(files)]
+    ready = make_ready(
+        part.images,
+        str(path),
+        invert=DECISIONS[invert],
+        transpose=found.form == transposed,
+        centre=centre,
+        need_ink=True,
+        names=names,
+        tick=tick,
+    )
+    return [
+        Picture(
+            file,
+            None if single else index,
+            ready.images[index],
+            bool(ready.inverted[index]),
+            bool(ready.centred[index]),
+        )
+        for index, file in enumerate(files)
+    ]

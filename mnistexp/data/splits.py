@@ -1,0 +1,82 @@
+"""Which digits serve what: the split into parts, and the folds of cross-validation."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.errors import BadInput
+
+if TYPE_CHECKING:
+    from mnistexp.config import DataConfig
+
+__all__ = ["Labels", "Rows", "Split", "folds", "split_rows"]
+
+Labels = NDArray[np.int64]
+"""Classes (n,), from 0."""
+Rows = NDArray[np.int64]
+"""Positions (n,) of digits, from 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which rows of the digits serve what: three int64 arrays without a row in common; `validation` may be empty."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def split_rows(labels: Labels, config: "DataConfig", validation_fraction: float = 0.0, own_test: int = 0) -> Split:
+    """Train and test rows exactly as scikit-learn's `train_test_split` gives them, in its order.
+
+    `own_test`: the last so many rows are a test part of the source's own, and all others the training part. The
+    validation rows are cut from the training part by a second call, with a seed derived from `config.split_seed`, and
+    hold each class in its share where the classes are large enough for that. Raises `BadInput` where nothing would be
+    left to learn from.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(len(labels), dtype=np.int64)
+    if own_test:
+        train, test = rows[:-own_test], rows[-own_test:]
+    else:
+        try:
+            train, test = train_test_split(rows, test_size=config.test_fraction, random_state=config.split_seed)
+        except ValueError:
+            raise BadInput(
+                f"data.test_fraction: {config.test_fraction} of {len(labels)} digits leaves none to learn from"
+            ) from None
+    if not validation_fraction:
+        return Split(train, rows[:0], test)
+    size = math.ceil(len(train) * validation_fraction)
+    if size >= len(train):
+        raise BadInput(
+            f"training.validation_fraction: {validation_fraction} of {len(train)} digits leaves none to learn from"
+        )
+    counts = np.bincount(labels[train])
+    present = np.count_nonzero(counts)
+    stratify = labels[train] if counts[counts > 0].min() >= 2 and present <= min(size, len(train) - size) else None
+    seed = int(np.random.SeedSequence([config.split_seed, 1]).generate_state(1)[0])
+    train, validation = train_test_split(train, test_size=size, random_state=seed, stratify=stratify)
+    return Split(train, validation, test)
+
+
+def folds(labels: Labels, *, folds: int, shuffle: bool, stratified: bool, seed: int) -> list[tuple[Rows, Rows]]:
+    """Positions in the training part, int64, to learn from and to validate on, for each fold.
+
+    By scikit-learn's `KFold` or `StratifiedKFold`; `seed` matters only where `shuffle` is true. Raises `BadInput` where
+    the digits, or those of some class, don't go round.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    counts = np.bincount(labels)
+    smallest = int(counts[counts > 0].min()) if stratified else len(labels)
+    if folds > smallest:
+        what = "digits of the rarest class" if stratified else "digits"
+        raise BadInput(f"sweep.folds: {folds} folds of {smallest} {what}; at most {smallest} are possible")
+    kind = StratifiedKFold if stratified else KFold
+    folder = kind(n_splits=folds, shuffle=shuffle, random_state=seed if shuffle else None)
+    return [(train.astype(np.int64), held.astype(np.int64)) for train, held in folder.split(labels, labels)]

@@ -1,0 +1,257 @@
+"""Tables of pixels, a row a digit: CSV, gzipped or not, and Parquet."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.data.content import AGAIN, Tick, pieces, refuse
+from mnistexp.data.names import LABEL_COLUMNS
+from mnistexp.data.part import Part
+from mnistexp.errors import BadInput
+
+__all__ = ["read_csv", "read_parquet"]
+
+INDEX_COLUMNS = ("", "unnamed: 0", "index", "id", "imageid", "image_id", "__index_level_0__")
+ALLOWED = "allowed: a column of labels and the pixels of a square picture, such as 1 + 784 columns"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the first line says of a table: how it is written, and which columns are what."""
+
+    delimiter: str | None
+    columns: int
+    header: tuple[str, ...] = ()
+    label: int | None = None
+    text_label: bool = False
+
+    @property
+    def headed(self) -> bool:
+        return bool(self.header)
+
+
+def read_csv(path: Path, tick: Tick) -> Part:
+    """A table of text: pixels and, first or last or headed `label`, the labels. Raises `BadInput` for any other."""
+    blocks: list[NDArray[Any]] = []
+    labels: list[str] = []
+    layout: _Layout | None = None
+    line = 1
+    for lines in _lines(path, tick):
+        if layout is None and not any(row.strip() for row in lines):
+            continue
+        if layout is None:
+            while not lines[0].strip():
+                lines = lines[1:]
+            layout = _layout(path, lines[0])
+            lines, line = lines[layout.headed :], 1 + layout.headed
+        rows = [row for row in lines if row.strip()]
+        if layout.text_label:
+            labels_here, rows = _split_text(rows, layout)
+            labels += labels_here
+        if rows:
+            blocks.append(_numbers(path, rows, layout, line))
+        line += len(lines)
+    if layout is None or not blocks:
+        raise refuse(path, "holds no rows", ALLOWED)
+    table = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+    if layout.text_label:
+        return Part(_square(path, table), np.array(labels))
+    return _part(path, table, layout)
+
+
+def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
+    """The lines of a file in blocks of some MB."""
+    rest = b""
+    for number, piece in enumerate(pieces(path, tick)):
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        if newline:
+            yield _text(path, whole.removeprefix(b"\xef\xbb\xbf") if number == 0 else whole)
+    if rest.strip():
+        yield _text(path, rest.removeprefix(b"\xef\xbb\xbf"))
+
+
+def _text(path: Path, content: bytes) -> list[str]:
+    try:
+        return content.decode("utf-8").replace('"', "").splitlines()
+    except UnicodeDecodeError as error:
+        raise refuse(path, f"not UTF-8 text ({error.reason})", "save it as UTF-8") from error
+
+
+def _layout(path: Path, first: str) -> _Layout:
+    delimiter = max((",", ";", "\t"), key=first.count)
+    used = delimiter if first.count(delimiter) else None
+    fields = [field.strip() for field in first.split(used)]
+    words = [number for number, field in enumerate(fields) if not _is_number(field)]
+    if len(fields) < 5:
+        raise refuse(path, f"text of {len(fields)} column{'s' * (len(fields) != 1)}, no table of digits", ALLOWED)
+    numbers = [field for field in fields if _is_number(field)]
+    counted = numbers in ([str(i) for i in range(k, k + len(numbers))] for k in (0, 1))
+    if len(words) == 1 and words[0] in (0, len(fields) - 1) and not counted and fields[words[0]]:
+        return _Layout(used, len(fields), label=words[0], text_label=fields[words[0]].lower() not in LABEL_COLUMNS)
+    if not words and not counted:
+        return _Layout(used, len(fields))
+    lower = [field.lower() for field in fields]
+    label = next((lower.index(name) for name in LABEL_COLUMNS if name in lower), None)
+    return _Layout(used, len(fields), tuple(lower), label)
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _split_text(rows: list[str], layout: _Layout) -> tuple[list[str], list[str]]:
+    """Labels that are words, and the numbers beside them."""
+    split = [
+        row.partition(layout.delimiter or " ") if layout.label == 0 else row.rpartition(layout.delimiter or " ")
+        for row in rows
+    ]
+    ends = (0, 2) if layout.label == 0 else (2, 0)
+    return [row[ends[0]].strip() for row in split], [row[ends[1]] for row in split]
+
+
+def _numbers(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray[Any]:
+    """Rows of numbers: whole ones as int32, which is fast, or else float64."""
+    columns = layout.columns - layout.text_label
+    try:
+        found: NDArray[Any] = np.loadtxt(rows, np.int32, comments=None, delimiter=layout.delimiter, ndmin=2)
+    except ValueError:
+        found = _fractions(path, rows, layout, line)
+    except OverflowError as error:
+        raise refuse(path, f"a number of line {line} or later is too large", "allowed: grey values 0 to 255") from error
+    if found.shape[1] != columns:
+        told = f"{found.shape[1]} columns from line {line} on, and {columns} before"
+        raise refuse(path, told, f"cut off or joined of two files? {AGAIN}")
+    return found
+
+
+def _fractions(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray[Any]:
+    try:
+        fast = [np.array(row.split(layout.delimiter), np.float64) for row in rows]
+        return np.stack(fast)
+    except ValueError:
+        pass
+    columns = len(rows[0].split(layout.delimiter))
+    for number, row in enumerate(rows):
+        fields = row.split(layout.delimiter)
+        if len(fields) != columns:
+            told = f"line {line + number} has {len(fields)} columns, the line before {columns}"
+            raise refuse(path, told, f"cut off? {AGAIN}, or repair the line")
+        for column, field in enumerate(fields):
+            if not _is_number(field):
+                what = f"{field.strip()[:30]!r}" if field.strip() else "nothing"
+                told = f"line {line + number}, column {column + 1} holds {what}, allowed: a number"
+                raise refuse(path, told, "fill in or leave out that row")
+    raise refuse(path, f"line {line} or later can't be read", AGAIN)
+
+
+def _part(path: Path, table: NDArray[Any], layout: _Layout) -> Part:
+    label, columns = layout.label, list(range(table.shape[1]))
+    if layout.headed and len(columns) - (label is not None) != math.isqrt(len(columns) - (label is not None)) ** 2:
+        columns = [column for column in columns if layout.header[column] not in INDEX_COLUMNS]
+    if label is None and not _squared(len(columns)) and _squared(len(columns) - 1):
+        label = _label_column(table, columns)
+    if label is None:
+        return Part(_square(path, table[:, columns]))
+    pixels = [column for column in columns if column != label]
+    first, last = pixels[0], pixels[-1]
+    block = table[:, first : last + 1] if pixels == list(range(first, last + 1)) else table[:, pixels]
+    return Part(_square(path, block), table[:, label])
+
+
+def _label_column(table: NDArray[Any], columns: Sequence[int]) -> int:
+    """The first column or the last: a corner of pictures is nearly always the same grey, labels are not."""
+    shares = [float((table[:, column] == np.median(table[:, column])).mean()) for column in (columns[0], columns[-1])]
+    return columns[0] if shares[0] <= shares[1] else columns[-1]
+
+
+def _squared(count: int) -> bool:
+    return count > 3 and math.isqrt(count) ** 2 == count
+
+
+def _square(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Rows (n, side * side) as pictures (n, side, side)."""
+    if not _squared(pixels.shape[1]):
+        raise refuse(path, f"{pixels.shape[1]} columns of pixels, which is no square picture", ALLOWED)
+    side = math.isqrt(pixels.shape[1])
+    return pixels.reshape(len(pixels), side, side)
+
+
+def read_parquet(path: Path, tick: Tick) -> Part:
+    """A Parquet file: a column of pictures (PNG or JPEG bytes, or lists of pixels), or a column a pixel; and labels.
+
+    Raises `BadInput` where pyarrow is missing, or for what holds no pictures.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise BadInput(f"{path}: reading Parquet needs pyarrow: pip install 'mnistexp[parquet]'") from None
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            batches, done = [], 0
+            for batch in file.iter_batches(batch_size=1000):
+                batches.append(batch)
+                done += batch.num_rows
+                tick(done / max(file.metadata.num_rows, 1))
+            about = (file.schema_arrow.metadata or {}).get(b"huggingface", b"")
+        table = pyarrow.Table.from_batches(batches, file.schema_arrow)
+    except Exception as error:  # whatever pyarrow makes of a file that is not what it says
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise refuse(path, f"not a readable Parquet file ({reason})", AGAIN) from error
+    if not table.num_rows:
+        raise refuse(path, "holds no rows", ALLOWED)
+    label = next((name for name in names if name.lower() in LABEL_COLUMNS), None)
+    labels = None if label is None else np.array(table[label].to_pylist())
+    columns = [name for name in names if name != label and name.lower() not in INDEX_COLUMNS]
+    return Part(_parquet_images(path, table, columns), labels, class_names=_hub_names(about, label))
+
+
+def _parquet_images(path: Path, table: Any, columns: Sequence[str]) -> Any:
+    from mnistexp.data.pictures import decoded
+
+    whole = next((name for name in columns if not _plain(table, name)), None)
+    if whole is None:
+        arrays = [table[name].to_numpy(zero_copy_only=False) for name in columns]
+        return _square(path, np.stack(arrays, axis=1) if arrays else np.zeros((1, 0)))
+    images = []
+    for number, value in enumerate(table[whole].to_pylist()):
+        value = value.get("bytes") if isinstance(value, dict) else value
+        try:
+            images.append(decoded(value) if isinstance(value, bytes) else np.array(value))
+        except Exception as error:  # whatever Pillow and numpy make of it
+            told = f"row {number + 1} of column {whole!r} is no picture ({error})"
+            raise refuse(path, told, "allowed: PNG or JPEG bytes, or lists of pixels") from error
+    same = {image.shape for image in images}
+    if len(same) == 1 and (shape := same.pop()) and len(shape) < 2:
+        return _square(path, np.stack(images)) if shape else refuse_column(path, whole)
+    return np.stack(images) if not same and len({image.dtype for image in images}) == 1 else images
+
+
+def refuse_column(path: Path, name: str) -> Any:
+    """Raises `BadInput` for a column that holds no pictures."""
+    raise refuse(path, f"column {name!r} holds no pictures", "allowed: PNG or JPEG bytes, or lists of pixels")
+
+
+def _plain(table: Any, name: str) -> bool:
+    return bool(re.match(r"u?int|float|double|halffloat|bool", str(table.schema.field(name).type)))
+
+
+def _hub_names(about: bytes, label: str | None) -> tuple[str, ...]:
+    """The names of classes that Hugging Face's data sets carry in their schema."""
+    import json
+
+    try:
+        names = json.loads(about)["info"]["features"][label]["names"]
+        return tuple(map(str, names))
+    except (ValueError, KeyError, TypeError):
+        return ()
