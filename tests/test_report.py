@@ -115,6 +115,11 @@ def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> Non
     found, page = metrics_of(finished["repeats"]), Reader(html_of(finished["repeats"]))
     assert "How much depends on the seed?" in page.texts("h2")
     assert found["repeats"]["sentence"] in page.texts("p")
+    mean = f"{found['repeats']['mean']:.1%}"
+    assert page.texts("h1") == [f"{mean} of the test digits recognised, mean of 2 trainings"]
+    assert page.texts("dd")[0].startswith(mean)
+    assert found["repeats"]["best_epochs"]["sentence"] in page.texts("p")
+    assert found["best_epochs"]["sentence"] not in page.texts("p")
     shown = page.texts("td")
     assert all(f"{100 * accuracy:.1f}%" in shown for accuracy in found["repeats"]["test_accuracies"])
 

@@ -30,9 +30,9 @@ MORE_DIGITS = 4000
 
 
 def test_sections(found: Mapping[str, Any]) -> list[Section]:
-    """What a final network recognises and, where there are several, how far their seeds decide that."""
+    """How far the seeds decide what is recognised, where there are several, and what the saved network recognises."""
     repeats = found.get("repeats")
-    return [_test_section(found), *([_seeds_section(repeats)] if repeats else [])]
+    return [*([_seeds_section(repeats)] if repeats else []), _test_section(found)]
 
 
 def _test_section(found: Mapping[str, Any]) -> Section:
@@ -48,12 +48,13 @@ def _test_section(found: Mapping[str, Any]) -> Section:
         held = intervals.wilson(int(right), total) if total else None
         span = percent_range((held.low, held.high)) if held else "\N{EN DASH}"
         rows.append((number(digit), number(total), number(int(right)), share, Cell(span)))
+    which = "The saved model, of the first training," if "repeats" in found else "It"
     blocks: list[Block] = [
         Paragraph(
-            f"It recognises {found['test_correct']} of the {found['test_digits']} test digits, "
+            f"{which} recognises {found['test_correct']} of the {found['test_digits']} test digits, "
             f"{shown.percent(found['test_accuracy'])}, with a test loss of {found['test_loss']:.4f}."
             if found["test_loss"] is not None
-            else f"It recognises {found['test_correct']} of the {found['test_digits']} test digits.",
+            else f"{which} recognises {found['test_correct']} of the {found['test_digits']} test digits.",
             "answer",
         ),
         Paragraph(
@@ -92,10 +93,24 @@ def _seeds_section(repeats: Mapping[str, Any]) -> Section:
             Paragraph(repeats["sentence"], "answer"),
             Table(
                 "The same training with other seeds",
-                ("training", "test accuracy", "least validation loss"),
+                ("training", "test accuracy", "lowest validation loss"),
                 rows,
-                more="The first training's model is the one saved, and the one described above.",
+                more="The first training's model is the one saved, and the one described below.",
             ),
+            *_confused(repeats),
+        ),
+    )
+
+
+def _confused(repeats: Mapping[str, Any]) -> tuple[Picture, ...]:
+    """The confusions of all trainings; runs of earlier versions have only the first one's."""
+    if "confusion_matrix" not in repeats:
+        return ()
+    return (
+        Picture(
+            f"Confusion matrix of all {repeats['count']} trainings",
+            "The sum of their confusion matrices: rows the correct digit, columns what it was taken for.",
+            figures.confusion_matrix(np.array(repeats["confusion_matrix"], dtype=np.int64)),
         ),
     )
 

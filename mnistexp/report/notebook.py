@@ -46,8 +46,12 @@ run.history.val_loss[-1] if run.history.val_loss else run.history.loss[-1]
 """
 
 LOSS = """\
-best = run.metrics["best_epochs"]
-show(figures.loss_curves([run.history], flat=(best["first"], best["last"]) if best["first"] else None))
+from mnistexp.results import over_all
+from mnistexp.runs.curves import read_curves
+
+histories = [curve.history for curve in read_curves(run.path)]
+best = over_all(run.metrics)["best_epochs"]
+show(figures.loss_curves(histories, flat=(best["first"], best["last"]) if best["first"] else None))
 """
 
 TESTED = """\
@@ -55,6 +59,8 @@ import numpy as np
 
 print(run.metrics["test_correct"], "of", run.metrics["test_digits"])
 print("accuracy", run.metrics["test_accuracy"], "95% interval", run.metrics["test_accuracy_interval"])
+if "repeats" in run.metrics:
+    print(run.metrics["repeats"]["sentence"])
 show(figures.confusion_matrix(np.array(run.metrics["confusion_matrix"])))
 """
 
@@ -160,9 +166,9 @@ def _training_cells(report: RunReport) -> Cells:
     yield from _told(report, "How do the loss curves behave?")
     yield "code", TRAIN
     yield "code", LOSS
-    yield "code", "show(figures.accuracy_curves([run.history]))"
+    yield "code", "show(figures.accuracy_curves(histories))"
     yield from _told(report, "What is the best number of epochs?")
-    yield "code", 'print(run.metrics["best_epochs"]["sentence"])\nprint(*run.metrics["warnings"], sep="\\n")'
+    yield "code", 'print(best["sentence"])\nprint(*run.metrics["warnings"], sep="\\n")'
     yield from _told(report, "How good is it on the test digits, and what does this number mean?")
     yield "code", TESTED
     yield from _told(report, "Is the test accuracy representative of unseen data?")

@@ -23,7 +23,7 @@ from mnistexp.report.page import (
     percent_range,
     thinned,
 )
-from mnistexp.results import History
+from mnistexp.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun, read_history
 
 __all__ = [
@@ -50,16 +50,34 @@ def training_report(stored: StoredRun) -> RunReport:
         unseen_section(found),
         how_it_was_made(stored),
     ]
+    headline, lead = _headline(found)
     return RunReport(
         id=stored.info.id,
         kind="training",
-        headline=f"{found['test_correct']} of {found['test_digits']} test digits recognised",
-        lead=(
-            f"An accuracy of {found['test_accuracy']:.1%}. On all digits like these it lies between "
-            f"{percent_range(found['test_accuracy_interval']).replace(' to ', ' and ')}, with 95% confidence."
-        ),
+        headline=headline,
+        lead=lead,
         facts=_facts(found),
         sections=(_with_standing(stored, sections[0]), *sections[1:]),
+    )
+
+
+def _headline(found: Mapping[str, Any]) -> tuple[str, str]:
+    """The accuracy in a line, of repeated trainings their mean, and what it is worth."""
+    right = f"{found['test_correct']} of {found['test_digits']} test digits"
+    if repeats := found.get("repeats"):
+        spread = (
+            "Two trainings have no interval; it takes at least 3."
+            if repeats["interval"] is None
+            else f"The mean over all seeds lies in {percent_range(repeats['interval'])} (95% t interval)."
+        )
+        return (
+            f"{repeats['mean']:.1%} of the test digits recognised, mean of {repeats['count']} trainings",
+            f"{spread} The saved model, of the first training, recognises {right}, {found['test_accuracy']:.1%}.",
+        )
+    return (
+        f"{right} recognised",
+        f"An accuracy of {found['test_accuracy']:.1%}. On all digits like these it lies between "
+        f"{percent_range(found['test_accuracy_interval']).replace(' to ', ' and ')}, with 95% confidence.",
     )
 
 
@@ -68,19 +86,29 @@ def _with_standing(stored: StoredRun, section: Section) -> Section:
 
 
 def _facts(found: Mapping[str, Any]) -> Facts:
-    items = [
-        Fact("test accuracy", f"{found['test_accuracy']:.1%}", percent_range(found["test_accuracy_interval"])),
+    told = over_all(found)
+    items = [Fact("test accuracy", f"{found['test_accuracy']:.1%}", percent_range(found["test_accuracy_interval"]))]
+    if repeats := found.get("repeats"):
+        held = repeats["interval"] and f"{percent_range(repeats['interval'])} over seeds"
+        items = [
+            Fact("mean test accuracy", f"{repeats['mean']:.1%}", held or f"of {repeats['count']} trainings"),
+            Fact("saved model", items[0].value, items[0].note),
+        ]
+    trained = found["early_stopping"]["stopped_at"] if found.get("early_stopping") else [found["epochs"]]
+    stops = sorted({stop or found["epochs"] for stop in trained})
+    items.append(
         Fact(
-            "epochs", f"{found['epochs']}", f"loss {found['final_loss']:.4f} at the end" if found["final_loss"] else ""
-        ),
-    ]
-    if found["min_val_loss"] is not None:
-        best, last = found["best_epochs"], found["final_val_loss"]
-        ends = "" if last is None else f"{last:.4f} at the end"
-        items.append(
-            Fact("best epoch", f"{found['min_val_loss_epoch']}", f"{best['first']} to {best['last']} are as good")
+            "epochs",
+            f"{stops[0]}" if len(stops) == 1 else f"{stops[0]} to {stops[-1]}",
+            "" if told["final_loss"] is None else f"loss {told['final_loss']:.4f} at the end",
         )
-        items.append(Fact("least validation loss", f"{found['min_val_loss']:.4f}", ends))
+    )
+    if told["min_val_loss"] is not None:
+        best, last = told["best_epochs"], told["final_val_loss"]
+        ends = "" if last is None else f"{last:.4f} at the end"
+        as_good = f"{best['first']} to {best['last']} are as good" if best["first"] != best["last"] else ""
+        items.append(Fact("best epoch", f"{told['min_val_loss_epoch']}", as_good))
+        items.append(Fact("lowest validation loss", f"{told['min_val_loss']:.4f}", ends))
     return Facts(tuple(items))
 
 
@@ -144,40 +172,48 @@ def _network(model: Mapping[str, Any]) -> str:
 
 def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Section:
     """Loss and accuracy over the epochs, as figures and as a table."""
-    first, best = histories[0], found["best_epochs"]
+    mean, told = History.mean(histories), over_all(found)
+    best, many = told["best_epochs"], f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
     held_out = "validation" if found["validated_on"] == "validation" else "test"
     flat = (best["first"], best["last"]) if best["first"] else None
-    start, end = _told(first.loss[0]), _told(first.loss[-1])
-    falls = f"The training loss goes from {start} after the first epoch to {end} at the end."
-    if first.val_loss and found["min_val_loss"] is not None:
+    falls = f"The training loss{many}, {_course(mean.loss)}."
+    if told["min_val_loss"] is not None:
         falls += (
-            f" The loss on the {held_out} digits goes from {_told(first.val_loss[0])} to its minimum "
-            f"{found['min_val_loss']:.4f} in epoch {found['min_val_loss_epoch']}, and ends at "
-            f"{_told(first.val_loss[-1])}."
+            f" The loss on the {held_out} digits{many}, {_course(mean.val_loss)}; its minimum is "
+            f"{told['min_val_loss']:.4f} in epoch {told['min_val_loss_epoch']}."
         )
-    drawn = "Training and validation" if first.val_loss else "Training"
-    many = f" Lines are means of {len(histories)} trainings, bands their range." if len(histories) > 1 else ""
+    drawn = "Training and validation" if mean.val_loss else "Training"
+    lines = f" Lines are means of {len(histories)} trainings, bands their range." if len(histories) > 1 else ""
     return Section(
         "How do the loss curves behave?",
         (
             Paragraph(falls, "answer"),
             Picture(
                 "Loss over the epochs",
-                f"{drawn} loss over {first.epochs} epochs.{many} {falls}",
+                f"{drawn} loss over {mean.epochs} epochs.{lines} {falls}",
                 _sized(figures.loss_curves(histories, flat=flat)),
             ),
             Picture(
                 "Accuracy over the epochs",
-                f"{drawn} accuracy over {first.epochs} epochs, in per cent.{many}",
+                f"{drawn} accuracy over {mean.epochs} epochs, in per cent.{lines}",
                 _sized(figures.accuracy_curves(histories)),
             ),
-            history_table(first),
+            history_table(mean, many),
         ),
     )
 
 
-def _told(loss: float) -> str:
-    return f"{loss:.4f}" if np.isfinite(loss) else "no number, since the training diverged,"
+def _course(losses: Sequence[float]) -> str:
+    """The first and the last measured value of a curve, and their epochs."""
+    known = [(epoch, loss) for epoch, loss in enumerate(losses, start=1) if np.isfinite(loss)]
+    if not known:
+        return "never a number, since the training diverged"
+    (first, start), (last, end) = known[0], known[-1]
+    return (
+        f"from {start:.4f} in epoch {first} to {end:.4f} in epoch {last}"
+        if len(known) > 1
+        else f"{start:.4f} in epoch {first}"
+    )
 
 
 def _sized(figure: Any) -> Any:
@@ -186,8 +222,8 @@ def _sized(figure: Any) -> Any:
     return figure
 
 
-def history_table(history: History) -> Table:
-    """The curves in numbers."""
+def history_table(history: History, many: str = "") -> Table:
+    """The curves in numbers; `many` says of how many trainings they are the mean."""
     columns = {name: getattr(history, name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
     columns = {name: values for name, values in columns.items() if values}
     chosen = thinned(history.epochs)
@@ -200,18 +236,20 @@ def history_table(history: History) -> Table:
     )
     headings = tuple(name.replace("val_", "validation ") for name in columns)
     more = "" if len(chosen) == history.epochs else "Some epochs are left out; history.csv has them all."
-    return Table("The curves in numbers", ("epoch", *headings), rows, folded=True, more=more)
+    return Table(f"The curves in numbers{many}", ("epoch", *headings), rows, folded=True, more=more)
 
 
 def _measured(value: float, spec: str) -> Cell:
-    return number(value, spec) if np.isfinite(value) else Cell("not a number")
+    return number(value, spec) if np.isfinite(value) else Cell("\N{EN DASH}")
 
 
 def epochs_section(found: Mapping[str, Any]) -> Section:
     """The best number of epochs, and how far the answer can be trusted."""
+    stopping = found.get("early_stopping")
+    stopped = (Paragraph(stopping["sentence"]),) if stopping else ()
     return Section(
         "What is the best number of epochs?",
-        (Paragraph(found["best_epochs"]["sentence"], "answer"), *warnings(found)),
+        (Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"), *stopped, *warnings(found)),
     )
 
 

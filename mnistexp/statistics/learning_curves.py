@@ -207,7 +207,8 @@ def best_epochs(
 def guessing(digits: int, classes: int) -> float:
     """The highest accuracy that guessing explains: 1 / classes and two standard errors of a share of `digits` digits.
 
-    Assumes classes of about one size. Source: the normal approximation of de Moivre (1738), The Doctrine of Chances.
+    Assumes classes of about one size.
+    Source: the normal approximation in Brown, Cai & DasGupta (2001), Statistical Science 16(2), section 1.
     """
     return 1 / classes + 2 * sqrt((1 / classes) * (1 - 1 / classes) / digits)
 
