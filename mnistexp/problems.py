@@ -13,7 +13,7 @@ from mnistexp.config import ExperimentConfig
 from mnistexp.errors import nearest, nearest_name, show
 from mnistexp.optimizers import OPTIMIZERS, Optimizer
 
-__all__ = ["dotted_keys", "explain", "full_key", "may_be_swept", "misshapen", "sweepable_keys"]
+__all__ = ["ABBREVIATIONS", "dotted_keys", "explain", "full_key", "may_be_swept", "misshapen", "sweepable_keys"]
 
 SECTION = "a section of `key: value` lines"
 
@@ -67,7 +67,9 @@ def _message(error: ErrorDetails, location: tuple[int | str, ...]) -> str:
     if kind == "union_tag_not_found":
         return f"is missing, allowed: {', '.join(OPTIMIZERS)}"
     if kind == "union_tag_invalid":
-        return f"is {show(value['name'])}, allowed: {', '.join(OPTIMIZERS)}{nearest(value['name'], OPTIMIZERS)}"
+        name = str(value["name"])
+        several = f"; `mnistexp sweep-optimizer --opt {name}` tries several" if "," in name else ""
+        return f"is {show(value['name'])}, allowed: {', '.join(OPTIMIZERS)}{several or nearest(name, OPTIMIZERS)}"
     if kind == "literal_error":
         allowed = [str(choice) for choice in _choices(error["loc"])] or [context["expected"]]
         return f"is {show(value)}, allowed: {', '.join(allowed)}{nearest(str(value), allowed)}"

@@ -27,6 +27,8 @@ BAD_COMMAND_LINES = {
     "unknown optimizer": (["train", "--opt", "adma"], "did you mean 'adam'?"),
     "not an assignment": (["train", "--set", "epochs"], "allowed: key=value"),
     "unknown key": (["train", "--set", "epoch=3"], "did you mean 'training.epochs'?"),
+    "several optimizers to train": (["train", "--opt", "adam,nadam"], "sweep-optimizer --opt adam,nadam` tries"),
+    "an empty folder": (["train", "--runs-dir", ""], "'' is not a folder; write . for the current one"),
     "an option given twice": (["train", "--epochs", "1", "--epochs=2"], "--epochs is given twice, as '1' and as '2'"),
     "both names of an option": (["config", "schema", "-o", "a", "--output", "b"], "--output is given twice, as 'a'"),
     "a folder given twice": (["runs", "list", "--runs-dir", "a", "--runs-dir", "b"], "--runs-dir is given twice"),
@@ -77,6 +79,33 @@ def test_bad_command_lines_say_what_is_wrong_and_write_nothing(name: str, tmp_pa
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_common_settings_have_flags_and_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
+    flags = ["--opt", "Adam", "--lr", "3e-3", "--dropout", ".25", "--batch-size", "1_6", "--epochs", "1e3"]
+    for command in ("train", "config show"):
+        more = ["--dry-run"] if command == "train" else []
+        found = json.loads(call(*command.split(), *flags, *more, "--json", cwd=tmp_path).stdout)["config"]
+        assert (found["optimizer"]["name"], found["optimizer"]["learning_rate"]) == ("adam", 0.003)
+        assert (found["model"]["dropout"], found["training"]["batch_size"]) == (0.25, 16)
+        assert found["training"]["epochs"] == 1000
+
+
+def test_several_files_are_merged_in_order_and_each_says_what_it_decided(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("seed: 5\ntraining: {epochs: 5, batch_size: 8}\noptimizer: {name: adam}\n")
+    (tmp_path / "b.yaml").write_text("training:\n  epochs: 7\noptimizer: {learning_rate: 0.5}\n")
+    done = call("config", "show", "--config", "a.yaml", "-c", "b.yaml", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["config"]["training"]["epochs"] == 7
+    assert found["config"]["training"]["batch_size"] == 8
+    assert (found["config"]["optimizer"]["name"], found["config"]["optimizer"]["learning_rate"]) == ("adam", 0.5)
+    keys = ("seed", "training.epochs", "training.batch_size", "optimizer.learning_rate")
+    assert [found["origins"][key] for key in keys] == ["a.yaml:1", "b.yaml:2", "a.yaml:2", "b.yaml:3"]
+    (tmp_path / "c.yaml").write_text("epochs: 3\n")
+    (tmp_path / "d.yaml").write_text("training: 3\n")
+    said = call("train", "-c", "c.yaml", "-c", "d.yaml", "--epochs", "1", cwd=tmp_path).stderr
+    assert "c.yaml:1: epochs: unknown key" in said
+    assert "d.yaml:1: training: is 3" in said
 
 
 def test_names_far_from_all_lead_nowhere(tmp_path: Path) -> None:

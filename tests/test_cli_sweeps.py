@@ -72,7 +72,10 @@ def test_the_default_grids_are_those_of_the_assignment(tmp_path: Path) -> None:
         (["sweep-optimizer", "--opt", "nadam"], 36),
         (["sweep-optimizer", "--opt", "adadelta"], 16),
         (["sweep-optimizer", "--opt", "adam", "--opt", "nadam", "--opt", "adadelta"], 88),
+        (["sweep-optimizer", "--opt", "Adam,nadam", "--opt", "ADADELTA"], 88),
         (["sweep-dropout"], 5),
+        (["sweep-optimizer", "--grid", "learning_rate=[0.1,0.2]", "--grid", "filters=[2,2],[4,4]"], 4),
+        (["sweep-optimizer", "--grid", "filters=[2,2]", "--grid", "optimizer=adam,sgd"], 2),
     ):
         document = json.loads(call(*arguments, "--dry-run", "--json", cwd=tmp_path).stdout)
         assert (document["trials"], document["fits"]) == (trials, 3 * trials)
@@ -80,6 +83,10 @@ def test_the_default_grids_are_those_of_the_assignment(tmp_path: Path) -> None:
 
 BAD = {
     "unknown optimizer": (["--opt", "adma"], "did you mean 'adam'?"),
+    "an abbreviation": (["--grid", "lr=0.1"], "'lr' can't be swept"),
+    "another's configuration": (["--config", "sweep-dropout"], "sweeps model.dropout: use mnistexp sweep-dropout"),
+    "a swept setting fixed": (["--set", "learning_rate=3"], "--set learning_rate: optimizer.learning_rate is swept"),
+    "epochs swept and fixed": (["--epochs", "3", "--grid", "epochs=1,2"], "--epochs: training.epochs is swept"),
     "unknown key": (["--grid", "lerning_rate=0.1"], "did you mean 'learning_rate'?"),
     "no values": (["--grid", "learning_rate"], "allowed: key=value,value"),
     "a value out of bounds": (["--grid", "beta_1=0.5,1.5"], "is 1.5, allowed: 0 <= value < 1"),
@@ -100,6 +107,21 @@ def test_bad_sweeps_say_what_is_wrong_and_write_nothing(name: str, tmp_path: Pat
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sweep_dropout_refuses_the_sweep_of_an_optimizer(tmp_path: Path) -> None:
+    done = call("sweep-dropout", "--config", "sweep-optimizer", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "use mnistexp sweep-optimizer" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("optimizers", "trials"), [("adam", 4), ("adam,nadam", 8)])
+def test_an_optimizer_named_for_a_random_search_brings_no_grid(optimizers: str, trials: int, tmp_path: Path) -> None:
+    space = "optimizer.learning_rate: {low: 0.001, high: 1, log: true}\n    optimizer.beta_1: [0.5, 0.9]"
+    (tmp_path / "mine.yaml").write_text(f"sweep:\n  grid: {{}}\n  random:\n    {space}\n  samples: 4\n")
+    done = call("sweep-optimizer", "--config", "mine.yaml", "--opt", optimizers, "--dry-run", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["trials"] == trials
 
 
 def test_the_cache_tells_what_it_holds_and_gives_it_up(swept: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

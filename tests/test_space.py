@@ -11,7 +11,7 @@ from mnistexp.errors import BadInput, ConfigError
 from mnistexp.optimizers import OPTIMIZERS, Adadelta, Adam
 from mnistexp.settings import resolve, to_yaml
 from mnistexp.sweeps.search import after, most_trials, rounds, search
-from mnistexp.sweeps.space import Trial, default_grid, draws, full_key
+from mnistexp.sweeps.space import Trial, default_grid, draws, swept_key
 from mnistexp.yaml_source import parse
 
 RATES = {"low": 1e-4, "high": 1.0, "log": True}
@@ -118,11 +118,11 @@ def test_default_grids_are_those_of_the_optimizers() -> None:
 
 
 def test_bare_names_stand_for_dotted_keys() -> None:
-    assert full_key("learning_rate") == "optimizer.learning_rate"
-    assert full_key("epochs") == "training.epochs"
-    assert full_key("model.dropout") == "model.dropout"
+    assert swept_key("learning_rate") == "optimizer.learning_rate"
+    assert swept_key("epochs") == "training.epochs"
+    assert swept_key("model.dropout") == "model.dropout"
     with pytest.raises(BadInput, match="did you mean 'learning_rate'"):
-        full_key("lerning_rate")
+        swept_key("lerning_rate")
 
 
 def test_every_wrong_key_and_value_is_reported_once_where_it_stands() -> None:

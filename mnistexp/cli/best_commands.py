@@ -8,6 +8,7 @@ from mnistexp import settings
 from mnistexp.cli import completion, console_best
 from mnistexp.cli.options import (
     RUNS,
+    BatchSizeOption,
     ConfigOption,
     DataOption,
     DryRunOption,
@@ -77,6 +78,7 @@ def best(
     opt: OptimizersOption = None,
     select: SelectOption = None,
     epochs: EpochsOption = None,
+    batch_size: BatchSizeOption = None,
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
     nested: NestedOption = False,
@@ -95,8 +97,8 @@ def best(
     """Choose the best setting of all sweeps, train the final model, and say what its accuracy is worth."""
     voice = Voice(json, quiet, verbose)
     given = {
-        "select": select, "epochs": epochs, "repeats": repeats, "seed": seed, "data": data, "executor": executor,
-        "workers": workers, "scheduler": scheduler, "name": name,
+        "select": select, "epochs": epochs, "batch_size": batch_size, "repeats": repeats, "seed": seed,
+        "data": data, "executor": executor, "workers": workers, "scheduler": scheduler, "name": name,
     }  # fmt: skip
     layers = layers_for("best", config, sets)
     found = settings.resolve([*layers, *_optimizers(layers, opt or []), *flag_layers(given)])

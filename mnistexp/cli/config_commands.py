@@ -11,9 +11,13 @@ from rich.text import Text
 from mnistexp import settings
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
+    BatchSizeOption,
     ConfigOption,
+    DropoutOption,
     EpochsOption,
     JsonOption,
+    LearningRateOption,
+    OptimizerOption,
     SeedOption,
     SetOption,
     a_file,
@@ -50,12 +54,20 @@ def config_show(
     ] = "train",
     config: ConfigOption = None,
     sets: SetOption = None,
-    seed: SeedOption = None,
     epochs: EpochsOption = None,
+    opt: OptimizerOption = None,
+    learning_rate: LearningRateOption = None,
+    batch_size: BatchSizeOption = None,
+    dropout: DropoutOption = None,
+    seed: SeedOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print the resolved configuration, and where each value came from."""
-    found = settings_for(name, config, sets, seed=seed, epochs=epochs)
+    given = {
+        "epochs": epochs, "opt": opt, "learning_rate": learning_rate, "batch_size": batch_size, "dropout": dropout,
+        "seed": seed,
+    }  # fmt: skip
+    found = settings_for(name, config, sets, **given)
     document = {"config": found.config.model_dump(mode="json"), "origins": found.origins}
     Voice(json).result(document, console.settings_table(found))
 
@@ -75,7 +87,7 @@ def config_validate(
     problems: list[Problem] = []
     for file in files:
         try:
-            settings_for("train", file, None)
+            settings_for("train", [file], None)
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:

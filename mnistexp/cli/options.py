@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +16,12 @@ from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
 
 ConfigOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--config",
         "-c",
         metavar="FILE",
-        help="YAML file, or name of a packaged configuration.",
+        help="YAML file, or name of a packaged configuration; repeatable, the last one decides.",
         autocompletion=completion.config_files,
     ),
 ]
@@ -30,18 +31,28 @@ SetOption = Annotated[
         "--set",
         "-s",
         metavar="KEY=VALUE",
-        help="Set a dotted key, such as `training.batch_size=16`.",
+        help="Set a key, such as `training.batch_size=16` or `batch_size=16`; repeatable.",
         autocompletion=completion.assignments,
     ),
 ]
 
 
 def whole(text: str) -> int:
-    """What follows an option, as a whole number; its bounds are the configuration's business. Raises `BadParameter`."""
+    """What follows an option as a whole number, such as 1000, 1_000 or 1e3. Raises `BadParameter` for anything else."""
     try:
         return int(text)
     except ValueError:
+        with suppress(ValueError, OverflowError):
+            if "e" in text.lower() and (value := float(text)).is_integer():
+                return int(value)
         raise typer.BadParameter(f"{show(text)} is not a whole number") from None
+
+
+def folder(text: str) -> Path:
+    """What follows an option as the path of a folder. Raises `BadParameter` for nothing, which would be `.`."""
+    if not text:
+        raise typer.BadParameter("'' is not a folder; write . for the current one")
+    return Path(text)
 
 
 def a_file(path: Path | None) -> Path | None:
@@ -74,14 +85,33 @@ def count_option(flag: str, explanation: str) -> Any:
     return typer.Option(*flag.split(), parser=whole, metavar="N", help=explanation)
 
 
+def number_option(flag: str, explanation: str) -> Any:
+    """An option that takes a number."""
+    return typer.Option(*flag.split(), parser=number, metavar="X", help=explanation)
+
+
 SeedOption = Annotated[int | None, count_option("--seed", "Root of every random draw.")]
 EpochsOption = Annotated[int | None, count_option("--epochs", "How often the digits are gone through.")]
 RepeatsOption = Annotated[
     int | None, count_option("--repeats", "Independent trainings, their seeds derived from --seed.")
 ]
+OptimizerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--opt",
+        metavar="NAME",
+        parser=str.lower,
+        help="Optimizer, with Keras' defaults.",
+        autocompletion=completion.optimizers,
+    ),
+]
+LearningRateOption = Annotated[float | None, number_option("--learning-rate --lr", "Learning rate of the optimizer.")]
+BatchSizeOption = Annotated[int | None, count_option("--batch-size", "Batch size.")]
+DropoutOption = Annotated[float | None, number_option("--dropout", "Dropout rate.")]
 NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Short name of the run folder.")]
 RunsOption = Annotated[
-    Path, typer.Option("--runs-dir", metavar="DIR", envvar="MNISTEXP_RUNS_DIR", help="Where run folders go.")
+    Path,
+    typer.Option("--runs-dir", metavar="DIR", envvar="MNISTEXP_RUNS_DIR", parser=folder, help="Where run folders go."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, the rest on stderr.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what came out.")]
@@ -125,7 +155,7 @@ OptimizersOption = Annotated[
     typer.Option(
         "--opt",
         metavar="NAME",
-        help="Optimizer, with its own grid; repeatable, or `all`.",
+        help="Optimizers, with commas between, each with its own grid; repeatable, or `all`.",
         autocompletion=completion.optimizers_or_all,
     ),
 ]
@@ -149,7 +179,9 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 FLAGS = {
     "seed": "seed",
     "epochs": "training.epochs",
+    "learning_rate": "optimizer.learning_rate",
     "batch_size": "training.batch_size",
+    "dropout": "model.dropout",
     "validation_fraction": "training.validation_fraction",
     "repeats": "repeats",
     "name": "name",
@@ -174,14 +206,15 @@ def examples(explained: Mapping[str, str]) -> str:
     return "**Examples**\n\n" + "\n".join(f"- `{line}`: {what}" for line, what in explained.items()) + "\n"
 
 
-def layers_for(command: str, file: str | None, sets: list[str] | None) -> list[Source]:
-    """The packaged configuration of a command, the file and `--set`. Raises `ConfigError` with the problems of both."""
+def layers_for(command: str, config: list[str] | None, sets: list[str] | None) -> list[Source]:
+    """The packaged configuration of a command, the files and `--set`. Raises `ConfigError` with the problems of all."""
     layers: list[Source] = [settings.read_file(command)]
     problems: list[Problem] = []
-    try:
-        layers += [settings.read_file(file)] if file else []
-    except ConfigError as error:
-        problems.extend(error.problems)
+    for file in config or []:
+        try:
+            layers.append(settings.read_file(file))
+        except ConfigError as error:
+            problems.extend(error.problems)
     try:
         layers += settings.assignments(sets or [])
     except ConfigError as error:
@@ -200,6 +233,6 @@ def flag_layers(given: Mapping[str, Any]) -> list[Source]:
     ]
 
 
-def settings_for(command: str, file: str | None, sets: list[str] | None, **flags: Any) -> Settings:
-    """The packaged configuration of a command, then the file, `--set` and the flags that were given, strongest last."""
-    return settings.resolve([*layers_for(command, file, sets), *flag_layers(flags)])
+def settings_for(command: str, config: list[str] | None, sets: list[str] | None, **flags: Any) -> Settings:
+    """The packaged configuration of a command, then the files, `--set` and the flags given, strongest last."""
+    return settings.resolve([*layers_for(command, config, sets), *flag_layers(flags)])

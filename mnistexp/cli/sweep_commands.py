@@ -74,6 +74,10 @@ DROPOUT_EXAMPLES = examples(
 )
 
 
+LISTS = "model.filters"
+"""The key whose values are lists themselves."""
+
+
 def sweep(
     context: typer.Context,
     config: ConfigOption = None,
@@ -112,8 +116,7 @@ def sweep(
     layers = layers_for(command, config, sets)
     layers += [*_what_to_try(command, layers, opt or [], grid or []), *flag_layers(given)]
     found = settings.resolve(layers)
-    if found.config.sweep is None:
-        raise BadInput("the configuration has no sweep section, and without one there is nothing to try")
+    _check_sweep(command, found, grid)
     if dry_run:
         _dry_run(found, runs_dir, voice)
         return
@@ -128,11 +131,36 @@ def sweep(
         raise typer.Exit(TrialsFailed.exit_code)
 
 
+def _check_sweep(command: str, found: Settings, grid: list[str] | None) -> None:
+    """Raise `BadInput` where there is nothing to try, something else than asked for, or a setting is also fixed."""
+    if found.config.sweep is None:
+        raise BadInput("the configuration has no sweep section, and without one there is nothing to try")
+    sweep = found.config.sweep
+    keys = list(dict.fromkeys([*(key for one in sweep.grids for key in one), *sweep.zip, *sweep.random]))
+    own = {name: bool(swept & set(keys)) for name, swept in _subjects().items()}
+    other = next((name for name, there in own.items() if there and name != command), None)
+    if other and not own[command] and not grid:
+        told = ", ".join(keys)
+        raise BadInput(f"the configuration sweeps {told}: use mnistexp {other}, or say what to try with --grid")
+    for key in keys:
+        origin = found.origins.get(key, "")
+        if origin.startswith("--") and not origin.startswith("--opt"):
+            raise BadInput(f"{origin}: {key} is swept, so that it can't be fixed as well; --grid says what to try")
+
+
+def _subjects() -> dict[str, set[str]]:
+    """The settings that each command is for."""
+    from mnistexp.problems import sweepable_keys
+
+    optimizers = {key for key in sweepable_keys() if key.startswith("optimizer.")} - {"optimizer.name"}
+    return {"sweep-optimizer": optimizers, "sweep-dropout": {"model.dropout"}}
+
+
 def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[str]) -> list[Source]:
     """The grid that `--opt` and `--grid` ask for, as a layer; none where neither is given.
 
-    A `--grid` stands alone, for each optimizer named. Without it `sweep-optimizer` takes each optimizer's own grid, and
-    any other sweep its configured grid for each of them.
+    A `--grid` stands alone, for each optimizer named. Without it `sweep-optimizer` takes each optimizer's own grid. Any
+    other sweep, and one that draws or pairs its settings, has its configured grid for each of them.
     """
     if not opt and not grid:
         return []
@@ -142,10 +170,10 @@ def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[
     grids: list[dict[str, Any]]
     if grid:
         grids = [_grid_of(grid)]
-    elif command == "sweep-optimizer":
-        return [settings.flag("--opt", "sweep.grid", [_listed(own) for own in default_grid(opt)])]
     else:
         configured = settings.resolve(layers).config.sweep
+        if command == "sweep-optimizer" and not (configured and (configured.zip or configured.random)):
+            return [settings.flag("--opt", "sweep.grid", [_listed(own) for own in default_grid(opt)])]
         grids = [_listed(one) for one in configured.grids] if configured else [{}]
     named = [{"optimizer.name": [name]} | one for name in optimizers for one in grids] or grids
     base = [settings.flag("--opt", "optimizer.name", optimizers[0])] if len(optimizers) == 1 else []
@@ -158,7 +186,7 @@ def _listed(grid: Any) -> dict[str, Any]:
 
 def _grid_of(texts: list[str]) -> dict[str, Any]:
     """`KEY=V1,V2` as values to try. Raises `ConfigError` with every one that can't be read."""
-    from mnistexp.sweeps.space import full_key
+    from mnistexp.sweeps.space import swept_key
 
     found: dict[str, Any] = {}
     problems = []
@@ -167,10 +195,12 @@ def _grid_of(texts: list[str]) -> dict[str, Any]:
         try:
             if not equals or not values.strip():
                 raise BadInput(f"{text!r} is no list of values, allowed: key=value,value")
-            key = full_key(key.strip())
+            key = swept_key(key.strip())
             if key in found:
                 raise BadInput(f"{key} is given twice, allowed: once, with all its values")
-            found[key] = yaml_source.parse_value(f"[{values}]", f"--grid {key}")
+            listed = yaml_source.parse_value(f"[{values}]", f"--grid {key}")
+            in_brackets = len(listed) == 1 and isinstance(listed[0], list) and key != LISTS
+            found[key] = listed[0] if in_brackets else listed
         except BadInput as error:
             problems.append(Problem("--grid", "", str(error).removeprefix("--grid: ")))
     if problems:

@@ -9,12 +9,16 @@ from rich.console import Console
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
     RUNS,
+    BatchSizeOption,
     ConfigOption,
     DataOption,
+    DropoutOption,
     DryRunOption,
     EpochsOption,
     JsonOption,
+    LearningRateOption,
     NameOption,
+    OptimizerOption,
     QuietOption,
     RepeatsOption,
     RunsOption,
@@ -23,7 +27,7 @@ from mnistexp.cli.options import (
     VerboseOption,
     count_option,
     examples,
-    number,
+    number_option,
     settings_for,
 )
 from mnistexp.cli.voice import Voice
@@ -31,18 +35,8 @@ from mnistexp.errors import BadInput
 
 __all__ = ["show_examples", "summary", "train"]
 
-OptimizerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--opt", metavar="NAME", help="Optimizer, with Keras' defaults.", autocompletion=completion.optimizers
-    ),
-]
-BatchSizeOption = Annotated[int | None, count_option("--batch-size", "Digits per update.")]
 ValidationOption = Annotated[
-    float | None,
-    typer.Option(
-        "--validation-fraction", parser=number, metavar="X", help="Validate on this share of the training part."
-    ),
+    float | None, number_option("--validation-fraction", "Validate on this share of the training part.")
 ]
 ResumeOption = Annotated[
     str | None,
@@ -58,7 +52,7 @@ TRAIN_EXAMPLES = examples(
     {
         "mnistexp train": "60 epochs of SGD, the curves validated on the test digits, as in the assignment",
         "mnistexp train --epochs 150 --validation-fraction 0.2": "choose the epochs by 160 other digits",
-        "mnistexp train --opt adam --set model.dropout=0.4 --repeats 3": "three seeds of another setting",
+        "mnistexp train --opt adam --lr 0.003 --dropout 0.4 --repeats 3": "three seeds of another setting",
         "mnistexp train --resume latest": "go on with a training that was interrupted, to the same bits",
     }
 )
@@ -84,7 +78,9 @@ def train(
     opt: OptimizerOption = None,
     seed: SeedOption = None,
     repeats: RepeatsOption = None,
+    learning_rate: LearningRateOption = None,
     batch_size: BatchSizeOption = None,
+    dropout: DropoutOption = None,
     validation_fraction: ValidationOption = None,
     data: DataOption = None,
     name: NameOption = None,
@@ -98,7 +94,8 @@ def train(
     """Train the network, draw its loss curves, and say how many epochs were best and how good it is."""
     voice = Voice(json, quiet, verbose)
     given = {
-        "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "batch_size": batch_size,
+        "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "learning_rate": learning_rate,
+        "batch_size": batch_size, "dropout": dropout,
         "validation_fraction": validation_fraction, "data": data, "name": name,
     }  # fmt: skip
     refused = ["--config"] * bool(config) + ["--set"] * bool(sets) + ["--dry-run"] * dry_run

@@ -20,7 +20,7 @@ from mnistexp.cli.options import (
     VerboseOption,
     count_option,
     examples,
-    number,
+    number_option,
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest
@@ -53,11 +53,9 @@ def verify(
     run: RunArgument,
     tolerance: Annotated[
         float | None,
-        typer.Option(
+        number_option(
             "--tolerance",
-            parser=number,
-            metavar="X",
-            help="How far curves and accuracies may lie apart, relative to their greatest value; 0.03 if not given.",
+            "How far curves and accuracies may lie apart, relative to their greatest value; 0.03 if not given.",
         ),
     ] = None,
     fits: Annotated[int | None, count_option("--fits", "Fits of a sweep to do again; 3 if not given.")] = None,

@@ -11,10 +11,10 @@ import numpy as np
 from mnistexp.config import ExperimentConfig, ModelConfig, Range, SweepConfig, Value
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.problems import may_be_swept, sweepable_keys
+from mnistexp.problems import ABBREVIATIONS, full_key, may_be_swept, sweepable_keys
 from mnistexp.settings import override
 
-__all__ = ["Params", "Point", "Trial", "base_points", "default_grid", "draws", "full_key", "resolved"]
+__all__ = ["Params", "Point", "Trial", "base_points", "default_grid", "draws", "resolved", "swept_key"]
 
 LARGEST = 100_000
 """Points of one sweep."""
@@ -50,9 +50,10 @@ class Trial:
 def default_grid(names: Sequence[str]) -> tuple[dict[str, tuple[Value, ...]], ...]:
     """The default grid of each optimizer, one after the other; `all` stands for every optimizer there is.
 
-    Raises `BadInput` for an unknown name.
+    A name may be written in any case, and several with commas between. Raises `BadInput` for an unknown name.
     """
-    chosen = list(OPTIMIZERS) if "all" in names else list(dict.fromkeys(names))
+    given = [name.strip().lower() for listed in names for name in listed.split(",")]
+    chosen = list(OPTIMIZERS) if "all" in given else list(dict.fromkeys(given))
     for name in chosen:
         if name not in OPTIMIZERS:
             allowed = ["all", *OPTIMIZERS]
@@ -63,19 +64,18 @@ def default_grid(names: Sequence[str]) -> tuple[dict[str, tuple[Value, ...]], ..
     )
 
 
-def full_key(name: str) -> str:
-    """The dotted key that a bare name such as `learning_rate` or `epochs` stands for; a dotted key stays as it is.
+def swept_key(name: str) -> str:
+    """The dotted key that a name such as `learning_rate` or `epochs` is the end of, as `--set` takes it.
 
     Raises `BadInput` for a name that no setting to sweep has.
     """
-    if "." in name:
-        return name
     keys = sweepable_keys()
-    found = [key for key in keys if key.rpartition(".")[2] == name]
-    if not found:
+    found = full_key(ABBREVIATIONS[name] if name == "optimizer" else name, keys)
+    if found not in keys:
         names = [key.rpartition(".")[2] for key in keys]
-        raise BadInput(f"{name!r} is no setting to sweep, allowed: {', '.join(keys)}{nearest(name, names)}")
-    return found[0]
+        hint = nearest(ABBREVIATIONS.get(name.lower(), name), [*names, *keys])
+        raise BadInput(f"{name!r} can't be swept, allowed: {', '.join(keys)}{hint}")
+    return found
 
 
 def base_points(config: ExperimentConfig) -> list[Point]:
