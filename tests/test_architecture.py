@@ -14,7 +14,8 @@ ORDER = """
     npy_header sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
-    runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
+    standard_error runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging
+    runs.run_folder
     runs.history_csv runs.stored_runs runs.trash runs.archive_members runs.archive
     runs.index runs.conditions runs.where runs.query runs.comparison runs.export runs.curves runs.frames
     ranking metrics
