@@ -8,12 +8,12 @@ import gc
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
+from mnistexp import standard_error
 from mnistexp.errors import MnistexpError
 
 __all__ = ["import_tensorflow", "start_tensorflow"]
@@ -23,9 +23,13 @@ MALLOC = {-1: 2**30, -3: 2**25, -2: 2**24}
 
 
 def import_tensorflow() -> Any:
-    """TensorFlow, loaded but not started, without the notices it prints meanwhile."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _stderr_held_back(), _keras_left_out(), _garbage_left():
+    """TensorFlow, loaded but not started, without the notices it prints meanwhile.
+
+    Nor does it print later what isn't fatal, unless TF_CPP_MIN_LOG_LEVEL says so: TensorFlow logs as an error that this
+    processor lacks a kernel and that it takes another.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with standard_error.kept_while(), _keras_left_out(), _garbage_left():
         import tensorflow as tf
     return tf
 
@@ -38,8 +42,9 @@ def start_tensorflow() -> Any:
     whatever else the process does. Raises `MnistexpError` where the program had TensorFlow running with more threads
     before: they can't be taken back.
     """
+    standard_error.watch_for_a_crash()
     tf = import_tensorflow()
-    with _stderr_held_back():
+    with standard_error.kept_while():
         threading = tf.config.threading
         try:
             threading.set_intra_op_parallelism_threads(1)
@@ -98,21 +103,3 @@ def _garbage_left() -> Iterator[None]:
     finally:
         if looking:
             gc.enable()
-
-
-@contextmanager
-def _stderr_held_back() -> Iterator[None]:
-    """Catch what compiled code writes to standard error, which no logging setting reaches; show it if loading fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -38,6 +38,7 @@ def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Call the command line in this process: its exit code, and what it said on both outputs."""
     import pytest
 
+    from mnistexp import standard_error
     from mnistexp.cli import app
 
     out, errors, words = io.StringIO(), io.StringIO(), [str(argument) for argument in arguments]
@@ -49,6 +50,7 @@ def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         patch.delenv("MNISTEXP_RUNS_DIR", raising=False)
         with pytest.raises(SystemExit) as stopped:
             app.main()
+        standard_error.give_back()
     return subprocess.CompletedProcess(words, int(str(stopped.value.code)), out.getvalue(), errors.getvalue())
 
 

@@ -15,6 +15,7 @@ ORDER = """
     data.sources data.packaged data.forms data.polarity data.ready data.splits data.dataset data.reading data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
+    standard_error
     runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
     runs.history_csv runs.stored_runs runs.archive_members runs.archive
     runs.index runs.references runs.trash runs.conditions runs.where runs.query runs.comparison runs.export

@@ -31,6 +31,7 @@ from mnistexp.cli.options import examples
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
+from mnistexp.standard_error import keep_all, own
 
 __all__ = ["app", "main"]
 
@@ -108,7 +109,7 @@ def _say(error: MnistexpError, wants_json: bool) -> int:
         problems = [vars(problem) for problem in error.problems] if isinstance(error, ConfigError) else []
         document = {"error": str(error), "exit_code": error.exit_code, "problems": problems}
         print(console.json_text(document), flush=True)
-    print(f"mnistexp: error: {printable(str(error))}", file=sys.stderr, flush=True)
+    print(f"mnistexp: error: {printable(str(error))}", file=own(), flush=True)
     return error.exit_code
 
 
@@ -120,8 +121,12 @@ def _say_usage(error: typer.TyperException, wants_json: bool) -> int:
     return _say(BadInput(f"{message} (see {context.command_path} --help)" if context else message), wants_json)
 
 
+def _verbose() -> bool:
+    return bool({"-v", "--verbose"} & set(sys.argv))
+
+
 def _say_bug(error: Exception, wants_json: bool) -> int:
-    if {"-v", "--verbose"} & set(sys.argv):
+    if _verbose():
         traceback.print_exception(error)
     reason = " ".join(str(error).split())
     return _say(MnistexpError(f"{type(error).__name__}: {reason} (a bug; --verbose shows where)"), wants_json)
@@ -140,6 +145,8 @@ def main() -> NoReturn:
             signal.signal(number, _as_interrupt)
     if completion.asked():
         completion.answer(app)
+    if not _verbose():
+        keep_all()
     try:
         code = _run("--json" in sys.argv)
     except KeyboardInterrupt:  # once more, while the first one was answered

@@ -110,7 +110,7 @@ def _shown(json: bool, named: bool) -> Iterator[Show]:
         yield _Lines(named)
     else:
         unicode, console = _unicode(), Console(highlight=False)
-        with cursor_kept(console), Live(console=console, auto_refresh=False) as live:
+        with cursor_kept(console), Live(console=console, auto_refresh=False, redirect_stderr=False) as live:
             yield lambda snapshot: live.update(console_live.display(snapshot, unicode=unicode), refresh=True)
 
 

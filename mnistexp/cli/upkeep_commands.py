@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.tag_commands import chosen
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted
+from mnistexp.standard_error import own
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.index import IndexedRun
@@ -31,9 +33,10 @@ def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
     """Ask on a terminal; elsewhere only what is harmless is done without --yes."""
     if yes:
         return
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if sys.stdin.isatty() and own().isatty():
         try:
-            agreed = typer.confirm(question, err=True)
+            with redirect_stderr(own()):
+                agreed = typer.confirm(question, err=True)
         except typer.Abort:  # Ctrl-C, or the end of the input
             agreed = False
         if not agreed:

@@ -11,6 +11,7 @@ from mnistexp.cli import console
 from mnistexp.cli.printable import Printable, printable
 from mnistexp.errors import MnistexpError
 from mnistexp.settings import Settings
+from mnistexp.standard_error import own
 
 __all__ = ["WIDE", "Voice"]
 
@@ -43,7 +44,7 @@ class Voice:
 
     def error(self, message: str) -> None:
         """What went wrong though there is a result."""
-        print(f"mnistexp: error: {printable(message)}", file=sys.stderr, flush=True)
+        print(f"mnistexp: error: {printable(message)}", file=own(), flush=True)
 
     def end(self, metrics: dict[str, Any]) -> None:
         """The end of a command that trained. Raises `typer.Exit` where the training diverged, once that is said."""
@@ -56,4 +57,4 @@ class Voice:
     @property
     def err(self) -> Console:
         """Standard error, made anew for each use; lines are wrapped on a terminal only."""
-        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+        return Console(file=own(), highlight=False, soft_wrap=not own().isatty())

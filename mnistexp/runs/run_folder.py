@@ -31,6 +31,7 @@ from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import remove_progress
 from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
 from mnistexp.runs.status import STATUS, Heartbeat, Owner, State, Status, now, read_status, write_status
+from mnistexp.standard_error import kept_back
 
 __all__ = ["CONFIG", "ENVIRONMENT", "LOG", "Run", "add_file", "remove_file"]
 
@@ -219,6 +220,8 @@ class Run:
             exit_code=exit_code,
             error=error,
         )
+        if lines := kept_back():
+            self.log(f"libraries wrote to standard error:\n{lines}")
         log = self._folder / LOG
         with files.explained("write", log), suppress(FileNotFoundError):
             files.sync(log)
