@@ -15,7 +15,7 @@ from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.model import Seed
-from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working
+from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working, over_all
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.progress import CURVES, leave_progress
@@ -151,10 +151,10 @@ def finish_training(
     """Store metrics, times and figures of finished trainings, drop the checkpoints, and end the run."""
     run.add("metrics.json", document)
     run.add("timings.csv", metrics.timings(results))
-    _draw(run, results, document["best_epochs"])
+    _draw(run, results, over_all(document)["best_epochs"])
     for repeat in range(config.repeats):
         remove_file(run.path, _place(repeat, CHECKPOINT))
-    run.finish(exit_code=1 if document["diverged_at"] else 0)
+    run.finish(exit_code=1 if over_all(document)["diverged_at"] else 0)
     return Outcome(run.path, document)
 
 
@@ -211,7 +211,7 @@ def _result(config: ExperimentConfig, fit: Fit, test: tuple[Any, Any], repeat: i
         seconds=fit.seconds,
         diverged_at=fit.diverged_at,
         stopped_at=fit.stopped_at,
-        best_epoch=fit.best_epoch,
+        kept_epoch=fit.kept_epoch,
     )
 
 

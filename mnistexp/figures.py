@@ -7,6 +7,7 @@ the same bytes, whatever a user's matplotlibrc says. Colours are those of Okabe 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from io import BytesIO
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 import numpy as np
@@ -232,21 +233,22 @@ def _training_and_validation(axes: "Axes", histories: Sequence[History], field: 
 def _curve(
     axes: "Axes", histories: Sequence[History], field: str, label: str, colour: str, dashes: str, opacity: float = 0.18
 ) -> Curve:
-    """Draw one field of some histories, mean and range, and return the mean; accuracies as per cent."""
+    """Draw one field of some histories, mean and range, and return the mean; accuracies as per cent.
+
+    The mean is drawn where all of them have a number, the range where some have.
+    """
     scale = 100 if field.endswith("accuracy") else 1
-    given = [scale * np.array(getattr(history, field), dtype=np.float64) for history in histories]
-    values = np.full((len(given), max((len(curve) for curve in given), default=0)), np.nan)
-    for row, curve in zip(values, given, strict=True):
-        row[: len(curve)] = curve
-    masked = np.ma.masked_invalid(values)
-    mean = np.asarray(masked.mean(axis=0).filled(np.nan) if values.size else np.zeros(0), dtype=np.float64)
+    mean = scale * np.array(getattr(History.mean(histories), field), dtype=np.float64)
     epochs = np.arange(1, len(mean) + 1)
     known = np.isfinite(mean)  # not every epoch need be validated
     marker = "o" if known.sum() == 1 else ""
     axes.plot(epochs[known], mean[known], color=colour, ls=dashes, marker=marker, label=label)
-    if len(given) > 1 and known.any():
-        low, high = masked.min(axis=0)[known], masked.max(axis=0)[known]
-        axes.fill_between(epochs[known], low, high, color=colour, alpha=opacity, lw=0)
+    if len(histories) > 1:
+        columns = zip_longest(*(getattr(history, field) for history in histories), fillvalue=np.nan)
+        values = scale * np.array([*columns], dtype=np.float64).reshape(-1, len(histories))
+        some = np.isfinite(values).any(axis=1)
+        low, high = np.nanmin(values[some], axis=1), np.nanmax(values[some], axis=1)
+        axes.fill_between(np.flatnonzero(some) + 1, low, high, color=colour, alpha=opacity, lw=0)
     return mean
 
 

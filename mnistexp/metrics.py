@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mnistexp import statistics
 from mnistexp.config import ExperimentConfig, SweepConfig
 from mnistexp.ranking import ranked
-from mnistexp.results import SweepResult, TrainingResult, TrialResult
+from mnistexp.results import History, SweepResult, TrainingResult, TrialResult
 
 __all__ = ["seconds", "sweep_metrics", "timings", "training_metrics"]
 
@@ -25,7 +28,8 @@ GUESSING = 0.2
 def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any]:
     """The document of `metrics.json` without times. The first result, whose model is saved, gives the plain numbers.
 
-    `repeats` then has the mean, standard deviation and 95% interval over all results.
+    With several, `repeats` tells of all of them: `mean`, `std` and 95% `interval` of the test accuracy, the sum of the
+    confusion matrices, and under the names that the first result's have above what the mean of the curves says.
     """
     first = results[0]
     document: dict[str, Any] = {
@@ -35,10 +39,13 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
         "validated_on": _validated_on(config, first),
         "diverged_at": first.diverged_at,
         "stopped_at": first.stopped_at,
+        "kept_epoch": first.kept_epoch,
+        "early_stopping": _early_stopping(config, results),
     }
-    document |= _test(first) | _curves(first, _validated(config, first))
+    digits = _validated(config, first)
+    document |= _test(first) | _curves(first.history, digits)
     if len(results) > 1:
-        document["repeats"] = _repeats(results)
+        document["repeats"] = _repeats(results, digits)
     document["warnings"] = _warnings(config, results)
     return document
 
@@ -51,7 +58,7 @@ def _validated_on(config: ExperimentConfig, result: TrainingResult) -> str | Non
 
 def _test(result: TrainingResult) -> dict[str, Any]:
     """What the finished network says of the test digits."""
-    confusion = statistics.confusion_matrix(result.labels, result.predictions)
+    confusion = _confusion(result)
     interval = statistics.wilson(result.correct, len(result.labels))
     return {
         "test_accuracy": result.test_accuracy,
@@ -71,15 +78,17 @@ def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
     return config.data.digits - config.data.test_digits - config.training_digits
 
 
-def _curves(result: TrainingResult, digits: int) -> dict[str, Any]:
-    """The ends and the minimum of the curves, and what they say of the number of epochs."""
-    history = result.history
-    last = result.epochs_trained - 1
-    document: dict[str, Any] = {"final_loss": history.loss[last], "final_accuracy": history.accuracy[last]}
-    best = statistics.best_epochs(history.loss, history.val_loss, history.val_loss_se or None, digits=digits)
-    return document | {
-        "final_val_loss": history.val_loss[last] if history.val_loss else None,
-        "final_val_accuracy": history.val_accuracy[last] if history.val_accuracy else None,
+def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
+    """The ends and the minimum of the curves, and what they say of the number of epochs; None where not a number."""
+    best = statistics.best_epochs(
+        history.loss, history.val_loss, history.val_loss_se or None, val_accuracy=history.val_accuracy, digits=digits
+    )
+    last = (best.diverged_at or history.epochs) - 1
+    ends = {
+        f"final_{name}": curve[last] if (curve := getattr(history, name)) and math.isfinite(curve[last]) else None
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+    }
+    return ends | {
         "min_val_loss": best.minimum,
         "min_val_loss_epoch": best.epoch,
         "min_val_loss_epochs": list(best.ties),
@@ -87,14 +96,15 @@ def _curves(result: TrainingResult, digits: int) -> dict[str, Any]:
             "first": best.flat_first,
             "last": best.flat_last,
             "standard_error": best.standard_error,
+            "shape": best.shape,
             "overfitting_from": best.overfitting_from,
-            "sentence": best.sentence,
+            "sentence": of_what + best.sentence,
         },
     }
 
 
-def _repeats(results: Sequence[TrainingResult]) -> dict[str, Any]:
-    """The spread over seeds."""
+def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
+    """The spread over seeds, and the mean of the curves."""
     accuracies = [result.test_accuracy for result in results]
     spread = statistics.over_repeats(accuracies, resolution=1 / len(results[0].labels))
     return {
@@ -105,7 +115,41 @@ def _repeats(results: Sequence[TrainingResult]) -> dict[str, Any]:
         "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
         "min_val_losses": [_minimum(result.history.val_loss) for result in results],
         "sentence": spread.sentence,
+        "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
+        "diverged_at": min((result.diverged_at for result in results if result.diverged_at), default=None),
+    } | _curves(History.mean([result.history for result in results]), digits, f"Mean of {len(results)} trainings: ")
+
+
+def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:
+    """When each training was stopped, which epoch's weights it kept, and a sentence; None without early stopping."""
+    stopping = config.training.early_stopping
+    if stopping is None:
+        return None
+    less = f" by more than {stopping.min_delta:g}" if stopping.min_delta else ""
+    span = f"{stopping.patience} epoch{'s' * (stopping.patience > 1)}"
+    sentences = []
+    for result in results:
+        which = f"Training {result.repeat + 1}" if len(results) > 1 else "The training"
+        if result.stopped_at:
+            ended = (
+                f"stopped early, after epoch {result.stopped_at} of {config.training.epochs}: for {span} the "
+                f"validation loss had not fallen{less}"
+            )
+        elif result.diverged_at:
+            ended = f"ended by divergence in epoch {result.diverged_at}"
+        else:
+            ended = f"went through all {config.training.epochs} epochs without being stopped"
+        best = "the best one" if stopping.restore_best_weights else "the last one"
+        sentences.append(f"{which} {ended}. Kept and scored are the weights of epoch {result.kept_epoch}, {best}.")
+    return {
+        "stopped_at": [result.stopped_at for result in results],
+        "kept_epochs": [result.kept_epoch for result in results],
+        "sentence": " ".join(sentences),
     }
+
+
+def _confusion(result: TrainingResult) -> NDArray[np.int64]:
+    return statistics.confusion_matrix(result.labels, result.predictions)
 
 
 def _minimum(values: Sequence[float]) -> float | None:

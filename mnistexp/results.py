@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ __all__ = [
     "TrialResult",
     "Watch",
     "Working",
+    "over_all",
 ]
 
 
@@ -96,6 +98,19 @@ class History:
         """How many epochs the curves have; after a divergence also those that were never trained, as NaN."""
         return len(self.loss)
 
+    @classmethod
+    def mean(cls, histories: Sequence[History]) -> History:
+        """The mean of the curves of several trainings, over as many epochs as all of them have.
+
+        An epoch in which one has no number, as after a divergence, has no mean: it is NaN. `val_loss_se` is the mean of
+        theirs, at most that large is that of the mean: all are validated on the same digits.
+        """
+        if len(histories) == 1:
+            return histories[0]
+        names = ("loss", "accuracy", "val_loss", "val_accuracy", "val_loss_se")
+        curves = (zip(*(getattr(history, name) for history in histories), strict=False) for name in names)
+        return cls(*(tuple(math.fsum(epoch) / len(epoch) for epoch in columns) for columns in curves))
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
@@ -103,8 +118,7 @@ class TrainingResult:
 
     `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, 10). `labels`:
     int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not a number.
-    `stopped_at`: the epoch after which early stopping ended it. `best_epoch`: the epoch of the least validation loss,
-    whose weights these are where early stopping restored them.
+    `stopped_at`: the epoch after which early stopping ended it. `kept_epoch`: the epoch whose weights these are.
     """
 
     history: History
@@ -116,7 +130,7 @@ class TrainingResult:
     seconds: tuple[float, ...] = ()
     diverged_at: int | None = None
     stopped_at: int | None = None
-    best_epoch: int | None = None
+    kept_epoch: int = 0
 
     @property
     def predictions(self) -> NDArray[np.int64]:
@@ -226,6 +240,14 @@ class Outcome:
     def document(self) -> dict[str, Any]:
         """What `--json` prints."""
         return {"run_dir": str(self.run_dir), "metrics": self.metrics}
+
+
+def over_all(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a training, its curves told for all its repeats: by their mean, where there are several.
+
+    The keys of `repeats` besides: `mean` and `interval` of the test accuracy are there only with several.
+    """
+    return {**metrics, **metrics.get("repeats", {})}
 
 
 Event = EpochDone | FitDone | Step | Working

@@ -80,8 +80,8 @@ class Fit:
     `weights`: float32 arrays in the order and shapes of Keras' `get_weights`. `probabilities`: float32 (n, 10) of the
     validation digits by those weights, None without validation. `seconds`: wall time of each epoch.
     `diverged_at`: the epoch, from 1, whose loss was not a number. `stopped_at`: the epoch after which early stopping
-    ended. `best_epoch`: the epoch of the least validation loss. `interrupted`: not all epochs were trained; history
-    and weights are those of the last whole one.
+    ended. `kept_epoch`: the epoch, from 1, whose weights these are: the best one where early stopping restores it, or
+    else the last. `interrupted`: not all epochs were trained; history and weights are those of the last whole one.
     """
 
     history: History
@@ -91,7 +91,7 @@ class Fit:
     seconds: tuple[float, ...] = ()
     diverged_at: int | None = None
     stopped_at: int | None = None
-    best_epoch: int | None = None
+    kept_epoch: int = 0
     interrupted: bool = False
 
 
@@ -222,9 +222,9 @@ class _Run:
     def result(self, state: State, interrupted: bool) -> Fit:
         rows, training = state.rows, self.config.training
         stopping, diverged = training.early_stopping, bool(rows) and not math.isfinite(rows[-1].loss)
-        weights = state.tensors[: self.loop.weights]
+        weights, kept = state.tensors[: self.loop.weights], len(rows)
         if stopping and stopping.restore_best_weights and state.best:
-            weights = state.best[2]
+            kept, _, weights = state.best
         probabilities = None
         if self.validation is not None:
             _, probabilities = _evaluate(self.loop, weights, self.validation)
@@ -237,7 +237,7 @@ class _Run:
             seconds=tuple(row.seconds for row in rows),
             diverged_at=len(rows) if diverged else None,
             stopped_at=len(rows) if ended_early else None,
-            best_epoch=_best_epoch(rows),
+            kept_epoch=kept,
             interrupted=interrupted,
         )
 
@@ -290,9 +290,3 @@ def _history(rows: tuple[EpochRow, ...], length: int, validated: bool) -> Histor
     rows = rows + (EpochRow(math.nan, math.nan),) * (length - len(rows))
     columns = list(zip(*rows, strict=True)) or [()] * 5
     return History(columns[0], columns[1], *(columns[2:5] if validated else ()))
-
-
-def _best_epoch(rows: tuple[EpochRow, ...]) -> int | None:
-    losses = [row.val_loss if math.isfinite(row.val_loss) else math.inf for row in rows]
-    best = min(losses, default=math.inf)
-    return losses.index(best) + 1 if math.isfinite(best) else None

@@ -209,7 +209,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(config: ExperimentConfig, t
         with np.load(tmp_path / f"{epochs}.npz") as arrays:
             resumed = trained(config, resume_from=arrays)
         assert bits(resumed) == bits(whole), epochs
-        assert (resumed.stopped_at, resumed.best_epoch) == (whole.stopped_at, whole.best_epoch)
+        assert (resumed.stopped_at, resumed.kept_epoch) == (whole.stopped_at, whole.kept_epoch)
 
 
 def test_the_saved_model_evaluates_to_the_recorded_numbers(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_divergence_ends_the_training_and_says_when() -> None:
     assert np.isnan(curves[0]).all()
     assert np.isnan(curves[:, 1:]).all()
     assert np.isnan(result.probabilities).all()
-    assert (result.interrupted, result.stopped_at, result.best_epoch) == (False, None, None)
+    assert (result.interrupted, result.stopped_at, result.kept_epoch) == (False, None, 1)
 
 
 @pytest.mark.parametrize("min_delta", [0.0, 0.05])
@@ -289,10 +289,12 @@ def test_early_stopping_is_that_of_keras(min_delta: float) -> None:
     assert peer.model.stop_training
     assert result.stopped_at == peer.stopped_epoch + 1 == result.history.epochs < 25
     assert evaluate(config, result.weights, *VALIDATION)[0] == peer.best
+    assert result.history.val_loss[result.kept_epoch - 1] == peer.best
     last = trained(experiment(
         config.optimizer, epochs=25, early_stopping=stopping.model_copy(update={"restore_best_weights": False})
     ))  # fmt: skip
     assert last.history == result.history
+    assert last.kept_epoch == last.stopped_at
     assert evaluate(config, last.weights, *VALIDATION)[0] == last.history.val_loss[-1] != peer.best
 
 

@@ -110,19 +110,37 @@ def _folder(outcome: "Outcome") -> Text:
 
 def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     """The answers of a training: accuracy with its interval, the epochs, the warnings, the folder."""
-    metrics = outcome.metrics
+    from mnistexp.results import over_all
+
+    metrics = over_all(outcome.metrics)
     low, high = metrics["test_accuracy_interval"]
-    yield Text.assemble(
-        ("Test accuracy ", "bold"),
-        (f"{metrics['test_accuracy']:.4f}", "bold green"),
-        f"  95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)",
-    )
-    if repeats := metrics.get("repeats"):
-        yield Text(repeats["sentence"])
+    one = f"95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)"
+    if "repeats" in metrics:
+        yield _scored("Test accuracy ", metrics["mean"], over_seeds(metrics))
+        yield _scored("Saved model   ", metrics["test_accuracy"], f"the first training's, {one}")
+    else:
+        yield _scored("Test accuracy ", metrics["test_accuracy"], one)
     yield Text(metrics["best_epochs"]["sentence"])
+    if metrics["early_stopping"]:
+        yield Text(metrics["early_stopping"]["sentence"])
     for warning in metrics["warnings"]:
         yield Text(f"Note: {warning}", style="yellow")
     yield _folder(outcome)
+
+
+def _scored(what: str, accuracy: float, about: str) -> Text:
+    return Text.assemble((what, "bold"), (f"{accuracy:.4f}", "bold green"), f"  {about}")
+
+
+def over_seeds(repeats: Mapping[str, Any]) -> str:
+    """What a mean over trainings that differ in their seed is worth."""
+    if repeats["interval"] is None:
+        return f"mean of {repeats['count']} trainings; an interval takes at least 3"
+    low, high = repeats["interval"]
+    return (
+        f"mean of {repeats['count']} trainings, 95% interval over seeds {low:.4f} to {high:.4f} "
+        f"(standard deviation {repeats['std']:.4f})"
+    )
 
 
 def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
@@ -168,10 +186,11 @@ def _value(params: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def divergence(metrics: dict[str, Any]) -> str:
+def divergence(metrics: Mapping[str, Any]) -> str:
     """What to say of a training whose loss stopped being a number."""
+    which = "a training" if "repeats" in metrics else "the training"
     return (
-        f"the training diverged: its loss was not a number in epoch {metrics['diverged_at']}; "
+        f"{which} diverged: its loss was not a number in epoch {metrics['diverged_at']}; "
         "try a lower optimizer.learning_rate. What was computed is kept"
     )
 

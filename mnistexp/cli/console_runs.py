@@ -11,9 +11,9 @@ from rich.text import Text
 
 from mnistexp.cli.console import plain_table
 from mnistexp.cli.printable import one_line
+from mnistexp.results import History
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.results import History
     from mnistexp.runs.comparison import Difference
     from mnistexp.runs.index import IndexedRun
 
@@ -62,7 +62,7 @@ def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -
 def run_report(
     run: "IndexedRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str], blocks: str
 ) -> Iterator[RenderableType]:
-    """All that a run's folder says: what it was, settings, metrics, the curves of its first training, files."""
+    """All that a run's folder says: what it was, settings, metrics, the curves (of repeats their mean), files."""
     info = run.info
     about = {
         "run": info.id, "folder": info.path, "command": info.command, "status": info.status, "started": info.started,
@@ -78,7 +78,7 @@ def run_report(
             yield _pairs(values)
     if curves:
         yield Text()
-        yield _curves(curves[0], blocks)
+        yield _curves(curves, blocks)
     yield Text("\nFiles", style="bold")
     for name in files:
         yield Text(_clean(name))
@@ -90,7 +90,7 @@ def comparison_report(
     histories: "Sequence[Sequence[History]]",
     blocks: str,
 ) -> Iterator[RenderableType]:
-    """What differs, a table for each part, and the first curve of each run that has one, all on one scale."""
+    """What differs, a table for each part, and the loss of each run with curves, of repeats the mean, on one scale."""
     numbers = [str(number) for number in range(1, len(runs) + 1)]
     yield _pairs({number: run.id for number, run in zip(numbers, runs, strict=True)})
     if not differences:
@@ -102,7 +102,8 @@ def comparison_report(
                 found.add_row(Text(difference.key), *map(Text, _told_apart(difference.values)))
         yield Text()
         yield found
-    curves = [(number, own[0].val_loss or own[0].loss) for number, own in zip(numbers, histories, strict=True) if own]
+    means = [(number, History.mean(own)) for number, own in zip(numbers, histories, strict=True) if own]
+    curves = [(number, mean.val_loss or mean.loss) for number, mean in means]
     finite = [value for _, curve in curves for value in curve if isfinite(value)]
     if curves:
         found = plain_table("loss over the epochs", "", *ENDS)
@@ -118,8 +119,10 @@ def _told_apart(values: Sequence[Any]) -> list[str]:
     return shown if len(set(shown)) == len(set(values)) else [_plain(value) for value in values]
 
 
-def _curves(history: "History", blocks: str) -> Table:
-    found = plain_table(f"over {history.epochs} epochs", "", *ENDS)
+def _curves(histories: "Sequence[History]", blocks: str) -> Table:
+    history = History.mean(histories)
+    of = f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
+    found = plain_table(f"over {history.epochs} epochs{of}", "", *ENDS)
     for name, words in CURVES.items():
         if values := getattr(history, name):
             found.add_row(words, *_curve(values, blocks))

@@ -47,8 +47,10 @@ class Voice:
 
     def end(self, metrics: dict[str, Any]) -> None:
         """The end of a command that trained. Raises `typer.Exit` where the training diverged, once that is said."""
-        if metrics["diverged_at"]:
-            self.error(console.divergence(metrics))
+        from mnistexp.results import over_all
+
+        if (told := over_all(metrics))["diverged_at"]:
+            self.error(console.divergence(told))
             raise typer.Exit(MnistexpError.exit_code)
 
     @property

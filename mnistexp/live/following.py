@@ -36,7 +36,8 @@ class LiveRun:
     `state`: `dead` is a run that says `running` and whose process is gone, `damaged` one whose record can't be read.
     `ended`: of a dead run its last sign of life. `seconds`: how long the last process worked on it. `silent_seconds`:
     since its last heartbeat, where it has one; the process beats every two seconds. `seconds_left`: None where that
-    can't be said. `result`: `test_accuracy` or `best_score`, of an ended run that has one. `error`: why it failed.
+    can't be said. `result`: `test_accuracy`, `mean_test_accuracy` of repeated trainings or `best_score`, of an ended
+    run that has one. `error`: why it failed.
     """
 
     id: str
@@ -202,6 +203,8 @@ def _result(path: Path) -> Mapping[str, float] | None:
         metrics = files.read_json(path / METRICS)
     except RunError:
         return None
+    if metrics.get("command") == "train" and "repeats" in metrics:
+        return {"mean_test_accuracy": metrics["repeats"]["mean"]}
     found = {key: metrics[key] for key in RESULTS if isinstance(metrics.get(key), float | int)}
     # A best model has both, and its accuracy is what it is about.
     return dict(list(found.items())[:1]) or None

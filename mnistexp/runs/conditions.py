@@ -136,7 +136,10 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
 
 
 def value_of(run: IndexedRun, key: str) -> Value | datetime | object:
-    """What a run has under a key: a value, a time for `started` and `finished`, or `MISSING`."""
+    """What a run has under a key: a value, a time for `started` and `finished`, or `MISSING`.
+
+    `test_accuracy` and the numbers of the curves are, of repeated trainings, those of their mean.
+    """
     if key == "tag":
         return ", ".join(run.tags)
     if key == "note":
@@ -146,7 +149,7 @@ def value_of(run: IndexedRun, key: str) -> Value | datetime | object:
     if key in FIELDS:
         return getattr(run.info, key)  # type: ignore[no-any-return]
     if key in run.metrics:
-        return run.metrics[key]
+        return run.metric(key)
     return run.config.get(key, MISSING)
 
 

@@ -53,9 +53,9 @@ logger = logging.getLogger(__name__)
 class IndexedRun:
     """One run with what listings, filters and comparisons ask of it.
 
-    `score`: its test accuracy, or the best score of a sweep. `unread`: why parts of the run couldn't be read, which are
-    damaged or of versions unknown here. `config` and `metrics` are flat: dotted keys to text, numbers, true, false or
-    None; their JSON is read when first asked for.
+    `score`: its test accuracy, of repeated trainings the mean, or the best score of a sweep. `unread`: why parts of the
+    run couldn't be read, which are damaged or of versions unknown here. `config` and `metrics` are flat: dotted keys to
+    text, numbers, true, false or None; their JSON is read when first asked for.
     """
 
     info: RunInfo
@@ -85,6 +85,10 @@ class IndexedRun:
     def metrics(self) -> Mapping[str, Value]:
         """Finite numbers, truth values and short texts of `metrics.json`, without lists; empty where there is none."""
         return json.loads(self._metrics)  # type: ignore[no-any-return]
+
+    def metric(self, key: str) -> Value:
+        """A number of `metrics.json` by its key, of repeated trainings that of all of them; None where it has none."""
+        return _told(self.info, self.metrics, key)
 
 
 def read_all(runs_dir: Path) -> list[IndexedRun]:
@@ -131,7 +135,7 @@ def read(path: Path) -> IndexedRun | None:
     annotations = attempt(lambda: read_annotations(path)) or Annotations()
     config = attempt(lambda: yaml_source.parse_fast(files.read_text(path / CONFIG), str(path / CONFIG)))
     numbers = _comparable(metrics or {})
-    score = numbers.get("test_accuracy", numbers.get("best_score"))
+    score = _told(info, numbers, "test_accuracy" if "test_accuracy" in numbers else "best_score")
     return IndexedRun(
         info,
         annotations.tags,
@@ -166,6 +170,13 @@ def _comparable(document: Mapping[str, Any]) -> dict[str, Value]:
     """What of `metrics.json` can be compared: no lists, no sentences, nothing that is missing."""
     found = flat({key: value for key, value in document.items() if key != "schema_version"})
     return {key: value for key, value in found.items() if value is not None and not _is_prose(key, value)}
+
+
+def _told(info: RunInfo, numbers: Mapping[str, Value], key: str) -> Value:
+    """What all trainings of a run have under a key: their mean, or what the mean of their curves has."""
+    if info.command != "train":  # a best model is the first of its trainings, and its numbers are that one's
+        return numbers.get(key)
+    return numbers.get("repeats.mean" if key == "test_accuracy" else f"repeats.{key}", numbers.get(key))
 
 
 def _is_prose(key: str, value: Value) -> bool:

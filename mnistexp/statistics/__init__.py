@@ -1,10 +1,10 @@
 """The statistics under one name: what accuracies and curves say, and what not. `docs/statistics.md` explains each.
 
 intervals.py         one accuracy, two accuracies, a future accuracy, repeats
-learning_curves.py   the best number of epochs, the band over seeds
+learning_curves.py   the best number of epochs, and where overfitting starts
 comparison.py        two trials on the same digits, ties with the best, best against worst and average
 selection_bias.py    choosing a trial, and what its score is worth then; nested cross-validation
-seed_noise.py        are reported accuracies what our seeds give?
+seed_noise.py        the band over seeds; are reported accuracies what our seeds give?
 """
 
 import numpy as np
@@ -31,8 +31,8 @@ from mnistexp.statistics.intervals import (
     prediction_interval,
     wilson,
 )
-from mnistexp.statistics.learning_curves import Band, BestEpochs, best_epochs, loss_standard_error, seed_band
-from mnistexp.statistics.seed_noise import Compatibility, compatible
+from mnistexp.statistics.learning_curves import BestEpochs, best_epochs, guessing, loss_standard_error
+from mnistexp.statistics.seed_noise import Band, Compatibility, compatible, seed_band
 from mnistexp.statistics.selection_bias import (
     NestedScore,
     SelectionBias,
@@ -62,6 +62,7 @@ __all__ = [
     "compare_trials",
     "compatible",
     "confusion_matrix",
+    "guessing",
     "holm",
     "loss_standard_error",
     "mcnemar",

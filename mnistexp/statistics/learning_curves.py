@@ -1,17 +1,16 @@
-"""What curves over epochs say: the best number of epochs, where overfitting starts, the band over seeds."""
+"""What the curve of the validation loss says: the best number of epochs, and where overfitting starts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, log, sqrt
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.errors import BadInput
-from mnistexp.statistics.intervals import Interval, prediction_interval
 
-__all__ = ["Band", "BestEpochs", "best_epochs", "loss_standard_error", "seed_band"]
+__all__ = ["BestEpochs", "best_epochs", "guessing", "loss_standard_error"]
 
 SPREAD_OF_LOSS = 4.0
 """Standard deviation of the digits' cross-entropy over its mean, near the minimum: 2.9 to 4.4 with the CNN here."""
@@ -19,7 +18,12 @@ SPREAD_OF_LOSS = 4.0
 WINDOW = 5
 """Epochs in the running median that overfitting is judged by."""
 
-Shape = Literal["unmeasured", "single", "falling", "flat", "overfitting", "unstable"]
+FEWEST = 3
+"""Measured epochs that a rise must last to be called overfitting: no single epoch decides."""
+
+Shape = Literal["unmeasured", "single", "chance", "falling", "flat", "rising", "overfitting", "unstable"]
+Curve = NDArray[np.float64]
+"""The validation loss of each measured epoch, (measured,)."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,12 @@ class BestEpochs:
     """The answer to "what is the best number of epochs?". Epochs count from 1.
 
     `epoch`: the first epoch of the minimum; `ties`: all of them. `flat_first` to `flat_last`: the unbroken range of
-    measured epochs around `epoch` whose validation loss is at most one `standard_error` above the minimum.
-    `overfitting_from`: see `best_epochs`; None where no overfitting is seen. `final`: the last measured validation
-    loss, `ratio`: final / minimum. `diverged_at`: the first epoch whose training loss is not a number.
-    `approximated`: the standard error is the rule of thumb. All None, and no ties, where nothing was measured.
+    measured epochs around `epoch` whose validation loss is at most one `standard_error` above the minimum;
+    `flat_measured`: how many these are. `overfitting_from`: see `best_epochs`; None unless `shape` is `overfitting`.
+    `rising_from`: where the rise begins that `overfitting`, `unstable` and `rising` (too short to tell) speak of.
+    `accuracy`: the validation accuracy in `epoch`, where given. `final`: the last measured validation loss; `ratio`:
+    final / minimum. `diverged_at`: the first epoch whose training loss is not a number; it and those after it are not
+    measured. `approximated`: the standard error is the rule of thumb. All None, and no ties, where none was measured.
     """
 
     epochs: int
@@ -42,10 +48,15 @@ class BestEpochs:
     approximated: bool = False
     flat_first: int | None = None
     flat_last: int | None = None
+    flat_measured: int = 0
+    rising_from: int | None = None
     overfitting_from: int | None = None
+    accuracy: float | None = None
     final: float | None = None
     ratio: float | None = None
     diverged_at: int | None = None
+    digits: int = 200
+    classes: int = 10
 
     @property
     def sentence(self) -> str:
@@ -57,37 +68,64 @@ class BestEpochs:
 
     def _best(self) -> str:
         if self.epoch is None:
-            return "No epoch has a validation loss, so none can be called best."
+            before = "" if self.diverged_at is None else " before training diverged"
+            return f"No validation loss was measured{before}, so no epoch can be called best."
         others = [str(epoch) for epoch in self.ties[1:]]
         named = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         same = f", the same again at epoch {named}" if others else ""
         return f"The validation loss is lowest, {self.minimum:.4f}, at epoch {self.epoch}{same}."
 
     def _range(self) -> str:
-        if self.epoch is None or self.shape == "single":
+        if self.flat_first is None or self.flat_last is None or self.shape == "single":
             return ""
         about = "about " if self.approximated else ""
         error = f"one standard error ({about}{self.standard_error:.4f})"
-        if self.flat_first == self.flat_last:
-            return f"Its neighbours are worse by more than {error}."
-        return f"Epochs {self.flat_first} to {self.flat_last} are as good within {error}."
+        if self.flat_measured == 1:
+            return f"The epochs measured next to it are worse by more than {error}."
+        every = self.flat_measured == self.flat_last - self.flat_first + 1
+        which = "Epochs" if every else f"The {self.flat_measured} measured epochs from"
+        return f"{which} {self.flat_first} to {self.flat_last} are as good within {error}."
 
     def _after(self) -> str:
-        grown = f"{self.final:.4f}, {self.ratio:.2f} times the minimum" if self.ratio is not None else f"{self.final}"
+        grown = "" if self.final is None else f"{self.final:.4f}"
+        if self.ratio is not None:
+            grown += f", {self.ratio:.2f} times the minimum"
+        more = ", and more epochs may help" if self.diverged_at is None else ""
+        above = (
+            f"the validation loss (running median of {WINDOW} epochs) stays more than one standard error above its "
+            "minimum"
+        )
         return {
             "unmeasured": "",
             "single": "With one measured epoch there is nothing to compare it with.",
-            "falling": "It was still falling at the end: no overfitting is seen, and more epochs may help.",
-            "flat": f"No overfitting is seen: it ends at {grown}.",
+            "chance": self._chance(),
+            "falling": f"It is the last measured epoch: no overfitting is seen{more}.",
+            "flat": f"No overfitting is seen: the loss ends at {grown}.",
+            "rising": (
+                f"From epoch {self.rising_from} on the validation loss is higher, and ends at {grown}: too few epochs "
+                "to call it overfitting."
+            ),
             "overfitting": (
-                f"From epoch {self.overfitting_from} on the network overfits: the validation loss stays more than one "
-                f"standard error above its minimum while the training loss is lower than there; it ends at {grown}."
+                f"From epoch {self.rising_from} on the network overfits: {above}, while the training loss is lower on "
+                f"average than there; it ends at {grown}."
             ),
             "unstable": (
-                f"Later it stays more than one standard error above its minimum and ends at {grown}; but the training "
-                "loss is no lower than there, so this is unstable training rather than overfitting."
+                f"From epoch {self.rising_from} on {above} and ends at {grown}; but the training loss is on average no "
+                "lower than there, so this is unstable training rather than overfitting."
             ),
         }[self.shape]
+
+    def _chance(self) -> str:
+        if self.accuracy is not None and self.accuracy <= guessing(self.digits, self.classes):
+            return (
+                f"At epoch {self.epoch} the accuracy on these digits, {self.accuracy:.1%}, is no better than "
+                "chance: the network has learned nothing that helps on them, so there is no overfitting to speak of."
+            )
+        still = "" if self.accuracy is None else f", though the accuracy is {self.accuracy:.1%}"
+        return (
+            f"Yet the loss there is no lower than that of guessing, ln({self.classes}) = {log(self.classes):.4f}"
+            f"{still}: nothing can be said of overfitting."
+        )
 
 
 def best_epochs(
@@ -95,54 +133,83 @@ def best_epochs(
     val_loss: Sequence[float],
     standard_error: float | Sequence[float | None] | None = None,
     *,
+    val_accuracy: Sequence[float] = (),
     digits: int = 200,
+    classes: int = 10,
 ) -> BestEpochs:
     """The epoch of the lowest validation loss, the range as good as it, and where overfitting starts.
 
-    `loss`, `val_loss`: one value per epoch; a value that is not finite was not measured (or has diverged) and is
-    passed over. `standard_error`: that of the mean validation loss at the minimum (`loss_standard_error`), or one
-    value per epoch. Without it, a rule of thumb: 4 min(val_loss) / sqrt(digits), `digits` being the number of
-    validation digits; the digits' losses have a standard deviation of 3 to 4.5 times their mean at the minimum.
+    `loss`, `val_loss`: one value per epoch, and `val_accuracy` too where it is known; a validation loss that is not
+    finite was not measured and is passed over, and so is all from the first training loss on that is not finite.
+    `standard_error`: that of the mean validation loss at the minimum (`loss_standard_error`), or one value per epoch.
+    Without it, a rule of thumb: 4 min(val_loss) / sqrt(digits), `digits` being the number of validation digits; the
+    digits' losses have a standard deviation of 3 to 4.5 times their mean at the minimum.
 
-    Overfitting starts at the first epoch after the minimum from which on, to the end, the running median of 5 epochs
-    of the validation loss is more than one standard error above the minimum, provided that the training loss is lower
-    there (its mean from that epoch on) than at the minimum. The median lets no single epoch decide.
+    Overfitting starts at the first measured epoch after the range from which on, to the end and for at least 3
+    measured epochs, the running median of 5 epochs of the validation loss is more than one standard error above the
+    minimum. The median is that of measured epochs after the range alone, fewer at its ends; it lets no single epoch
+    decide. Two things must hold besides. The training loss is lower there (its mean from that epoch on) than at the
+    minimum. And the network is better than chance in the epoch of the minimum: the loss is below ln(classes), that of
+    equal probabilities, and the accuracy is above `guessing(digits, classes)`.
 
     The digits that chose the epoch flatter it: the minimum is lower than the loss on other digits would be.
-    Raises `BadInput` for curves of different lengths or a negative standard error.
+    Raises `BadInput` for curves of different lengths, a negative standard error or fewer than two classes.
 
     Source: the one-standard-error rule of Breiman, Friedman, Olshen & Stone (1984), Classification and Regression
     Trees, 3.4.3, applied to epochs in place of trees; the rule for overfitting is this package's own.
     """
-    train, val = np.asarray(loss, dtype=np.float64), np.asarray(val_loss, dtype=np.float64)
+    train, val, accuracy = (np.asarray(curve, dtype=np.float64) for curve in (loss, val_loss, val_accuracy))
     if len(val) and len(train) != len(val):
         raise BadInput(f"val_loss: {len(val)} epochs, but loss has {len(train)}; both need one value per epoch")
+    if len(accuracy) and len(accuracy) != len(val):
+        raise BadInput(f"val_accuracy: {len(accuracy)} epochs, but val_loss has {len(val)}; give one value per epoch")
+    if classes < 2:
+        raise BadInput(f"classes: {classes}; allowed: 2 or more")
     odd = np.flatnonzero(~np.isfinite(train))
     diverged = int(odd[0]) + 1 if len(odd) else None
-    measured = np.flatnonzero(np.isfinite(val))
+    measured = np.flatnonzero(np.isfinite(val[: diverged and diverged - 1]))
     if not len(measured):
-        return BestEpochs(len(train), "unmeasured", diverged_at=diverged)
+        return BestEpochs(len(train), "unmeasured", diverged_at=diverged, digits=digits, classes=classes)
     curve = val[measured]
     at = int(curve.argmin())
-    minimum, final = float(curve[at]), float(curve[-1])
-    error, approximated = _error_at(standard_error, int(measured[at]), len(val), minimum, digits)
+    epoch, minimum, final = int(measured[at]), float(curve[at]), float(curve[-1])
+    error, approximated = _error_at(standard_error, epoch, len(val), minimum, digits)
     first, last = _run_around(curve <= minimum + error, at)
-    shape, start = _shape(train[measured], curve, at, minimum + error)
+    right = float(accuracy[epoch]) if len(accuracy) and isfinite(accuracy[epoch]) else None
+    able = minimum < log(classes) and (right is None or right > guessing(digits, classes))
+    trained = train[: diverged and diverged - 1]
+    shape, start = _shape(
+        curve, last, minimum + error, able, lambda start: bool(trained[measured[start] :].mean() < train[epoch])
+    )
+    rising = None if start is None else int(measured[start]) + 1
     return BestEpochs(
         epochs=len(train),
         shape=shape,
-        epoch=int(measured[at]) + 1,
+        epoch=epoch + 1,
         ties=tuple(int(epoch) + 1 for epoch in measured[curve == minimum]),
         minimum=minimum,
         standard_error=error,
         approximated=approximated,
         flat_first=int(measured[first]) + 1,
         flat_last=int(measured[last]) + 1,
-        overfitting_from=None if start is None else int(measured[start]) + 1,
+        flat_measured=last - first + 1,
+        rising_from=rising,
+        overfitting_from=rising if shape == "overfitting" else None,
+        accuracy=right,
         final=final,
-        ratio=final / minimum if minimum > 0 else None,
+        ratio=final / minimum if minimum > 0 and isfinite(final / minimum) else None,
         diverged_at=diverged,
+        digits=digits,
+        classes=classes,
     )
+
+
+def guessing(digits: int, classes: int) -> float:
+    """The highest accuracy that guessing explains: 1 / classes and two standard errors of a share of `digits` digits.
+
+    Assumes classes of about one size. Source: the normal approximation of de Moivre (1738), The Doctrine of Chances.
+    """
+    return 1 / classes + 2 * sqrt((1 / classes) * (1 - 1 / classes) / digits)
 
 
 def loss_standard_error(losses: ArrayLike) -> float:
@@ -157,36 +224,6 @@ def loss_standard_error(losses: ArrayLike) -> float:
     return float(x.std(ddof=1)) / sqrt(len(x))
 
 
-@dataclass(frozen=True, eq=False)
-class Band:
-    """Mean and prediction interval over seeds at each epoch: float64 (epochs,), NaN where a seed has no value."""
-
-    mean: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    level: float
-
-    def holds(self, curve: ArrayLike) -> NDArray[np.bool_]:
-        """Which values of one more curve lie inside, epoch by epoch: bool (epochs,)."""
-        values = np.asarray(curve, dtype=np.float64)
-        return (self.low <= values) & (values <= self.high)
-
-
-def seed_band(curves: ArrayLike, level: float = 0.95) -> Band:
-    """The band that one more seed's curve passes through: at each epoch its `prediction_interval`.
-
-    `curves`: (seeds, epochs), at least 3 seeds. The level holds for each epoch by itself; a curve may leave the band
-    somewhere far more often. Raises `BadInput` for fewer seeds. Source: `prediction_interval`.
-    """
-    values = np.asarray(curves, dtype=np.float64)
-    if values.ndim != 2 or len(values) < 3:
-        raise BadInput(f"curves: shape {values.shape}; a band needs the curves of at least 3 seeds, (seeds, epochs)")
-    nothing = Interval(np.nan, np.nan, level, "none")
-    bands = [(prediction_interval(at, level) if np.isfinite(at).all() else None) or nothing for at in values.T]
-    low, high = np.array([band.low for band in bands]), np.array([band.high for band in bands])
-    return Band(values.mean(axis=0), low, high, level)
-
-
 def _error_at(
     given: float | Sequence[float | None] | None, index: int, epochs: int, minimum: float, digits: int
 ) -> tuple[float, bool]:
@@ -195,7 +232,7 @@ def _error_at(
         if len(given) != epochs:
             raise BadInput(f"standard_error: {len(given)} values for {epochs} epochs; give one each, or one number")
         given = given[index]
-    if given is None or np.isnan(given):
+    if given is None or not isfinite(given):
         return SPREAD_OF_LOSS * abs(minimum) / sqrt(digits), True
     if not given >= 0:
         raise BadInput(f"standard_error: {given!r}; it can't be negative")
@@ -209,18 +246,27 @@ def _run_around(inside: NDArray[np.bool_], at: int) -> tuple[int, int]:
     return (int(before[-1]) + 1 if len(before) else 0), (int(after[0]) - 1 if len(after) else len(inside) - 1)
 
 
-def _shape(train: NDArray[np.float64], curve: NDArray[np.float64], at: int, limit: float) -> tuple[Shape, int | None]:
-    """What the validation curve does after its minimum, and the index where overfitting starts."""
+def _shape(
+    curve: Curve, last: int, limit: float, able: bool, is_lower_from: Callable[[int], bool]
+) -> tuple[Shape, int | None]:
+    """What the measured validation losses do after the range that ends at `last`, and the index where they rise.
+
+    `able`: the network is better than chance at the minimum. `is_lower_from(index)`: the training loss is lower from
+    there on than at the minimum.
+    """
     if len(curve) == 1:
         return "single", None
-    if at == len(curve) - 1:
-        return "falling", None
+    if not able:
+        return "chance", None
+    after = curve[last + 1 :]
+    if not len(after):
+        return ("falling" if curve.argmin() == last else "flat"), None
     half = WINDOW // 2
-    smooth = np.array([np.median(curve[max(0, i - half) : i + half + 1]) for i in range(len(curve))])
-    low = np.flatnonzero(smooth[at + 1 :] <= limit)
-    start = at + 1 + (int(low[-1]) + 1 if len(low) else 0)
+    smooth = np.array([np.median(after[max(0, i - half) : i + half + 1]) for i in range(len(after))])
+    low = np.flatnonzero(smooth <= limit)
+    start = last + 1 + (int(low[-1]) + 1 if len(low) else 0)
     if start == len(curve):
         return "flat", None
-    if not train[start:].mean() < train[at]:
-        return "unstable", None
-    return "overfitting", start
+    if len(curve) - start < FEWEST:
+        return "rising", start
+    return ("overfitting" if is_lower_from(start) else "unstable"), start

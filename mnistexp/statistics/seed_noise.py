@@ -1,4 +1,4 @@
-"""Are accuracies that someone reports what our training gives over seeds?"""
+"""What our training gives over seeds: the band of its curves, and whether reported accuracies are among its own."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,37 @@ from mnistexp.errors import BadInput
 from mnistexp.statistics.comparison import holm
 from mnistexp.statistics.intervals import Interval, prediction_interval
 
-__all__ = ["Compatibility", "compatible"]
+__all__ = ["Band", "Compatibility", "compatible", "seed_band"]
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Mean and prediction interval over seeds at each epoch: float64 (epochs,), NaN where a seed has no value."""
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    level: float
+
+    def holds(self, curve: ArrayLike) -> NDArray[np.bool_]:
+        """Which values of one more curve lie inside, epoch by epoch: bool (epochs,)."""
+        values = np.asarray(curve, dtype=np.float64)
+        return (self.low <= values) & (values <= self.high)
+
+
+def seed_band(curves: ArrayLike, level: float = 0.95) -> Band:
+    """The band that one more seed's curve passes through: at each epoch its `prediction_interval`.
+
+    `curves`: (seeds, epochs), at least 3 seeds. The level holds for each epoch by itself; a curve may leave the band
+    somewhere far more often. Raises `BadInput` for fewer seeds. Source: `prediction_interval`.
+    """
+    values = np.asarray(curves, dtype=np.float64)
+    if values.ndim != 2 or len(values) < 3:
+        raise BadInput(f"curves: shape {values.shape}; a band needs the curves of at least 3 seeds, (seeds, epochs)")
+    nothing = Interval(np.nan, np.nan, level, "none")
+    bands = [(prediction_interval(at, level) if np.isfinite(at).all() else None) or nothing for at in values.T]
+    low, high = np.array([band.low for band in bands]), np.array([band.high for band in bands])
+    return Band(values.mean(axis=0), low, high, level)
 
 
 @dataclass(frozen=True)
