@@ -86,7 +86,7 @@ def best(
     runs_dir: Folder = "runs",
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Combine the sweeps' winners and train the final model as `mnistexp best` does; see `best_model.run_best`.
+    """Choose the best setting of the sweeps and train it as `mnistexp best` does; see `best_model.run_best`.
 
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """

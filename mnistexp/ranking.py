@@ -12,7 +12,7 @@ from mnistexp.config import Value
 from mnistexp.results import SweepResult, TrialResult
 from mnistexp.statistics import SelectionRule, select, tied_with_best
 
-__all__ = ["choose", "correct_matrix", "probabilities", "ranked", "ranks", "trials_csv"]
+__all__ = ["choose", "correct_matrix", "fold_weights", "probabilities", "ranked", "ranks", "trials_csv"]
 
 
 def ranks(trials: Sequence[TrialResult]) -> list[int]:
@@ -47,6 +47,17 @@ def correct_matrix(trials: Sequence[TrialResult], labels: NDArray[np.int64]) -> 
     for number, trial in enumerate(trials):
         for fold in trial.folds:
             found[number, fold.repeat, fold.rows] = fold.probabilities.argmax(axis=1) == labels[fold.rows]
+    return found
+
+
+def fold_weights(trial: TrialResult, digits: int) -> NDArray[np.float64]:
+    """How much each out-of-fold prediction counts in the score of a trial, the mean of its folds: (repeats, digits).
+
+    The folds of a sweep are the same for all its trials; each of them weighs 1 in total. `trial` must not have failed.
+    """
+    found = np.zeros((1 + max(fold.repeat for fold in trial.folds), digits))
+    for fold in trial.folds:
+        found[fold.repeat, fold.rows] = 1 / len(fold.rows)
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "mnistexp"
 
 ORDER = """
-    errors networks optimizers section grids config problems yaml_source settings config_schema results
+    errors shown networks optimizers section grids config problems yaml_source settings config_schema results
     npy_header sources data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
     statistics.seed_noise statistics
@@ -23,8 +23,8 @@ ORDER = """
     sweeps.space sweeps.search sweeps.cores sweeps.processes sweeps.preloaded sweeps.dask_cluster sweeps.executors
     sweeps.trial_cache sweeps.fold_fits sweeps.plan sweeps.sweep_files sweeps.sweeping sweeps.swept sweeps.reuse
     experiments examples doctor.finding doctor.installation doctor.machine doctor.storage doctor.examination
-    reported best_model.choosing best_model.ledger best_model.nested best_model.better best_model.representative
-    best_model.best_figures best_model.document best_model.plan best_model.story
+    reported best_model.choosing best_model.ledger best_model.nested best_model.work best_model.better
+    best_model.representative best_model.best_figures best_model.document best_model.plan best_model.story
     reproduction.assignment reproduction.comparison_row reproduction.curves reproduction.grids reproduction.table
     reproduction.figures reproduction.story
     images saved_model prediction

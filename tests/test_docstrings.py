@@ -26,7 +26,7 @@ NUMBER = re.compile(r"(?:float|int)(?: \| None)?")
 UNIT = re.compile(r"\b(?:(?:milli)?second|minute|hour|day)s?\b")
 SOURCE = re.compile(r"\b[Ss]ource: (?:[^`]*?\b(?:(?:18|19|20)\d\d\b|scikit-learn|scipy|assignment)|`(\w+)`)", re.DOTALL)
 """A year and what stands before it, a library, the assignment, or another function that names its source."""
-NO_STATISTICS = {"check_level", "counts_of"}
+NO_STATISTICS = {"check_level", "counts_of", "earnings"}
 """These look at arguments, and estimate nothing."""
 READ_BY_NOBODY = {"overload", "field_validator", "model_validator"}
 """Decorators of stubs, and of what pydantic calls, whose errors it turns into its own."""

@@ -165,6 +165,9 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.tied_with_best(np.ones((2, 5), dtype=bool), 0, "mcnamar"),
         lambda: statistics.compare_trials(np.ones((2, 5), dtype=bool), ["adam"]),
         lambda: statistics.bbc_cv(np.ones((2, 9), dtype=bool)),
+        lambda: statistics.bbc_cv(np.ones((2, 10), dtype=bool), weights=np.ones((2, 10))),
+        lambda: statistics.compare_trials(np.ones((2, 10), dtype=bool), weights=np.zeros((1, 10))),
+        lambda: statistics.paired_difference([True, False], [True, True], weights=[1]),
         lambda: statistics.bbc_cv(np.ones((2, 10), dtype=bool), level=95),
         lambda: statistics.nested_summary([0.9], [100, 100]),
         lambda: statistics.nested_summary([90.0], [100]),
@@ -655,6 +658,24 @@ def test_best_worst_and_average_overall_and_by_family() -> None:
     assert statistics.compare_trials(thrice, families) == (everything, adam, adadelta)
 
 
+def test_weights_make_accuracies_the_means_of_unequal_folds() -> None:
+    """Three trials on folds of 7 and 3 digits: the second is best by digits, the first by the mean of folds."""
+    correct = np.array([[1] * 4 + [0] * 3 + [1] * 3, [1] * 7 + [1] + [0] * 2, [0] * 10], dtype=bool)
+    weights = np.repeat([1 / 14, 1 / 6], [7, 3])[None]
+    means = [(4 / 7 + 1) / 2, (1 + 1 / 3) / 2, 0.0]
+    [gap] = statistics.compare_trials(correct, weights=weights)
+    assert (gap.best, gap.worst) == (0, 2)
+    assert statistics.compare_trials(correct)[0].best == 1
+    assert (gap.versus_worst.first, gap.versus_worst.second) == pytest.approx((means[0], 0))
+    assert gap.versus_average.second == pytest.approx(np.mean(means))
+    assert gap.versus_average.difference in gap.versus_average.interval
+    bias = statistics.bbc_cv(correct, weights=weights)
+    assert (bias.winner, bias.raw) == (0, pytest.approx(means[0]))
+    assert statistics.bbc_cv(correct, weights=np.full((1, 10), 0.3)) == statistics.bbc_cv(correct)
+    uneven = statistics.paired_difference(correct[0], correct[1], weights=weights[0])
+    assert (uneven.first, uneven.second) == pytest.approx((means[0], means[1]))
+
+
 def test_the_notebooks_three_figures_come_from_four_best_scores() -> None:
     figures = statistics.notebook_figures({name: numbers(text) for name, text in GRIDS.items()})
     assert figures.best == 0.934997
@@ -755,10 +776,11 @@ def test_one_trial_has_no_selection_bias_and_repeats_of_one_fit_change_nothing()
     assert perfect.interval.low == statistics.wilson(200, 200).low
 
 
-def test_nested_scores_are_pooled_by_digit() -> None:
-    nested = statistics.nested_summary([250 / 267, 240 / 267, 255 / 266], [267, 267, 266])
-    wilson = statistics.wilson(745, 800)
-    assert nested.accuracy == pytest.approx(745 / 800)
+def test_nested_accuracy_is_the_mean_of_the_outer_folds() -> None:
+    scores = [250 / 267, 240 / 267, 255 / 266]
+    nested = statistics.nested_summary(scores, [267, 267, 266])
+    wilson = statistics.wilson(800 * np.mean(scores), 800)
+    assert nested.accuracy == pytest.approx(np.mean(scores))
     assert (nested.interval.low, nested.interval.high) == pytest.approx((wilson.low, wilson.high))
     assert (nested.folds, nested.digits) == (3, 800)
     assert nested.std == pytest.approx(np.std([250 / 267, 240 / 267, 255 / 266], ddof=1))

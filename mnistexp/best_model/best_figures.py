@@ -6,6 +6,7 @@ import numpy as np
 
 from mnistexp.best_model.choosing import Choice
 from mnistexp.figures import BLACK, BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.shown import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,24 +21,23 @@ def of_best(choice: Choice, evidence: dict[str, Any]) -> dict[str, "Figure"]:
 
 @styled
 def trials_by_family(choice: Choice) -> "Figure":
-    """The cross-validation accuracy of every trial, in per cent, by family: worst, average and the chosen setting."""
-    assert choice.combination is not None
-    families = list(dict.fromkeys(candidate.family for candidate in choice.candidates))
+    """The cross-validation accuracy of every setting, in per cent, by family, with the average and the one chosen."""
+    families = choice.families
     figure = new_figure(6.4, 1.4 + 0.5 * len(families))
     axes = figure.add_subplot()
-    scores = np.array([100 * candidate.trial.mean for candidate in choice.candidates])
+    scores = np.array([100 * candidate.trial.mean for candidate in choice.everyone])
     for row, family in enumerate(families):
-        own = np.array([candidate.family == family for candidate in choice.candidates])
+        own = np.array([family in candidate.families for candidate in choice.everyone])
         # Spread by place in the grid, not at random: the same data give the same picture.
         offsets = 0.5 * (np.arange(own.sum()) % 7 - 3) / 7
         axes.plot(scores[own], row + offsets, "o", ms=4, color=BLUE, alpha=0.6, mew=0)
         axes.plot(scores[own].mean(), row, "|", ms=18, mew=2, color=GREY)
-    axes.axvline(scores.mean(), color=GREY, ls=":", label=f"average of all trials {scores.mean():.1f}%")
-    chosen = 100 * choice.combination.trial.mean
-    axes.axvline(chosen, color=VERMILLION, ls="--", label=f"chosen setting {chosen:.1f}%")
+    axes.axvline(scores.mean(), color=GREY, ls=":", label=f"average of all settings {percent(scores.mean() / 100)}")
+    chosen = choice.chosen.trial.mean
+    axes.axvline(100 * chosen, color=VERMILLION, ls="--", label=f"chosen setting {percent(chosen)}")
     axes.set(yticks=range(len(families)), yticklabels=families, xlabel="cross-validation accuracy (%)")
     axes.set_ylim(len(families) - 0.4, -0.6)
-    axes.set_title(f"All {len(scores)} trials of the choice")
+    axes.set_title(f"All {len(scores)} settings of the choice")
     axes.legend(loc="upper left")
     return figure
 
@@ -62,7 +62,7 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
             axes.plot([100 * end for end in interval], [row, row], "-", color=BLUE, lw=2.5)
         if accuracy is not None:
             axes.plot(100 * accuracy, row, "o", ms=6, color=BLACK)
-            axes.annotate(f"{accuracy:.1%}", (100 * accuracy, row), (0, 6), textcoords="offset points", ha="center")
+            axes.annotate(percent(accuracy), (100 * accuracy, row), (0, 6), textcoords="offset points", ha="center")
     axes.set(yticks=range(len(rows)), yticklabels=[name for name, _, _ in rows], xlabel="accuracy (%)")
     axes.set_ylim(len(rows) - 0.5, -0.8)
     axes.set_title("What the accuracy is worth, with 95% intervals")

@@ -1,9 +1,9 @@
-"""From sweeps to one setting: the best optimizer, the best dropout rate, and their combination.
+"""From sweeps to one setting: the best optimizer setting, the best dropout rate, their combination, the best of all.
 
 Everything here knows the out-of-fold predictions of training digits, and nothing else: no test digit can move a choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,148 +12,192 @@ from numpy.typing import NDArray
 
 from mnistexp.config import ExperimentConfig, SweepConfig
 from mnistexp.errors import BadInput
-from mnistexp.ranking import choose, correct_matrix
+from mnistexp.ranking import choose, correct_matrix, fold_weights
 from mnistexp.results import SweepResult, TrialResult
 from mnistexp.settings import override
 from mnistexp.statistics import SelectionRule
 from mnistexp.sweeps.sweeping import cost
-from mnistexp.sweeps.swept import DROPOUT, Swept
+from mnistexp.sweeps.swept import DROPOUT
 
-__all__ = ["Candidate", "Choice", "candidates_of", "choose_setting", "confirming", "with_combination"]
+__all__ = [
+    "COMBINATION",
+    "Candidate",
+    "Choice",
+    "Confirm",
+    "Winners",
+    "candidates_of",
+    "choose_setting",
+    "confirming",
+    "pooled",
+]
 
 COMBINATION = "combination"
+Confirm = Callable[[ExperimentConfig], TrialResult]
+"""Cross-validates a setting as the candidates were."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One trial of a sweep that takes part in the choice. `config` is what it trained, without a sweep section.
+    """A setting that takes part in the choice, and its cross-validation. `config` has no sweep section.
 
-    `family` is its optimizer, `dropout` or `combination`; `run` the sweep's run folder, "" where it has none.
+    `families`: the optimizer or `dropout`, or both, whose sweeps tried it; `combination` where none did. `runs`: the
+    run folders of those sweeps.
     """
 
-    family: str
-    run: str
+    families: tuple[str, ...]
+    runs: tuple[str, ...]
     trial: TrialResult
     config: ExperimentConfig
 
     @property
     def params(self) -> dict[str, Any]:
-        """All that the choice is about: the optimizer with its numbers, and the dropout rate."""
+        """All that the choice is about by dotted key: the optimizer with its numbers, and the dropout rate."""
         optimizer = {f"optimizer.{key}": value for key, value in self.config.optimizer.model_dump().items()}
         return {**optimizer, "model.dropout": self.config.model.dropout}
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """What was chosen from which candidates, by which rule.
+class Winners:
+    """The best optimizer setting and the best dropout rate among the candidates, by one rule.
 
-    `optimizer`, `dropout`: the candidates that decided each; None where no sweep of that kind took part. `tied` counts
-    those that can't be told from the best of its kind. `config`: the setting chosen. `combination`: its own candidate,
-    None until it has been cross-validated. `labels`: int64 (n_train,).
+    Each is None where no sweep of that kind took part. `tied`: how many can't be told from the best of its kind, this
+    one among them. `combined`: the two together, to be cross-validated. `labels`: int64 (n_train,).
     """
 
     rule: SelectionRule
     candidates: tuple[Candidate, ...]
+    labels: NDArray[np.int64]
     optimizer: Candidate | None
     dropout: Candidate | None
     tied: dict[str, int]
-    config: ExperimentConfig
-    labels: NDArray[np.int64]
-    combination: Candidate | None = None
+    combined: ExperimentConfig
+
+    @classmethod
+    def among(cls, rule: SelectionRule, candidates: Sequence[Candidate], labels: NDArray[np.int64]) -> "Winners":
+        """The winners by `rule`; equal scores go by the order of the candidates. Raises `BadInput` for no candidates.
+
+        `labels`: int64 (n_train,).
+        """
+        if not candidates:
+            raise BadInput("every trial of every sweep failed, so there is nothing to choose from")
+        optimizers = [candidate for candidate in candidates if candidate.families != (DROPOUT,)]
+        rates = [candidate for candidate in candidates if DROPOUT in candidate.families]
+        optimizer, tied_optimizers = _selected(rule, optimizers, labels) if optimizers else (None, 0)
+        rate, tied_rates = _selected(rule, rates, labels) if rates else (None, 0)
+        combined = (optimizer or rate or candidates[0]).config
+        if rate is not None:
+            model = combined.model.model_copy(update={"dropout": rate.config.model.dropout})
+            combined = combined.model_copy(update={"model": model})
+        tied = {"optimizer": tied_optimizers, "dropout": tied_rates}
+        return cls(rule, tuple(candidates), labels, optimizer, rate, tied, combined)
 
     @property
-    def pool(self) -> tuple[Candidate, ...]:
-        """The candidates, and the combination where it is none of them."""
-        if self.combination is None or self.combination in self.candidates:
-            return self.candidates
-        return (*self.candidates, self.combination)
-
-    def correct(self) -> NDArray[np.bool_]:
-        """Which out-of-fold predictions of the pool are right: bool (candidates, repeats, digits)."""
-        return correct_matrix([candidate.trial for candidate in self.pool], self.labels)
+    def tried(self) -> Candidate | None:
+        """The candidate that is their combination already; None where no sweep tried it."""
+        setting = Candidate((), (), self.candidates[0].trial, self.combined).params
+        return next((candidate for candidate in self.candidates if candidate.params == setting), None)
 
 
-def candidates_of(family: str, config: ExperimentConfig, result: SweepResult, run: str = "") -> tuple[Candidate, ...]:
-    """The trials of one family in a sweep, in the grid's order, without those that failed."""
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The setting chosen among all candidates and the combination of the winners.
+
+    `everyone`: all of these, each setting once. `pool`: those that could be chosen, of the optimizers that were swept.
+    `tied`: how many of the pool can't be told from its best, that one among them.
+    """
+
+    winners: Winners
+    combination: Candidate
+    chosen: Candidate
+    everyone: tuple[Candidate, ...]
+    pool: tuple[Candidate, ...]
+    tied: int
+
+    @property
+    def rule(self) -> SelectionRule:
+        """How the winners and the chosen setting were selected."""
+        return self.winners.rule
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """The chosen setting, without a sweep section."""
+        return self.chosen.config
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Those of everyone: optimizers in order, then dropout, then the combination where no sweep tried it."""
+        found = dict.fromkeys(family for candidate in self.everyone for family in candidate.families)
+        return tuple(sorted(found, key=lambda family: (family == COMBINATION, family == DROPOUT)))
+
+    @property
+    def highest(self) -> Candidate:
+        """The candidate of the pool with the highest score: by the rule `best`, the one chosen."""
+        return max(self.pool, key=lambda candidate: candidate.trial.mean)
+
+    def correct(self, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
+        """Which out-of-fold predictions of some candidates are right: bool (candidates, repeats, digits)."""
+        return correct_matrix([candidate.trial for candidate in candidates], self.winners.labels)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """How much each of those predictions counts in a score, the mean of the folds: float64 (repeats, digits)."""
+        return fold_weights(self.chosen.trial, len(self.winners.labels))
+
+
+def candidates_of(
+    families: Sequence[str], config: ExperimentConfig, result: SweepResult, run: str = ""
+) -> tuple[Candidate, ...]:
+    """The trials of a sweep that belong to some families, in the grid's order, without those that failed."""
     base = config.model_copy(update={"sweep": None, "name": None, "repeats": 1})
     found = []
     for trial in result.trials:
         settings = override(base, trial.params)
         own = DROPOUT if "model.dropout" in trial.params else settings.optimizer.name
-        if own == family and not trial.failed:
-            found.append(Candidate(family, run, trial, settings))
+        if own in families and not trial.failed:
+            found.append(Candidate((own,), (run,), trial, settings))
     return tuple(found)
 
 
-def of_sweeps(sweeps: Sequence[tuple[str, Swept]]) -> tuple[Candidate, ...]:
-    """The candidates of each (family, sweep), optimizers in the order given and dropout last.
+def pooled(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Each setting once, with the scores of the last sweep that tried it; in order, those of dropout sweeps last."""
+    found: dict[str, Candidate] = {}
+    for one in sorted(candidates, key=lambda candidate: DROPOUT in candidate.families):
+        key = str(one.params)
+        if (known := found.get(key)) is not None:
+            one = replace(
+                one,
+                families=tuple(dict.fromkeys((*known.families, *one.families))),
+                runs=tuple(dict.fromkeys((*known.runs, *one.runs))),
+            )
+        found[key] = one
+    return tuple(found.values())
 
-    Raises `BadInput` where the sweeps trained a different number of epochs or repeats.
+
+def choose_setting(winners: Winners, confirm: Confirm) -> Choice:
+    """The best of all by the winners' rule: one of the candidates, or the combination of the winners.
+
+    `confirm` is asked for the combination's cross-validation where no sweep tried it. A dropout trial can be chosen
+    where its optimizer is among those that were swept, or none was. Equal scores go by the order of the candidates, the
+    combination last, so the choice is the same everywhere.
     """
-    for key, values in {
-        "training.epochs": {swept.config.training.epochs for _, swept in sweeps},
-        "repeats": {swept.config.repeats for _, swept in sweeps},
-    }.items():
-        if len(values) > 1:
-            told = ", ".join(map(str, sorted(values)))
-            raise BadInput(f"the sweeps differ in {key} ({told}), so their scores can't be compared")
-    ordered = sorted(sweeps, key=lambda pair: pair[0] == DROPOUT)
-    return tuple(
-        candidate
-        for family, swept in ordered
-        for candidate in candidates_of(family, swept.config, swept.result, swept.run)
-    )
+    combination = winners.tried
+    everyone = winners.candidates
+    if combination is None:
+        combination = Candidate((COMBINATION,), (), confirm(winners.combined), winners.combined)
+        everyone = everyone if combination.trial.failed else (*everyone, combination)
+    swept = {one.config.optimizer.name for one in winners.candidates if one.families != (DROPOUT,)}
+    pool = [one for one in everyone if not swept or one.config.optimizer.name in swept]
+    chosen, tied = _selected(winners.rule, pool, winners.labels)
+    return Choice(winners, combination, chosen, everyone, tuple(pool), tied)
 
 
-def choose_setting(rule: SelectionRule, candidates: Sequence[Candidate], labels: NDArray[np.int64]) -> Choice:
-    """The optimizer setting that `rule` selects among the optimizers' trials, with the dropout rate that it selects.
-
-    Equal scores go by the rule's own order and then by that of the candidates, so the choice is the same everywhere.
-    Where no sweep of one kind took part, the other's trial decides that setting too. `labels`: int64 (n_train,). Raises
-    `BadInput` for no candidates at all.
-    """
-    optimizers = [candidate for candidate in candidates if candidate.family != DROPOUT]
-    rates = [candidate for candidate in candidates if candidate.family == DROPOUT]
-    if not candidates:
-        raise BadInput("every trial of every sweep failed, so there is nothing to choose from")
-    optimizer, tied_optimizers = _selected(rule, optimizers, labels)
-    rate, tied_rates = _selected(rule, rates, labels)
-    winner = optimizer or rate
-    assert winner is not None
-    model = winner.config.model
-    if rate is not None:
-        model = model.model_copy(update={"dropout": rate.config.model.dropout})
-    return Choice(
-        rule=rule,
-        candidates=tuple(candidates),
-        optimizer=optimizer,
-        dropout=rate,
-        tied={"optimizer": tied_optimizers, "dropout": tied_rates},
-        config=winner.config.model_copy(update={"model": model}),
-        labels=labels,
-    )
-
-
-def _selected(
-    rule: SelectionRule, candidates: Sequence[Candidate], labels: NDArray[np.int64]
-) -> tuple[Candidate | None, int]:
-    if not candidates:
-        return None, 0
+def _selected(rule: SelectionRule, candidates: Sequence[Candidate], labels: NDArray[np.int64]) -> tuple[Candidate, int]:
     trials = [replace(candidate.trial, index=number) for number, candidate in enumerate(candidates)]
     best, tied = choose(rule, trials, labels, [cost(candidate.config) for candidate in candidates])
     return candidates[best], len(tied)
 
 
-def confirming(choice: Choice, sweep: SweepConfig, repeats: int) -> ExperimentConfig:
-    """The sweep of a single trial that cross-validates the chosen setting as the candidates were."""
-    alone = sweep.model_copy(update={"grid": {}})
-    return choice.config.model_copy(update={"sweep": alone, "repeats": repeats})
-
-
-def with_combination(choice: Choice, result: SweepResult | None) -> Choice:
-    """The choice with the cross-validation of its setting: a candidate of the same setting, or the sweep's trial."""
-    same = next((candidate for candidate in choice.candidates if candidate.config == choice.config), None)
-    if same is None:
-        assert result is not None
-        same = Candidate(COMBINATION, "", result.trials[0], choice.config)
-    return replace(choice, combination=same)
+def confirming(setting: ExperimentConfig, sweep: SweepConfig, repeats: int) -> ExperimentConfig:
+    """The sweep of a single trial that cross-validates a setting as the candidates were."""
+    alone = sweep.model_copy(update={"grid": {}, "zip": {}, "random": {}, "strategy": "product"})
+    return setting.model_copy(update={"sweep": alone, "repeats": repeats})

@@ -1,78 +1,92 @@
 """What `metrics.json` of `best` says of the choice, and the warnings that go with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mnistexp.best_model.choosing import Choice, of_sweeps
+from mnistexp.best_model.choosing import Candidate, Choice, candidates_of
+from mnistexp.best_model.work import Used
 from mnistexp.config import ExperimentConfig
-from mnistexp.sweeps.swept import Swept
+from mnistexp.metrics import GUESSING
+from mnistexp.shown import percent
+from mnistexp.sweeps.swept import LeftAside, Swept
 
-__all__ = ["choice_document", "setting_of", "trials_of", "warnings_of"]
+__all__ = ["choice_document", "trials_of", "warnings_of"]
+
+MOST_NAMED = 3
+"""More sweeps than these that were left aside for one reason are counted, not named."""
 
 
-def choice_document(used: Sequence[tuple[str, Swept]], choice: Choice) -> dict[str, Any]:
+def choice_document(used: Used, choice: Choice) -> dict[str, Any]:
     """The section `choice` of `metrics.json`, also in `choice.json` while the final model is trained.
 
-    `rule`; `sweeps` (`family`, `run`, `command`, `trials` each); `optimizer` and `dropout`: the trial that decided each
-    (`run`, `params`, `accuracy`, `std`, `scores`, and how many are `tied` with the best of its kind), null without such
-    a sweep; `combination`: the setting chosen (`params`, `accuracy`, `std`, `standard_error`, `scores`).
+    `rule`; `sweeps` (`family`, `run`, `command`, `trials` each), every one that was chosen from; `settings`: how many
+    different ones took part, the combination among them; `repeated`: trials whose setting another sweep had tried too.
+    `optimizer` and `dropout`: the best of its kind, null without such a sweep; `combination`: of the two; `chosen`: the
+    setting of the final model. Each has `params`, `accuracy` (mean of the folds), `std`, `standard_error`, `scores`,
+    `run` (the last sweep that tried it, or null) and, but for the combination, how many are `tied` with the best of
+    them, that one among them.
     """
-    assert choice.combination is not None
-    own = choice.combination
-    decided = {}
-    for kind, candidate in (("optimizer", choice.optimizer), ("dropout", choice.dropout)):
-        decided[kind] = candidate and {
-            "run": candidate.run,
-            "params": candidate.params,
-            "accuracy": candidate.trial.mean,
-            "std": candidate.trial.std,
-            "scores": candidate.trial.scores,
-            "tied": choice.tied[kind],
-        }
+    sweeps: list[dict[str, Any]] = [
+        {"family": family, "run": swept.run, "command": swept.command, "trials": trials_of(family, swept)}
+        for family, swept in used
+    ]
+    winners = choice.winners
+    decided = {"optimizer": winners.optimizer, "dropout": winners.dropout}
     return {
         "rule": choice.rule,
-        "sweeps": [
-            {"family": family, "run": swept.run, "command": swept.command, "trials": trials_of(family, swept)}
-            for family, swept in used
-        ],
-        **decided,
-        "combination": {
-            "params": own.params,
-            "accuracy": own.trial.mean,
-            "std": own.trial.std,
-            "standard_error": own.trial.standard_error,
-            "scores": own.trial.scores,
-        },
+        "sweeps": sweeps,
+        "settings": len(choice.everyone),
+        "repeated": sum(sweep["trials"] for sweep in sweeps) - len(winners.candidates),
+        **{kind: one and _scored(one) | {"tied": winners.tied[kind]} for kind, one in decided.items()},
+        "combination": _scored(choice.combination),
+        "chosen": _scored(choice.chosen) | {"tied": choice.tied},
     }
 
 
-def setting_of(config: ExperimentConfig) -> dict[str, Any]:
-    """The chosen setting by dotted key."""
-    numbers = {f"optimizer.{key}": value for key, value in config.optimizer.model_dump().items()}
-    return {**numbers, "model.dropout": config.model.dropout}
-
-
-def warnings_of(used: Sequence[tuple[str, Swept]], choice: Choice, final: ExperimentConfig) -> list[str]:
-    """Sentences on what weakens the choice: a trial that scored higher, other epochs, fits that failed; or none."""
-    warnings = []
-    assert choice.combination is not None
-    highest = max(choice.candidates, key=lambda candidate: candidate.trial.mean)
-    if highest.trial.mean > choice.combination.trial.mean:
-        warnings.append(
-            f"The combination scores {choice.combination.trial.mean:.4f} in cross-validation; a trial of "
-            f"{highest.family} alone scored {highest.trial.mean:.4f}."
-        )
-    epochs = used[0][1].config.training.epochs
-    if epochs != final.training.epochs:
-        warnings.append(
-            f"The sweeps trained {epochs} epochs and the final model {final.training.epochs}: the cross-validation "
-            "score speaks for the former."
-        )
-    if failed := sum({swept.run: swept.result.fits_failed for _, swept in used}.values()):
-        warnings.append(f"{failed} fits of the sweeps failed; their trials took no part in the choice.")
-    return warnings
+def _scored(candidate: Candidate) -> dict[str, Any]:
+    trial = candidate.trial
+    return {
+        "run": candidate.runs[-1] if candidate.runs else None,
+        "params": candidate.params,
+        "accuracy": trial.mean,
+        "std": trial.std,
+        "standard_error": trial.standard_error,
+        "scores": trial.scores,
+    }
 
 
 def trials_of(family: str, swept: Swept) -> int:
     """How many trials of a sweep take part in the choice for one family."""
-    return sum(candidate.family == family for candidate in of_sweeps([(family, swept)]))
+    return len(candidates_of((family,), swept.config, swept.result))
+
+
+def warnings_of(used: Used, left_aside: Sequence[LeftAside], choice: Choice, final: ExperimentConfig) -> Iterator[str]:
+    """Sentences on what weakens the choice, and on what took no part in it."""
+    own, combined = choice.chosen.trial.mean, choice.combination.trial
+    if own < GUESSING:
+        yield (
+            f"The chosen setting has not learnt: it scores {percent(own)} in cross-validation, about as much as "
+            "guessing. Sweep other values, of the learning rate first."
+        )
+    if combined.failed:
+        yield "A fit of the combination failed, so it took no part in the choice."
+    elif choice.rule == "best" and combined.mean < own:
+        yield (
+            f"The best optimizer setting with the best dropout rate scores {percent(combined.mean)} in "
+            f"cross-validation; {' and '.join(choice.chosen.families)} alone scored {percent(own)}, and was chosen."
+        )
+    epochs = used[0][1].config.training.epochs
+    if epochs != final.training.epochs:
+        yield (
+            f"The sweeps trained {epochs} epochs and the final model {final.training.epochs}: the cross-validation "
+            "score speaks for the former."
+        )
+    if failed := sum({swept.run: swept.result.fits_failed for _, swept in used}.values()):
+        yield f"{failed} fits of the sweeps failed; their trials took no part in the choice."
+    reasons: dict[str, list[str]] = {}
+    for one in left_aside:
+        reasons.setdefault(one.why, []).append(one.run)
+    for why, runs in reasons.items():
+        named = runs[-MOST_NAMED:]
+        more = f" and {len(runs) - len(named)} more" if len(runs) > len(named) else ""
+        yield f"Left aside, as it {why}: {', '.join(named)}{more}."

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from mnistexp import data
-from mnistexp.best_model.choosing import Candidate, Choice, candidates_of, choose_setting, confirming
+from mnistexp.best_model.choosing import Choice, Winners, candidates_of, choose_setting, confirming, pooled
 from mnistexp.config import ExperimentConfig, SweepConfig
-from mnistexp.results import FitDone
+from mnistexp.results import FitDone, TrialResult
 from mnistexp.statistics import NestedScore, SelectionRule, nested_summary
 from mnistexp.sweeps.plan import Plan, plan_sweep
 from mnistexp.sweeps.sweeping import run_sweep
-from mnistexp.sweeps.swept import DROPOUT
 from mnistexp.sweeps.trial_cache import TrialCache
 
 __all__ = ["Nested", "Sweeps", "nested_score", "plan_nested"]
@@ -63,17 +63,22 @@ def nested_score(
 
     All through the sweeps' own machinery: interrupted, it goes on from the cache. Raises what `run_sweep` raises.
     """
-    scores, sizes, choices = [], [], []
     first = sweeps[0][0]
+
+    def alone(part: data.Split, setting: ExperimentConfig) -> TrialResult:
+        single = confirming(setting, first.sweep or SweepConfig(), first.repeats)
+        return run_sweep(single, digits, part, cache=cache, watch=watch).trials[0]
+
+    scores, sizes, choices = [], [], []
     for number, (inner, held) in enumerate(outer_folds(sweeps, digits, split)):
-        candidates: list[Candidate] = []
-        for config, families in sweeps:
-            result = run_sweep(config, digits, inner, cache=cache, watch=watch)
-            candidates += [one for family in families for one in candidates_of(family, config, result)]
-        candidates.sort(key=lambda candidate: candidate.family == DROPOUT)
-        choice = choose_setting(rule, candidates, digits.labels[inner.train])
-        alone = confirming(choice, first.sweep or SweepConfig(), first.repeats)
-        trial = run_sweep(alone, digits, split, cache=cache, watch=watch).trials[0]
+        candidates = [
+            one
+            for config, families in sweeps
+            for one in candidates_of(families, config, run_sweep(config, digits, inner, cache=cache, watch=watch))
+        ]
+        winners = Winners.among(rule, pooled(candidates), digits.labels[inner.train])
+        choice = choose_setting(winners, partial(alone, inner))
+        trial = alone(split, choice.config)
         scores.append(float(np.mean([fold.score for fold in trial.folds if fold.fold == number])))
         sizes.append(len(held))
         choices.append(choice)
@@ -81,7 +86,7 @@ def nested_score(
 
 
 def plan_nested(sweeps: Sweeps, digits: data.Digits, split: data.Split, cache: TrialCache | None) -> list[Plan]:
-    """The work of the sweeps without each outer fold; at most folds x folds fits that score the choices come on top."""
+    """The work of the sweeps without each outer fold; the fits of combinations and choices come on top."""
     return [
         plan_sweep(config, digits, inner, cache)
         for inner, _ in outer_folds(sweeps, digits, split)

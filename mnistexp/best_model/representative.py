@@ -1,6 +1,7 @@
 """Is the test accuracy representative of unseen data? The evidence, each piece with the sentence that follows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mnistexp.best_model.choosing import Choice
 from mnistexp.best_model.ledger import Ledger
 from mnistexp.best_model.nested import Nested
 from mnistexp.results import TrainingResult
+from mnistexp.shown import percent, points, span
 from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
 
 __all__ = ["representative"]
@@ -51,23 +53,21 @@ def _test(result: TrainingResult) -> dict[str, Any]:
         "correct": result.correct,
         "digits": n,
         "sentence": (
-            f"The final network recognises {result.correct} of {n} test digits, {result.test_accuracy:.1%}; its true "
-            f"accuracy lies between {interval.low:.1%} and {interval.high:.1%} (95% Wilson interval)."
+            f"The final network recognises {result.correct} of {n} test digits, "
+            f"{percent(result.test_accuracy)} (95% Wilson interval {span(interval.low, interval.high)})."
         ),
     }
 
 
 def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
-    """`gap`: the cross-validation accuracy less the test accuracy, with Newcombe's interval."""
-    assert choice.combination is not None
-    shares = choice.correct()[choice.pool.index(choice.combination)].mean(axis=0)
-    n, right = len(shares), float(shares.sum())
-    gap = right / n - result.test_accuracy
-    interval = accuracy_difference(right, n, result.correct, len(result.labels))
+    """`gap`: the cross-validation accuracy, mean of the folds, less the test accuracy, with Newcombe's interval."""
+    trial = choice.chosen.trial
+    n, score = len(choice.winners.labels), trial.mean
+    gap = score - result.test_accuracy
+    interval = accuracy_difference(score * n, n, result.correct, len(result.labels))
     verdict = "no more than chance explains" if 0 in interval else "more than chance explains"
-    trial = choice.combination.trial
     return {
-        "accuracy": right / n,
+        "accuracy": score,
         "scores": trial.scores.tolist(),
         "std": trial.std,
         "standard_error": trial.standard_error,
@@ -75,10 +75,10 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
         "gap": gap,
         "gap_interval": [interval.low, interval.high],
         "sentence": (
-            f"In cross-validation the same setting scores {right / n:.1%} on {n} digits, {100 * abs(gap):.1f} points "
-            f"{'above' if gap > 0 else 'below'} the test accuracy (95% interval of the difference "
-            f"{100 * interval.low:.1f} to {100 * interval.high:.1f}): {verdict}. Its networks learnt from fewer digits "
-            "than the final one."
+            f"In cross-validation the same setting scores {percent(score)} on {n} digits, "
+            f"{points(score, result.test_accuracy)} points {'above' if gap > 0 else 'below'} the test accuracy (95% "
+            f"interval of the difference {100 * interval.low:.1f} to {100 * interval.high:.1f}): {verdict}. Its "
+            "networks were trained on fewer digits than the final one."
         ),
     }
 
@@ -86,14 +86,16 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
 def _selection(choice: Choice) -> dict[str, Any]:
     """Selection bias of the highest score: `raw`, `corrected`, `bias`, `interval`, `stability`; see `bbc_cv`.
 
-    `is_chosen`: the trial with that score has the chosen setting.
+    `trials`: how many settings could be chosen. `is_chosen`: the highest of them was, always so by the rule `best`.
     """
-    found = bbc_cv(choice.correct())
-    winner = choice.pool[found.winner]
-    many = len(choice.pool)
+    highest, many = choice.highest, len(choice.pool)
+    found = bbc_cv(choice.correct(choice.pool), weights=choice.weights)
+    found = replace(found, raw=highest.trial.mean, bias=highest.trial.mean - found.corrected)
+    is_chosen = highest is choice.chosen
+    who = "the chosen one" if is_chosen else f"not the one that {choice.rule} chose"
     return {
-        "winner": winner.params,
-        "is_chosen": winner is choice.combination,
+        "winner": highest.params,
+        "is_chosen": is_chosen,
         "trials": many,
         "raw": found.raw,
         "corrected": found.corrected,
@@ -101,7 +103,7 @@ def _selection(choice: Choice) -> dict[str, Any]:
         "interval": [found.interval.low, found.interval.high],
         "percentiles": [found.percentiles.low, found.percentiles.high],
         "stability": found.stability,
-        "sentence": f"Of {many} trials one had to be highest. {found.sentence}",
+        "sentence": f"Of {many} settings one had to be highest, {who}. {found.sentence}",
     }
 
 
@@ -120,8 +122,8 @@ def _nested(nested: Nested) -> dict[str, Any]:
         "choices": [{**one.optimizer.model_dump(), "dropout": one.model.dropout} for one in settings],
         "sentence": (
             f"Nested cross-validation repeated the whole selection {found.folds} times without a part of the digits "
-            f"and scored its choice on that part: {found.accuracy:.1%} (95% interval {found.interval.low:.1%} to "
-            f"{found.interval.high:.1%}), choosing {same}."
+            f"and scored its choice on that part: {percent(found.accuracy)} (95% interval "
+            f"{span(found.interval.low, found.interval.high)}), choosing {same}."
         ),
     }
 
@@ -152,7 +154,7 @@ def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
     gap = accuracy_difference(result.correct, tests, correct, n)
     holds = correct / n in predicted
     place, meaning = ("within", "they are representative") if holds else ("outside", "they misled")
-    verdict = f"{place} the {predicted.low:.1%} to {predicted.high:.1%} that the test digits predicted: {meaning}"
+    verdict = f"{place} the {span(predicted.low, predicted.high)} that the test digits predicted: {meaning}"
     return {
         "accuracy": correct / n,
         "interval": [own.low, own.high],
@@ -163,8 +165,8 @@ def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
         "gap": result.test_accuracy - correct / n,
         "gap_interval": [gap.low, gap.high],
         "sentence": (
-            f"Of {n:,} digits that nothing had touched the same network recognises {correct / n:.1%} (95% interval "
-            f"{own.low:.1%} to {own.high:.1%}), {verdict}."
+            f"Of {n:,} digits that nothing had touched the same network recognises {percent(correct / n)} (95% "
+            f"interval {span(own.low, own.high)}), {verdict}."
         ),
     }
 
@@ -174,14 +176,15 @@ def _answer(sections: dict[str, Any]) -> str:
     low, high = test["interval"]
     if unseen is None:
         return (
-            f"As far as {test['digits']} digits can tell: expect between {low:.1%} and {high:.1%} on new digits of the "
-            f"same kind; the score corrected for the selection says {selection['corrected']:.1%}."
+            f"As far as {test['digits']} digits can tell: expect {span(low, high)} on new digits of the same kind; "
+            f"the {'score' if selection['is_chosen'] else 'highest score'} in cross-validation, corrected for the "
+            f"selection, says {percent(selection['corrected'])}."
         )
-    off = 100 * abs(unseen["gap"])
+    off = points(test["accuracy"], unseen["accuracy"])
     side = "above" if unseen["gap"] > 0 else "below"
     verdict = "Yes" if unseen["holds"] else "No"
     return (
-        f"{verdict}: {test['accuracy']:.1%} on the test digits, {unseen['accuracy']:.1%} on {unseen['digits']:,} "
-        f"unseen ones; the test accuracy is {off:.1f} points {side}, and {test['digits']} digits leave between "
-        f"{low:.1%} and {high:.1%} open."
+        f"{verdict}: {percent(test['accuracy'])} on the test digits, {percent(unseen['accuracy'])} on "
+        f"{unseen['digits']:,} unseen ones; the test accuracy is {off} points {side}, and {test['digits']} digits can "
+        f"narrow it to {span(low, high)} only."
     )

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from mnistexp import data, experiments, figures, metrics, settings, training
 from mnistexp.best_model import best_figures, nested
 from mnistexp.best_model.better import how_much_better
-from mnistexp.best_model.choosing import Choice, with_combination
-from mnistexp.best_model.document import choice_document, setting_of, warnings_of
+from mnistexp.best_model.choosing import Choice, choose_setting
+from mnistexp.best_model.document import choice_document, warnings_of
 from mnistexp.best_model.ledger import Reading, read_ledger
-from mnistexp.best_model.plan import Work
 from mnistexp.best_model.representative import representative
+from mnistexp.best_model.work import Sources, Work
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted
@@ -26,8 +26,6 @@ from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import plan_sweep
 from mnistexp.sweeps.processes import workers_kept
-from mnistexp.sweeps.sweeping import run_sweep
-from mnistexp.sweeps.swept import Swept, find_sweeps, parts_of
 
 __all__ = ["STOPPED", "run_best", "unseen_digits"]
 
@@ -40,20 +38,24 @@ def run_best(
     runs_dir: Path,
     sweeps: Sequence[str] = (),
     *,
+    listed_only: bool = False,
     with_nested: bool = False,
     unseen: bool = False,
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Combine the winners of the sweeps, train that setting on all training digits, and say what it is worth.
+    """Choose the best setting of the sweeps, train it on all training digits, and say what it is worth.
 
-    The sweeps are those named by `sweeps` (id, beginning of an id, `latest`, path), or for each grid of `config.sweep`
-    the newest finished one that did as the configuration asks; missing ones are run. Test digits take no part in any
+    The sweeps are those named by `sweeps` (id, beginning of an id, `latest`, path), or else all finished ones of the
+    runs folder that ask the same question, of the optimizers in the grids only where `listed_only`; a grid of
+    `config.sweep` whose optimizer none of them tried is run first. The candidates are all their settings, and the best
+    optimizer setting together with the best dropout rate. Test digits take no part in any
     choice nor in the curves: each final network reads them once. Interrupted, the same call goes on: sweeps from the
     cache, trainings from their checkpoints.
 
     `metrics.json` has the keys of a training (`metrics.training_metrics`; `validated_on` is null), and `best_params`,
-    `best_score` (the setting in cross-validation), `choice` (`choice_document`), `better` (`better.how_much_better`)
-    and `representative` (`representative.representative`).
+    `best_score` (the setting in cross-validation), `choice` (`choice_document`), `left_aside` (`run` and `why` of
+    finished sweeps that took no part), `better` (`better.how_much_better`) and `representative`
+    (`representative.representative`).
 
     Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` where every trial of
     a sweep failed, and `Interrupted`.
@@ -63,19 +65,20 @@ def run_best(
     others = unseen_digits(work.digits) if unseen else None
     try:
         with workers_kept():
-            used, steps = _sweeps(work, sweeps, with_nested, watch)
+            sources = work.sources(sweeps, listed_only=listed_only)
+            steps = _Steps(len(sources.missing) + 2 + with_nested)
+            if sources.missing:
+                _sweep(work, sources, steps, watch)
+                sources = work.sources((), listed_only=listed_only)
             watch(steps.next("choose, and cross-validate the combination"))
-            choice = work.chosen(used)
-            choice = with_combination(
-                choice, run_sweep(work.confirming(choice, used), work.digits, work.split, cache=work.cache, watch=watch)
-            )
+            choice = choose_setting(work.winners(sources.used), work.confirm(sources.used, watch))
             inner = None
             if with_nested:
                 watch(steps.next("nested cross-validation"))
-                families = work.nested_sweeps([(family, swept.config) for family, swept in used])
-                inner = nested.nested_score(families, choice.rule, work.digits, work.split, work.cache, watch)
+                everything = work.nested(sources)
+                inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
         watch(steps.next(f"train the final model, {config.repeats} of {config.training.epochs} epochs"))
-        return _finish(work, used, choice, inner, others, watch, began)
+        return _finish(work, sources, choice, inner, others, watch, began)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
 
@@ -91,28 +94,18 @@ class _Steps:
         return Step(self._done, self._total, what)
 
 
-def _sweeps(
-    work: Work, references: Sequence[str], with_nested: bool, watch: Watch
-) -> tuple[list[tuple[str, Swept]], _Steps]:
-    """The sweeps to choose from, the missing ones run."""
-    if references:
-        return work.named(references), _Steps(2 + with_nested)
-    parts = parts_of(work.config)
-    there = find_sweeps(parts, work.digits, work.split, work.runs_dir)
-    missing = [part for part in parts if there[part.family] is None]
-    steps = _Steps(len(missing) + 2 + with_nested)
-    plans = [plan_sweep(part.config, work.digits, work.split, work.cache) for part in missing]
-    for part, plan in zip(missing, plans, strict=True):
+def _sweep(work: Work, sources: Sources, steps: _Steps, watch: Watch) -> None:
+    """Run the missing sweeps."""
+    plans = [plan_sweep(part.config, work.digits, work.split, work.cache) for part in sources.missing]
+    for part, plan in zip(sources.missing, plans, strict=True):
         long = "" if plan.seconds is None else f", about {plan.seconds:.0f} s"
         watch(steps.next(f"no finished sweep of {part.family} here: {plan.to_run} of {plan.fits} fits to run{long}"))
-        outcome = experiments.run_sweep(part.config, part.command, work.runs_dir, watch)
-        there[part.family] = work.read(outcome.run_dir.name)
-    return [(family, swept) for family, swept in there.items() if swept is not None], steps
+        experiments.run_sweep(part.config, part.command, work.runs_dir, watch)
 
 
 def _finish(
     work: Work,
-    used: Sequence[tuple[str, Swept]],
+    sources: Sources,
     choice: Choice,
     inner: nested.Nested | None,
     others: Digits | None,
@@ -123,7 +116,7 @@ def _finish(
     final = work.config.model_copy(
         update={"sweep": None, "name": None, "model": choice.config.model, "optimizer": choice.config.optimizer}
     )
-    chosen = files.plain(choice_document(used, choice))
+    chosen = files.plain(choice_document(sources.used, choice))
     with _open(work, final, chosen) as run:
         run.add("data.json", experiments.data_document(work.digits, work.split))
         run.add(CHOICE, chosen)
@@ -133,14 +126,15 @@ def _finish(
         right = None if others is None else [_recognised(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
             "command": "best",
-            "best_params": setting_of(choice.config),
-            "best_score": chosen["combination"]["accuracy"],
+            "best_params": choice.chosen.params,
+            "best_score": choice.chosen.trial.mean,
             "choice": chosen,
+            "left_aside": [vars(one) for one in sources.left_aside],
             "better": how_much_better(choice),
             "representative": representative(choice, results, ledger, right, inner),
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
-        document["warnings"] = [*document["warnings"], *warnings_of(used, choice, final)]
+        document["warnings"] = [*document["warnings"], *warnings_of(sources.used, sources.left_aside, choice, final)]
         for name, content in figures.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
         return experiments.finish_training(run, final, results, document)

@@ -43,7 +43,7 @@ SweepsOption = Annotated[
     typer.Option(
         "--sweep",
         metavar="RUN",
-        help="Choose from this sweep only: an id, its beginning; repeatable.",
+        help="Choose from this sweep only, not from all that match: an id, its beginning; repeatable.",
         autocompletion=completion.run_ids,
     ),
 ]
@@ -92,7 +92,7 @@ def best(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Combine the sweeps' winners, train the final model, and say what its accuracy is worth."""
+    """Choose the best setting of all sweeps, train the final model, and say what its accuracy is worth."""
     voice = Voice(json, quiet, verbose)
     given = {
         "select": select, "epochs": epochs, "repeats": repeats, "seed": seed, "data": data, "executor": executor,
@@ -106,11 +106,19 @@ def best(
 
     references = sweep or []
     if dry_run:
-        plan = plan_best(found.config, runs_dir, references, with_nested=nested)
+        plan = plan_best(found.config, runs_dir, references, listed_only=bool(opt), with_nested=nested)
         voice.plan(found, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
         return
     with watching(voice.err, quiet=quiet) as watch:
-        outcome = story.run_best(found.config, runs_dir, references, with_nested=nested, unseen=unseen, watch=watch)
+        outcome = story.run_best(
+            found.config,
+            runs_dir,
+            references,
+            listed_only=bool(opt),
+            with_nested=nested,
+            unseen=unseen,
+            watch=watch,
+        )
     _write_report(outcome)
     voice.result(outcome.document(), *console_best.best_report(outcome))
     voice.end(outcome.metrics)

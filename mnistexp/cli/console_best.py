@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mnistexp import shown
 from mnistexp.cli.console import plain_table
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
@@ -32,6 +33,7 @@ def best_plan_document(plan: "BestPlan") -> dict[str, Any]:
     """What `best --dry-run --json` adds to the settings."""
     return {
         "sweeps": [vars(sweep) for sweep in plan.sweeps],
+        "left_aside": [vars(one) for one in plan.left_aside],
         "missing": [sweep.family for sweep in plan.missing],
         "fits": sum(sweep.fits for sweep in plan.missing),
         "fits_cached": sum(sweep.cached for sweep in plan.missing),
@@ -56,8 +58,10 @@ def best_plan_report(plan: "BestPlan") -> Iterator[RenderableType]:
         what = "missing" if sweep.family != "nested" else ""
         table.add_row(sweep.family, Text(what, style="yellow"), *map(str, counts), _seconds(sweep.seconds))
     yield table
+    for one in plan.left_aside:
+        yield Text(f"Left aside    {one.run}, as it {one.why}", style="yellow")
     if plan.chosen:
-        yield Text(f"Chosen        {setting_text(plan.chosen)}")
+        yield Text(f"Chosen        {shown.setting(plan.chosen)}")
     yield Text(f"Combination   {plan.confirming} fits at most to cross-validate it")
     many = f"{plan.repeats} training{'s' * (plan.repeats > 1)} of {plan.epochs} epochs"
     yield Text(f"Final model   {many}, {_seconds(plan.seconds)}")
@@ -69,21 +73,14 @@ def _seconds(seconds: float | None) -> str:
     return "time unknown" if seconds is None else f"about {seconds:.0f} s"
 
 
-def setting_text(params: dict[str, Any]) -> str:
-    """A setting in one line: the optimizer, its numbers other than 0, the dropout rate."""
-    numbers = [
-        f"{key.rpartition('.')[2]} {value:g}"
-        for key, value in params.items()
-        if key not in {"optimizer.name", "model.dropout"} and value
-    ]
-    return ", ".join([str(params["optimizer.name"]), *numbers, f"dropout {params['model.dropout']:g}"])
-
-
 def best_report(outcome: "Outcome") -> Iterator[RenderableType]:
     """What was chosen, how much better it is, and what its accuracy is worth."""
     found = outcome.metrics
     low, high = found["test_accuracy_interval"]
-    yield Text.assemble(("Chosen        ", "bold"), setting_text(found["best_params"]))
+    yield _sources(found["choice"])
+    yield Text()
+    yield Text.assemble(("Chosen        ", "bold"), shown.setting(found["best_params"]))
+    yield Text.assemble(("Cross-val.    ", "bold"), _worth(found["choice"]))
     yield Text.assemble(
         ("Test accuracy ", "bold"),
         (f"{found['test_accuracy']:.4f}", "bold green"),
@@ -104,23 +101,36 @@ def best_report(outcome: "Outcome") -> Iterator[RenderableType]:
     yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
 
 
-def _gaps(better: dict[str, Any]) -> Table:
-    table = plain_table("", "trials", "best", "worst", "average", "over worst", "over average", "errors")
-    for row in (better["chosen"], *better["families"]):
-        accuracies = (row["best"]["accuracy"], row["worst"]["accuracy"], row["average"])
-        table.add_row(
-            row["family"],
-            str(row["trials"]),
-            *(f"{accuracy:.4f}" for accuracy in accuracies),
-            *(_points(row[key]) for key in ("versus_worst", "versus_average")),
-            _fewer(row["versus_average"]["error_reduction"]),
-        )
+def _sources(choice: dict[str, Any]) -> Table:
+    """The sweeps chosen from, and how many trials each of them brought."""
+    table = plain_table("chosen from", "trials", "sweep")
+    for sweep in choice["sweeps"]:
+        table.add_row(sweep["family"], str(sweep["trials"]), sweep["run"])
     return table
 
 
-def _points(difference: dict[str, Any]) -> str:
-    low, high = difference["interval"]
-    return f"{difference['points']:.1f} ({low:.1f} to {high:.1f})"
+def _worth(choice: dict[str, Any]) -> str:
+    """The score of the chosen setting, among how many, and how many can't be told from the best of them."""
+    tied, repeated = choice["chosen"]["tied"], choice["repeated"]
+    once = f" ({repeated} more trials repeat one of them)" if repeated else ""
+    told = f"; {tied} of them, the best among these, can't be told apart" if tied > 1 else ""
+    return f"{shown.percent(choice['chosen']['accuracy'])}, of {choice['settings']} settings{once}{told}"
+
+
+def _gaps(better: dict[str, Any]) -> Table:
+    table = plain_table("", "settings", "best", "worst", "average", "over worst", "over average", "errors")
+    for row in (better["chosen"], *better["families"]):
+        accuracies = (row["best"]["accuracy"], row["worst"]["accuracy"], row["average"])
+        leads = (
+            f"{shown.signed_points(accuracies[0], other):.1f} ({low:.1f} to {high:.1f})"
+            for other, (low, high) in (
+                (accuracies[1], row["versus_worst"]["interval"]),
+                (accuracies[2], row["versus_average"]["interval"]),
+            )
+        )
+        fewer = _fewer(row["versus_average"]["error_reduction"])
+        table.add_row(row["family"], str(row["trials"]), *map(shown.percent, accuracies), *leads, fewer)
+    return table
 
 
 def _fewer(reduction: float | None) -> str:

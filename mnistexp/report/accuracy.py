@@ -6,10 +6,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp import figures, statistics
-from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range
+from mnistexp import figures, shown, statistics
+from mnistexp.ranking import fold_weights
+from mnistexp.report.page import (
+    Block,
+    Cell,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    number,
+    percent,
+    percent_range,
+    points,
+)
 from mnistexp.results import SweepResult, TrialResult
-from mnistexp.statistics import intervals
+from mnistexp.statistics import PairedDifference, intervals
 from mnistexp.statistics.intervals import Interval
 
 __all__ = ["gaps_section", "test_sections", "unseen_section", "worth_section"]
@@ -39,7 +51,7 @@ def _test_section(found: Mapping[str, Any]) -> Section:
     blocks: list[Block] = [
         Paragraph(
             f"It recognises {found['test_correct']} of the {found['test_digits']} test digits, "
-            f"{found['test_accuracy']:.1%}, with a test loss of {found['test_loss']:.4f}."
+            f"{shown.percent(found['test_accuracy'])}, with a test loss of {found['test_loss']:.4f}."
             if found["test_loss"] is not None
             else f"It recognises {found['test_correct']} of the {found['test_digits']} test digits.",
             "answer",
@@ -104,7 +116,7 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
         "Is the test accuracy representative of unseen data?",
         (
             Paragraph(
-                f"Of {MORE_DIGITS:,} further digits of the same kind, {ahead.low:.1%} to {ahead.high:.1%} should be "
+                f"Of {MORE_DIGITS:,} further digits of the same kind, {shown.span(ahead.low, ahead.high)} should be "
                 "recognised (95% prediction interval).",
                 "answer",
             ),
@@ -118,7 +130,8 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
 
     `correct`: bool (trials, repeats, digits), of the trials in `whole`. `families`: one for each of these.
     """
-    gaps = statistics.compare_trials(correct, families if len(set(families)) > 1 else ())
+    weights = fold_weights(whole[0], correct.shape[-1])
+    gaps = statistics.compare_trials(correct, families if len(set(families)) > 1 else (), weights=weights)
     rows = []
     for gap in gaps:
         name = "all trials" if gap.family == "all" else gap.family
@@ -128,8 +141,8 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
                     Cell(f"{name}: best against {other}"),
                     percent(versus.first),
                     percent(versus.second),
-                    number(100 * versus.difference, ".1f"),
-                    Cell(_points(versus.interval)),
+                    points(versus.first, versus.second),
+                    Cell(_ends(versus.interval)),
                     percent(versus.error_reduction),
                 )
             )
@@ -138,8 +151,8 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
         "How much better is the best than the worst and the average?",
         (
             Paragraph(
-                f"The best trial is {100 * overall.versus_worst.difference:.1f} points of accuracy better than the "
-                f"worst of {len(whole)} and {100 * overall.versus_average.difference:.1f} better than their average.",
+                f"The best trial is {_lead(overall.versus_worst)} points of accuracy better than the worst of "
+                f"{len(whole)} and {_lead(overall.versus_average)} better than their average.",
                 "answer",
             ),
             Table(
@@ -153,13 +166,17 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
     )
 
 
-def _points(interval: Interval) -> str:
+def _lead(versus: PairedDifference) -> str:
+    return shown.points(versus.first, versus.second)
+
+
+def _ends(interval: Interval) -> str:
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def worth_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], sweep: SweepResult) -> Section:
     """What the winning score is worth on digits that didn't choose it; `correct`: bool (trials, repeats, digits)."""
-    bias = statistics.bbc_cv(correct)
+    bias = statistics.bbc_cv(correct, weights=fold_weights(whole[0], correct.shape[-1]))
     digits = len(sweep.labels)
     return Section(
         "Is the winning score representative of unseen data?",

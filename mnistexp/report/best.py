@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mnistexp import shown
 from mnistexp.best_model import best_figures
+from mnistexp.best_model.choosing import COMBINATION
 from mnistexp.report.accuracy import test_sections
 from mnistexp.report.origin import how_it_was_made, standing, warnings
 from mnistexp.report.page import (
@@ -16,17 +18,17 @@ from mnistexp.report.page import (
     RunReport,
     Section,
     Table,
-    named,
     number,
     percent,
     percent_range,
+    points,
 )
 from mnistexp.report.training import curves_section, data_section, histories_of
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["best_report"]
 
-NAMES = {"optimizer.name": "optimizer"}
+DASH = "\N{EN DASH}"
 
 
 def best_report(stored: StoredRun) -> RunReport:
@@ -55,56 +57,57 @@ def best_report(stored: StoredRun) -> RunReport:
 def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
     selection = evidence["selection"]
     items = [
-        Fact("test accuracy", f"{found['test_accuracy']:.1%}", percent_range(found["test_accuracy_interval"])),
-        Fact("cross-validation", f"{found['best_score']:.1%}", "of the chosen setting"),
-        Fact("corrected for choosing", f"{selection['corrected']:.1%}", percent_range(selection["interval"])),
+        Fact("test accuracy", shown.percent(found["test_accuracy"]), percent_range(found["test_accuracy_interval"])),
+        Fact("cross-validation", shown.percent(found["best_score"]), "of the chosen setting"),
     ]
+    if selection["is_chosen"]:
+        corrected = shown.percent(selection["corrected"])
+        items.append(Fact("corrected for choosing", corrected, percent_range(selection["interval"])))
     if unseen := evidence["unseen"]:
-        items.append(Fact("unseen digits", f"{unseen['accuracy']:.1%}", f"of {unseen['digits']:,}"))
+        items.append(Fact("unseen digits", shown.percent(unseen["accuracy"]), f"of {unseen['digits']:,}"))
     return Facts(tuple(items))
 
 
 def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
     choice = found["choice"]
-    own = choice["combination"]
-    rows = []
-    for kind in ("optimizer", "dropout"):
-        if decided := choice[kind]:
-            rows.append(
-                (
-                    Cell(kind),
-                    Cell(_setting(decided["params"])),
-                    percent(decided["accuracy"]),
-                    number(decided["tied"]),
-                    Cell(decided["run"]),
-                )
-            )
-    sweeps = tuple(
-        (Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["command"]), Cell(sweep["run"]))
-        for sweep in choice["sweeps"]
-    )
-    settings = tuple(
-        (NAMES.get(key, key.rpartition(".")[2].replace("_", " ")), _value(value))
-        for key, value in found["best_params"].items()
-    )
+    own = choice["chosen"]
+    repeated = choice["repeated"]
+    many = f"{choice['settings']} different settings took part, the combination among them"
+    again = f"; {repeated} further trials repeat a setting of another sweep, and count once" if repeated else ""
+    sweeps = tuple((Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["run"])) for sweep in choice["sweeps"])
     return Section(
         "Which optimizer and dropout are best?",
         (
             *standing(stored),
             Paragraph(
-                f"{_setting(own['params'])}: {own['accuracy']:.1%} in cross-validation on the training digits. "
-                "The test digits took no part in the choice.",
+                f"{shown.setting(own['params'])}: {shown.percent(own['accuracy'])} in cross-validation on the training "
+                f"digits, of {choice['settings']} settings. The test digits took no part in the choice.",
                 "answer",
             ),
             *warnings(found),
-            Table(
-                "What decided the combination",
-                ("of", "winner", "accuracy", "tied with the best", "sweep"),
-                tuple(rows),
-            ),
-            Table("The setting of the final model", ("setting", "value"), named(*settings)),
-            Table("The sweeps chosen from", ("family", "trials", "command", "run"), sweeps, folded=True),
+            _decided_table(choice),
+            Table("The sweeps chosen from", ("family", "trials", "run"), sweeps, more=f"{many}{again}."),
         ),
+    )
+
+
+def _decided_table(choice: Mapping[str, Any]) -> Table:
+    """The winners and what was made of them: a row for each setting, and one for its score, its ties and its sweep."""
+    titles = {"optimizer": "best optimizer", "dropout": "best dropout", "combination": "both together"}
+    columns = {name: choice[kind] for kind, name in titles.items() if choice[kind]} | {"chosen": choice["chosen"]}
+    keys = dict.fromkeys(key for one in columns.values() for key in one["params"])
+    rows = [
+        (Cell(_name(key)), *(Cell(_value(one["params"].get(key, DASH))) for one in columns.values())) for key in keys
+    ]
+    rows.append((Cell("accuracy"), *(percent(one["accuracy"]) for one in columns.values())))
+    rows.append((Cell("tied"), *(Cell(str(one.get("tied", DASH))) for one in columns.values())))
+    return Table(
+        "The winners, their combination, and the setting chosen",
+        ("setting", *columns),
+        tuple(rows),
+        marked=frozenset({len(keys)}),
+        more="Accuracy in cross-validation, the mean of the folds. Tied: how many of its kind, the best among them, "
+        "can't be told apart by their predictions.",
     )
 
 
@@ -112,7 +115,9 @@ def _better_section(better: Mapping[str, Any]) -> Section:
     rows = []
     for row in (better["chosen"], *better["families"]):
         family = row["family"]
-        name = {"chosen": "the chosen setting", "all": "best of all trials"}.get(family, f"best of {family}")
+        name = {"chosen": "the chosen setting", "all": "best of all settings", COMBINATION: "the combination"}.get(
+            family, f"best of {family}"
+        )
         for other, accuracy in (("worst", row["worst"]["accuracy"]), ("average", row["average"])):
             versus = row[f"versus_{other}"]
             low, high = versus["interval"]
@@ -122,7 +127,7 @@ def _better_section(better: Mapping[str, Any]) -> Section:
                     number(row["trials"]),
                     percent(row["best"]["accuracy"]),
                     percent(accuracy),
-                    number(versus["points"], ".1f"),
+                    points(row["best"]["accuracy"], accuracy),
                     Cell(f"{low:.1f} to {high:.1f}"),
                     percent(versus["error_reduction"]),
                 )
@@ -131,7 +136,7 @@ def _better_section(better: Mapping[str, Any]) -> Section:
         *(Paragraph(text, "answer" if place == 0 else "plain") for place, text in enumerate(_sentences(better))),
         Table(
             "Differences on the same digits",
-            ("comparison", "trials", "better", "other", "points", "95% interval", "fewer errors"),
+            ("comparison", "settings", "better", "other", "points", "95% interval", "fewer errors"),
             tuple(rows),
             more="Accuracies in cross-validation; paired bootstrap over the digits. Winners were chosen by these "
             "digits, so that their leads are overstated, the more the smaller they are.",
@@ -175,10 +180,8 @@ def _representative_section(evidence: Mapping[str, Any]) -> Section:
     )
 
 
-def _setting(params: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{NAMES.get(key, key.rpartition('.')[2].replace('_', ' '))} {_value(value)}" for key, value in params.items()
-    )
+def _name(key: str) -> str:
+    return "optimizer" if key == "optimizer.name" else key.rpartition(".")[2]
 
 
 def _value(value: Any) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mnistexp import shown
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -23,6 +25,7 @@ __all__ = [
     "number",
     "percent",
     "percent_range",
+    "points",
     "thinned",
 ]
 
@@ -144,12 +147,18 @@ def number(value: float | None, spec: str = "") -> Cell:
 
 def percent(value: float | None) -> Cell:
     """A share as per cent with one decimal; a dash where there is none."""
-    return Cell("\N{EN DASH}") if value is None else Cell(f"{100 * value:.1f}%", 100 * value)
+    return Cell("\N{EN DASH}") if value is None else Cell(shown.percent(value), 100 * value)
+
+
+def points(better: float, other: float) -> Cell:
+    """The difference of two shares in percentage points, as it follows from the two as they are shown."""
+    difference = shown.signed_points(better, other)
+    return Cell(f"{difference:.1f}", difference)
 
 
 def percent_range(interval: Sequence[float] | None) -> str:
     """Two shares as `87.4% to 95.0%`."""
-    return "\N{EN DASH}" if interval is None else f"{100 * interval[0]:.1f}% to {100 * interval[1]:.1f}%"
+    return "\N{EN DASH}" if interval is None else shown.span(*interval)
 
 
 def named(*rows: tuple[str, str]) -> tuple[tuple[Cell, ...], ...]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistexp import shown
 from mnistexp.ranking import correct_matrix, ranked
 from mnistexp.report.accuracy import gaps_section, worth_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
@@ -57,16 +58,20 @@ def sweep_report(stored: StoredRun) -> RunReport:
     return RunReport(
         id=stored.info.id,
         kind="sweep",
-        headline=f"{best.mean:.1%} with {best.params.get('optimizer.name', name)}",
+        headline=f"{shown.percent(best.mean)} with {best.params.get('optimizer.name', name)}",
         lead=(
             f"The best of {len(sweep.trials):,} trials in {found['folds']}-fold cross-validation on "
             f"{len(sweep.labels)} training digits: {name}. {_tied(sweep)} The test digits took no part."
         ),
         facts=Facts(
             (
-                Fact("best accuracy", f"{best.mean:.1%}", f"standard error {100 * best.standard_error:.1f} points"),
+                Fact(
+                    "best accuracy",
+                    shown.percent(best.mean),
+                    f"standard error {100 * best.standard_error:.1f} points",
+                ),
                 Fact("trials", f"{len(sweep.trials):,}", f"{found['folds']} folds, {found['epochs']} epochs each"),
-                Fact("tied with the best", f"{len(sweep.tied) - 1}", "trials"),
+                Fact("can't be told apart", f"{len(sweep.tied)}", "the best among them"),
                 Fact("fits", f"{sweep.fits_run + sweep.fits_cached:,}", _fits(sweep)),
             )
         ),
@@ -83,7 +88,7 @@ def _fits(sweep: SweepResult) -> str:
 def _tied(sweep: SweepResult) -> str:
     if len(sweep.tied) < 2:
         return "Every other trial is worse on the same digits (exact McNemar test, Holm-corrected)."
-    return f"{len(sweep.tied)} trials, this one among them, can't be told apart by their predictions."
+    return f"{len(sweep.tied)} trials, the best among them, can't be told apart by their predictions."
 
 
 def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
@@ -92,10 +97,13 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
     rows = tuple((Cell(names[key].replace("_", " ")), Cell(_text(best.params[key]))) for key in keys)
     swept = [parameter.name.replace("_", " ") for parameter in swept_parameters(sweep.trials)]
     question = "Which dropout is best?" if swept == ["dropout"] else "Which optimizer and settings are best?"
-    folds = ", ".join(f"{score:.1%}" for score in best.scores)
+    folds = ", ".join(map(shown.percent, best.scores))
     blocks: list[Block] = [
         *standing(stored),
-        Paragraph(f"{name_of(best, sweep.trials)}, with {best.mean:.1%} over the folds ({folds}).", "answer"),
+        Paragraph(
+            f"{name_of(best, sweep.trials)}, with {shown.percent(best.mean)}, the mean of the folds ({folds}).",
+            "answer",
+        ),
         Paragraph(_tied(sweep) + " Which of them wins is luck to some degree." * (len(sweep.tied) > 1)),
     ]
     if found.get("as_submitted"):
@@ -185,7 +193,7 @@ def _ranking_section(sweep: SweepResult) -> Section:
     for rank, trial in ranking[:MOST_TRIALS]:
         settings = (_value(trial.params[key]) if key in trial.params else Cell("\N{EN DASH}") for key in keys)
         scores = (percent(value if np.isfinite(value) else None) for value in (trial.mean, trial.std))
-        folds = ", ".join(f"{100 * score:.1f}" for score in trial.scores)
+        folds = ", ".join(shown.percent(score).rstrip("%") for score in trial.scores)
         rows.append((number(rank), *settings, *scores, Cell(folds), Cell(_remark(trial, sweep, tied))))
     cut = len(ranking) > MOST_TRIALS
     return Section(

@@ -17,6 +17,7 @@ __all__ = [
     "PairedDifference",
     "compare_trials",
     "counts_of",
+    "earnings",
     "holm",
     "mcnemar",
     "notebook_figures",
@@ -87,15 +88,21 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: ArrayLike, second: ArrayLike, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> PairedDifference:
     """Paired bootstrap interval of an accuracy difference and of the relative error reduction.
 
-    `first`, `second`: (digits,), True where right, or shares in [0, 1] where repeats or trials are averaged. Each
-    resample weighs every digit by an exponential draw, the same weight for both, so that what the two have in common
-    cancels; the interval spans the middle `level` of the resamples. Two pseudo-digits of half a digit's weight, each
-    right for one of the two alone, stand for the disagreements not seen yet. Without them (and with whole counts for
-    weights) two models that differ on few digits get an interval that is too narrow, or of no width at all.
+    `first`, `second`: (digits,), True where right, or shares in [0, 1] where repeats or trials are averaged. `weights`:
+    (digits,), how much each digit counts, equally if None. Each resample weighs every digit by an exponential draw, the
+    same for both, so that what the two have in common cancels; the interval spans the middle `level` of the resamples.
+    Two pseudo-digits of half a digit's weight, each right for one of the two alone, stand for the disagreements not
+    seen yet. Without them (and with whole counts for draws) two models that differ on few digits get an interval that
+    is too narrow, or of no width at all.
 
     Assumes digits drawn independently and the pair chosen beforehand: a pair chosen for being best and worst on these
     digits looks further apart than it is. Raises `BadInput` for different lengths.
@@ -106,18 +113,22 @@ def paired_difference(
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1 or not len(x):
         raise BadInput(f"first, second: shapes {x.shape} and {y.shape}; the same digits are needed, (digits,) each")
+    w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if w.shape != x.shape or not (w > 0).all():
+        raise BadInput(f"weights: {w.size} for {x.size} digits; a positive one for each is needed")
+    w = w / w.mean()
     rng = np.random.default_rng(seed)
     difference, reduction = np.full((2, resamples), np.nan)
-    pairs, sizes = np.unique(np.stack([x, y]), axis=1, return_counts=True)
+    pairs, sizes = np.unique(np.stack([x, y, w]), axis=1, return_counts=True)
     for start in range(0, resamples, 1000):
         part = slice(start, min(start + 1000, resamples))
         # Digits with equal outcomes share a column: m exponential weights sum to a gamma variable of shape m.
-        weights = rng.standard_gamma(sizes, (part.stop - start, len(sizes)))
+        drawn = pairs[2] * rng.standard_gamma(sizes, (part.stop - start, len(sizes)))
         unseen = rng.standard_gamma(0.5, (2, part.stop - start))
-        gain = (weights * (pairs[0] - pairs[1])).sum(axis=1) + unseen[0] - unseen[1]
-        errors = (weights * (1 - pairs[1])).sum(axis=1) + unseen[0]
-        difference[part], reduction[part] = gain / (weights.sum(axis=1) + unseen.sum(axis=0)), gain / errors
-    mean_x, mean_y = float(x.mean()), float(y.mean())
+        gain = (drawn * (pairs[0] - pairs[1])).sum(axis=1) + unseen[0] - unseen[1]
+        errors = (drawn * (1 - pairs[1])).sum(axis=1) + unseen[0]
+        difference[part], reduction[part] = gain / (drawn.sum(axis=1) + unseen.sum(axis=0)), gain / errors
+    mean_x, mean_y = float((w * x).mean()), float((w * y).mean())
     saved = (mean_x - mean_y) / (1 - mean_y) if mean_y < 1 else None
     return PairedDifference(
         first=mean_x,
@@ -187,24 +198,27 @@ def compare_trials(
     level: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[Gap, ...]:
     """Best against worst and against the average of all trials: overall ("all") first, then each family in order.
 
-    `correct`: as in `tied_with_best`; `families`: one name per trial, such as its optimizer. Equal accuracies go by
-    the grid's order. Method, assumptions and source: `paired_difference`; its warning about chosen pairs applies here
-    in full. Raises `BadInput` for a bad shape or a wrong number of families.
+    `correct`: as in `tied_with_best`; `families`: one name per trial, such as its optimizer. `weights`: (repeats,
+    digits), how much each prediction counts, equally if None. Equal accuracies go by the grid's order. Method,
+    assumptions and source: `paired_difference`; its warning about chosen pairs applies here in full. Raises `BadInput`
+    for a bad shape or a wrong number of families.
     """
-    counts, repeats = counts_of(correct)
-    if len(families) not in (0, len(counts)):
-        raise BadInput(f"families: {len(families)} names for {len(counts)} trials; one each is needed")
+    earned, most = earnings(correct, weights)
+    shares, scores = earned / most, earned.sum(axis=1)
+    if len(families) not in (0, len(shares)):
+        raise BadInput(f"families: {len(families)} names for {len(shares)} trials; one each is needed")
     names = np.array(families)
-    groups = {"all": np.arange(len(counts))} | {n: np.flatnonzero(names == n) for n in dict.fromkeys(families)}
+    groups = {"all": np.arange(len(shares))} | {n: np.flatnonzero(names == n) for n in dict.fromkeys(families)}
     gaps = []
     for name, members in groups.items():
-        shares = counts[members] / repeats
-        best, worst = int(shares.mean(axis=1).argmax()), int(shares.mean(axis=1).argmin())
-        against = [paired_difference(shares[best], x, level, resamples, seed) for x in (shares[worst], shares.mean(0))]
-        gaps.append(Gap(name, len(members), int(members[best]), int(members[worst]), against[0], against[1]))
+        best, worst = (int(members[place]) for place in (scores[members].argmax(), scores[members].argmin()))
+        others = shares[worst], shares[members].mean(axis=0)
+        against = [paired_difference(shares[best], x, level, resamples, seed, most) for x in others]
+        gaps.append(Gap(name, len(members), best, worst, against[0], against[1]))
     return tuple(gaps)
 
 
@@ -241,6 +255,24 @@ def counts_of(correct: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     if correct.ndim == 2:
         return correct.astype(np.int32), 1
     return correct.sum(axis=1, dtype=np.int32), correct.shape[1]
+
+
+def earnings(
+    correct: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What each trial earns on each digit, int64 (trials, digits), and what it could at most, int64 (digits,).
+
+    In whole numbers, so that equal scores are exactly equal. `correct`: as in `tied_with_best`; `weights`: (repeats,
+    digits), how much each prediction counts, equally if None. Raises `BadInput` for a bad shape.
+    """
+    counts, repeats = counts_of(correct)
+    if weights is None:
+        return counts.astype(np.int64), np.full(counts.shape[1], repeats)
+    if weights.shape != (repeats, counts.shape[1]) or not (weights > 0).all():
+        raise BadInput(f"weights: shape {weights.shape} for {repeats} repeats of {counts.shape[1]} digits; all above 0")
+    whole = np.rint(2.0**48 * weights / weights.sum()).astype(np.int64)
+    predictions = correct.reshape(len(correct), repeats, -1)
+    return np.einsum("trd,rd->td", predictions, whole), whole.sum(axis=0)
 
 
 def _middle(draws: NDArray[np.float64], level: float, estimate: float) -> Interval:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.errors import BadInput, nearest
-from mnistexp.statistics.comparison import counts_of
+from mnistexp.shown import percent, points, span
+from mnistexp.statistics.comparison import earnings
 from mnistexp.statistics.intervals import Interval, check_level, wilson
 
 __all__ = [
@@ -23,8 +24,8 @@ __all__ = [
 
 SelectionRule = Literal["best", "one-se", "cheapest"]
 
-SCORES_AT_ONCE = 2**23
-"""Largest block of trials x resamples held at one time: 32 MiB of float32."""
+SCORES_AT_ONCE = 2**22
+"""Largest block of trials x resamples held at one time: 32 MiB of float64."""
 
 
 def one_standard_error(means: ArrayLike, standard_errors: ArrayLike) -> tuple[int, ...]:
@@ -94,16 +95,24 @@ class SelectionBias:
     def sentence(self) -> str:
         """The score before and after correction in plain language, in percentage points."""
         return (
-            f"The winner scored {self.raw:.1%}; being chosen for its score explains about {100 * self.bias:.1f} points "
-            f"of that, so expect {self.corrected:.1%} ({self.interval.level:.0%} interval {self.interval.low:.1%} to "
-            f"{self.interval.high:.1%}). It wins in {self.stability:.0%} of the resamples."
+            f"The winner scored {percent(self.raw)}; being chosen for its score explains about "
+            f"{points(self.raw, self.corrected)} points of that, so expect {percent(self.corrected)} "
+            f"({self.interval.level:.0%} interval {span(self.interval.low, self.interval.high)}). It wins in "
+            f"{self.stability:.0%} of the resamples."
         )
 
 
-def bbc_cv(correct: NDArray[np.bool_], level: float = 0.95, resamples: int = 1000, seed: int = 0) -> SelectionBias:
+def bbc_cv(
+    correct: NDArray[np.bool_],
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
+) -> SelectionBias:
     """Bootstrap bias-corrected cross-validation: what the best of many trials is worth on digits that didn't choose it.
 
-    `correct`: bool (trials, digits) or (trials, repeats, digits), pooled out-of-fold predictions. Each resample draws
+    `correct`: bool (trials, digits) or (trials, repeats, digits), pooled out-of-fold predictions. `weights`: (repeats,
+    digits), how much each prediction counts, equally if None. Each resample draws
     as many digits with replacement, chooses the best trial on them (equal ones by the grid's order), and scores that
     trial on the digits not drawn. `corrected` is the mean over resamples; `percentiles` their middle `level`.
 
@@ -114,28 +123,28 @@ def bbc_cv(correct: NDArray[np.bool_], level: float = 0.95, resamples: int = 100
 
     Assumes digits drawn independently. Trains nothing again: the seeds' noise is in it only as far as the repeats
     show it, and the score is that of models trained on the folds' part of the digits. Needs about
-    4 trials * digits bytes + 100 MB. Raises `BadInput` for a bad shape or fewer than 10 digits.
+    16 trials * digits bytes + 100 MB. Raises `BadInput` for a bad shape or fewer than 10 digits.
 
     Source: Tsamardinos, Greasidou & Borboudakis (2018), Machine Learning 107, 1895-1922.
     """
     check_level(level)
-    counts, repeats = counts_of(correct)
-    trials, digits = counts.shape
+    earned, most = earnings(correct, weights)
+    trials, digits = earned.shape
     if digits < 10:
         raise BadInput(f"correct: {digits} digits; resampling needs at least 10")
     rng = np.random.default_rng(seed)
-    right = counts.astype(np.float32)  # whole numbers below 2**24: sums in float32 are exact
+    right = earned.astype(np.float64)  # whole numbers whose sums stay below 2**53 are exact
     scores, shares, winners = np.empty(resamples), np.empty(resamples), np.empty(resamples, dtype=np.int64)
     block = max(1, min(SCORES_AT_ONCE // trials, 1000))
     for start in range(0, resamples, block):
         part = slice(start, min(start + block, resamples))
         drawn = _drawn(rng, part.stop - start, digits)
-        winners[part] = (right @ drawn.T.astype(np.float32)).argmax(axis=0)
+        winners[part] = (right @ drawn.T.astype(np.float64)).argmax(axis=0)
         left_out = drawn == 0
-        scores[part] = (counts[winners[part]] * left_out).sum(axis=1) / (repeats * left_out.sum(axis=1))
+        scores[part] = (earned[winners[part]] * left_out).sum(axis=1) / (most * left_out).sum(axis=1)
         shares[part] = left_out.mean(axis=1)
-    winner = int(counts.sum(axis=1).argmax())
-    raw, corrected = float(counts[winner].sum()) / (repeats * digits), float(scores.mean())
+    winner = int(earned.sum(axis=1).argmax())
+    raw, corrected = float(earned[winner].sum() / most.sum()), float(scores.mean())
     low, high = np.quantile(scores, [0.5 - level / 2, 0.5 + level / 2])
     return SelectionBias(
         winner=winner,
@@ -150,7 +159,7 @@ def bbc_cv(correct: NDArray[np.bool_], level: float = 0.95, resamples: int = 100
 
 @dataclass(frozen=True)
 class NestedScore:
-    """Nested cross-validation in one number: `accuracy` over all outer digits, `std` (ddof 1) between outer folds."""
+    """Nested cross-validation in one number: `accuracy`, the mean of the outer folds, `std` (ddof 1) between them."""
 
     accuracy: float
     std: float | None
@@ -162,7 +171,7 @@ class NestedScore:
 def nested_summary(scores: ArrayLike, sizes: ArrayLike, level: float = 0.95) -> NestedScore:
     """The accuracy of "sweep, choose, train" as a whole, from its score on each outer fold and the fold's digits.
 
-    `scores`, `sizes`: (folds,). Weighted by digits, sum(score n) / sum(n), with `wilson`'s interval on all the digits.
+    `scores`, `sizes`: (folds,). The mean over folds, as a trial's score is, with `wilson`'s interval on all the digits.
     Each digit is scored once by a model whose settings it had no part in choosing. Assumes digits independent; the
     outer folds share training digits, which the interval doesn't know (Bates, Hastie & Tibshirani 2024, JASA 119), so
     it is slightly narrow where training sets matter. It describes the procedure, not one setting: the folds may choose
@@ -175,9 +184,9 @@ def nested_summary(scores: ArrayLike, sizes: ArrayLike, level: float = 0.95) -> 
         raise BadInput(f"sizes: {n.size} values for {x.size} outer folds; one each is needed, for at least one fold")
     if not ((x >= 0) & (x <= 1)).all() or not (n > 0).all():
         raise BadInput(f"scores: {x.tolist()} on {n.tolist()} digits; accuracies in [0, 1] of at least one digit")
-    right, digits = float((x * n).sum()), float(n.sum())
+    accuracy, digits = float(x.mean()), float(n.sum())
     std = float(x.std(ddof=1)) if len(x) > 1 else None
-    return NestedScore(right / digits, std, len(x), round(digits), wilson(min(right, digits), digits, level))
+    return NestedScore(accuracy, std, len(x), round(digits), wilson(accuracy * digits, digits, level))
 
 
 def _scores(means: ArrayLike) -> NDArray[np.float64]:

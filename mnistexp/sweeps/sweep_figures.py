@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mnistexp.figures import BLACK, BLUE, GREY, ORANGE, VERMILLION, learning_curves, new_figure, styled
 from mnistexp.results import SweepResult, TrialResult
+from mnistexp.shown import percent
 from mnistexp.sweeps.axes import Parameter, name_of, swept_parameters
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def top_learning_curves(sweep: SweepResult, n: int = 5) -> "Figure":
     best = np.argsort(-scores, kind="stable")[:n]
     named = {}
     for trial in (sweep.trials[number] for number in best):
-        score = "no score" if np.isnan(trial.mean) else f"{trial.mean:.1%}"
+        score = "no score" if np.isnan(trial.mean) else percent(trial.mean)
         named[f"{name_of(trial, sweep.trials)} ({score})"] = [fold.history for fold in trial.folds]
     return learning_curves(named, f"The best {len(named)} of {len(sweep.trials)} trials, mean and range of their folds")
 

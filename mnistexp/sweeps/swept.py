@@ -1,6 +1,6 @@
 """The sweeps that `best` chooses from: which it asks for, and which of them a runs folder already has."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from mnistexp.runs import files
 from mnistexp.runs.stored_runs import RunInfo, find, list_runs, read_config
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["DROPOUT", "Part", "Swept", "differences", "find_sweeps", "parts_of", "read_swept"]
+__all__ = ["DROPOUT", "LeftAside", "Part", "Swept", "differences", "find_sweeps", "parts_of", "read_swept"]
 
 DROPOUT = "dropout"
 Grid = Mapping[str, tuple[Value, ...]]
@@ -38,6 +38,14 @@ class Swept:
     config: ExperimentConfig
     families: tuple[str, ...]
     result: SweepResult
+
+
+@dataclass(frozen=True)
+class LeftAside:
+    """A finished sweep of the runs folder that can't be chosen from together with others, and `why`."""
+
+    run: str
+    why: str
 
 
 def parts_of(config: ExperimentConfig) -> list[Part]:
@@ -101,31 +109,27 @@ def families_of(config: ExperimentConfig) -> tuple[str, ...]:
 
 
 def find_sweeps(
-    parts: Sequence[Part], digits: data.Digits, split: data.Split, runs_dir: Path
-) -> dict[str, Swept | None]:
-    """For each family the newest finished sweep in `runs_dir` that does as its part asks, or None. Raises RunError.
+    asked: ExperimentConfig, digits: data.Digits, split: data.Split, runs_dir: Path
+) -> tuple[list[Swept], list[LeftAside]]:
+    """The finished sweeps in `runs_dir` that ask the same question as `asked`, oldest first, and the others.
 
-    Such a sweep has the part's digits, split, folds, epochs, batches and seed; its grid may be another.
+    Such a sweep has the same digits, split, folds, epochs, repeats, batches, network and seed; its grid may be another.
+    Raises RunError.
     """
-    found: dict[str, Swept | None] = {part.family: None for part in parts}
-    for info in reversed(list_runs(runs_dir)):
-        missing = [part for part in parts if found[part.family] is None]
-        if not missing:
-            break
+    found, others = [], []
+    for info in list_runs(runs_dir):
         if info.status != "done" or not (info.path / "sweep.json").exists():
             continue
         try:
             config = read_config(info.path)
-            families = _usable(config)
-            serves = [part.family for part in missing if part.family in families]
-            asked = next((part.config for part in missing if part.family in serves), None)
-            if asked is None or differences(config, asked, info.path, digits, split):
-                continue
-            swept = _read(info, config, families)
-        except (ConfigError, RunError, KeyError):  # a damaged run, or one of another version: it can't be chosen from
-            continue
-        found |= dict.fromkeys(serves, swept)
-    return found
+            why = _unusable(config) or _told(differences(config, asked, info.path, digits, split))
+            if not why:
+                found.append(_read(info, config))
+        except (ConfigError, RunError, KeyError):
+            why = "is damaged or of another version"
+        if why:
+            others.append(LeftAside(info.id, why))
+    return found, others
 
 
 def read_swept(
@@ -140,35 +144,32 @@ def read_swept(
         what = info.status if info.command.startswith("sweep") else f"a {info.command} run"
         raise BadInput(f"--sweep {info.id} is {what}, allowed: a finished sweep")
     config = read_config(info.path)
-    families = _usable(config)
-    if not families:
-        sweep = config.sweep or SweepConfig()
-        why = (
-            "repeats the notebook's fault, so its rows differ by their seed only"
-            if sweep.as_submitted
-            else "stopped most trials early"
-            if sweep.strategy == "halving"
-            else "sweeps other keys than those of optimizer, or model.dropout alone"
-        )
+    if why := _unusable(config):
         raise BadInput(f"--sweep {info.id} {why}: best can't choose from it")
     differ = differences(config, asked, info.path, digits, split)
     differ.pop("training.epochs", None)
     differ.pop("repeats", None)
     if differ:
-        told = ", ".join(f"{key} is {theirs} there and {ours} here" for key, (theirs, ours) in differ.items())
-        raise BadInput(f"--sweep {info.id} did other work: {told}")
-    return _read(info, config, families)
+        raise BadInput(f"--sweep {info.id} did other work: {_told(differ)}")
+    return _read(info, config)
 
 
-def _usable(config: ExperimentConfig) -> tuple[str, ...]:
-    """The families of a sweep that may be chosen from: all its trials trained in full with their own settings."""
-    if config.sweep is None or config.sweep.as_submitted or config.sweep.strategy == "halving":
-        return ()
-    return families_of(config)
+def _told(differ: Mapping[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{key} is {theirs} there and {ours} here" for key, (theirs, ours) in differ.items())
 
 
-def _read(info: RunInfo, config: ExperimentConfig, families: tuple[str, ...]) -> Swept:
-    return Swept(info.id, info.path, info.command, config, families, read_sweep(info.path))
+def _unusable(config: ExperimentConfig) -> str:
+    """Why a sweep can't be chosen from; "" where all its trials trained in full with their own settings."""
+    sweep = config.sweep or SweepConfig()
+    if sweep.as_submitted:
+        return "repeats the notebook's fault, so its rows differ by their seed only"
+    if sweep.strategy == "halving":
+        return "stopped most trials early"
+    return "" if families_of(config) else "sweeps other keys than those of optimizer, or model.dropout alone"
+
+
+def _read(info: RunInfo, config: ExperimentConfig) -> Swept:
+    return Swept(info.id, info.path, info.command, config, families_of(config), read_sweep(info.path))
 
 
 def differences(
