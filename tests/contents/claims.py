@@ -31,7 +31,9 @@ class Either(tuple[float, ...]):
     """Values of which a page may choose one, but the same one everywhere."""
 
 
-NUMBER = re.compile(r"(?<![\w.:/_])(?:[-+\u2212](?=\d)(?<![\w)%].))?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w/]|\.\d|-\w) ?%?")
+NUMBER = re.compile(
+    r"(?<![\w.:/_])(?:[-+\u2212](?=\d)(?<![\w)%].))?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w/]|\.\d|-\w) ?%?"
+)
 SENTENCE = re.compile(r"(?<=[.;:?])\s+(?=[A-Z0-9(\u2013-])")
 FIXED = re.compile(
     r"\d{8}T\d{6}Z-[\w.-]+|\b95 ?%(?= (?:confidence|interval|Wilson|t interval|prediction|intervals))|95% sure"
@@ -44,12 +46,9 @@ EMPTY_COLUMNS = re.compile(r"remark|settings?$|note|reported|ours|range|agree|fa
 
 def faults_of(passages: Iterable[Passage], rules: Sequence[Rule], known: Mapping[str, Any]) -> list[str]:
     """What is wrong with the numbers in some passages, a line for each."""
-    found, printed = [], {}
+    passages = list(passages)
+    found, printed = word_faults(passages), {}
     for place, text in passages:
-        if not place.endswith("settings") and (word := UNWANTED.search(text)):
-            found.append(f"{place}: {word[0]!r} reaches a reader: {text[:160]}")
-        if not text and not EMPTY_COLUMNS.search(place):
-            found.append(f"{place}: an empty cell")
         for sentence in SENTENCE.split(FIXED.sub(" ", text)):
             tokens = NUMBER.findall(sentence)
             if not tokens:
@@ -72,6 +71,17 @@ def faults_of(passages: Iterable[Passage], rules: Sequence[Rule], known: Mapping
     for (name, _), tokens in printed.items():
         if len(tokens) > 1:
             found.append(f"{name} is printed as {' and as '.join(tokens)}: {' | '.join(tokens.values())}")
+    return found
+
+
+def word_faults(passages: Iterable[Passage]) -> list[str]:
+    """Texts that hold `nan`, `None` and their like, and empty cells."""
+    found = []
+    for place, text in passages:
+        if not place.endswith("settings") and (word := UNWANTED.search(text)):
+            found.append(f"{place}: {word[0]!r} reaches a reader: {text[:160]}")
+        if not text and not EMPTY_COLUMNS.search(place):
+            found.append(f"{place}: an empty cell")
     return found
 
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -48,7 +47,7 @@ def drawn(svg: bytes) -> Drawn:
     return found
 
 
-def _scale(axes: ElementTree.Element, name: str):  # noqa: ANN202
+def _scale(axes: ElementTree.Element, name: str):
     """From places to values, by the axis' ticks and their labels; None where these are no numbers."""
     places, values, powers = [], [], False
     for tick in (node for node in axes.iter(f"{SVG}g") if node.attrib.get("id", "").startswith(f"{name}tick")):

@@ -6,7 +6,23 @@ from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
-BLOCKS = {"p", "h1", "h2", "h3", "dt", "dd", "b", "span", "caption", "th", "td", "figcaption", "title", "code", "summary"}
+BLOCKS = {
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "dt",
+    "dd",
+    "b",
+    "span",
+    "caption",
+    "th",
+    "td",
+    "figcaption",
+    "title",
+    "code",
+    "summary",
+}
 
 
 class Passage(NamedTuple):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import sweep, training
-from .claims import Rule, difference_faults, faults_of
+from . import reproduce, sweep, training
+from .claims import Rule, difference_faults, faults_of, word_faults
 from .drawings import page_figure_faults, picture_faults
 from .passages import Page, markdown_texts, terminal
 from .records import Record
@@ -16,26 +16,31 @@ KINDS: Mapping[str, Kind] = {
     "train": (training.quantities, training.RULES),
     **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
 }
+OTHERS = ("best", "reproduce", "show-examples", "summary")
+"""Runs of which figures, differences, words and Markdown are read, but whose numbers no rule claims yet."""
 
 
-def faults(folder: Path, page: str = "", markdown: str = "", said: str = "", *, also: Mapping[str, Any] | None = None) -> list[str]:
+def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> list[str]:
     """What is wrong with what a run folder tells, a line for each fault; an empty list where all is right.
 
     `page` and `markdown` are reports of the run, `said` what its command printed. Figures and `metrics.json` are read
     from the folder.
     """
     record = Record(folder)
-    make, rules = KINDS[record.command]
-    known = make(record) | dict(also or {})
+    make, rules = KINDS.get(record.command, (None, ()))
+    known = make(record) if make else {}
     found = [f"metrics.json: {fault}" for fault in document_faults(record.metrics)]
     if page:
         read = Page(page)
-        found += faults_of(read.passages, rules, known) + difference_faults(read.passages)
+        found += faults_of(read.passages, rules, known) if make else word_faults(read.passages)
+        found += difference_faults(read.passages)
         found += page_figure_faults(read, record)
         if markdown:
             found += disagreements(read, markdown)
     if said:
-        found += faults_of(terminal(said), rules, known)
+        found += faults_of(terminal(said), rules, known) if make else word_faults(terminal(said))
+    if record.command == "reproduce":
+        found += reproduce.row_faults(record)
     return [f"{folder.name}: {fault}" for fault in (*found, *picture_faults(record))]
 
 
@@ -66,10 +71,10 @@ def document_faults(document: Any, place: str = "") -> list[str]:
 
 def show(folder: Path) -> list[str]:
     """What is wrong with a run's page and Markdown as the package writes them today."""
+    import tempfile
+
     from mnistexp.report.reports import write_report
     from mnistexp.runs import stored_runs
-
-    import tempfile
 
     with tempfile.TemporaryDirectory() as made:
         run, page, markdown = stored_runs.load(folder), Path(made) / "page.html", Path(made) / "page.md"

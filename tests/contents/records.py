@@ -50,7 +50,11 @@ class Record:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        return pd.read_csv(self.path / "trials.csv", float_precision="round_trip").set_index("trial", drop=False).rename_axis(None)
+        return (
+            pd.read_csv(self.path / "trials.csv", float_precision="round_trip")
+            .set_index("trial", drop=False)
+            .rename_axis(None)
+        )
 
     @cached_property
     def correct(self) -> np.ndarray:

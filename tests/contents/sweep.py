@@ -49,7 +49,10 @@ def quantities(record: Record) -> dict[str, Any]:
     assert np.allclose(correct.mean(axis=1), whole.mean_test_score, atol=0.02), "predictions and trials.csv differ"
     families = trials.get("param_optimizer.name", pd.Series(config["optimizer"]["name"], index=trials.index))
     found |= gaps(correct, [str(families[number]) for number in whole.trial]) | corrected(record.correct[whole.trial])
-    found |= {"family trials": families.value_counts().to_numpy(), "family averages": trials.groupby(families.to_numpy()).mean_test_score.mean()}
+    found |= {
+        "family trials": families.value_counts().to_numpy(),
+        "family averages": trials.groupby(families.to_numpy()).mean_test_score.mean(),
+    }
     return found | _cells(trials, names, folds)
 
 
@@ -73,7 +76,9 @@ def ties(correct: np.ndarray, best: int) -> list[int]:
         return list(range(len(correct)))
     right = correct[:, 0].astype(int)
     gained, lost = ((right[best] > right).sum(axis=1), (right[best] < right).sum(axis=1))
-    p = np.array([stats.binomtest(int(k), int(k + m)).pvalue if k + m else 1.0 for k, m in zip(gained, lost, strict=True)])
+    p = np.array(
+        [stats.binomtest(int(k), int(k + m)).pvalue if k + m else 1.0 for k, m in zip(gained, lost, strict=True)]
+    )
     order = [index for index in np.argsort(p, kind="stable") if index != best]
     adjusted = np.maximum.accumulate([p[index] * (len(order) - place) for place, index in enumerate(order)])
     return sorted([best, *(index for index, value in zip(order, adjusted, strict=True) if value > 0.05)])
@@ -97,7 +102,10 @@ def gaps(correct: np.ndarray, families: Sequence[str]) -> dict[str, Any]:
                     "95% interval": [About(100 * low, 100 * within), About(100 * high, 100 * within)],
                     "fewer errors": (a - b) / (1 - b) if b < 1 else None}.items()}  # fmt: skip
             cells[f"points over the {other} of {name}"] = About(100 * (a - b), 0.06)
-    return {f"differences on the same digits / {key}".lower() if " / " in key else key: value for key, value in cells.items()}
+    return {
+        f"differences on the same digits / {key}".lower() if " / " in key else key: value
+        for key, value in cells.items()
+    }
 
 
 def _bootstrap(differences: np.ndarray) -> tuple[float, float, float]:
@@ -122,7 +130,9 @@ def corrected(correct: np.ndarray) -> dict[str, Any]:
     raw, value, spread = float(counts[winner].mean()), float(np.mean(scores)), float(np.std(scores))
     share = len(left) / counts.shape[1]
     scaled = spread**2 * share / (1 - share)
-    ends = wilson(value * (n := value * (1 - value) / scaled), n) if scaled > 0 else wilson(value * len(left), len(left))
+    ends = (
+        wilson(value * (n := value * (1 - value) / scaled), n) if scaled > 0 else wilson(value * len(left), len(left))
+    )
     within = 0.2 * spread + 5e-4
     return {
         "raw": raw,
@@ -137,7 +147,11 @@ SCORED = "best, best folds, raw"
 CORRECTED = "raw, best, corrected, bias, corrected interval, wins, trials, whole, digits"
 RULES = [
     Rule(r"^headline", r".", "best, chosen"),
-    Rule(r"^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout", r"best of|fold|epochs|digits|accuracy|%", f"{SCORED}, standard error, trials, folds, epochs, digits, chosen"),
+    Rule(
+        r"^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout",
+        r"best of|fold|epochs|digits|accuracy|%",
+        f"{SCORED}, standard error, trials, folds, epochs, digits, chosen",
+    ),
     Rule(r"^tile .*accura|^tile .*score", r".", "best, standard error"),
     Rule(r"^tile trials", r".", "trials, folds, epochs"),
     Rule(r"^tile fits", r".", "fits, fits run"),

@@ -15,7 +15,10 @@ OTHERS = 4000
 def quantities(record: Record) -> dict[str, Any]:
     """Everything that may be told of a training, by name; of repeats by their mean."""
     metrics, config, about = record.metrics, record.config, record.json("data.json")
-    found: dict[str, Any] = {"epochs": [history.epoch.iloc[-1] for history in record.histories], "asked": config["training"]["epochs"]}
+    found: dict[str, Any] = {
+        "epochs": [history.epoch.iloc[-1] for history in record.histories],
+        "asked": config["training"]["epochs"],
+    }
     loss, val_loss = record.curves("loss"), record.curves("val_loss")
     for field in ("loss", "accuracy", "val_loss", "val_accuracy"):
         curves = record.curves(field)
@@ -38,7 +41,12 @@ def quantities(record: Record) -> dict[str, Any]:
     found |= {"parts": [len(about[part]) for part in ("train", "validation", "test")], "all": about["digits"]}
     found["updates"] = -(-len(about["train"]) // config["training"]["batch_size"])
     found |= {"seed": config["seed"], "repeats": len(record.histories), "settings": numbers_of(config)}
-    found |= {"seconds": [*metrics["seconds"].values(), *(value for value in [record.json("status.json").get("seconds")] if value)]}
+    found |= {
+        "seconds": [
+            *metrics["seconds"].values(),
+            *(value for value in [record.json("status.json").get("seconds")] if value),
+        ]
+    }
     environment = record.json("environment.json")
     found["environment"] = numbers_of(environment)
     return found | tables(found)
@@ -135,22 +143,42 @@ RULES = [
     Rule(r"^tile .*epochs?\b", r".", "epochs, epoch of minimum, flat, last loss, repeats, standard error"),
     Rule(r"^tile .*(?:least|lowest|validation loss)", r".", "minimum, last val_loss, epoch of minimum, standard error"),
     Rule(r"^tile .*(?:loss)", r".", "last loss, last val_loss, minimum"),
-    Rule(r"data look like|network|^terminal", r"handwritten|parts|filters|learns|dropout|drops|dense|batch", "all, parts, settings"),
+    Rule(
+        r"data look like|network|^terminal",
+        r"handwritten|parts|filters|learns|dropout|drops|dense|batch",
+        "all, parts, settings",
+    ),
     Rule(r"data look like.*(?:part|training|validation|test) /", r".", "parts"),
     Rule(r"", r"training loss (?:goes|falls|ends|rises)", "first loss, last loss"),
-    Rule(r"", r"loss on the|validation loss (?:goes|falls)", "first val_loss, last val_loss, minimum, epoch of minimum"),
+    Rule(
+        r"", r"loss on the|validation loss (?:goes|falls)", "first val_loss, last val_loss, minimum, epoch of minimum"
+    ),
     Rule(r"description", r"over \d+ epochs|(?:means|mean) of|^Lines", "epochs, repeats"),
     Rule(r"curves in numbers .*/ epoch$", r".", "epoch"),
-    Rule(r"", r"validation loss is lowest|lowest|minimum|same again", "minimum, epoch of minimum, repeats, standard error"),
+    Rule(
+        r"",
+        r"validation loss is lowest|lowest|minimum|same again",
+        "minimum, epoch of minimum, repeats, standard error",
+    ),
     Rule(r"", r"as good|within|neighbours are worse", "flat, standard error, minimum, repeats"),
-    Rule(r"", r"overfit|stays|unstable|ends at|times the|still falling", "overfitting, last val_loss, times, epoch of minimum, minimum, repeats, standard error"),
+    Rule(
+        r"",
+        r"overfit|stays|unstable|ends at|times the|still falling",
+        "overfitting, last val_loss, times, epoch of minimum, minimum, repeats, standard error",
+    ),
     Rule(r"good is it|^terminal", r"recognis|accura|digits are a sample", f"{BASIS}, test loss, repeats, spread"),
     Rule(r"", r"test loss", "test loss"),
     Rule(r"each digit /", r".", "digits, shown, recognised, class accuracy, class interval"),
     Rule(r"description", r"confusion", "digits, confusions"),
     Rule(r"", r"taken for", "digits, confusions"),
-    Rule(r"seed", r"mean|spread|standard deviation|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}"),
-    Rule(r"seed.* / \d+ / |(?:first|other) training", r".", f"{PER_SEED}, epochs of minima, training, test digits, lasts val_loss"),
+    Rule(
+        r"seed", r"mean|spread|standard deviation|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}"
+    ),
+    Rule(
+        r"seed.* / \d+ / |(?:first|other) training",
+        r".",
+        f"{PER_SEED}, epochs of minima, training, test digits, lasts val_loss",
+    ),
     Rule(r"^terminal", r"^mean|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}, test digits"),
     Rule(r"unseen", r"further digits|should be|recognised|prediction", "others, predicted, accuracy"),
     Rule(r"", r"has not learnt|diverged", "lasts accuracy, settings, training, epochs"),

@@ -25,12 +25,13 @@ TAG, NOTE = "kept", "made by an earlier version"
 
 def make(runs: Path) -> None:
     """The runs folder, and beside it an archive of one of its runs."""
+    from programs import call
+
     from mnistexp import api, experiments
     from mnistexp.errors import Interrupted
     from mnistexp.reproduction.assignment import QUICK
     from mnistexp.reproduction.story import run_reproduce
     from mnistexp.results import EpochDone
-    from programs import call
 
     def stop(event: Any) -> None:
         if isinstance(event, EpochDone) and event.epoch == 3:
