@@ -1,0 +1,12 @@
+"""Reads finished run folders as a person does, and holds every number in them against one that is computed here.
+
+records.py     what a run folder holds, read without the package
+passages.py    a page, a Markdown text or a terminal's output as short texts, each with the place where it stands
+claims.py      which quantities a number may be at which place; a number that no claim names is a fault too
+training.py    the quantities of a training and the places where they are told; also sweep.py, best.py, reproduce.py
+drawings.py    the curves that a figure's SVG and PNG show, and those that a page's figures hold
+reader.py      all checks of one run folder
+__main__.py    the same from a shell: python -m tests.contents RUN_FOLDER ...
+
+Nothing here uses the package's functions, but for a report that the folder lacks: numpy, pandas and scipy compute.
+"""

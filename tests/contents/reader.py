@@ -1,0 +1,83 @@
+"""All checks of one finished run folder: its page, its Markdown, its terminal output, its metrics and its figures."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import reproduce, sweep, training
+from .claims import Rule, difference_faults, faults_of, word_faults
+from .drawings import page_figure_faults, picture_faults
+from .passages import Page, markdown_texts, terminal
+from .records import Record
+
+Kind = tuple[Callable[[Record], dict[str, Any]], Sequence[Rule]]
+KINDS: Mapping[str, Kind] = {
+    "train": (training.quantities, training.RULES),
+    **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
+}
+OTHERS = ("best", "reproduce", "show-examples", "summary")
+"""Runs of which figures, differences, words and Markdown are read, but whose numbers no rule claims yet."""
+
+
+def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> list[str]:
+    """What is wrong with what a run folder tells, a line for each fault; an empty list where all is right.
+
+    `page` and `markdown` are reports of the run, `said` what its command printed. Figures and `metrics.json` are read
+    from the folder.
+    """
+    record = Record(folder)
+    make, rules = KINDS.get(record.command, (None, ()))
+    known = make(record) if make else {}
+    found = [f"metrics.json: {fault}" for fault in document_faults(record.metrics)]
+    if page:
+        read = Page(page)
+        found += faults_of(read.passages, rules, known) if make else word_faults(read.passages)
+        found += difference_faults(read.passages)
+        found += page_figure_faults(read, record)
+        if markdown:
+            found += disagreements(read, markdown)
+    if said:
+        found += faults_of(terminal(said), rules, known) if make else word_faults(terminal(said))
+    if record.command == "reproduce":
+        found += reproduce.row_faults(record)
+    return [f"{folder.name}: {fault}" for fault in (*found, *picture_faults(record))]
+
+
+def disagreements(page: Page, markdown: str) -> list[str]:
+    """Where a page and the Markdown of the same run don't tell the same."""
+    told = " ".join(" ".join(markdown_texts(markdown)).split())
+    return [
+        f"{place}: on the page, not in the Markdown: {text[:160]}"
+        for place, text in page.passages
+        if text and not place.endswith("settings") and _bare(text) not in _bare(told)
+    ]
+
+
+def _bare(text: str) -> str:
+    return "".join(text.replace("Note:", "").split())
+
+
+def document_faults(document: Any, place: str = "") -> list[str]:
+    """Numbers of a JSON document that are none, and sentences that hold one."""
+    if isinstance(document, dict):
+        return [fault for name, item in document.items() for fault in document_faults(item, f"{place}.{name}")]
+    if isinstance(document, list):
+        return [fault for item in document for fault in document_faults(item, place)]
+    if isinstance(document, float) and not math.isfinite(document):
+        return [f"{place[1:]} is {document}"]
+    return []
+
+
+def show(folder: Path) -> list[str]:
+    """What is wrong with a run's page and Markdown as the package writes them today."""
+    import tempfile
+
+    from mnistexp.report.reports import write_report
+    from mnistexp.runs import stored_runs
+
+    with tempfile.TemporaryDirectory() as made:
+        run, page, markdown = stored_runs.load(folder), Path(made) / "page.html", Path(made) / "page.md"
+        write_report([run], "html", page)
+        write_report([run], "md", markdown)
+        return faults(folder, page.read_text("utf-8"), markdown.read_text("utf-8"))

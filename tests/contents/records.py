@@ -1,0 +1,83 @@
+"""What a run folder holds, read by pandas and numpy alone."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run folder. What it lacks is None or empty."""
+
+    path: Path
+
+    def json(self, name: str) -> Any:
+        file = self.path / name
+        return json.loads(file.read_text("utf-8")) if file.exists() else None
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return self.json("metrics.json") or {}
+
+    @cached_property
+    def command(self) -> str:
+        return str(self.json("status.json")["command"])
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return dict(yaml.safe_load((self.path / "config.yaml").read_text("utf-8")))
+
+    @cached_property
+    def histories(self) -> list[pd.DataFrame]:
+        """The curves of every repeat, columns that were not measured left out."""
+        others = sorted(self.path.glob("repeats/*/history.csv"), key=lambda file: int(file.parent.name))
+        files = [file for file in (self.path / "history.csv", *others) if file.exists()]
+        return [pd.read_csv(file, float_precision="round_trip").dropna(axis=1, how="all") for file in files]
+
+    def curves(self, field: str) -> np.ndarray:
+        """One field of all repeats: float64 (repeats, epochs), NaN where one has no value."""
+        columns = [history[field].to_numpy(float) if field in history else np.zeros(0) for history in self.histories]
+        found = np.full((len(columns), max(map(len, columns), default=0)), np.nan)
+        for row, column in zip(found, columns, strict=True):
+            row[: len(column)] = column
+        return found
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        return (
+            pd.read_csv(self.path / "trials.csv", float_precision="round_trip")
+            .set_index("trial", drop=False)
+            .rename_axis(None)
+        )
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Which out-of-fold predictions are right: bool (trials, repeats, digits)."""
+        with np.load(self.path / "predictions.npz") as arrays:
+            return np.asarray(arrays["probabilities"].argmax(-1) == arrays["labels"])
+
+    @cached_property
+    def predictions(self) -> list[np.ndarray] | None:
+        """What each repeat's saved network takes each test digit for: int64 (digits,); None of foreign digits."""
+        about = self.json("data.json")
+        if not about or about["source"] != "embedded":
+            return None
+        import keras
+
+        with np.load(Path(__file__).parents[2] / "mnistexp" / "digits" / "first_1000.npz") as arrays:
+            images = arrays["images"][about["test"], ..., None].astype(np.float32) / np.float32(255)
+        others = sorted(self.path.glob("repeats/*/model.keras"), key=lambda file: int(file.parent.name))
+        models = [keras.models.load_model(file, compile=False) for file in (self.path / "model.keras", *others)]
+        return [np.asarray(model.predict_on_batch(images)).argmax(1) for model in models]
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The correct digits of the test."""
+        with np.load(Path(__file__).parents[2] / "mnistexp" / "digits" / "first_1000.npz") as arrays:
+            return np.asarray(arrays["labels"][self.json("data.json")["test"]])

@@ -1,0 +1,114 @@
+"""What a finished run tells agrees with what its files hold; and the reader of it finds the faults it is there for."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from contents.claims import difference_faults, faults_of
+from contents.passages import Passage
+from contents.reader import faults, show
+from contents.records import Record
+from contents.sweep import RULES, quantities
+from contents.training import RULES as TRAINING_RULES
+from contents.training import quantities as training_quantities
+from mnistexp.report.reports import write_report
+from mnistexp.runs import stored_runs
+
+
+@pytest.fixture
+def copied(finished: dict[str, Path], tmp_path: Path) -> Path:
+    """A training's folder that a test may spoil."""
+    return Path(shutil.copytree(finished["train"], tmp_path / finished["train"].name))
+
+
+def page_of(folder: Path) -> str:
+    return write_report([stored_runs.load(folder)], "html", folder.parent / "page.html").read_text("utf-8")
+
+
+def test_every_number_told_of_a_training_is_that_of_its_files(finished: dict[str, Path]) -> None:
+    assert show(finished["train"]) == []
+
+
+def test_a_swapped_figure_is_found(copied: Path) -> None:
+    for kind in ("svg", "png"):
+        loss, accuracy = copied / f"loss_curves.{kind}", copied / f"accuracy_curves.{kind}"
+        content = loss.read_bytes()
+        loss.write_bytes(accuracy.read_bytes())
+        accuracy.write_bytes(content)
+        found = faults(copied)
+        assert any(loss.name in fault for fault in found), found
+
+
+def test_a_nan_is_found_on_a_page_and_in_the_metrics(copied: Path) -> None:
+    page = page_of(copied)
+    last = Record(copied).curves("val_loss")[0, -1]
+    spoilt = page.replace(f">{last:.4f}<", ">nan<", 1)
+    assert spoilt != page
+    assert any("'nan' reaches a reader" in fault for fault in faults(copied, spoilt))
+    document = json.loads((copied / "metrics.json").read_text())
+    (copied / "metrics.json").write_text(json.dumps(document | {"final_loss": float("nan")}))
+    assert any("final_loss is nan" in fault for fault in faults(copied))
+
+
+def test_another_value_of_one_score_is_found_and_a_number_that_nothing_claims(copied: Path) -> None:
+    page, accuracy = page_of(copied), Record(copied).metrics["test_accuracy"]
+    lowered = page.replace(f"{accuracy:.1%}", f"{accuracy - 0.001:.1%}", 1)
+    assert any("is none of" in fault for fault in faults(copied, lowered))
+    added = page.replace("</main>", "<p class='plain'>Bananas: 77.25</p></main>")
+    assert any("no pattern claims '77.25'" in fault for fault in faults(copied, added))
+
+
+def test_a_headline_of_the_first_seed_is_found(finished: dict[str, Path]) -> None:
+    record = Record(finished["repeats"])
+    known, first = training_quantities(record), record.metrics["repeats"]["test_accuracies"][0]
+    assert first != known["accuracy"]
+    told = [Passage("headline", f"{first:.2%} of the test digits recognised")]
+    assert any("is none of" in fault for fault in faults_of(told, TRAINING_RULES, known))
+    mean = [Passage("headline", f"{known['accuracy']:.2%} of the test digits recognised")]
+    assert faults_of(mean, TRAINING_RULES, known) == []
+
+
+def test_a_count_of_ties_that_is_off_by_one_is_found(finished: dict[str, Path]) -> None:
+    known = quantities(Record(finished["sweep"]))
+    for count, right in ((known["tied"], True), (known["tied"] + 1, False)):
+        told = [Passage("plain", f"{count} trials, this one among them, can't be told apart by their predictions.")]
+        assert (faults_of(told, RULES, known) == []) is right
+
+
+def test_a_rounded_difference_that_contradicts_is_found() -> None:
+    head = "Differences on the same digits / all trials: best against worst"
+    row = [
+        Passage(f"{head} / {name}", text) for name, text in (("best", "82.0%"), ("other", "83.5%"), ("points", "-1.6"))
+    ]
+    assert difference_faults(row)
+    assert not difference_faults([*row[:2], Passage(f"{head} / points", "-1.5")])
+    said = "The winner scored 23.8%; being chosen explains about {} points of that, so expect 21.8%."
+    assert difference_faults([Passage("answer", said.format("1.9"))])
+    assert not difference_faults([Passage("answer", said.format("2.0"))])
+
+
+def test_a_reproduction_that_validated_every_fifth_epoch_is_found(copied: Path) -> None:
+    lines = (copied / "history.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines[1:]]
+    lowest = min(float(row[3]) for row in rows)
+    own = copied.parent / "20260101T000000Z-reproduce-x-0000"
+    own.mkdir()
+    (own / "status.json").write_text('{"command": "reproduce"}')
+    table = {
+        "part": "curves",
+        "what": "sgd: lowest validation loss",
+        "reported": 0.3,
+        "ours": lowest,
+        "how": "",
+        "agrees": None,
+    }
+    agreements = {"yes": 0, "no": 0, "not_comparable": 1}
+    document = {"table": [table | {"run": copied.name}], "agreements": agreements}
+    (own / "metrics.json").write_text(json.dumps(document))
+    assert faults(own) == []
+    for row in rows[:-1]:
+        row[3:] = ["nan", "nan"]
+    (copied / "history.csv").write_text("\n".join([lines[0], *map(",".join, rows)]) + "\n")
+    assert any("was validated in 1 epochs of 5" in fault for fault in faults(own))

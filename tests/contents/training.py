@@ -1,0 +1,188 @@
+"""A training: what its files say, and where the page, the terminal and `runs show` tell it."""
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from .claims import Rule
+from .records import Record
+
+OTHERS = 4000
+"""Further digits that an interval of prediction speaks of."""
+
+
+def quantities(record: Record) -> dict[str, Any]:
+    """Everything that may be told of a training, by name; of repeats by their mean."""
+    metrics, config, about = record.metrics, record.config, record.json("data.json")
+    found: dict[str, Any] = {
+        "epochs": [history.epoch.iloc[-1] for history in record.histories],
+        "asked": config["training"]["epochs"],
+    }
+    loss, val_loss = record.curves("loss"), record.curves("val_loss")
+    for field in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        curves = record.curves(field)
+        means = np.nanmean(curves, axis=0) if curves.size else np.zeros(0)
+        if means.size:
+            found |= {f"{field} by epoch": means, f"first {field}": means[0], f"last {field}": means[-1]}
+            found |= {f"lasts {field}": [row[np.isfinite(row)][-1] for row in curves]}
+    if val_loss.size and np.isfinite(val_loss).any():
+        mean = np.nanmean(val_loss, axis=0)
+        lowest, at = float(np.nanmin(mean)), int(np.nanargmin(mean)) + 1
+        found |= {"minimum": lowest, "epoch of minimum": np.flatnonzero(mean == lowest) + 1, "times": mean[-1] / lowest}
+        found |= {"minima": np.nanmin(val_loss, axis=1), "epochs of minima": np.nanargmin(val_loss, axis=1) + 1}
+        error = metrics["best_epochs"]["standard_error"]
+        inside = np.flatnonzero(~(mean <= lowest + error)) + 1
+        before, after = inside[inside < at], inside[inside > at]
+        found["flat"] = [*(before[-1:] + 1 if len(before) else [1]), *(after[:1] - 1 if len(after) else [len(mean)])]
+        found |= {"standard error": error, "loss there": np.nanmean(loss, axis=0)[at - 1]}
+        found["overfitting"] = metrics["best_epochs"].get("overfitting_from")
+    found |= _tested(record)
+    found |= {"parts": [len(about[part]) for part in ("train", "validation", "test")], "all": about["digits"]}
+    found["updates"] = -(-len(about["train"]) // config["training"]["batch_size"])
+    found |= {"seed": config["seed"], "repeats": len(record.histories), "settings": numbers_of(config)}
+    found |= {
+        "seconds": [
+            *metrics["seconds"].values(),
+            *(value for value in [record.json("status.json").get("seconds")] if value),
+        ]
+    }
+    environment = record.json("environment.json")
+    found["environment"] = numbers_of(environment)
+    return found | tables(found)
+
+
+def tables(found: dict[str, Any]) -> dict[str, Any]:
+    """The cells of the tables, each under its table, row and column."""
+    cells: dict[str, Any] = {}
+    for epoch in range(1, max(found["epochs"]) + 1):
+        cells[f"the curves in numbers / {epoch} / epoch"] = epoch
+        for field in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            if f"{field} by epoch" in found:
+                head = field.replace("val_", "validation ")
+                cells[f"the curves in numbers / {epoch} / {head}"] = found[f"{field} by epoch"][epoch - 1]
+    for digit, (shown, right) in enumerate(zip(found["shown"], found["recognised"], strict=True)):
+        row = f"accuracy for each digit / {digit}"
+        cells |= {f"{row} / digit": digit, f"{row} / shown": shown, f"{row} / recognised": right}
+        cells |= {f"{row} / accuracy": right / shown, f"{row} / 95% interval": wilson(right, shown)} if shown else {}
+    for number, accuracy in enumerate(found["accuracy of each"], start=1):
+        row = f"the same training with other seeds / {number}"
+        cells |= {f"{row} / training": number, f"{row} / test accuracy": accuracy}
+        if "minima" in found:
+            cells |= {f"{row} / {word} validation loss": found["minima"][number - 1] for word in ("least", "lowest")}
+    return cells
+
+
+def _tested(record: Record) -> dict[str, Any]:
+    """What follows from the predictions of the test digits, of every repeat."""
+    metrics = record.metrics
+    n = metrics["test_digits"]
+    accuracies = np.array(metrics.get("repeats", {}).get("test_accuracies", [metrics["test_accuracy"]]))
+    counts = np.array(metrics["confusion_matrix"])
+    if record.predictions is not None:
+        right = [float(np.mean(predicted == record.labels)) for predicted in record.predictions]
+        # A digit between two classes may fall either way on another processor.
+        assert np.allclose(right, accuracies, atol=1.5 / n), f"accuracies {accuracies} but the networks have {right}"
+    mean, correct = float(accuracies.mean()), accuracies * n
+    found: dict[str, Any] = {"test digits": n, "correct of each": correct, "accuracy of each": accuracies}
+    found |= {"accuracy": mean, "correct": correct.mean(), "counts": counts}
+    if len(accuracies) > 1:
+        found["spread"] = accuracies.std(ddof=1)
+    if len(accuracies) > 2:
+        half = max(stats.t.ppf(0.975, len(accuracies) - 1) * accuracies.std(ddof=1) / len(accuracies) ** 0.5, 0.5 / n)
+        found["interval"] = [mean - half, mean + half]
+    elif len(accuracies) == 1:
+        found["interval"] = wilson(mean * n, n)
+    found["interval of digits"] = wilson(mean * n, n)
+    found["predicted"] = predicted(mean * n, n, OTHERS)
+    found["others"] = OTHERS
+    found["test loss"] = metrics["test_loss"]
+    totals, right = counts.sum(axis=1), counts.diagonal()
+    found |= {"shown": totals, "recognised": right, "confusions": counts[~np.eye(10, dtype=bool)]}
+    found["class accuracy"] = [k / m for k, m in zip(right, totals, strict=True) if m]
+    found["class interval"] = [end for k, m in zip(right, totals, strict=True) if m for end in wilson(k, m)]
+    found["digits"] = np.arange(10)
+    return found
+
+
+def wilson(right: float, n: float) -> list[float]:
+    """Wilson's 95% interval as the solutions of (p - k/n)^2 = z^2 p (1 - p) / n."""
+    z2, share = stats.norm.ppf(0.975) ** 2 / n, right / n
+    roots = np.roots([1 + z2, -2 * share - z2, share**2]).real
+    return sorted(float(root) for root in roots)
+
+
+def predicted(right: float, n: float, m: float) -> list[float]:
+    """Where the accuracy on m further digits falls, searched on a fine grid."""
+    y = np.linspace(0, 1, 1_000_001)
+    pooled = (right + m * y) / (n + m)
+    inside = y[np.abs(right / n - y) <= stats.norm.ppf(0.975) * np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))]
+    return [float(inside[0]), float(inside[-1])]
+
+
+def numbers_of(value: Any) -> list[float]:
+    """Every number anywhere in a document, those in its texts too."""
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in numbers_of(item)]
+    if isinstance(value, list | tuple):
+        return [number for item in value for number in numbers_of(item)]
+    try:
+        return [] if value is None else [float(value)]
+    except ValueError:
+        return []
+
+
+TESTED = [
+    Rule(r"confidence|confus|taken for", r".", "confusions, digits"),
+    Rule(r"accuracy for each digit", r".", "digits, shown, recognised, class accuracy, class interval"),
+]
+BASIS = "accuracy, correct, test digits, interval, interval of digits"
+PER_SEED = "correct of each, accuracy of each, minima, repeats"
+RULES = [
+    Rule(r"^headline|^lead|^tile (?:mean )?test accuracy", r".", f"{BASIS}, repeats, spread"),
+    Rule(r"^tile .*epochs?\b", r".", "epochs, epoch of minimum, flat, last loss, repeats, standard error"),
+    Rule(r"^tile .*(?:least|lowest|validation loss)", r".", "minimum, last val_loss, epoch of minimum, standard error"),
+    Rule(r"^tile .*(?:loss)", r".", "last loss, last val_loss, minimum"),
+    Rule(
+        r"data look like|network|^terminal",
+        r"handwritten|parts|filters|learns|dropout|drops|dense|batch",
+        "all, parts, settings",
+    ),
+    Rule(r"data look like.*(?:part|training|validation|test) /", r".", "parts"),
+    Rule(r"", r"training loss (?:goes|falls|ends|rises)", "first loss, last loss"),
+    Rule(
+        r"", r"loss on the|validation loss (?:goes|falls)", "first val_loss, last val_loss, minimum, epoch of minimum"
+    ),
+    Rule(r"description", r"over \d+ epochs|(?:means|mean) of|^Lines", "epochs, repeats"),
+    Rule(r"curves in numbers .*/ epoch$", r".", "epoch"),
+    Rule(
+        r"",
+        r"validation loss is lowest|lowest|minimum|same again",
+        "minimum, epoch of minimum, repeats, standard error",
+    ),
+    Rule(r"", r"as good|within|neighbours are worse", "flat, standard error, minimum, repeats"),
+    Rule(
+        r"",
+        r"overfit|stays|unstable|ends at|times the|still falling",
+        "overfitting, last val_loss, times, epoch of minimum, minimum, repeats, standard error",
+    ),
+    Rule(r"good is it|^terminal", r"recognis|accura|digits are a sample", f"{BASIS}, test loss, repeats, spread"),
+    Rule(r"", r"test loss", "test loss"),
+    Rule(r"each digit /", r".", "digits, shown, recognised, class accuracy, class interval"),
+    Rule(r"description", r"confusion", "digits, confusions"),
+    Rule(r"", r"taken for", "digits, confusions"),
+    Rule(
+        r"seed", r"mean|spread|standard deviation|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}"
+    ),
+    Rule(
+        r"seed.* / \d+ / |(?:first|other) training",
+        r".",
+        f"{PER_SEED}, epochs of minima, training, test digits, lasts val_loss",
+    ),
+    Rule(r"^terminal", r"^mean|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}, test digits"),
+    Rule(r"unseen", r"further digits|should be|recognised|prediction", "others, predicted, accuracy"),
+    Rule(r"", r"has not learnt|diverged", "lasts accuracy, settings, training, epochs"),
+    Rule(r"how was this made", r".", "settings, environment, seconds, seed"),
+    Rule(r"", r"^Training \d", f"training, {PER_SEED}, lasts accuracy"),
+    *TESTED,
+]
