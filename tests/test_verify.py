@@ -178,6 +178,27 @@ def test_what_has_changed_since_is_told(copied: Callable[[str], Path]) -> None:
         assert what in out
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"cpu": "an abacus", "instructions": ["beads"]}, "cpu, instructions"),
+        ({"variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}, "variables.ONEDNN_MAX_CPU_ISA"),
+        ({"git_commit": "0" * 40}, ""),
+    ],
+)
+def test_another_processor_is_named_as_the_reason_where_bits_differ(
+    change: dict[str, Any], named: str, copied: Callable[[str], Path]
+) -> None:
+    run = copied("train")
+    edit(run / "environment.json", **change)
+    assert verified(run).reason == ""  # the bits are the same
+    metrics = json.loads((run / "metrics.json").read_text())
+    edit(run / "metrics.json", test_accuracy=metrics["test_accuracy"] + 0.01)
+    found = verified(run)
+    assert (f"({named})" in found.reason) == bool(named)
+    assert bool(found.reason) == bool(named)
+
+
 def test_digits_that_have_changed_are_told_and_the_training_differs(
     tmp_path: Path, copied: Callable[[str], Path]
 ) -> None:

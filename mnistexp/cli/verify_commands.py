@@ -99,7 +99,7 @@ def _verification(found: "Verification") -> list[RenderableType]:
     )
     nothing = Text("Nothing that is recorded has changed since: code, packages, processor, digits.")
     shown: list[RenderableType] = [compared, Text(), changed if found.changed else nothing, Text()]
-    return [*shown, *([Text(found.note)] if found.note else []), verdict]
+    return [*shown, *(Text(line) for line in (found.note, found.reason) if line), verdict]
 
 
 def _value(value: Any) -> str:

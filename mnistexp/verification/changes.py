@@ -82,7 +82,7 @@ def changed_surroundings(stored: StoredRun) -> Iterator[Change]:
     for key in KEYED:
         before, after = _mapping(then.get(key)), _mapping(now[key])
         for name in sorted(before.keys() | after.keys(), key=str.lower):
-            if before.get(name) != after.get(name):
+            if name != "TF_CPP_MIN_LOG_LEVEL" and before.get(name) != after.get(name):  # earlier versions recorded it
                 yield Change(f"{key}.{name}", before.get(name), after.get(name))
     patch = stored.read_text(PATCH) if (stored.path / PATCH).exists() else ""
     if patch != dirty_diff():

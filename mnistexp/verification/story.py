@@ -15,6 +15,7 @@ from mnistexp.experiments import unwatched
 from mnistexp.results import Watch
 from mnistexp.runs.run_folder import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.sweeps.fold_fits import VARIABLES
 from mnistexp.verification.changes import Change, changed_data, changed_surroundings, known_settings
 from mnistexp.verification.comparing import Compared
 from mnistexp.verification.refitted import compare_fits
@@ -27,6 +28,8 @@ EXIT_CODES: Mapping[Verdict, int] = {"identical": 0, "within tolerance": 4, "dif
 TOLERANCE = 0.03
 """Kernels for another instruction set moved the curves of trainings by up to 0.023, another seed by 0.12."""
 FITS = 3
+PROCESSOR = {"machine", "cpu", "instructions", *(f"variables.{name}" for name in VARIABLES)}
+"""What decides which kernels a training uses, as `Change.what` names it."""
 FINAL = "final.yaml"
 
 
@@ -53,11 +56,19 @@ class Verification:
         """0, 4 or 5, the verdict's in `EXIT_CODES`."""
         return EXIT_CODES[self.verdict]
 
+    @property
+    def reason(self) -> str:
+        """That the processor or its kernels have changed, in a sentence, where the results differ; "" otherwise."""
+        names = [change.what for change in self.changed if change.what in PROCESSOR]
+        if self.verdict == "identical" or not names:
+            return ""
+        return f"The processor or its kernels have changed ({', '.join(names)}): they round differently."
+
     def document(self) -> dict[str, Any]:
         """What `--json` prints.
 
-        `run`, `run_dir`, `command`, `verdict`, `exit_code`, `tolerance`, `note`, and the lists `compared` (`Compared`
-        each) and `changed` (`Change` each).
+        `run`, `run_dir`, `command`, `verdict`, `exit_code`, `tolerance`, `note`, `reason`, and the lists
+        `compared` (`Compared` each) and `changed` (`Change` each).
         """
         return {
             "run": self.run.info.id,
@@ -67,6 +78,7 @@ class Verification:
             "exit_code": self.exit_code,
             "tolerance": self.tolerance,
             "note": self.note,
+            "reason": self.reason,
             "compared": [asdict(item) for item in self.compared],
             "changed": [asdict(change) for change in self.changed],
         }
