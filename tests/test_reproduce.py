@@ -31,7 +31,8 @@ from mnistexp.reproduction.figures import curves_over_band
 from mnistexp.reproduction.grids import best_of, row_scores, seed_scores
 from mnistexp.reproduction.story import plan_reproduce, run_reproduce, size_of
 from mnistexp.results import FitDone, Outcome, Step
-from mnistexp.runs import stored_runs
+from mnistexp.runs import references, stored_runs
+from mnistexp.runs.status import read_record
 from mnistexp.runs.stored_runs import list_runs
 from mnistexp.settings import packaged, resolve
 from mnistexp.sweeps.sweep_files import read_sweep
@@ -83,6 +84,13 @@ def test_a_stopped_reproduction_goes_on_in_its_folder_and_does_nothing_twice(out
     assert [info.status for info in trainings] == ["done"] * 3
     for step in steps.values():
         assert (runs / step["run"] / "metrics.json").exists()
+
+
+def test_each_task_is_recorded_as_a_step_and_latest_means_the_reproduction(outcome: Outcome, runs: Path) -> None:
+    for step in outcome.metrics["steps"]:
+        assert read_record(runs / step["run"]).part_of == outcome.run_dir.name
+    assert {run.info.part_of for run in references.started(runs)} == {None}
+    assert outcome.run_dir.name in {run.id for run in references.started(runs)}
 
 
 def test_a_finished_reproduction_is_repeated_without_a_single_fit(outcome: Outcome, runs: Path) -> None:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["curves_over_band", "of_reproduction", "rows_beside_ours"]
 
 
+FEW_EPOCHS = 20
+"""Fewer are marked each: a line of one epoch can't be seen."""
+
+
 def of_reproduction(done: Done) -> dict[str, "Figure"]:
     """Every figure of `reproduce` by the name of its file."""
     figures = {f"reported_{name}": curves_over_band(done, name) for name in (LONG, WITH_DROPOUT)}
@@ -38,12 +42,13 @@ def curves_over_band(done: Done, name: str) -> "Figure":
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
     missing = "" if measured.all() else f" (not a number in {(~measured).sum()} of {len(measured)} epochs)"
-    axes.plot(epochs, values.mean(axis=0), ".-", ms=3, color=BLUE, label=f"ours, mean of {len(values)} seeds{missing}")
+    dots = "." if len(epochs) < FEW_EPOCHS else ""
+    axes.plot(epochs, values.mean(axis=0), marker=dots, color=BLUE, label=f"ours, mean of {len(values)} seeds{missing}")
     if len(values) >= 3 and len(epochs):
         band = seed_band(values)
         label = "where one more seed falls (95% at each epoch)"
         axes.fill_between(epochs, band.low, band.high, color=BLUE, alpha=0.18, lw=0, label=label)
-    axes.plot(range(1, len(reported) + 1), reported, ".-", ms=3, color=VERMILLION, label="reported")
+    axes.plot(range(1, len(reported) + 1), reported, marker=dots, color=VERMILLION, label="reported")
     cut = "" if every.shape[1] >= len(whole) else f", its first {len(reported)}"
     axes.set(xlabel="epoch", ylabel="validation loss", title=name.replace("_", " ") + cut)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
