@@ -146,7 +146,7 @@ def loss_curves(histories: Sequence[History], *, flat: tuple[int, int] | None = 
         epochs = np.flatnonzero(validation == lowest) + 1
         label = f"minimum {lowest:.4f} at epoch{'s' * (len(epochs) > 1)} {_listed(epochs.tolist())}"
         axes.plot(epochs, [lowest] * len(epochs), "o", ms=7, mfc="none", mec=BLACK, mew=1.4, label=label, zorder=4)
-    if flat is not None:
+    if flat is not None and np.isfinite(validation).sum() > 1:
         label = "within a standard error of the minimum"
         axes.axvspan(flat[0] - 0.5, flat[1] + 0.5, color="#f0e9d2", lw=0, zorder=0, label=label)
     finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves.values()])

@@ -244,7 +244,7 @@ def test_a_diverged_training_is_told_without_numbers_it_has_not(
     path = reports.write_report([stored_runs.load(folder)], form)
     if form in ("html", "md"):
         text = path.read_text()
-        assert "to no number, since the training diverged, at the end" in text
+        assert "in epoch 2, and is not a number after the training diverged" in text
         assert not re.search(r"\bnan\b", text)
 
 

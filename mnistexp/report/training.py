@@ -176,10 +176,11 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
     best, many = told["best_epochs"], f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
     held_out = "validation" if found["validated_on"] == "validation" else "test"
     flat = (best["first"], best["last"]) if best["first"] else None
-    falls = f"The training loss{many}, {_course(mean.loss)}."
+    comma, diverged = "," if many else "", bool(told["diverged_at"])
+    falls = f"The training loss{many}{comma} {_course(mean.loss, diverged)}."
     if told["min_val_loss"] is not None:
         falls += (
-            f" The loss on the {held_out} digits{many}, {_course(mean.val_loss)}; its minimum is "
+            f" The loss on the {held_out} digits{many}{comma} {_course(mean.val_loss, diverged)}; its minimum is "
             f"{told['min_val_loss']:.4f} in epoch {told['min_val_loss_epoch']}."
         )
     drawn = "Training and validation" if mean.val_loss else "Training"
@@ -203,17 +204,16 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
     )
 
 
-def _course(losses: Sequence[float]) -> str:
+def _course(losses: Sequence[float], diverged: bool) -> str:
     """The first and the last measured value of a curve, and their epochs."""
     known = [(epoch, loss) for epoch, loss in enumerate(losses, start=1) if np.isfinite(loss)]
     if not known:
-        return "never a number, since the training diverged"
+        return "is never a number, since the training diverged"
     (first, start), (last, end) = known[0], known[-1]
-    return (
-        f"from {start:.4f} in epoch {first} to {end:.4f} in epoch {last}"
-        if len(known) > 1
-        else f"{start:.4f} in epoch {first}"
-    )
+    course = f"goes from {start:.4f} in epoch {first} to {end:.4f} in epoch {last}"
+    if first == last:
+        course = f"is {start:.4f} in epoch {first}, the only one measured"
+    return f"{course}, and is not a number after the training diverged" if diverged else course
 
 
 def _sized(figure: Any) -> Any:
