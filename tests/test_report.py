@@ -23,6 +23,7 @@ from mnistexp.reproduction.comparison_row import Row
 from mnistexp.results import History
 from mnistexp.runs import stored_runs
 from mnistexp.runs.run_folder import Run
+from mnistexp.shown import percent, signed_points
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 SHORT = "</script><b>"
@@ -156,7 +157,9 @@ def test_the_best_model_says_how_it_was_chosen_and_what_it_is_worth(finished: di
     rows = page.texts("tr")
     for row in found["better"]["families"]:
         for other in ("worst", "average"):
-            assert any(f"{row[f'versus_{other}']['points']:.1f} " in shown for shown in rows)
+            accuracy = row["worst"]["accuracy"] if other == "worst" else row["average"]
+            lead = signed_points(row["best"]["accuracy"], accuracy)
+            assert any(f"{lead:.1f} " in text and percent(accuracy) in text for text in rows)
     assert {"Which optimizer and dropout are best?", "Is the test accuracy representative of unseen data?"} <= set(
         page.texts("h2")
     )

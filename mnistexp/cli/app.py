@@ -49,7 +49,7 @@ app = Commands(
         {
             "mnistexp train --epochs 150": "train, and draw the loss curves",
             "mnistexp sweep-optimizer --opt adam": "search Adam's grid by cross-validation",
-            "mnistexp best --unseen": "combine the sweeps' winners, and say what the result is worth",
+            "mnistexp best --unseen": "train the best setting of all sweeps, and say what it is worth",
             "mnistexp reproduce": "the whole assignment, with each figure of its notebook beside ours",
             "mnistexp COMMAND --help": "the options of a command, and examples of its use",
         }

@@ -93,8 +93,10 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
 
 def _decided_table(choice: Mapping[str, Any]) -> Table:
     """The winners and what was made of them: a row for each setting, and one for its score, its ties and its sweep."""
-    titles = {"optimizer": "best optimizer", "dropout": "best dropout", "combination": "both together"}
-    columns = {name: choice[kind] for kind, name in titles.items() if choice[kind]} | {"chosen": choice["chosen"]}
+    columns = {kind: choice[kind] for kind in ("optimizer", "dropout") if choice[kind]}
+    if choice["combination"]["params"] != choice["chosen"]["params"]:
+        columns["both"] = choice["combination"]
+    columns["chosen"] = choice["chosen"]
     keys = dict.fromkeys(key for one in columns.values() for key in one["params"])
     rows = [
         (Cell(_name(key)), *(Cell(_value(one["params"].get(key, DASH))) for one in columns.values())) for key in keys
@@ -102,12 +104,14 @@ def _decided_table(choice: Mapping[str, Any]) -> Table:
     rows.append((Cell("accuracy"), *(percent(one["accuracy"]) for one in columns.values())))
     rows.append((Cell("tied"), *(Cell(str(one.get("tied", DASH))) for one in columns.values())))
     return Table(
-        "The winners, their combination, and the setting chosen",
+        "Best optimizer, best dropout, and what was chosen",
         ("setting", *columns),
         tuple(rows),
         marked=frozenset({len(keys)}),
         more="Accuracy in cross-validation, the mean of the folds. Tied: how many of its kind, the best among them, "
-        "can't be told apart by their predictions.",
+        "can't be told apart by their predictions."
+        + " Both: the best optimizer setting with the best dropout."
+        * ("both" in columns),
     )
 
 

@@ -1,0 +1,30 @@
+"""Accuracies and differences as text: equal ones read the same, and a difference fits the two numbers beside it."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistexp import shown
+
+SHARES = st.floats(0, 1)
+
+
+@given(SHARES, SHARES)
+def test_a_difference_is_that_of_the_two_numbers_as_they_are_shown(first: float, second: float) -> None:
+    one, other = (float(shown.percent(share).rstrip("%")) for share in (first, second))
+    assert shown.points(first, second) == f"{abs(one - other):.1f}"
+    assert shown.signed_points(first, second) == -shown.signed_points(second, first)
+
+
+def test_what_arithmetic_leaves_does_not_show() -> None:
+    scores = [33 / 40, 32 / 40, 31 / 40, 34 / 40]
+    means = {shown.percent(float(np.mean(order))) for order in (scores, scores[::-1], sorted(scores))}
+    assert means == {"81.2%"}
+    assert shown.percent(0.9375) == shown.percent(np.nextafter(0.9375, 0)) == "93.8%"
+    assert f"{shown.signed_points(0.5, 0.5001)}" == "0.0"
+    assert shown.span(0.874, 0.95) == "87.4% to 95.0%"
+
+
+def test_a_setting_names_what_is_not_zero() -> None:
+    params = {"optimizer.name": "adam", "optimizer.learning_rate": 0.01, "optimizer.decay": 0.0, "model.dropout": 0.0}
+    assert shown.setting(params) == "adam, learning_rate 0.01, dropout 0"
