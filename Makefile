@@ -5,7 +5,7 @@ VENV := .venv
 TESTS := --numprocesses 2 --dist loadfile --no-loadscope-reorder --timeout 300 --timeout-method thread --max-worker-restart 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUNS ?= runs
+RUNS ?= $(or $(MNISTEXP_RUNS_DIR),runs)
 
 .PHONY: help setup train examples summary sweeps best reproduce test check coverage faults format bench docs docs-examples release-check digits lock clean
 

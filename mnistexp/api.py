@@ -1,8 +1,10 @@
-"""The stories of the command line as Python functions; `import mnistexp` offers them."""
+"""The stories of the command line as Python functions; `import mnistexp` offers them.
+
+Where `runs_dir` is not given, it is the folder that the variable MNISTEXP_RUNS_DIR names, or else `runs`.
+"""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from mnistexp import experiments, settings
@@ -10,12 +12,12 @@ from mnistexp.best_model.story import run_best
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.experiments import unwatched
+from mnistexp.problems import dotted_keys, full_key
 from mnistexp.reproduction.story import run_reproduce, size_of
 from mnistexp.results import Outcome, Watch
 from mnistexp.runs import references, stored_runs
 from mnistexp.runs.references import LATEST
-from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.yaml_source import Source
+from mnistexp.runs.stored_runs import StoredRun, runs_folder
 
 __all__ = ["best", "configure", "load_run", "reproduce", "sweep", "train"]
 
@@ -28,23 +30,27 @@ def configure(
 ) -> ExperimentConfig:
     """A configuration from what a person would write.
 
-    `config`: one that is finished already, nested values, a YAML file, or the name of a packaged configuration; what it
-    leaves open comes from the packaged configuration `base`. `changes`: dotted keys to values, the strongest. Raises
-    `ConfigError` with every problem.
+    `config`: one that is finished already, nested values or dotted keys, a YAML file, or the name of a packaged
+    configuration; what it leaves open comes from the packaged configuration `base`. `changes`: keys to values, the
+    strongest; dotted, or the end of a key where that is clear, as `--set` takes them. Raises `ConfigError` with every
+    problem.
     """
+    dotted = {full_key(key, dotted_keys()): value for key, value in (changes or {}).items()}
     if isinstance(config, ExperimentConfig):
-        return settings.override(config, changes or {})
-    given = Source("configuration", dict(config)) if isinstance(config, Mapping) else settings.read_file(str(config))
-    layers = [settings.read_file(base), given]
-    layers += [settings.flag("changes", key, value) for key, value in (changes or {}).items()]
-    return settings.resolve(layers).config
+        return settings.override(config, dotted, "changes")
+    if isinstance(config, Mapping):
+        given = [settings.flag("configuration", str(key), value) for key, value in config.items()]
+    else:
+        given = [settings.read_file(str(config))]
+    changed = [settings.flag("changes", key, value) for key, value in dotted.items()]
+    return settings.resolve([settings.read_file(base), *given, *changed]).config
 
 
 def train(
     config: Configuration = "train",
     changes: Mapping[str, Any] | None = None,
     *,
-    runs_dir: Folder = "runs",
+    runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
     """Train as `mnistexp train` does, and give back the run folder and the document of its `metrics.json`.
@@ -55,26 +61,26 @@ def train(
     found = configure(config, changes)
     if found.sweep:
         raise BadInput("the configuration has a sweep section: call sweep")
-    return experiments.run_training(found, Path(runs_dir), watch)
+    return experiments.run_training(found, runs_folder(runs_dir), watch)
 
 
 def sweep(
     config: Configuration = "sweep-optimizer",
     changes: Mapping[str, Any] | None = None,
     *,
-    runs_dir: Folder = "runs",
+    runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
     """Sweep as `mnistexp sweep-optimizer` and `sweep-dropout` do; `watch` is called with each `FitDone`.
 
-    Worker processes import the calling script: a script keeps this call under `if __name__ == "__main__":`, or sets
-    `sweep.executor` to `serial`. Raises `BadInput` for a configuration without a sweep, and `ConfigError`, `DataError`,
-    `RunError`, `TrialsFailed`, `Interrupted`.
+    Worker processes don't import the calling script, so that it needs no `if __name__ == "__main__":`. Raises
+    `BadInput` for a configuration without a sweep, and `ConfigError`, `DataError`, `RunError`, `TrialsFailed`,
+    `Interrupted`.
     """
     found = configure(config, changes)
     if found.sweep is None:
         raise BadInput("the configuration has no sweep section: call train")
-    return experiments.run_sweep(found, "sweep", Path(runs_dir), watch)
+    return experiments.run_sweep(found, "sweep", runs_folder(runs_dir), watch)
 
 
 def best(
@@ -84,7 +90,7 @@ def best(
     sweeps: Sequence[str] = (),
     nested: bool = False,
     unseen: bool = False,
-    runs_dir: Folder = "runs",
+    runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
     """Choose the best setting of the sweeps and train it as `mnistexp best` does; see `best_model.run_best`.
@@ -92,7 +98,7 @@ def best(
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """
     found = configure(config, changes, base="best")
-    return run_best(found, Path(runs_dir), sweeps, with_nested=nested, unseen=unseen, watch=watch)
+    return run_best(found, runs_folder(runs_dir), sweeps, with_nested=nested, unseen=unseen, watch=watch)
 
 
 def reproduce(
@@ -100,7 +106,7 @@ def reproduce(
     changes: Mapping[str, Any] | None = None,
     *,
     quick: bool = False,
-    runs_dir: Folder = "runs",
+    runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
     """Do the whole assignment as `mnistexp reproduce` does; see `reproduction.run_reproduce`.
@@ -108,13 +114,13 @@ def reproduce(
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """
     size = size_of(quick=quick, all_rows=False)
-    return run_reproduce(configure(config, changes, base="best"), Path(runs_dir), size, watch)
+    return run_reproduce(configure(config, changes, base="best"), runs_folder(runs_dir), size, watch)
 
 
-def load_run(reference: Folder | int = LATEST, *, runs_dir: Folder = "runs") -> StoredRun:
+def load_run(reference: Folder | int = LATEST, *, runs_dir: Folder | None = None) -> StoredRun:
     """A stored run by any reference to one that the command line takes; see `runs.references`.
 
     Its folder, its id or the beginning of it, `latest`, a number such as 3 for the third newest, its name or a tag.
     Raises `BadInput` and `RunError`.
     """
-    return stored_runs.load(references.one(Path(runs_dir), str(reference)).path)
+    return stored_runs.load(references.one(runs_folder(runs_dir), str(reference)).path)

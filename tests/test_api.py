@@ -6,6 +6,7 @@ import pytest
 
 import mnistexp
 from mnistexp.errors import BadInput, ConfigError
+from mnistexp.runs.stored_runs import runs_folder
 
 TINY = {"model.filters": [2, 2], "model.dense_units": 4, "training.epochs": 1, "data.digits": 60}
 
@@ -29,6 +30,28 @@ def test_configurations_come_from_names_values_files_and_each_other(tmp_path: Pa
     assert mnistexp.configure(named, {"training.epochs": 60}) == mnistexp.configure()
     with pytest.raises(ConfigError, match="did you mean"):
         mnistexp.configure("train", {"training.epoch": 7})
+
+
+def test_keys_may_be_dotted_and_changes_may_name_their_end(tmp_path: Path) -> None:
+    wanted = mnistexp.configure({"training": {"epochs": 7}, "model": {"dropout": 0.5}})
+    assert mnistexp.configure({"training.epochs": 7, "model.dropout": 0.5}) == wanted
+    assert mnistexp.configure(changes={"epochs": 7, "dropout": 0.5}) == wanted
+    assert mnistexp.configure(wanted, {"epochs": 60, "dropout": 0.0}) == mnistexp.configure()
+    with pytest.raises(ConfigError, match="write `training: {epochs: 3}` or"):
+        mnistexp.configure({"training": 3}, {"epochs": 1})
+
+
+def test_runs_go_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable, folder in (("kept", "kept"), ("", "runs")):
+        monkeypatch.setenv("MNISTEXP_RUNS_DIR", variable)
+        assert runs_folder() == Path(folder)
+    monkeypatch.setenv("MNISTEXP_RUNS_DIR", "kept")
+    trained = mnistexp.train("train", TINY)
+    assert trained.run_dir.parent == Path("kept")
+    assert mnistexp.load_run().path == trained.run_dir
+    with pytest.raises(BadInput, match="'' is not a folder"):
+        mnistexp.load_run(runs_dir="")
 
 
 def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:

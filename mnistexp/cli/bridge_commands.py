@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples
+from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples, folder
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, RunError
@@ -29,7 +29,9 @@ bridge_app = Commands(help="Hand runs to TensorBoard or MLflow.")
     )
 )
 def tensorboard(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the runs' event files go.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", parser=folder, help="Where the runs' event files go.")
+    ],
     runs: RunsArgument = None,
     where: WhereOption = None,
     runs_dir: RunsOption = RUNS,

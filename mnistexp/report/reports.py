@@ -49,10 +49,10 @@ KINDS: Mapping[str, Callable[[StoredRun], RunReport]] = {
 def write_report(runs: Sequence[StoredRun], format: str | None = None, output: Path | None = None) -> Path:  # noqa: A002
     """Write a report of one run or several, whole or not at all, and return the path of its file.
 
-    `format` is html, md, pdf or ipynb; None goes by the ending of `output`, or is html. Without `output` the report of
-    one run is written into its folder, as `report.html`. The same runs give the same bytes. Raises `BadInput` for no
-    such format, a missing extra, or several runs and no output; `RunError` where a run is damaged or a file can't be
-    written.
+    `format` is html, md, pdf or ipynb; None goes by the ending of `output`, and is html where it has none. Without
+    `output` the report of one run is written into its folder, as `report.html`. The same runs give the same bytes.
+    Raises `BadInput` for no such format or ending, a missing extra, or several runs and no output; `RunError` where a
+    run is damaged or a file can't be written.
     """
     chosen = _format(format, output)
     if output is None and len(runs) != 1:
@@ -89,7 +89,10 @@ def _report(run: StoredRun) -> RunReport:
 def _format(format: str | None, output: Path | None) -> Format:  # noqa: A002
     if format is None:
         ending = output.suffix.removeprefix(".").lower() if output else ""
-        return next((known for known in FORMATS if known == ending), "html")
+        found = next((known for known in FORMATS if known == ending), None if ending else "html")
+        if found is None:
+            raise BadInput(f"--output {output} ends like no format, allowed: .{', .'.join(FORMATS)}, or --format")
+        return found
     for known in FORMATS:
         if format == known:
             return known

@@ -5,13 +5,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from mnistexp.errors import BadInput
 from mnistexp.runs import files, query, references
 from mnistexp.runs.curves import Curve, read_curves
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.stored_runs import runs_folder
 
 __all__ = ["histories", "load", "trials"]
 
@@ -28,7 +28,7 @@ def load(
     *,
     sort: str | None = None,
     limit: int | None = None,
-    runs_dir: Folder = "runs",
+    runs_dir: Folder | None = None,
 ) -> Any:
     """A `pandas.DataFrame` with a row for each run that `mnistexp runs list` would show, newest first.
 
@@ -52,7 +52,7 @@ def histories(
     *,
     sort: str | None = None,
     limit: int | None = None,
-    runs_dir: Folder = "runs",
+    runs_dir: Folder | None = None,
 ) -> Any:
     """The learning curves of runs as one long `pandas.DataFrame`, a row for each epoch.
 
@@ -67,13 +67,13 @@ def histories(
     return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame(columns=columns)
 
 
-def trials(reference: str, *, runs_dir: Folder = "runs") -> Any:
+def trials(reference: str, *, runs_dir: Folder | None = None) -> Any:
     """The ranked trials of a sweep as a `pandas.DataFrame`: the columns of its `trials.csv`, see `ranking.trials_csv`.
 
     Raises `BadInput` where pandas is missing, or the run has no such table; `RunError` where it can't be read.
     """
     pandas = _pandas()
-    run = references.one(Path(runs_dir), reference)
+    run = references.one(runs_folder(runs_dir), reference)
     if not (run.path / TRIALS).exists():
         raise BadInput(f"{run.id} is a {run.info.command} run without {TRIALS}, allowed: a finished sweep")
     header, *rows = csv.reader(files.read_text(run.path / TRIALS).splitlines())
@@ -89,10 +89,10 @@ def _pandas() -> Any:
 
 
 def _select(
-    references: str | Iterable[str], where: str | None, sort: str | None, limit: int | None, runs_dir: Folder
+    references: str | Iterable[str], where: str | None, sort: str | None, limit: int | None, runs_dir: Folder | None
 ) -> list[IndexedRun]:
     chosen = [references] if isinstance(references, str) else [str(reference) for reference in references]
-    return query.select(Path(runs_dir), chosen, where=where, sort=sort, limit=limit)
+    return query.select(runs_folder(runs_dir), chosen, where=where, sort=sort, limit=limit)
 
 
 def _row(run: IndexedRun) -> dict[str, Any]:

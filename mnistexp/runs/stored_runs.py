@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mnistexp.errors import RunError
+from mnistexp.errors import BadInput, RunError
 from mnistexp.results import History
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv
@@ -29,10 +29,12 @@ __all__ = [
     "read_history",
     "read_info",
     "run_names",
+    "runs_folder",
 ]
 
 METRICS = "metrics.json"
 HISTORY = "history.csv"
+RUNS_DIR = "MNISTEXP_RUNS_DIR"
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -87,6 +89,16 @@ class StoredRun:
     def read_json(self, name: str) -> dict[str, Any]:
         """One JSON file. Raises RunError where it is missing, damaged or of a version unknown here."""
         return files.read_json(self.path / name)
+
+
+def runs_folder(given: str | os.PathLike[str] | None = None) -> Path:
+    """Where runs are kept: the folder given, else the one that MNISTEXP_RUNS_DIR names, else `runs`.
+
+    An empty variable counts as unset. Raises `BadInput` for an empty path, which would be the current folder.
+    """
+    if given is not None and not os.fspath(given):
+        raise BadInput("runs_dir: '' is not a folder; write . for the current one")
+    return Path(given if given is not None else os.environ.get(RUNS_DIR) or "runs")
 
 
 def list_runs(runs_dir: Path) -> list[RunInfo]:
