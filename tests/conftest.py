@@ -39,6 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    from chromium import NO_BROWSER
+
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    if count := sum(NO_BROWSER in reason for reason in skipped):
+        terminalreporter.write_line(f"{count} tests of pages in a browser were skipped: {NO_BROWSER}", yellow=True)
+
+
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     """A Dask cluster that runs already: two workers of one thread each, in this process."""

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -297,3 +298,39 @@ def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: P
     assert not list(folders[0].rglob("checkpoint.npz"))
     models = [zipfile.ZipFile(folder / "model.keras").read("model.weights.h5") for folder in folders]
     assert models[0] == models[1]
+
+
+INTERRUPTED = {
+    "in source text": "exec('import signal; signal.raise_signal(signal.SIGINT)')",
+    "in a finalizer": """
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+Last()
+while True:
+    time.sleep(0.01)""",
+}
+
+
+@pytest.mark.parametrize("where", INTERRUPTED)
+def test_an_interrupt_that_python_would_drop_or_end_by_ends_with_its_own_code(where: str) -> None:
+    body = "\n".join(f"    {line}" for line in INTERRUPTED[where].splitlines())
+    code = (
+        f"import signal, sys, time\nfrom mnistexp.cli.app import app, main\n@app.command()\ndef stop():\n{body}\n"
+        "sys.argv[1:] = ['stop']\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "mnistexp: error: stopped\n")
+
+
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_while_modules_load_ends_with_its_own_code(sign: str) -> None:
+    code = (
+        "import signal, sys\nfrom mnistexp import __main__\n"
+        "class Finder:\n    def find_spec(self, name, *_):\n"
+        f"        if name == 'typer':\n            signal.raise_signal(signal.{sign})\n"
+        "sys.meta_path.insert(0, Finder())\nsys.argv[1:] = ['train', '--json']\n__main__.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "mnistexp: error: stopped\n")
+    assert json.loads(done.stdout) == {"error": "stopped", "exit_code": 130, "problems": []}

@@ -19,7 +19,10 @@ from mnistexp.runs.stored_runs import load as load_stored
 def test_a_row_for_each_run(finished: dict[str, Path]) -> None:
     runs_dir = finished["train"].parent
     frame = mnistexp.runs.load(runs_dir=runs_dir)
-    assert list(frame["id"]) == sorted((path.name for path in runs_dir.iterdir() if path.name[0] != "."), reverse=True)
+    # Newest first: by the time in the id, then the recorded start, as runs of one second have ids in any order.
+    runs = [load_stored(path).info for path in runs_dir.iterdir() if path.name[0] != "."]
+    runs.sort(key=lambda run: (run.id.split("-")[0], run.started, run.id), reverse=True)
+    assert list(frame["id"]) == [run.id for run in runs]
     row = frame.set_index("id").loc[finished["train"].name]
     stored = load_stored(finished["train"])
     assert row["started"].to_pydatetime() == stored.info.started

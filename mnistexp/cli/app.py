@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import traceback
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -137,24 +138,47 @@ def main() -> NoReturn:
     # Looking for garbage finds none while libraries load, and at the end nothing needs to be freed any more.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
-    # Python's own answer to Ctrl-C, for asyncio looks for it; and also where a script's `&` has SIGINT ignored, as a
-    # command that only `kill -9` ends would be worse.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in STOPPING[1:]:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
-            signal.signal(number, _as_interrupt)
-    if completion.asked():
-        completion.answer(app)
-    if not _verbose():
-        keep_all()
+    hook = sys.unraisablehook
     try:
+        _listen()
+        if completion.asked():
+            completion.answer(app)
+        if not _verbose():
+            keep_all()
         code = _run("--json" in sys.argv)
     except KeyboardInterrupt:  # once more, while the first one was answered
         code = Interrupted.exit_code
     finally:
         for number in STOPPING:  # nothing is left to stop, and the code is to stay what it is
             signal.signal(number, signal.SIG_IGN)
+        sys.unraisablehook = hook
+    # Where Ctrl-C came while source text was run, as a dataclass does, Python would end by SIGINT in spite of the code;
+    # text that runs to its end has it forget this.
+    exec("")
     sys.exit(code)
+
+
+def _listen() -> None:
+    """Have each signal that stops a command raise KeyboardInterrupt."""
+    # Python's own answer to Ctrl-C, for asyncio looks for it; and also where a script's `&` has SIGINT ignored, as a
+    # command that only `kill -9` ends would be worse.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in STOPPING[1:]:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(number, _as_interrupt)
+    sys.unraisablehook = _interrupt_again
+
+
+def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """Python drops what is raised in finalizers and in callbacks of weak references, which each import has: Ctrl-C too.
+
+    Raises it once more, when that is over.
+    """
+    if dropped.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(dropped)
+    elif hasattr(signal, "pthread_kill"):
+        main = threading.main_thread().ident or 0
+        threading.Timer(0.02, signal.pthread_kill, [main, signal.SIGINT]).start()
 
 
 def _run(wants_json: bool) -> int:

@@ -77,8 +77,12 @@ class Processes(Executor):
         self._reserve = _RESERVE.get()
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._workers: set[_Worker] = set()
-        for _ in range(workers):
-            self._idle.put(self._new())
+        try:
+            for _ in range(workers):
+                self._idle.put(self._new())
+        except BaseException:  # Ctrl-C too: who would end them?
+            self.shutdown()
+            raise
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Wait until a worker is idle, and have it call the function; `WorkerDied` is in the future where it dies."""
@@ -112,9 +116,9 @@ class Processes(Executor):
 
     def _new(self) -> "_Worker":
         worker = self._reserve.pop() if self._reserve else _Worker()
+        self._workers.add(worker)
         with suppress(BrokenExecutor):  # which its first task will find, and be given to another
             worker.submit(*self._start)
-        self._workers.add(worker)
         return worker
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -204,11 +208,21 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
         return
     # It runs beside the first process that needs it, and Python lets the signals through once it has started it.
     resource_tracker.ensure_running()
+    heard: list[int] = []
+    handlers = {}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    if threading.current_thread() is threading.main_thread():
+        # The system may tell another thread; Python then interrupts this one all the same.
+        for number in filter(lambda number: callable(signal.getsignal(number)), signals):
+            handlers[number] = signal.signal(number, lambda number, _: heard.append(number))
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for late in heard[:1]:
+            signal.raise_signal(late)
 
 
 def leave_signals_to_the_parent() -> None:
