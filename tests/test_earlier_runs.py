@@ -54,7 +54,9 @@ def test_earlier_runs_are_listed_shown_and_reported(earlier: Path) -> None:
     for run in (*runs, run_of(earlier / "reproduce", "reproduce")):
         assert (run.name in listed.stdout) is (run.parent == earlier)
         shown = call("runs", "show", run, "--runs-dir", run.parent, cwd=earlier)
-        reported = call("report", run, "--format", "md", "-o", earlier / "page.md", "--runs-dir", run.parent, cwd=earlier)
+        reported = call(
+            "report", run, "--format", "md", "-o", earlier / "page.md", "--runs-dir", run.parent, cwd=earlier
+        )
         assert (shown.returncode, reported.returncode) == (0, 0), shown.stderr + reported.stderr
         assert run.name in shown.stdout
 
@@ -79,11 +81,11 @@ def test_an_earlier_interrupted_training_goes_on(earlier: Path) -> None:
 
 
 def test_the_same_commands_give_the_same_numbers_and_reuse_what_the_earlier_cache_holds(earlier: Path) -> None:
-    old = {command: run_of(earlier, command) for command in ("train", "sweep-optimizer")}
+    old = {command: run_of(earlier, command) for command in ("train", "sweep")}
     same(old["train"], api.train("train", TRAIN, runs_dir=earlier).run_dir, ("history.csv",))
     reused = api.sweep("sweep-optimizer", SWEEP, runs_dir=earlier)
     assert (reused.metrics["fits_run"], reused.metrics["fits_cached"]) == (0, 4)
-    assert (reused.run_dir / "trials.csv").read_bytes() == (old["sweep-optimizer"] / "trials.csv").read_bytes()
+    assert (reused.run_dir / "trials.csv").read_bytes() == (old["sweep"] / "trials.csv").read_bytes()
     anew = api.sweep("sweep-optimizer", {**SWEEP, "sweep.cache": False}, runs_dir=earlier / "anew")
     assert anew.metrics["fits_cached"] == 0
-    same(old["sweep-optimizer"], anew.run_dir, ("trials.csv",))
+    same(old["sweep"], anew.run_dir, ("trials.csv",))

@@ -50,11 +50,7 @@ class Record:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        return (
-            pd.read_csv(self.path / "trials.csv")
-            .set_index("trial", drop=False)
-            .rename_axis(None)
-        )
+        return pd.read_csv(self.path / "trials.csv").set_index("trial", drop=False).rename_axis(None)
 
     @cached_property
     def correct(self) -> np.ndarray:

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from contents.reader import show
 from programs import call
+
+from contents.reader import show
 
 ROOT = Path(__file__).parents[2]
 
