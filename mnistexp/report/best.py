@@ -7,7 +7,7 @@ from mnistexp import shown
 from mnistexp.best_model import best_figures
 from mnistexp.best_model.choosing import COMBINATION
 from mnistexp.report.accuracy import test_sections
-from mnistexp.report.origin import how_it_was_made, standing, warnings
+from mnistexp.report.origin import any_report, how_it_was_made, standing, warnings
 from mnistexp.report.page import (
     Block,
     Cell,
@@ -34,6 +34,8 @@ DASH = "\N{EN DASH}"
 def best_report(stored: StoredRun) -> RunReport:
     """A finished `best`. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
+    if "chosen" not in found["choice"]:  # of a version that chose from the newest sweeps alone
+        return any_report(stored)
     evidence = found["representative"]
     sections = [
         _choice_section(stored, found),

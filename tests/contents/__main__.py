@@ -1,4 +1,4 @@
-"""Read finished runs: python -m tests.contents RUN_FOLDER_OR_RUNS_FOLDER ... Exit code 1 where one tells something wrong."""
+"""Read finished runs: python -m tests.contents FOLDER ..., of a run or of many. Exit code 1 where one tells wrong."""
 
 import sys
 from pathlib import Path

@@ -38,7 +38,7 @@ class Record:
         """The curves of every repeat, columns that were not measured left out."""
         others = sorted(self.path.glob("repeats/*/history.csv"), key=lambda file: int(file.parent.name))
         files = [file for file in (self.path / "history.csv", *others) if file.exists()]
-        return [pd.read_csv(file, float_precision="round_trip").dropna(axis=1, how="all") for file in files]
+        return [pd.read_csv(file).dropna(axis=1, how="all") for file in files]
 
     def curves(self, field: str) -> np.ndarray:
         """One field of all repeats: float64 (repeats, epochs), NaN where one has no value."""
@@ -50,11 +50,7 @@ class Record:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        return (
-            pd.read_csv(self.path / "trials.csv", float_precision="round_trip")
-            .set_index("trial", drop=False)
-            .rename_axis(None)
-        )
+        return pd.read_csv(self.path / "trials.csv").set_index("trial", drop=False).rename_axis(None)
 
     @cached_property
     def correct(self) -> np.ndarray:

@@ -31,14 +31,14 @@ def test_every_number_told_of_a_training_is_that_of_its_files(finished: dict[str
     assert show(finished["train"]) == []
 
 
-def test_a_swapped_figure_is_found(copied: Path) -> None:
-    for kind in ("svg", "png"):
-        loss, accuracy = copied / f"loss_curves.{kind}", copied / f"accuracy_curves.{kind}"
-        content = loss.read_bytes()
-        loss.write_bytes(accuracy.read_bytes())
-        accuracy.write_bytes(content)
-        found = faults(copied)
-        assert any(loss.name in fault for fault in found), found
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_swapped_figure_is_found(copied: Path, kind: str) -> None:
+    loss, accuracy = copied / f"loss_curves.{kind}", copied / f"accuracy_curves.{kind}"
+    content = loss.read_bytes()
+    loss.write_bytes(accuracy.read_bytes())
+    accuracy.write_bytes(content)
+    found = faults(copied)
+    assert any(loss.name in fault for fault in found), found
 
 
 def test_a_nan_is_found_on_a_page_and_in_the_metrics(copied: Path) -> None:
@@ -57,7 +57,7 @@ def test_another_value_of_one_score_is_found_and_a_number_that_nothing_claims(co
     lowered = page.replace(f"{accuracy:.1%}", f"{accuracy - 0.001:.1%}", 1)
     assert any("is none of" in fault for fault in faults(copied, lowered))
     added = page.replace("</main>", "<p class='plain'>Bananas: 77.25</p></main>")
-    assert any("no pattern claims '77.25'" in fault for fault in faults(copied, added))
+    assert any("'77.25'" in fault for fault in faults(copied, added))
 
 
 def test_a_headline_of_the_first_seed_is_found(finished: dict[str, Path]) -> None:

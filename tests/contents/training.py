@@ -160,7 +160,7 @@ RULES = [
         r"validation loss is lowest|lowest|minimum|same again",
         "minimum, epoch of minimum, repeats, standard error",
     ),
-    Rule(r"", r"as good|within|neighbours are worse", "flat, standard error, minimum, repeats"),
+    Rule(r"", r"as good|within|neighbours are worse|worse by more", "flat, standard error, minimum, repeats"),
     Rule(
         r"",
         r"overfit|stays|unstable|ends at|times the|still falling",

@@ -5,6 +5,7 @@
 writes it with the code of CHECKOUT, which must be the version whose work is to be kept. Figures are left out, for size.
 """
 
+import contextlib
 import sys
 import tarfile
 import tempfile
@@ -43,10 +44,8 @@ def make(runs: Path) -> None:
     api.best("best", BEST, runs_dir=runs)
     size = replace(QUICK, short=1, long=2, epochs=1, final_repeats=1, curve_seeds=2, row_seeds=2, values=None)
     run_reproduce(api.configure("best", BEST | {"training.epochs": 1}), runs / "reproduce", size)
-    try:
+    with contextlib.suppress(Interrupted, KeyboardInterrupt):
         experiments.run_training(api.configure("train", INTERRUPTED), runs, stop)
-    except (Interrupted, KeyboardInterrupt):
-        pass
     for command in (
         ("tag", first.run_dir.name, "--add", TAG),
         ("note", first.run_dir.name, NOTE),
