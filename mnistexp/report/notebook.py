@@ -76,12 +76,13 @@ for row in outcome.metrics["ranking"][:5]:
 
 GAPS = """\
 from mnistexp import statistics
-from mnistexp.ranking import correct_matrix
+from mnistexp.ranking import correct_matrix, fold_weights
 
-correct = correct_matrix([trial for trial in sweep.trials if not trial.failed], sweep.labels)
-for gap in statistics.compare_trials(correct):
+whole = [trial for trial in sweep.trials if not trial.failed]
+correct, weights = correct_matrix(whole, sweep.labels), fold_weights(whole[0], len(sweep.labels))
+for gap in statistics.compare_trials(correct, weights=weights):
     print("best - worst", gap.versus_worst.difference, "best - average", gap.versus_average.difference)
-print(statistics.bbc_cv(correct).sentence)
+print(statistics.bbc_cv(correct, weights=weights).sentence)
 """
 
 BEST = """\
