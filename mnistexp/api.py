@@ -73,9 +73,8 @@ def sweep(
 ) -> Outcome:
     """Sweep as `mnistexp sweep-optimizer` and `sweep-dropout` do; `watch` is called with each `FitDone`.
 
-    Worker processes don't import the calling script, so that it needs no `if __name__ == "__main__":`. Raises
-    `BadInput` for a configuration without a sweep, and `ConfigError`, `DataError`, `RunError`, `TrialsFailed`,
-    `Interrupted`.
+    Worker processes don't import the calling script: it needs no `if __name__ == "__main__":`. Raises `BadInput` for a
+    configuration without a sweep, and `ConfigError`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """
     found = configure(config, changes)
     if found.sweep is None:

@@ -502,3 +502,10 @@ def test_bad_requests_are_refused_in_one_line(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_report_is_refused_a_name_that_ends_like_no_format(finished: dict[str, Path], tmp_path: Path) -> None:
+    run = stored_runs.load(finished["train"])
+    with pytest.raises(BadInput, match="ends like no format, allowed: "):
+        reports.write_report([run], output=tmp_path / "x.docx")
+    assert list(tmp_path.iterdir()) == []
