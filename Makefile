@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= runs
 
-.PHONY: help setup train examples summary sweeps best reproduce test check coverage mutants faults format bench docs docs-examples release-check digits lock clean
+.PHONY: help setup train examples summary sweeps best reproduce test check coverage repeat mutants faults format bench docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ check: test  ## The same as test
 
 coverage: $(VENV)/installed-dev  ## Run the tests and list the lines that none of them reaches
 	$(BIN)/pytest $(TESTS) --cov --cov-report term
+
+repeat: $(VENV)/installed-dev  ## Run the tests N times in different random orders, half of them on a busy machine
+	$(BIN)/python tools/repeat_tests.py --runs $${N:-20}
 
 mutants: $(VENV)/installed-dev  ## Plant small mistakes and list those that no test notices, for which see docs/mutants.md
 	$(BIN)/python tools/mutate.py
