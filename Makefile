@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= $(or $(MNISTEXP_RUNS_DIR),runs)
 
-.PHONY: help setup train examples summary sweeps best reproduce test check coverage faults format bench docs docs-examples release-check digits lock clean
+.PHONY: help setup train examples summary sweeps best reproduce test check coverage repeat faults format bench docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ check: test  ## The same as test
 
 coverage: $(VENV)/installed-dev  ## Run the tests and list the lines that none of them reaches
 	$(BIN)/pytest $(TESTS) --cov --cov-report term
+
+repeat: $(VENV)/installed-dev  ## Run the tests N times in different random orders, half of them on a busy machine
+	$(BIN)/python tools/repeat_tests.py --runs $${N:-20}
 
 faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fault battery, for which see docs/reliability.md
 	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py
