@@ -84,8 +84,10 @@ def test_the_same_commands_give_the_same_numbers_and_reuse_what_the_earlier_cach
     old = {command: run_of(earlier, command) for command in ("train", "sweep")}
     same(old["train"], api.train("train", TRAIN, runs_dir=earlier).run_dir, ("history.csv",))
     reused = api.sweep("sweep-optimizer", SWEEP, runs_dir=earlier)
-    assert (reused.metrics["fits_run"], reused.metrics["fits_cached"]) == (0, 4)
-    assert (reused.run_dir / "trials.csv").read_bytes() == (old["sweep"] / "trials.csv").read_bytes()
+    was = json.loads((old["sweep"] / "environment.json").read_text())
+    if was["training_code"] == environment()["training_code"]:  # other code has its fits done again
+        assert (reused.metrics["fits_run"], reused.metrics["fits_cached"]) == (0, 4)
+    same(old["sweep"], reused.run_dir, ("trials.csv",))
     anew = api.sweep("sweep-optimizer", {**SWEEP, "sweep.cache": False}, runs_dir=earlier / "anew")
     assert anew.metrics["fits_cached"] == 0
     same(old["sweep"], anew.run_dir, ("trials.csv",))
