@@ -148,7 +148,7 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
 def _settings(run: StoredRun) -> dict[str, Any]:
     """The run's settings as plain values, which Python reads as it writes them."""
     try:
-        settings: dict[str, Any] = json.loads(json.dumps(parse_fast(run.config, CONFIG)))
+        settings: dict[str, Any] = json.loads(json.dumps(parse_fast(run.config_text, CONFIG)))
     except (ConfigError, TypeError, ValueError) as error:
         raise RunError(f"{run.path / CONFIG} is damaged: {error}") from error
     return settings
