@@ -56,7 +56,7 @@ app = Commands(
         }
     )
     + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 interrupted; of verify also 4 "
-    "within tolerance, 5 differs.\n",
+    "within tolerance, 5 differs, of runs check 6 a requirement is not met.\n",
 )
 app.add_typer(config_commands.config_app, name="config")
 app.add_typer(cache_commands.cache_app, name="cache")

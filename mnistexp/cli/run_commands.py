@@ -1,4 +1,4 @@
-"""The commands that look at runs: list, show, compare, best, path."""
+"""The commands that look at runs: list, show, best, path."""
 
 import io
 import sys
@@ -10,10 +10,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mnistexp.cli import completion, console_runs
+from mnistexp.cli import console_compare, console_runs
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import (
-    REFERENCES,
     RUNS,
     JsonOption,
     RunArgument,
@@ -24,11 +23,10 @@ from mnistexp.cli.options import (
 )
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import Printable
-from mnistexp.cli.voice import WIDE
-from mnistexp.errors import BadInput, RunError
+from mnistexp.cli.voice import WIDE, Voice
+from mnistexp.errors import RunError
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.results import History
     from mnistexp.runs.index import IndexedRun
 
 __all__ = ["runs_app"]
@@ -45,9 +43,6 @@ WhereOption = Annotated[
         metavar="CONDITION",
         help="Only runs that match, such as `command=train and test_accuracy>0.92 and started>-6h`.",
     ),
-]
-OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Draw the learning curves into a .png or .svg.")
 ]
 
 
@@ -69,6 +64,9 @@ def list_(
         typer.Option("--sort", metavar="KEYS", help="Keys with commas between; `-test_accuracy`: the largest first."),
     ] = None,
     limit: Annotated[int | None, count_option("--limit", "At most so many.")] = None,
+    group: Annotated[
+        bool, typer.Option("--group", help="Group them by all settings but the seed, as `runs compare --by settings`.")
+    ] = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
@@ -77,6 +75,12 @@ def list_(
 
     found = query.select(runs_dir, runs or (), where=where, sort=sort, limit=limit)
     _say_if_none(found, runs_dir, where)
+    if group and found:
+        from mnistexp.runs import groups
+
+        grouped = groups.group(found)
+        Voice(json).result(console_compare.grouped_document(grouped), *console_compare.grouped_report(grouped))
+        return
     if json:
         _print([json_text({"runs": [_document(run) for run in found]})])
         return
@@ -119,45 +123,7 @@ def show(
         columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
         _print([json_text(_document(found) | {"unread": notes, "curves": columns, "files": names})])
     else:
-        _show(console_runs.run_report(found, notes, curves, names, _blocks()))
-
-
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs compare 1 2": "the newest two",
-            "mnistexp runs compare 1:4 --output curves.png": "the newest four, their curves in one figure",
-        }
-    )
-)
-def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)],
-    output: OutputOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-) -> None:
-    """Compare runs: only what differs in settings, environment, digits and metrics, and the learning curves."""
-    from mnistexp.runs import comparison, query
-    from mnistexp.runs.curves import read_curves
-
-    kind = _figure_kind(output)
-    found = query.select(runs_dir, runs)
-    if len(found) < 2:
-        raise BadInput(f"compare needs two runs or more, and this is {len(found)}")
-    differences = comparison.compare(found)
-    histories = [[curve.history for curve in read_curves(run.path)] for run in found]
-    if output:
-        _draw(found, histories, output, kind)
-    if json:
-        parts: dict[str, dict[str, Any]] = {part: {} for part in comparison.PARTS}
-        for one in differences:
-            parts[one.part][one.key] = list(one.values)
-        drawn = {"figure": str(output)} if output else {}
-        _print([json_text({"runs": [run.id for run in found], "differences": parts} | drawn)])
-        return
-    _show(console_runs.comparison_report(found, differences, histories, _blocks()))
-    if output:
-        _show([Text(f"\nFigure  {output}")])
+        _show(console_runs.run_report(found, notes, curves, names))
 
 
 @runs_app.command(
@@ -228,29 +194,6 @@ def _document(run: "IndexedRun") -> dict[str, Any]:
 
     added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
     return listed(run) | {"part_of": run.info.part_of, "run_dir": str(run.path)} | added
-
-
-def _figure_kind(output: Path | None) -> str:
-    kind = output.suffix.lower().removeprefix(".") if output else "png"
-    if kind not in ("png", "svg"):
-        raise BadInput(f"--output {output}: allowed: a name that ends in .png or .svg")
-    return kind
-
-
-def _draw(runs: "Sequence[IndexedRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
-    """The learning curves of runs in one figure, each the mean of its repeats."""
-    from mnistexp import figures
-    from mnistexp.runs import files
-
-    named = {run.id: own for run, own in zip(runs, histories, strict=True) if own}
-    if not named:
-        raise BadInput("--output: none of these runs has learning curves, allowed: runs of train and best")
-    figure = figures.learning_curves(named, f"Learning curves of {len(named)} runs")
-    files.write_bytes(output, figures.render(figure, "svg" if kind == "svg" else "png"))
-
-
-def _blocks() -> str:
-    return console_runs.BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else console_runs.SHADES
 
 
 def _show(renderables: Iterable[Any]) -> None:

@@ -11,9 +11,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli import completion
+from mnistexp.cli.check_commands import runs_app
 from mnistexp.cli.console import plain_table
 from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, age, examples
-from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.tag_commands import chosen
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted
