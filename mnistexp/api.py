@@ -9,14 +9,16 @@ from mnistexp import experiments, settings
 from mnistexp.best_model.story import run_best
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
+from mnistexp.evaluation.story import evaluate as judge
 from mnistexp.experiments import unwatched
+from mnistexp.prediction import run_with_model
 from mnistexp.reproduction.story import run_reproduce, size_of
 from mnistexp.results import Outcome, Watch
 from mnistexp.runs import stored_runs
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.yaml_source import Source
 
-__all__ = ["best", "configure", "load_run", "reproduce", "sweep", "train"]
+__all__ = ["best", "configure", "evaluate", "load_run", "reproduce", "sweep", "train"]
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | PathLike[str]
 Folder = str | PathLike[str]
@@ -108,6 +110,15 @@ def reproduce(
     """
     size = size_of(quick=quick, all_rows=False)
     return run_reproduce(configure(config, changes, base="best"), Path(runs_dir), size, watch)
+
+
+def evaluate(run: Folder = stored_runs.LATEST, data: str | None = None, *, runs_dir: Folder = "runs") -> Outcome:
+    """Judge a run's model as `mnistexp evaluate` does, by the labelled digits of `data` or its own test digits.
+
+    Raises `BadInput`, `DataError`, `RunError`, `Interrupted`.
+    """
+    info = run_with_model(Path(runs_dir), str(run))
+    return judge(stored_runs.load(info.path), Path(runs_dir), data)
 
 
 def load_run(reference: Folder = stored_runs.LATEST, *, runs_dir: Folder = "runs") -> StoredRun:
