@@ -141,7 +141,7 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
         yield from _best_cells(report, run)
     elif settings.get("sweep"):
         yield from _sweep_cells(report)
-    elif run.info.command not in ("show-examples", "summary"):
+    elif run.info.command not in ("show-examples", "summary", "evaluate"):
         yield from _training_cells(report)
 
 
