@@ -51,9 +51,10 @@ trials.
 
 `raw` is the highest cross-validation score, `corrected` the same score corrected for selection bias (BBC-CV, see
 [statistics](statistics.md#selection-bias)). Both are scores of networks trained on two thirds of the training digits;
-`folds, unseen` is the accuracy of these networks on the 4,000 unseen digits. `unseen` is the accuracy of the final model,
-which is trained on all training digits. The correction removes the selection bias. Training on more digits happens to raise
-the final model's accuracy by about the same amount, so the raw score is as close to it as the corrected one.
+`folds, unseen` is the accuracy of these networks on the 4,000 unseen digits. `unseen` is the accuracy of the final
+model, which is trained on all training digits. The correction removes the selection bias. Training on more digits
+happens to raise the final model's accuracy by about the same amount, so the raw score is as close to it as the
+corrected one.
 """
 
 

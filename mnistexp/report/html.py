@@ -33,7 +33,8 @@ class Shown:
 def page_to_html(page: Page) -> str:
     """The page as one file, the same text for the same page.
 
-    Every value is escaped, and terms have their definitions as tooltips. Its content policy allows this style and this script, by their hashes, and nothing else.
+    Every value is escaped, and terms have their definitions as tooltips. Its content policy allows this style and this
+    script, by their hashes, and nothing else.
     """
     style, script = template_text("report.css"), template_text("report.js")
     runs = [
