@@ -32,8 +32,8 @@ ORDER = """
     reproduction.figures reproduction.story
     saved_model prediction statistics.calibration evaluation.measured evaluation.figures evaluation.story
     verification.comparing verification.changes verification.trained verification.refitted verification.story
-    report.page report.svg report.origin report.accuracy report.training report.sweep report.examples report.best
-    report.evaluation report.reproduce report.html report.markdown report.pdf report.notebook report.reports
+    report.page report.glossary report.svg report.origin report.accuracy report.training report.sweep report.examples
+    report.best report.evaluation report.reproduce report.html report.markdown report.pdf report.notebook report.reports
     live.sweep_progress live.following live.served_runs live.server
     bridges.exported bridges.tensorboard bridges.mlflow_store
     api estimator

@@ -162,7 +162,7 @@ function showRow(run, moment) {
   return kept.row;
 }
 
-/* Bring the children of a container into this order, touching only what is out of place. */
+/* Bring the children of a container into this order, moving only those out of place. */
 function arrange(container, wanted) {
   for (const child of [...container.children]) if (!wanted.includes(child)) child.remove();
   wanted.forEach((child, index) => {
