@@ -17,7 +17,7 @@ ORDER = """
     statistics.seed_noise statistics
     standard_error
     runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
-    runs.history_csv runs.stored_runs runs.archive_members runs.archive
+    runs.history_csv runs.predictions runs.stored_runs runs.archive_members runs.archive
     runs.index runs.references runs.trash runs.conditions runs.where runs.query runs.comparison runs.export
     runs.curves runs.frames
     ranking metrics
