@@ -22,6 +22,7 @@ from mnistexp.cli import (
     config_commands,
     console,
     doctor_commands,
+    evaluate_commands,
     live_commands,
     report_commands,
     sweep_commands,
@@ -86,6 +87,7 @@ app.command("report", rich_help_panel=USE, epilog=report_commands.EXAMPLES)(repo
 app.command("doctor", rich_help_panel=SET_UP, epilog=doctor_commands.EXAMPLES)(doctor_commands.doctor)
 app.command("verify", rich_help_panel=USE, epilog=verify_commands.VERIFY_EXAMPLES)(verify_commands.verify)
 app.command("predict", rich_help_panel=USE, epilog=verify_commands.PREDICT_EXAMPLES)(verify_commands.predict)
+app.command("evaluate", rich_help_panel=USE, epilog=evaluate_commands.EVALUATE_EXAMPLES)(evaluate_commands.evaluate)
 app.command("watch", rich_help_panel=USE, epilog=live_commands.WATCH_EXAMPLES)(live_commands.watch)
 app.command("serve", rich_help_panel=USE, epilog=live_commands.SERVE_EXAMPLES)(live_commands.serve)
 

@@ -51,7 +51,7 @@ def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
 def setting(stored: StoredRun, key: str) -> Any:
     """A setting of the run by its dotted key; None where its configuration doesn't have it."""
     try:
-        value: Any = parse_fast(stored.config, CONFIG)
+        value: Any = parse_fast(stored.config_text, CONFIG)
     except ConfigError:
         return None
     for part in key.split("."):
@@ -86,7 +86,7 @@ def how_it_was_made(stored: StoredRun) -> Section:
         (
             Table("Where the numbers come from", ("what", "value"), named(*rows)),
             Paragraph("The command given --config with the settings below, saved as a file, does the same again."),
-            Code("All settings (config.yaml)", stored.config),
+            Code("All settings (config.yaml)", stored.config_text),
         ),
     )
 
