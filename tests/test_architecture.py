@@ -38,7 +38,7 @@ ORDER = """
     bridges.exported bridges.tensorboard bridges.mlflow_store
     api estimator
     cli.printable cli.console cli.console_best cli.console_live cli.completion cli.progress cli.voice cli.options
-    cli.parsing cli.train_commands cli.sweep_commands cli.cache_commands cli.best_commands cli.config_commands
+    cli.help cli.parsing cli.train_commands cli.sweep_commands cli.cache_commands cli.best_commands cli.config_commands
     cli.doctor_commands cli.report_commands cli.verify_commands cli.evaluate_commands cli.live_commands
     cli.console_runs cli.run_commands cli.tag_commands cli.upkeep_commands cli.archive_commands cli.bridge_commands
     cli.app
