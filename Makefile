@@ -72,6 +72,7 @@ bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refre
 	$(BIN)/python benchmarks/loop.py --write-docs
 	$(BIN)/python benchmarks/sweep.py --write-docs
 	$(BIN)/python benchmarks/runs.py
+	$(BIN)/python benchmarks/own_digits.py --write-docs
 
 docs: $(VENV)/installed-dev  ## Build the documentation's site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -70,28 +70,32 @@ def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Rea
 
     A training whose curves are validated on the test digits reads them in each epoch, even if it failed or was
     interrupted; one with its own validation part, or the final training of `best`, reads them once per finished
-    repeat. Sweeps validate on their own folds and never read them. Raises RunError.
+    repeat; an evaluation once. Sweeps validate on their own folds and never read them. Raises RunError.
     """
     found, unreadable = [], 0
     for info in stored_runs.list_runs(runs_dir):
         if info.id == now.run or not (info.path / "data.json").exists():
             continue
         try:
-            if _same_test_digits(info.path, digits, split) and (reading := _reading(info)):
+            if _same_test_digits(info, digits, split) and (reading := _reading(info)):
                 found.append(reading)
         except (MnistexpError, KeyError, TypeError, ValueError):
             unreadable += 1
     return Ledger((*found, now), unreadable)
 
 
-def _same_test_digits(folder: Path, digits: data.Digits, split: data.Split) -> bool:
-    about = files.read_json(folder / "data.json")
+def _same_test_digits(info: RunInfo, digits: data.Digits, split: data.Split) -> bool:
+    about = files.read_json(info.path / "data.json")
+    if info.command == "evaluate":  # of a whole source, perhaps, with the test digits among its digits
+        return digits.match(about) and set(about["test"]) >= set(split.test.tolist())
     return digits.match(about) and sorted(about["test"]) == sorted(split.test.tolist())
 
 
 def _reading(info: RunInfo) -> Reading | None:
     if info.command.startswith("sweep"):
         return None
+    if info.command == "evaluate":
+        return Reading(info.id, info.command, 1, False)
     config = read_config(info.path)
     watched = info.command == "train" and not config.training.validation_fraction
     if watched:

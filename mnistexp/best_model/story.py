@@ -18,6 +18,7 @@ from mnistexp.best_model.representative import representative
 from mnistexp.best_model.work import Sources, Work
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Digits
+from mnistexp.data.noted import note_digits
 from mnistexp.errors import BadInput, Interrupted
 from mnistexp.experiments import unwatched
 from mnistexp.results import Outcome, Step, TrainingResult, Watch
@@ -135,6 +136,7 @@ def _finish(
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
         document["warnings"] = [*document["warnings"], *warnings_of(sources.used, sources.left_aside, choice, final)]
+        note_digits(document, work.digits)
         for name, content in figures.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
         return experiments.finish_training(run, final, results, document)
@@ -151,6 +153,8 @@ def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
 def unseen_digits(digits: Digits) -> Digits:
     """The unseen digits. Raises `BadInput` if they include digits of the experiment."""
     others = data.load_unseen()
+    if digits.classes.keys != others.classes.keys:
+        raise BadInput(f"--unseen: has the digits 0 to 9, and {digits.source!r} other classes: use mnistexp evaluate")
     known = {image.tobytes() for image in digits.images}
     if both := sum(image.tobytes() in known for image in others.images):
         raise BadInput(

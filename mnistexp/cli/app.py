@@ -22,6 +22,7 @@ from mnistexp.cli import (
     config_commands,
     console,
     doctor_commands,
+    evaluate_commands,
     live_commands,
     report_commands,
     sweep_commands,
@@ -81,6 +82,7 @@ app.command("report", epilog=report_commands.EXAMPLES)(report_commands.report)
 app.command("doctor", epilog=doctor_commands.EXAMPLES)(doctor_commands.doctor)
 app.command("verify", epilog=verify_commands.VERIFY_EXAMPLES)(verify_commands.verify)
 app.command("predict", epilog=verify_commands.PREDICT_EXAMPLES)(verify_commands.predict)
+app.command("evaluate", epilog=evaluate_commands.EVALUATE_EXAMPLES)(evaluate_commands.evaluate)
 app.command("watch", epilog=live_commands.WATCH_EXAMPLES)(live_commands.watch)
 app.command("serve", epilog=live_commands.SERVE_EXAMPLES)(live_commands.serve)
 

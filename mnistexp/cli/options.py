@@ -121,7 +121,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="SOURCE",
-        help="embedded, openml, a .npz file, a folder of IDX files.",
+        help="embedded, openml, or a path: .npz, IDX, CSV, Parquet, .npy, folders of pictures.",
         autocompletion=completion.data_sources,
     ),
 ]

@@ -137,13 +137,12 @@ def predict(
     from mnistexp import prediction
     from mnistexp.data.pictures import Invert
     from mnistexp.data.reading import read_pictures
-    from mnistexp.runs import references
 
     ways: tuple[Invert, ...] = get_args(Invert)
     way = next((way for way in ways if way == invert), None)
     if way is None:
         raise BadInput(f"--invert is {invert!r}, allowed: {', '.join(ways)}{nearest(invert, ways)}")
-    info = references.one(runs_dir, run).info
+    info = prediction.run_with_model(runs_dir, run)
     path = prediction.model_path(info)
     learnt = prediction.learnt_by(info.path)
     if not 1 <= top <= len(learnt.classes):

@@ -40,14 +40,16 @@ def _test_section(found: Mapping[str, Any]) -> Section:
     counts = np.array(found["confusion_matrix"], dtype=np.int64)
     missed = [(row, column) for row, column in np.argwhere(counts) if row != column]
     missed.sort(key=lambda pair: -counts[pair])
-    common = ", ".join(f"{row} as {column} ({counts[row, column]})" for row, column in missed[:3])
+    names = found.get("class_names") or [str(digit) for digit in range(len(counts))]
+    common = ", ".join(f"{names[row]} as {names[column]} ({counts[row, column]})" for row, column in missed[:3])
     rows = []
     for digit, (row, right) in enumerate(zip(counts, counts.diagonal(), strict=True)):
         total = int(row.sum())
         share = percent(int(right) / total if total else None)
         held = intervals.wilson(int(right), total) if total else None
         span = percent_range((held.low, held.high)) if held else "\N{EN DASH}"
-        rows.append((number(digit), number(total), number(int(right)), share, Cell(span)))
+        name = Cell(names[digit]) if "class_names" in found else number(digit)
+        rows.append((name, number(total), number(int(right)), share, Cell(span)))
     which = "The saved model, that of the first training," if "repeats" in found else "The model"
     loss = "" if found["test_loss"] is None else f" Test loss: {found['test_loss']:.4f}."
     blocks: list[Block] = [
@@ -64,9 +66,9 @@ def _test_section(found: Mapping[str, Any]) -> Section:
         ),
         Picture(
             "Confusion matrix",
-            f"Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
+            "Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
             f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is misclassified.'}",
-            figures.confusion_matrix(counts),
+            figures.confusion_matrix(counts, found.get("class_names")),
         ),
         Table(
             "Accuracy of each digit",

@@ -141,14 +141,14 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
         yield from _best_cells(report, run)
     elif settings.get("sweep"):
         yield from _sweep_cells(report)
-    elif run.info.command not in ("show-examples", "summary"):
+    elif run.info.command not in ("show-examples", "summary", "evaluate"):
         yield from _training_cells(report)
 
 
 def _settings(run: StoredRun) -> dict[str, Any]:
     """The run's settings as plain Python values."""
     try:
-        settings: dict[str, Any] = json.loads(json.dumps(parse_fast(run.config, CONFIG)))
+        settings: dict[str, Any] = json.loads(json.dumps(parse_fast(run.config_text, CONFIG)))
     except (ConfigError, TypeError, ValueError) as error:
         raise RunError(f"{run.path / CONFIG} is damaged: {error}") from error
     return settings

@@ -51,7 +51,7 @@ def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
 def setting(stored: StoredRun, key: str) -> Any:
     """A setting of the run by its dotted key; None if its configuration lacks it."""
     try:
-        value: Any = parse_fast(stored.config, CONFIG)
+        value: Any = parse_fast(stored.config_text, CONFIG)
     except ConfigError:
         return None
     for part in key.split("."):
@@ -86,7 +86,7 @@ def how_it_was_made(stored: StoredRun) -> Section:
         (
             Table("Origin of the numbers", ("item", "value"), named(*rows)),
             Paragraph("To repeat this run, save the settings below as a file and give it to the command as --config."),
-            Code("All settings (config.yaml)", stored.config),
+            Code("All settings (config.yaml)", stored.config_text),
         ),
     )
 

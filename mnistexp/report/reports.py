@@ -2,7 +2,7 @@
 
 page.py       the parts of a page
 training.py   run folder -> page, one function for each kind of run; also sweep.py, best.py,
-                     reproduce.py and examples.py; accuracy.py has what they share of accuracies,
+                     reproduce.py, evaluation.py and examples.py; accuracy.py has what they share of accuracies,
                      origin.py what is said of any run
 svg.py        figure -> SVG for a page, and its values for the pointer
 html.py       page -> HTML (templates/); also markdown.py, pdf.py, notebook.py
@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from mnistexp.errors import BadInput, RunError, nearest
 from mnistexp.report.best import best_report
+from mnistexp.report.evaluation import evaluation_report
 from mnistexp.report.examples import examples_report, summary_report
 from mnistexp.report.html import page_to_html
 from mnistexp.report.markdown import page_to_markdown
@@ -40,6 +41,7 @@ KINDS: Mapping[str, Callable[[StoredRun], RunReport]] = {
     "sweep-dropout": sweep_report,
     "best": best_report,
     "reproduce": reproduce_report,
+    "evaluate": evaluation_report,
     "show-examples": examples_report,
     "summary": summary_report,
 }

@@ -126,14 +126,24 @@ def data_section(stored: StoredRun) -> Section:
         "What does the data look like?",
         (
             Paragraph(
-                f"{about['digits']:,} handwritten digits, 0 to 9, each an image of 28 {TIMES} 28 grey values; "
+                f"{about['digits']:,} {_of_what(about)}, each an image of 28 {TIMES} 28 grey values; "
                 f"source: {about['source']}. The parts are disjoint.",
                 "answer",
             ),
+            *([Paragraph(f"Converted while reading: {'; '.join(told)}.")] if (told := about.get("converted")) else []),
             Table("The parts of the data", ("part", "digits", "use"), rows),
             Paragraph(f"SHA-256 of the images: {about['sha256']}"),
         ),
     )
+
+
+def _of_what(about: Mapping[str, Any]) -> str:
+    """The classes of the images."""
+    names = [str(name) for name in about.get("class_names", ())]
+    if not names or names == [str(digit) for digit in range(10)]:
+        return "handwritten digits, 0 to 9"
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"images of {len(names)} classes ({', '.join(names[:10])}{more})"
 
 
 def network_section(stored: StoredRun) -> Section:

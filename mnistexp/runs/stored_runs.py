@@ -61,10 +61,13 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A stored run. `metrics` and `history` are None if it has none yet, or is of another kind."""
+    """A stored run. `metrics` and `history` are None if it has none yet, or is of another kind.
+
+    `config_text` is its `config.yaml`.
+    """
 
     info: RunInfo
-    config: str
+    config_text: str
     environment: dict[str, Any]
     metrics: dict[str, Any] | None
     history: History | None
@@ -73,6 +76,18 @@ class StoredRun:
     def path(self) -> Path:
         """Its folder."""
         return self.info.path
+
+    @property
+    def config(self) -> "ExperimentConfig":
+        """Its settings, as `train` and `sweep` take them. Raises `ConfigError`."""
+        from mnistexp import settings, yaml_source
+
+        return settings.resolve([yaml_source.parse(self.config_text, str(self.path / CONFIG))]).config
+
+    def __repr__(self) -> str:
+        accuracy = (self.metrics or {}).get("test_accuracy")
+        told = f", test accuracy {accuracy:.4f}" if isinstance(accuracy, float) else ""
+        return f"<run {self.info.id}: {self.info.command}, {self.info.status}{told}>"
 
     def files(self) -> list[str]:
         """The names of all files, with / between folders, sorted. Raises RunError."""
@@ -119,7 +134,7 @@ def load(path: Path) -> StoredRun:
         raise RunError(info.error)
     return StoredRun(
         info=info,
-        config=files.read_text(path / CONFIG),
+        config_text=files.read_text(path / CONFIG),
         environment=files.read_json(path / ENVIRONMENT),
         metrics=files.read_json(path / METRICS) if (path / METRICS).exists() else None,
         history=read_history(path / HISTORY) if (path / HISTORY).exists() else None,

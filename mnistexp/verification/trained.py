@@ -51,7 +51,7 @@ def _train(
     place = Path(tempfile.gettempdir())
     with files.explained("make a scratch folder in", place):
         scratch = tempfile.TemporaryDirectory(prefix="mnistexp-verify-")
-    with scratch as folder, Run.create(Path(folder), "verify", "again", stored.config) as run:
+    with scratch as folder, Run.create(Path(folder), "verify", "again", stored.config_text) as run:
         try:
             return experiments.train_repeats(run, config, digits, split, held_out, watch)
         finally:
