@@ -10,21 +10,10 @@ from typing import Any
 from mnistexp import figures, metrics, settings, training
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Dataset, Digits, Rows, Split
-from mnistexp.data.forms import Classes
+from mnistexp.data.noted import note_digits, read_digits
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.model import Seed
-from mnistexp.results import (
-    EpochDone,
-    Event,
-    Noted,
-    Outcome,
-    Reading,
-    SweepResult,
-    TrainingResult,
-    Watch,
-    Working,
-    over_all,
-)
+from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working, over_all
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.predictions import PREDICTIONS, Predictions
@@ -40,8 +29,6 @@ from mnistexp.training import EpochRow, Fit, State
 
 __all__ = [
     "finish_training",
-    "note_digits",
-    "read_digits",
     "resume_training",
     "run_sweep",
     "run_training",
@@ -153,26 +140,6 @@ def sweep_name(config: ExperimentConfig) -> str:
     optimizers = [str(name) for grid in grids for name in grid.get("optimizer.name", ())]
     keys = list(dict.fromkeys(key.rpartition(".")[2] for grid in grids for key in grid))
     return "-".join(optimizers or keys)[:40] or "sweep"
-
-
-def read_digits(config: ExperimentConfig, watch: Watch) -> Dataset:
-    """The digits of an experiment, `watch` told of the reading and of what was converted. See `Dataset.load`."""
-    dataset = Dataset.load(config, lambda done: watch(Reading(done)))
-    if dataset.digits.notes:
-        watch(Noted(dataset.digits.notes))
-    return dataset
-
-
-def note_digits(document: dict[str, Any], digits: Digits) -> None:
-    """Add to the document of a `metrics.json` what is to be known of its digits: names of classes, and warnings."""
-    if (names := digits.classes.names) != Classes().names:
-        document["class_names"] = list(names)
-    document["warnings"] = [*document["warnings"], *map(as_sentence, digits.warnings)]
-
-
-def as_sentence(text: str) -> str:
-    """Words that follow a colon elsewhere, as a sentence of their own."""
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:

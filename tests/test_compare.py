@@ -174,7 +174,7 @@ def test_a_list_is_grouped_as_compare_does(seeds: Path) -> None:
         (["--by", "settings", "--metric", "test_acuracy"], "has a number 'test_acuracy'; did you mean 'test_accuracy'"),
         (["--by", "settings", "--output", "x.png"], "--output draws learning curves"),
         (["--metric", "test_accuracy"], "use it with --by"),
-        ([], "needs two runs or more, and this is 0"),
+        ([], "needs at least 2 runs, got 0"),
     ],
 )
 def test_wrong_words_are_named(seeds: Path, words: list[str], message: str) -> None:

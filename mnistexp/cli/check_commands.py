@@ -10,7 +10,17 @@ from rich.text import Text
 
 from mnistexp.cli import completion
 from mnistexp.cli.compare_commands import runs_app
-from mnistexp.cli.options import RUNS, JsonOption, RunArgument, RunsOption, examples, number_option
+from mnistexp.cli.options import (
+    OUTPUT,
+    RUN_SELECTION,
+    RUNS,
+    JsonOption,
+    RunArgument,
+    RunsOption,
+    examples,
+    number_option,
+    option,
+)
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, NotMet, nearest
 
@@ -22,45 +32,51 @@ __all__ = ["runs_app"]
 FORMATS = ("text", "md", "junit")
 
 
+RequireOption = Annotated[
+    list[str] | None,
+    option(RUN_SELECTION, "--require", "Condition that must hold, as for --where; repeatable", metavar="CONDITION"),
+]
+BaselineOption = Annotated[
+    str | None,
+    option(
+        RUN_SELECTION,
+        "--baseline",
+        "Fail if the test accuracy is below this run's",
+        metavar="RUN",
+        autocompletion=completion.run_ids,
+    ),
+]
+NoiseOption = Annotated[
+    bool, option(RUN_SELECTION, "--within-noise", "Allow drops that noise explains (default with --baseline)")
+]
+ToleranceOption = Annotated[
+    float | None, number_option(RUN_SELECTION, "--tolerance", "Allow drops up to this; 0.01 is one point")
+]
+FormatOption = Annotated[
+    str, option(OUTPUT, "--format", "text, md (a Markdown table) or junit (XML)", metavar="FORMAT")
+]
+
+
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs check latest --require 'test_accuracy>=0.9'": "is the newest run good enough?",
-            "mnistexp runs check latest --baseline released": "has the accuracy dropped by more than noise explains?",
-            "mnistexp runs check latest --require 'test_accuracy>=0.9' --format junit": "as a CI server reads it",
+            "mnistexp runs check latest --require 'test_accuracy>=0.9'": "require an accuracy",
+            "mnistexp runs check latest --baseline released": "require no drop beyond noise",
+            "mnistexp runs check latest --require 'test_accuracy>=0.9' --format junit": "for CI servers",
         }
     )
 )
 def check(
     run: RunArgument,
-    require: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--require", metavar="CONDITION", help="What must hold, written as for --where; repeatable, all must hold."
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            "--baseline",
-            metavar="RUN",
-            help="Fail where the test accuracy is below this run's.",
-            autocompletion=completion.run_ids,
-        ),
-    ] = None,
-    within_noise: Annotated[
-        bool, typer.Option("--within-noise", help="Allow drops that noise explains (the default with --baseline).")
-    ] = False,
-    tolerance: Annotated[
-        float | None, number_option("--tolerance", "Allow drops of so much instead; 0.01 is one point.")
-    ] = None,
-    form: Annotated[
-        str, typer.Option("--format", metavar="FORM", help="text, md (a Markdown table) or junit (XML).")
-    ] = "text",
+    require: RequireOption = None,
+    baseline: BaselineOption = None,
+    within_noise: NoiseOption = False,
+    tolerance: ToleranceOption = None,
+    form: FormatOption = "text",
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Check a run: exit code 0 where it meets all requirements, 6 where it doesn't; a line for each requirement."""
+    """Check a run against requirements, for CI: exit code 0 or 6."""
     voice = Voice(json)
     if form not in FORMATS:
         raise BadInput(f"--format is {form!r}, allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}")

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.text import Text
 
-from mnistexp.cli import completion, console_compare, console_runs
-from mnistexp.cli.options import REFERENCES, RUNS, JsonOption, RunsOption, examples
+from mnistexp.cli import console_compare, console_runs
+from mnistexp.cli.options import OUTPUT, RUN_SELECTION, RUNS, JsonOption, RunsArgument, RunsOption, examples, option
 from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput
@@ -21,40 +20,39 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
 __all__ = ["runs_app"]
 
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Draw the learning curves into a .png or .svg.")
+    Path | None, option(OUTPUT, "--output -o", "Plot the learning curves to a .png or .svg file", metavar="FILE")
+]
+ByOption = Annotated[
+    str | None,
+    option(
+        RUN_SELECTION, "--by", "Group by `settings` (all but the seed), or comma-separated keys", metavar="SETTINGS"
+    ),
+]
+MetricOption = Annotated[
+    str | None,
+    option(RUN_SELECTION, "--metric", "Number to compare with --by", metavar="KEY", show_default="test_accuracy"),
 ]
 
 
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs compare 2 1": "is the newest run better than the one before?",
-            "mnistexp runs compare 1:4 --output curves.png": "the newest four, their curves in one figure",
-            "mnistexp runs compare --by settings": "all runs, grouped by their settings but the seed",
-            "mnistexp runs compare 1:9 --by optimizer.name": "the newest nine, grouped by their optimizer",
+            "mnistexp runs compare 2 1": "is the newest run better?",
+            "mnistexp runs compare 1:4 --output curves.png": "plot the newest four",
+            "mnistexp runs compare --by settings": "group all runs by settings",
+            "mnistexp runs compare 1:9 --by optimizer.name": "compare optimizers",
         }
     )
 )
 def compare(
-    runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)
-    ] = None,
+    runs: RunsArgument = None,
     output: OutputOption = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--by",
-            metavar="SETTINGS",
-            help="Group runs: by `settings` (all but the seed), or by keys with commas between.",
-        ),
-    ] = None,
-    metric: Annotated[
-        str | None, typer.Option("--metric", metavar="KEY", help="With --by: the number to compare [test_accuracy].")
-    ] = None,
+    by: ByOption = None,
+    metric: MetricOption = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Compare runs with the first one: better on the same test digits? Then what differs, and the learning curves."""
+    """Compare runs: which is better on the same test digits, and what differs."""
     voice = Voice(json)
     if by is not None:
         if output:
@@ -70,7 +68,7 @@ def compare(
     kind = _figure_kind(output)
     chosen = query.select(runs_dir, runs) if runs else []
     if len(chosen) < 2:
-        raise BadInput(f"compare needs two runs or more, and this is {len(chosen)}")
+        raise BadInput(f"compare needs at least 2 runs, got {len(chosen)}")
     differences = comparison.compare(chosen)
     answers = paired.compare_with_first(chosen)
     histories = [[curve.history for curve in read_curves(run.path)] for run in chosen]

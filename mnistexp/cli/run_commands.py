@@ -6,20 +6,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from mnistexp.cli import console_compare, console_runs
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import (
+    RUN_SELECTION,
     RUNS,
     JsonOption,
     RunArgument,
     RunsArgument,
     RunsOption,
+    WhereOption,
     count_option,
     examples,
+    option,
 )
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import Printable
@@ -31,28 +33,19 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
 
 __all__ = ["runs_app"]
 
-runs_app = Commands(help="Look at runs, and keep them in order.")
+runs_app = Commands(help="List, show, compare and manage runs.")
 
 ON_A_SCREEN = 50
 """How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""
-
-WhereOption = Annotated[
-    str | None,
-    typer.Option(
-        "--where",
-        metavar="CONDITION",
-        help="Only runs that match, such as `command=train and test_accuracy>0.92 and started>-6h`.",
-    ),
-]
 
 
 @runs_app.command(
     "list",
     epilog=examples(
         {
-            "mnistexp runs list": "all runs, newest first",
-            "mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy": "the best of today",
-            "mnistexp runs list 1:5 --json": "the newest five, with all that is known of them",
+            "mnistexp runs list": "list all runs, newest first",
+            "mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy": "recent, best first",
+            "mnistexp runs list 1:5 --json": "print the newest five in full as JSON",
         }
     ),
 )
@@ -61,16 +54,19 @@ def list_(
     where: WhereOption = None,
     sort: Annotated[
         str | None,
-        typer.Option("--sort", metavar="KEYS", help="Keys with commas between; `-test_accuracy`: the largest first."),
+        option(RUN_SELECTION, "--sort", "Sort by keys, comma-separated; - for descending", metavar="KEYS"),
     ] = None,
-    limit: Annotated[int | None, count_option("--limit", "At most so many.")] = None,
+    limit: Annotated[int | None, count_option(RUN_SELECTION, "--limit", "Maximum number of runs")] = None,
     group: Annotated[
-        bool, typer.Option("--group", help="Group them by all settings but the seed, as `runs compare --by settings`.")
+        bool, option(RUN_SELECTION, "--group", "Group by all settings but the seed; show each group's mean")
     ] = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """List runs: a table, or on a pipe a line each with tabs between. Keys of --where and --sort are columns too."""
+    """List runs, newest first.
+
+    Prints a table on a terminal, tab-separated lines on a pipe. Keys of --where and --sort become columns.
+    """
     from mnistexp.runs import query, status
 
     found = query.select(runs_dir, runs or (), where=where, sort=sort, limit=limit)
@@ -92,14 +88,14 @@ def list_(
     cut = found if limit or runs else found[:ON_A_SCREEN]
     _show([console_runs.table(cut, keys, status.now())] if found else [])
     if len(cut) < len(found):
-        _show([Text(f"... and {len(found) - len(cut):,} more: --limit {len(found)} shows them")])
+        _show([Text(f"... and {len(found) - len(cut):,} more; show all with --limit {len(found)}")])
 
 
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs show": "the newest run",
-            "mnistexp runs show 2 --json": "the second newest, as JSON",
+            "mnistexp runs show": "show the newest run",
+            "mnistexp runs show 2 --json": "print the second newest as JSON",
         }
     )
 )
@@ -108,7 +104,7 @@ def show(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Show a run: its settings, metrics, learning curves and files."""
+    """Show settings, metrics, curves and files of a run."""
     from mnistexp.runs import references, stored_runs
     from mnistexp.runs.curves import read_curves
 
@@ -129,21 +125,22 @@ def show(
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs best": "the id of the run with the highest test accuracy",
-            "mnistexp runs best --metric min_val_loss --where optimizer.name=adam": "the lowest loss with Adam",
+            "mnistexp runs best": "print the run with the highest test accuracy",
+            "mnistexp runs best --metric min_val_loss --where optimizer.name=adam": "lowest loss with Adam",
         }
     )
 )
 def best(
-    metric: Annotated[str, typer.Option("--metric", metavar="KEY", help="The number to go by.")] = "test_accuracy",
+    metric: Annotated[str, option(RUN_SELECTION, "--metric", "Metric to compare", metavar="KEY")] = "test_accuracy",
     highest: Annotated[
-        bool | None, typer.Option("--max/--min", help="Which is best; otherwise by the name: accuracy or loss.")
+        bool | None,
+        option(RUN_SELECTION, "--max/--min", "Choose the highest or lowest value", show_default="by the metric"),
     ] = None,
     where: WhereOption = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Print the id of the best run, the newest of equals."""
+    """Print the id of the best run."""
     from mnistexp.runs import query
     from mnistexp.runs.conditions import value_of
 
@@ -160,15 +157,18 @@ def best(
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs path": "the folder of the newest run",
-            "mnistexp runs path --where tag=baseline": "the folders of all that match",
+            "mnistexp runs path": "print the folder of the newest run",
+            "mnistexp runs path --where tag=baseline": "print the folders of all that match",
         }
     )
 )
 def path(
     runs: RunsArgument = None, where: WhereOption = None, runs_dir: RunsOption = RUNS, json: JsonOption = False
 ) -> None:
-    """Print the folders of runs, one a line: of the newest run where nothing says which."""
+    """Print the folders of runs, one per line.
+
+    Without a selection: of the newest run.
+    """
     from mnistexp.runs import query
 
     found = query.select(runs_dir, runs or (["latest"] if where is None else ()), where=where)

@@ -1,4 +1,4 @@
-"""Loaded by the process that workers are forked from: TensorFlow, but none of its threads, which a fork would lose."""
+"""Loads TensorFlow in the process that workers are forked from, without its threads, which a fork would lose."""
 
 import atexit
 import os
@@ -8,5 +8,5 @@ from mnistexp.sweeps.processes import leave_signals_to_the_parent
 
 leave_signals_to_the_parent()
 import_tensorflow()
-# It has nothing to put away, and TensorFlow would take a second to leave while whoever reads our output waits.
+# Exit at once: there is nothing to clean up, and TensorFlow would take a second while readers of our output wait.
 atexit.register(os._exit, 0)
