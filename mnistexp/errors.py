@@ -3,7 +3,7 @@
     MnistexpError              exit code 1: something failed while running
     ├── BadInput               exit code 2: the request can't be carried out as written
     │   └── ConfigError        ... a configuration; carries every problem found, not just the first
-    ├── DataError              the digits could not be had or are not digits
+    ├── DataError              the digits could not be downloaded, or the packaged ones are damaged
     ├── RunError               a run folder is missing, damaged or in use
     ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
     └── TrialsFailed           exit code 3: the sweep finished, some of its trials did not
@@ -69,7 +69,7 @@ class ConfigError(BadInput):
 
 
 class DataError(MnistexpError):
-    """The digits could not be had, or what was found are not digits."""
+    """The digits could not be downloaded, or those that the package carries are damaged."""
 
 
 class RunError(MnistexpError):
