@@ -1,4 +1,4 @@
-"""The commands that look after the cache of sweeps' fits."""
+"""The commands that look after what is kept for reuse: fits of sweeps, and compiled kernels."""
 
 from typing import Annotated
 
@@ -10,17 +10,31 @@ from mnistexp.cli.voice import Voice
 
 __all__ = ["cache_app"]
 
-cache_app = Commands(help="Look after the fits that sweeps have kept for reuse.")
+cache_app = Commands(help="Look after the fits that sweeps keep for reuse, and the kernels that trainings keep.")
 
 
-@cache_app.command("info", epilog=examples({"mnistexp cache info": "fits and megabytes of the runs folder"}))
+@cache_app.command("info", epilog=examples({"mnistexp cache info": "fits of the runs folder, and compiled kernels"}))
 def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """Say how many fits are kept, where, and how much room they take."""
+    """Say how many fits and compiled kernels are kept, where, and how much room they take."""
+    from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 
-    info = TrialCache(runs_dir).info()
-    document = {"folder": str(info.folder), "fits": info.fits, "bytes": info.bytes}
-    Voice(json).result(document, f"{info.fits} fits in {info.folder}, {info.bytes / 1e6:.1f} MB")
+    fits, kept = TrialCache(runs_dir).info(), kernels.info()
+    document = {
+        "folder": str(fits.folder),
+        "fits": fits.fits,
+        "bytes": fits.bytes,
+        "kernels_folder": str(kept.folder) if kept.folder else None,
+        "kernels": kept.kernels,
+        "kernels_bytes": kept.bytes,
+    }
+    Voice(json).result(
+        document,
+        f"{fits.fits} fits in {fits.folder}, {fits.bytes / 1e6:.1f} MB",
+        f"{kept.kernels} compiled kernels in {kept.folder}, {kept.bytes / 1e6:.1f} MB"
+        if kept.folder
+        else "compiled kernels are not kept (MNISTEXP_CACHE_DIR)",
+    )
 
 
 @cache_app.command(
@@ -33,9 +47,20 @@ def cache_prune(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Remove kept fits: those older than an age, or all. Sweeps then train them anew."""
+    """Remove kept fits and compiled kernels: those older than an age, or all. They are then made anew."""
+    from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 
-    gone = TrialCache(runs_dir).prune(age(older_than) if older_than is not None else None)
-    document = {"folder": str(gone.folder), "fits_removed": gone.fits, "bytes_removed": gone.bytes}
-    Voice(json).result(document, f"{gone.fits} fits removed from {gone.folder}, {gone.bytes / 1e6:.1f} MB")
+    limit = age(older_than) if older_than is not None else None
+    fits, gone = TrialCache(runs_dir).prune(limit), kernels.prune(limit)
+    document = {
+        "folder": str(fits.folder),
+        "fits_removed": fits.fits,
+        "bytes_removed": fits.bytes,
+        "kernels_removed": gone.kernels,
+        "kernels_bytes_removed": gone.bytes,
+    }
+    text = f"{fits.fits} fits removed from {fits.folder}, {fits.bytes / 1e6:.1f} MB"
+    if gone.folder:
+        text += f"; {gone.kernels} compiled kernels from {gone.folder}, {gone.bytes / 1e6:.1f} MB"
+    Voice(json).result(document, text)

@@ -3,10 +3,17 @@
 import atexit
 import os
 
+from mnistexp import kernels
 from mnistexp.runtime import import_tensorflow
 from mnistexp.sweeps.processes import leave_signals_to_the_parent
 
+
+def _leave() -> None:
+    """At once: TensorFlow would take a second, while whoever reads our output waits."""
+    kernels.end()
+    os._exit(0)
+
+
 leave_signals_to_the_parent()
-import_tensorflow()
-# It has nothing to put away, and TensorFlow would take a second to leave while whoever reads our output waits.
-atexit.register(os._exit, 0)
+kernels.open_private(import_tensorflow())  # one for all workers, which are killed and can't put theirs away
+atexit.register(_leave)
