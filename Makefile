@@ -64,7 +64,7 @@ faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fa
 	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py
 	FAULTS=$${FAULTS:-full} $(BIN)/pytest tests/faults -p no:randomly
 
-format: $(VENV)/installed-dev  ## Format the code and mend what the linter can mend
+format: $(VENV)/installed-dev  ## Format the code and apply the linter's automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -72,6 +72,7 @@ bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refre
 	$(BIN)/python benchmarks/loop.py --write-docs
 	$(BIN)/python benchmarks/sweep.py --write-docs
 	$(BIN)/python benchmarks/runs.py
+	$(BIN)/python benchmarks/own_digits.py --write-docs
 
 docs: $(VENV)/installed-dev  ## Build the documentation's site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

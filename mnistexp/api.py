@@ -11,7 +11,9 @@ from mnistexp import experiments, settings
 from mnistexp.best_model.story import run_best
 from mnistexp.config import ExperimentConfig
 from mnistexp.errors import BadInput
+from mnistexp.evaluation.story import evaluate as judge
 from mnistexp.experiments import unwatched
+from mnistexp.prediction import run_with_model
 from mnistexp.problems import dotted_keys, full_key
 from mnistexp.reproduction.story import run_reproduce, size_of
 from mnistexp.results import Outcome, Watch
@@ -19,7 +21,7 @@ from mnistexp.runs import references, stored_runs
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import StoredRun, runs_folder
 
-__all__ = ["best", "configure", "load_run", "reproduce", "sweep", "train"]
+__all__ = ["best", "configure", "evaluate", "load_run", "reproduce", "sweep", "train"]
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | PathLike[str]
 Folder = str | PathLike[str]
@@ -114,6 +116,15 @@ def reproduce(
     """
     size = size_of(quick=quick, all_rows=False)
     return run_reproduce(configure(config, changes, base="best"), runs_folder(runs_dir), size, watch)
+
+
+def evaluate(run: Folder | int = LATEST, data: str | None = None, *, runs_dir: Folder | None = None) -> Outcome:
+    """Judge a run's model as `mnistexp evaluate` does, by the labelled digits of `data` or its own test digits.
+
+    Raises `BadInput`, `DataError`, `RunError`, `Interrupted`.
+    """
+    folder = runs_folder(runs_dir)
+    return judge(stored_runs.load(run_with_model(folder, str(run)).path), folder, data)
 
 
 def load_run(reference: Folder | int = LATEST, *, runs_dir: Folder | None = None) -> StoredRun:

@@ -1,6 +1,5 @@
 """The stories that the commands tell, in sequence only: what is read, computed, stored and drawn, in which order."""
 
-import io
 import math
 import shlex
 import time
@@ -8,28 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mnistexp import figures, metrics, settings, training
 from mnistexp.config import ExperimentConfig
 from mnistexp.data import Dataset, Digits, Rows, Split
-from mnistexp.data.forms import Classes
+from mnistexp.data.noted import note_digits, read_digits
 from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
 from mnistexp.model import Seed
-from mnistexp.results import (
-    EpochDone,
-    Event,
-    Noted,
-    Outcome,
-    Reading,
-    SweepResult,
-    TrainingResult,
-    Watch,
-    Working,
-    over_all,
-)
+from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working, over_all
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.predictions import PREDICTIONS, Predictions
 from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.run_folder import Run, remove_file
@@ -43,8 +30,6 @@ from mnistexp.training import EpochRow, Fit, State
 
 __all__ = [
     "finish_training",
-    "note_digits",
-    "read_digits",
     "resume_training",
     "run_sweep",
     "run_training",
@@ -165,26 +150,6 @@ def sweep_name(config: ExperimentConfig) -> str:
     return "-".join(optimizers or keys)[:40] or "sweep"
 
 
-def read_digits(config: ExperimentConfig, watch: Watch) -> Dataset:
-    """The digits of an experiment, `watch` told of the reading and of what was converted. See `Dataset.load`."""
-    dataset = Dataset.load(config, lambda done: watch(Reading(done)))
-    if dataset.digits.notes:
-        watch(Noted(dataset.digits.notes))
-    return dataset
-
-
-def note_digits(document: dict[str, Any], digits: Digits) -> None:
-    """Add to the document of a `metrics.json` what is to be known of its digits: names of classes, and warnings."""
-    if (names := digits.classes.names) != Classes().names:
-        document["class_names"] = list(names)
-    document["warnings"] = [*document["warnings"], *map(as_sentence, digits.warnings)]
-
-
-def as_sentence(text: str) -> str:
-    """Words that follow a colon elsewhere, as a sentence of their own."""
-    return f"{text[0].upper()}{text[1:]}."
-
-
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
     config, digits, split = dataset.config, dataset.digits, dataset.split
     began = time.perf_counter()
@@ -205,7 +170,7 @@ def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
 def train_repeats(
     run: Run, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
 ) -> list[TrainingResult]:
-    """Train `config.repeats` times, curves and model of each stored in `run`, going on from its checkpoints.
+    """Train `config.repeats` times, what each leaves stored in `run`, going on from its checkpoints.
 
     `held_out`: the rows that the curves are validated on; None measures no validation, and the test digits are then
     read once by each finished network. Raises `KeyboardInterrupt` with what was trained kept.
@@ -243,7 +208,7 @@ def _repeat(
     repeat: int,
     watch: Watch,
 ) -> TrainingResult:
-    """One training, its curves and model stored as soon as they are there."""
+    """One training, its curves, model and predictions stored as soon as they are there."""
     test = digits.images[split.test], digits.labels[split.test]
     epochs = config.training.epochs
     fit = training.fit(
@@ -265,6 +230,7 @@ def _repeat(
     with run.writing(_place(repeat, "model.keras")) as path:
         training.keras_model(config, fit.weights).save(path)
     result = _result(config, fit, test, repeat)
+    run.add(_place(repeat, PREDICTIONS), Predictions(result.probabilities, result.labels, split.test).archive())
     run.log(f"training {repeat + 1}: {result.epochs_trained} epochs, test accuracy {result.test_accuracy:.4f}")
     return result
 
@@ -313,10 +279,7 @@ class _Checkpoints:
 
 
 def _store_state(run: Run, repeat: int, state: State) -> None:
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = state.arrays()
-    np.savez(buffer, **arrays)
-    run.add(_place(repeat, CHECKPOINT), buffer.getvalue())
+    run.add(_place(repeat, CHECKPOINT), files.archive(state.arrays()))
 
 
 def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:

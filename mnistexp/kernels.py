@@ -1,9 +1,9 @@
-"""Compiled kernels, kept on the disk from one process to the next: XLA takes some 2 seconds to compile a network's.
+"""Cache of compiled XLA kernels on disk, shared by all processes of a user: compiling a network's takes 2 seconds.
 
-TensorFlow can keep them itself, but the names of its files tell neither versions nor processors apart, and a file that
-it can't read or write ends the training. So each process gives it a private folder, with the kept kernels of the same
-versions, processor and flags whose checksum is right, and afterwards keeps what was compiled there. Whatever goes wrong
-here, kernels are compiled anew. All of it may be deleted at any time, also while trainings run.
+TensorFlow has such a cache, but its keys contain neither versions nor the processor, and a file that it can't read or
+write there ends the training. So each process gives TensorFlow a private folder, filled with the cached kernels of the
+same versions, processor and flags whose checksum is right, and afterwards adds what was compiled to the cache. If
+anything fails here, kernels are compiled again. The whole cache may be deleted at any time, also during a training.
 """
 
 import atexit

@@ -14,12 +14,13 @@ from mnistexp.data.polarity import Ink
 from mnistexp.data.reading import Picture
 from mnistexp.errors import BadInput, RunError
 from mnistexp.model import INPUT_SHAPE
-from mnistexp.runs import files
+from mnistexp.runs import files, references
+from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import RunInfo, read_config
 from mnistexp.runtime import import_keras
 from mnistexp.saved_model import check_saved_model
 
-__all__ = ["MODEL", "Learnt", "learnt_by", "load_model", "model_path", "probabilities", "row"]
+__all__ = ["MODEL", "Learnt", "learnt_by", "load_model", "model_path", "probabilities", "row", "run_with_model"]
 
 MODEL = "model.keras"
 AT_ONCE = 256
@@ -55,6 +56,15 @@ def learnt_by(folder: Path) -> Learnt:
         return Learnt(str(about["source"]), Classes(keys, names), ink, transposed)
     except (LookupError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / 'data.json'} is damaged: {error}") from error
+
+
+def run_with_model(runs_dir: Path, reference: str) -> RunInfo:
+    """The run that a person named; by `latest` the newest that has a model. Raises `BadInput` and `RunError`."""
+    if reference == LATEST:
+        with_model = (run.info for run in references.started(runs_dir) if (run.path / MODEL).is_file())
+        if (newest := next(with_model, None)) is not None:
+            return newest
+    return references.one(runs_dir, reference).info
 
 
 def model_path(info: RunInfo) -> Path:

@@ -62,6 +62,8 @@ def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:
     swept = mnistexp.sweep("sweep-dropout", TINY | rates, runs_dir=tmp_path)
     assert mnistexp.load_run(runs_dir=tmp_path).path == swept.run_dir
     stored = mnistexp.load_run(trained.run_dir, runs_dir=tmp_path)
+    assert mnistexp.configure(stored.config) == mnistexp.configure("train", TINY)
+    assert repr(stored).startswith(f"<run {trained.run_dir.name}: train, done, test accuracy ")
     assert stored.metrics is not None
     assert stored.metrics["test_accuracy"] == trained.metrics["test_accuracy"]
     assert stored.history is not None

@@ -83,7 +83,7 @@ def test_what_is_stored_is_loaded(runs: Path, visible: bool) -> None:
         run.log("epoch 1\nepoch 2")
         run.log("last")
     stored = load(run.path)
-    assert stored.config == CONFIG
+    assert stored.config_text == CONFIG
     assert stored.metrics == {"schema_version": 1, "test_accuracy": 0.925, "minimum": None}
     assert stored.history == history
     assert stored.read_json("trials/17.json")["score"] == 0.5
@@ -162,7 +162,7 @@ def test_a_visible_run_is_complete_from_its_first_moment(runs: Path) -> None:
     with create(runs, visible=True) as run:
         stored = load(one(runs, "latest").path)
         assert stored.info.status == "running"
-        assert stored.config == CONFIG
+        assert stored.config_text == CONFIG
         assert (run.path / HEARTBEAT).exists()
     assert not (run.path / HEARTBEAT).exists()
 
@@ -452,7 +452,7 @@ def test_killed_at_random_moments_every_run_is_complete_or_plainly_marked(runs: 
         kill(process)
         for info in list_runs(runs):
             stored = load(info.path)
-            assert stored.config == "seed: 2"
+            assert stored.config_text == "seed: 2"
             if info.status == "done":
                 assert stored.metrics == {"schema_version": 1, "numbers": list(range(1000))}
                 assert stored.read_json("trials/0.json")["score"] == 0.5
@@ -638,7 +638,7 @@ def test_a_killed_run_is_resumed_in_its_folder(runs: Path) -> None:
         with pytest.raises(RunError, match="in use"):
             Run.resume(path)
     assert load(path).info.status == "done"
-    with pytest.raises(BadInput, match="nothing is left to resume"):
+    with pytest.raises(BadInput, match="is done, allowed: an interrupted or failed run"):
         Run.resume(path)
 
 
@@ -680,7 +680,7 @@ def test_what_is_done_or_under_way_is_not_taken_up(runs: Path) -> None:
     with pytest.raises(RunError, match=rf"is in use by another process \(process {os.getpid()}\)$"):
         Run.resume(run.path)
     run.finish()
-    with pytest.raises(BadInput, match=r"is done: nothing is left to resume$"):
+    with pytest.raises(BadInput, match=r"is done, allowed: an interrupted or failed run$"):
         Run.resume(run.path)
 
 

@@ -2,20 +2,20 @@
 
 from typing import Annotated
 
-import typer
-
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, age, examples
+from mnistexp.cli.options import CHANGES, RUNS, JsonOption, RunsOption, age, examples, option
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
 
 __all__ = ["cache_app"]
 
-cache_app = Commands(help="Look after the fits that sweeps keep for reuse, and the kernels that trainings keep.")
+cache_app = Commands(help="Inspect and prune the caches of sweep fits and of compiled kernels.")
 
 
-@cache_app.command("info", epilog=examples({"mnistexp cache info": "fits of the runs folder, and compiled kernels"}))
+@cache_app.command(
+    "info", epilog=examples({"mnistexp cache info": "show the number and size of cached fits and compiled kernels"})
+)
 def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """Say how many fits and compiled kernels are kept, where, and how much room they take."""
+    """Show the number, location and size of cached fits and compiled kernels."""
     from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 
@@ -38,16 +38,17 @@ def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
 
 
 @cache_app.command(
-    "prune", epilog=examples({"mnistexp cache prune --older-than 30d": "what nobody has needed for a month"})
+    "prune", epilog=examples({"mnistexp cache prune --older-than 30d": "remove fits not used for 30 days"})
 )
 def cache_prune(
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 90m; otherwise all go.")
+        str | None,
+        option(CHANGES, "--older-than", "Minimum age, e.g. 30d, 12h or 90m", metavar="AGE", show_default="all"),
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Remove kept fits and compiled kernels: those older than an age, or all. They are then made anew."""
+    """Remove cached fits and compiled kernels; they are made again when needed."""
     from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 

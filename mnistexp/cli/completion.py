@@ -43,7 +43,11 @@ FORMATS = {
     "pdf": "pages",
     "ipynb": "a notebook",
 }
-SOURCES = {"embedded": "the digits that come with the package", "openml": "mnist_784, downloaded once"}
+SOURCES = {
+    "embedded": "the digits that come with the package",
+    "unseen": "4,000 others",
+    "openml": "mnist_784, downloaded once",
+}
 
 
 def asked() -> bool:
@@ -147,8 +151,8 @@ def yaml_files(incomplete: str) -> list[Offer]:
 
 
 def data_sources(incomplete: str) -> list[Offer]:
-    """The named sources of digits, and the `.npz` files here."""
-    return _with_files(list(SOURCES.items()), incomplete, (".npz",))
+    """The named sources of digits, and the files here that may hold some."""
+    return _with_files(list(SOURCES.items()), incomplete, (".npz", ".npy", ".csv", ".gz", ".parquet"))
 
 
 def assignments(incomplete: str) -> list[Offer]:

@@ -191,6 +191,9 @@ def _labels(part: Part, source: str) -> tuple[NDArray[Any], list[str]]:
         )
     if not len(part.images):
         raise BadInput(f"{source}: holds no pictures; allowed: at least 20 for training, 1 to evaluate")
+    if isinstance(part.images, np.ndarray) and part.images.shape[-1] == len(part.labels) != len(part.images):
+        told = f"the pictures have the shape {part.images.shape}, their number last"
+        raise BadInput(f"{source}: {told}; move it to the front: numpy.moveaxis(images, -1, 0)")
     if len(part.labels) != len(part.images):
         raise BadInput(
             f"{source}: holds {len(part.images):,} pictures and {len(part.labels):,} labels, allowed: one label each; "

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.data.content import AGAIN, LIMIT, Tick, pieces, refuse
+from mnistexp.data.content import AGAIN, LIMIT, Tick, kind_of, pieces, refuse
 
 __all__ = ["read_idx"]
 
@@ -19,6 +19,7 @@ def read_idx(path: Path, tick: Tick) -> NDArray[Any]:
 
     Raises `BadInput` for a file that is damaged, or holds another type.
     """
+    kind_of(path)
     read: list[bytes] = []
     promised = LIMIT
     for piece in pieces(path, tick):

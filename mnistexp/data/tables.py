@@ -136,15 +136,16 @@ def _numbers(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray
 
 def _fractions(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray[Any]:
     try:
-        fast = [np.array(row.split(layout.delimiter), np.float64) for row in rows]
-        return np.stack(fast)
+        found = np.stack([np.array(row.split(layout.delimiter), np.float64) for row in rows])
+        if found.shape[1] == layout.columns - layout.text_label:
+            return found
     except ValueError:
         pass
-    columns = len(rows[0].split(layout.delimiter))
+    columns = layout.columns - layout.text_label
     for number, row in enumerate(rows):
         fields = row.split(layout.delimiter)
         if len(fields) != columns:
-            told = f"line {line + number} has {len(fields)} columns, the line before {columns}"
+            told = f"line {line + number} has {len(fields)} columns, the first one {columns}"
             raise refuse(path, told, f"cut off? {AGAIN}, or repair the line")
         for column, field in enumerate(fields):
             if not _is_number(field):
@@ -175,7 +176,7 @@ def _label_column(table: NDArray[Any], columns: Sequence[int]) -> int:
 
 
 def _squared(count: int) -> bool:
-    return count > 3 and math.isqrt(count) ** 2 == count
+    return count >= 16 and math.isqrt(count) ** 2 == count
 
 
 def _square(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:

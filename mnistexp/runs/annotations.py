@@ -1,4 +1,4 @@
-"""What a person adds to a run: tags, and a note. Kept in `annotations.json` in the run's folder."""
+"""Tags and note of a run, kept in `annotations.json` in its folder."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from mnistexp.runs.locks import lock
 __all__ = ["ANNOTATIONS", "Annotations", "annotate", "parse_annotations", "read_annotations"]
 
 ANNOTATIONS = "annotations.json"
-# A lock of its own: the run's is held for as long as the run goes on, and runs are annotated while they do.
+# A separate lock, because the run's own lock is held while it runs, and running runs can be annotated.
 LOCK = ".annotations.lock"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 MOST_TAGS = 50
@@ -25,14 +25,14 @@ REFUSED = ("Cc", "Cs", "Zl", "Zp")
 
 @dataclass(frozen=True)
 class Annotations:
-    """A run's tags, sorted, each once, and its note; empty where nobody added any."""
+    """A run's tags, sorted and unique, and its note; empty by default."""
 
     tags: tuple[str, ...] = ()
     note: str = ""
 
 
 def read_annotations(folder: Path) -> Annotations:
-    """A run's annotations, empty where it has none. Raises RunError where they are damaged or of an unknown version."""
+    """A run's annotations, empty by default. Raises RunError if they are damaged or of an unknown version."""
     path = folder / ANNOTATIONS
     try:
         path.lstat()
@@ -44,7 +44,7 @@ def read_annotations(folder: Path) -> Annotations:
 
 
 def parse_annotations(document: Mapping[str, Any], path: Path) -> Annotations:
-    """The annotations in a JSON object that was read from `path`. Raises RunError where it holds anything else."""
+    """The annotations in a JSON object that was read from `path`. Raises RunError for any other content."""
     tags, note = document.get("tags"), document.get("note")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags) or not isinstance(note, str):
         raise RunError(f"{path} is damaged: not a list of tags and a note")
@@ -57,11 +57,10 @@ def parse_annotations(document: Mapping[str, Any], path: Path) -> Annotations:
 def annotate(
     folder: Path, *, add: Collection[str] = (), remove: Collection[str] = (), note: str | None = None
 ) -> Annotations:
-    """Add and remove tags, and replace the note unless it is None; returns what the run has now.
+    """Add and remove tags, and replace the note unless it is None; returns the new annotations.
 
-    Several processes may do so at once, and the run may be going on: nothing is lost. Removing a tag that isn't there
-    changes nothing. Raises BadInput for tags and notes that aren't allowed, RunError where they can't be read, locked
-    or written.
+    Safe for several processes at once and while the run is running. Removing a missing tag changes nothing. Raises
+    BadInput for tags and notes that aren't allowed, RunError if they can't be read, locked or written.
     """
     _checked([*add, *remove], note or "")
     if both := sorted(set(add) & set(remove)):

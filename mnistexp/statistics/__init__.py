@@ -1,10 +1,10 @@
-"""The statistics under one name: what accuracies and curves say, and what not. `docs/statistics.md` explains each.
+"""Statistics of accuracies and learning curves. `docs/statistics.md` explains each.
 
-intervals.py         one accuracy, two accuracies, a future accuracy, repeats
-learning_curves.py   the best number of epochs, and where overfitting starts
+intervals.py         intervals of one accuracy, two accuracies, a future accuracy, repeats
+learning_curves.py   the best number of epochs, and the start of overfitting
 comparison.py        two trials on the same digits, ties with the best, best against worst and average
-selection_bias.py    choosing a trial, and what its score is worth then; nested cross-validation
-seed_noise.py        the band over seeds; are reported accuracies what our seeds give?
+selection_bias.py    choosing a trial, its score corrected for the choice; nested cross-validation
+seed_noise.py        the band of curves over seeds; whether reported accuracies agree with our seeds
 """
 
 import numpy as np
@@ -82,7 +82,7 @@ __all__ = [
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int = 10) -> NDArray[np.int64]:
-    """How often each class was taken for each: int64 (classes, classes), row = true label, column = prediction.
+    """Counts of each true and predicted class: int64 (classes, classes), row = true label, column = prediction.
 
     `labels`, `predictions`: (digits,), from 0 to below `classes`. Source: as scikit-learn's `confusion_matrix`.
     """
@@ -92,7 +92,7 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int = 1
 
 
 def per_class_accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of each class's digits that were recognised, float64 (classes,); NaN for a class with no digits.
+    """Share of each class's digits that were classified correctly, float64 (classes,); NaN for a class without digits.
 
     `confusion`: int64 (classes, classes), see `confusion_matrix`. Also called recall. With 200 test digits a class has
     about 20: `wilson` on that few is 20 to 30 points wide. Source: as scikit-learn's `recall_score` without averaging.

@@ -1,4 +1,4 @@
-"""Loaded by the process that workers are forked from: TensorFlow, but none of its threads, which a fork would lose."""
+"""Loads TensorFlow in the process that workers are forked from, without its threads, which a fork would lose."""
 
 import atexit
 import os
@@ -9,11 +9,11 @@ from mnistexp.sweeps.processes import leave_signals_to_the_parent
 
 
 def _leave() -> None:
-    """At once: TensorFlow would take a second, while whoever reads our output waits."""
+    """Exit at once: TensorFlow would take a second while readers of our output wait."""
     kernels.end()
     os._exit(0)
 
 
 leave_signals_to_the_parent()
-kernels.open_private(import_tensorflow())  # one for all workers, which are killed and can't put theirs away
+kernels.open_private(import_tensorflow())  # one for all workers: they are killed, and couldn't remove theirs
 atexit.register(_leave)

@@ -1,0 +1,255 @@
+"""The story of `evaluate`: read labelled digits as a run's network learned to see them, and judge its model by them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp import figures, prediction, settings, statistics, training
+from mnistexp.best_model.ledger import Reading, read_ledger
+from mnistexp.config import DataConfig, ExperimentConfig
+from mnistexp.data import Dataset, Digits, Split
+from mnistexp.data.dataset import find, read_labelled, suspicions
+from mnistexp.data.forms import Classes
+from mnistexp.data.noted import as_sentence, read_digits
+from mnistexp.data.part import opened
+from mnistexp.data.reading import part_to_judge
+from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError
+from mnistexp.evaluation.figures import mistakes, reliability_diagram
+from mnistexp.evaluation.measured import measured
+from mnistexp.experiments import DATA, unwatched
+from mnistexp.prediction import Learnt
+from mnistexp.results import Noted, Outcome, Watch
+from mnistexp.results import Reading as ReadingDone
+from mnistexp.runs.run_folder import Run
+from mnistexp.runs.stored_runs import StoredRun, read_config
+
+__all__ = ["PARTS", "PartChoice", "evaluate"]
+
+PartChoice = Literal["auto", "train", "test"]
+PARTS: tuple[PartChoice, ...] = ("auto", "train", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """The digits to judge by, as the network sees them; `own`: the run's own test digits, with their split."""
+
+    digits: Digits
+    rows: NDArray[np.int64]
+    own: Split | None = None
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        return self.digits.images[self.rows]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.digits.labels[self.rows]
+
+
+def evaluate(
+    stored: StoredRun,
+    runs_dir: Path,
+    source: str | None = None,
+    *,
+    part: PartChoice = "auto",
+    invert: bool | Literal["auto"] = "auto",
+    transpose: bool | None = None,
+    name: str | None = None,
+    watch: Watch = unwatched,
+) -> Outcome:
+    """Judge the saved model of `stored` by the labelled digits of `source`, or by the run's own test digits.
+
+    `source` is whatever `data.source` takes. `part` of a source with a test part of its own: that part, or with `train`
+    the other. `invert` and `transpose` are as `data.invert` and `data.transpose`; `transpose` None does what the run
+    recorded to sources of the same form.
+
+    `metrics.json` has the keys of `measured`, and `run`, `source`, `trained_on` (the digits that the run learned from,
+    found by content), `expected` (whether the accuracy lies where the run's test digits predicted), `ledger` (of the
+    run's own test digits), `converted` and `warnings`. Raises `BadInput`, `DataError` and `RunError` before anything is
+    written, and `Interrupted` on Ctrl-C.
+    """
+    path = prediction.model_path(stored.info)
+    learnt = prediction.learnt_by(stored.path)
+    config = _settings(stored)
+    judged, known = _digits(stored, config, learnt, source, part, invert, transpose, watch)
+    probabilities = _probabilities(path, config, judged)
+    document = _document(stored, judged, learnt, known, probabilities)
+    evaluated = config.model_copy(update={"data": config.data.model_copy(update={"source": judged.digits.source})})
+    with Run.create(runs_dir, "evaluate", name or stored.info.name, settings.to_yaml(evaluated)) as run:
+        try:
+            _store(run, runs_dir, document, judged, learnt.classes)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped; nothing was kept") from None
+    return Outcome(run.path, document)
+
+
+def _settings(stored: StoredRun) -> ExperimentConfig:
+    """The settings of the training, of `best` those of its final one."""
+    if "final.yaml" in stored.files():
+        from mnistexp import yaml_source
+
+        return settings.resolve([yaml_source.parse(stored.read_text("final.yaml"), "final.yaml")]).config
+    return read_config(stored.path)
+
+
+def _digits(
+    stored: StoredRun,
+    config: ExperimentConfig,
+    learnt: Learnt,
+    source: str | None,
+    part: PartChoice,
+    invert: bool | Literal["auto"],
+    transpose: bool | None,
+    watch: Watch,
+) -> tuple[_Judged, Dataset | None]:
+    """The digits to judge by, and those of the run, None where they can't be read any more."""
+    if source is None:
+        dataset = read_digits(config, watch)
+        if not dataset.digits.match(stored.read_json(DATA)):
+            raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+        return _Judged(dataset.digits, dataset.split.test, dataset.split), dataset
+    data = config.data.model_copy(update={"source": source, "invert": invert, "transpose": False})
+    digits = _other(data, learnt, part, transpose, watch)
+    try:
+        known = Dataset.load(config)
+        same = known.digits.match(stored.read_json(DATA))
+    except MnistexpError:
+        same = False
+    return _Judged(digits, np.arange(len(digits))), known if same else None
+
+
+def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
+    """All digits of a source, or of a part of it, as the network learned to see them."""
+
+    def tick(done: float) -> None:
+        watch(ReadingDone(done))
+
+    found = find(data)
+    turned = found.form == learnt.transposed if transpose is None else transpose
+    data = data.model_copy(update={"transpose": turned})
+    told: tuple[str, ...] = ()
+    if part == "auto":
+        read, said = part_to_judge(found, data.source, tick)
+        told = (f"judged by {said}",) if said else ()
+    elif part == "test":
+        if found.test is None:
+            raise BadInput(f"--part is test, and {data.source!r} has no test part of its own; allowed: auto, train")
+        read = opened(found.test, data.source, tick)
+    else:
+        read = opened(found.main, data.source, tick)
+    digits = read_labelled(read, data, learnt.classes, found.form, tick)
+    warnings = (*digits.warnings, *suspicions(digits, found, data))
+    images = learnt.as_seen(digits.images)
+    digits = replace(digits, images=images, told=(*digits.told, *told), warnings=warnings)
+    if digits.notes:
+        watch(Noted(digits.notes))
+    return digits
+
+
+def _probabilities(path: Path, config: ExperimentConfig, judged: _Judged) -> NDArray[np.float32]:
+    """What the model says, by the arithmetic of training: of the run's own test digits the same bits."""
+    weights = [np.asarray(weight) for weight in prediction.load_model(path).get_weights()]
+    return training.predict(config, weights, judged.images)
+
+
+def _document(
+    stored: StoredRun, judged: _Judged, learnt: Learnt, known: Dataset | None, probabilities: NDArray[np.float32]
+) -> dict[str, Any]:
+    labels = judged.labels
+    found = measured(probabilities, labels)
+    right = probabilities.argmax(axis=1) == labels
+    trained = _trained_on(judged, known, right)
+    document: dict[str, Any] = {
+        "command": "evaluate",
+        "run": stored.info.id,
+        "source": judged.digits.source,
+        "own_test_digits": judged.own is not None,
+        **found,
+        "trained_on": trained,
+        "expected": _expected(stored, judged, trained, found),
+        "ledger": None,
+        "class_names": list(learnt.classes.names),
+        "converted": list(judged.digits.told),
+        "warnings": [as_sentence(text) for text in judged.digits.warnings],
+    }
+    if trained["digits"]:
+        document["warnings"].append(trained["sentence"])
+    return document
+
+
+def _trained_on(judged: _Judged, known: Dataset | None, right: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many of the digits the run learned from, by their pixels, and the accuracy on the others."""
+    if known is None:
+        return {"digits": None, "others": None, "sentence": "Whether the run learned from some of them is not known: "
+                "its own digits can't be read any more."}  # fmt: skip
+    rows = np.concatenate([known.split.train, known.split.validation])
+    seen = {image.tobytes() for image in known.digits.images[rows]}
+    familiar = np.array([image.tobytes() in seen for image in judged.images], np.bool_)
+    count, others = int(familiar.sum()), int((~familiar).sum())
+    if not count:
+        return {"digits": 0, "others": None, "sentence": "The run learned from none of them."}
+    correct = int(right[~familiar].sum())
+    if not others:
+        told = "The run learned from all of them: the accuracy says nothing of other digits."
+        return {"digits": count, "others": None, "sentence": told}
+    interval = statistics.wilson(correct, others)
+    told = (
+        f"The run learned from {count:,} of these {len(right):,} digits, found by their pixels; on the other "
+        f"{others:,} its accuracy is {correct / others:.4f} (95% interval {interval.low:.4f} to {interval.high:.4f})."
+    )
+    share = {
+        "digits": others,
+        "correct": correct,
+        "accuracy": correct / others,
+        "interval": [interval.low, interval.high],
+    }
+    return {"digits": count, "others": share, "sentence": told}
+
+
+def _expected(
+    stored: StoredRun, judged: _Judged, trained: dict[str, Any], found: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Whether the accuracy lies in what the run's test digits predicted for so many others; None for those digits."""
+    metrics = stored.metrics or {}
+    if judged.own is not None or not metrics.get("test_digits") or (trained["digits"] and not trained["others"]):
+        return None
+    of = trained["others"] or found
+    ahead = statistics.predict_accuracy(metrics["test_correct"], metrics["test_digits"], of["digits"])
+    holds = of["accuracy"] in ahead
+    which = "digits that it did not learn from" if trained["others"] else "digits"
+    place = "within" if holds else "above" if of["accuracy"] > ahead.high else "below"
+    meaning = (
+        "as on digits like its test digits"
+        if holds
+        else "these digits are other than its test digits, or the test digits misled"
+    )
+    told = (
+        f"On {of['digits']:,} {which} the accuracy is {of['accuracy']:.4f}, {place} the {ahead.low:.4f} to "
+        f"{ahead.high:.4f} that the run's test digits predicted (95% prediction interval): {meaning}."
+    )
+    return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
+
+
+def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, classes: Classes) -> None:
+    digits = judged.digits
+    empty = np.zeros(0, np.int64)
+    split = judged.own or Split(empty, empty, judged.rows)
+    run.add(DATA, digits.document(split))
+    if judged.own is not None:
+        ledger = read_ledger(runs_dir, digits, split, Reading(run.id, "evaluate", 1, False))
+        document["ledger"] = ledger.document()
+    names = classes.names
+    worst = judged.images[[mistake["index"] for mistake in document["mistakes"]]]
+    shown = None if names == Classes().names else names
+    drawn = {
+        "confusion_matrix": figures.confusion_matrix(np.array(document["confusion_matrix"]), shown),
+        "reliability": reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
+        "mistakes": mistakes(worst, document["mistakes"], names),
+    }
+    run.add("metrics.json", document)
+    for file, content in figures.rendered(drawn):
+        run.add(file, content)
+    run.finish()

@@ -1,0 +1,142 @@
+"""What a report says of an evaluation: how good a model is on labelled digits, and where it errs."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mnistexp import figures
+from mnistexp.evaluation.figures import reliability_diagram
+from mnistexp.report.origin import how_it_was_made, warnings
+from mnistexp.report.page import (
+    Block,
+    Cell,
+    Fact,
+    Facts,
+    Paragraph,
+    Picture,
+    RunReport,
+    Section,
+    Table,
+    number,
+    percent,
+    percent_range,
+)
+from mnistexp.runs.stored_runs import StoredRun
+
+__all__ = ["evaluation_report"]
+
+
+def evaluation_report(stored: StoredRun) -> RunReport:
+    """A finished evaluation. Raises RunError where its files are missing or damaged."""
+    found = stored.metrics or {}
+    whose = "its own test digits" if found["own_test_digits"] else found["source"]
+    return RunReport(
+        id=stored.info.id,
+        kind="evaluation",
+        headline=f"{found['correct']:,} of {found['digits']:,} digits recognised",
+        lead=(
+            f"The model of {found['run']} on {whose}: an accuracy of {found['accuracy']:.1%}, 95% interval "
+            f"{percent_range(found['interval'])}."
+        ),
+        facts=Facts(
+            (
+                Fact("accuracy", f"{found['accuracy']:.1%}", percent_range(found["interval"])),
+                Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
+                Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),
+            )
+        ),
+        sections=(
+            Section("How good is it on these digits?", tuple(_accuracy(found))),
+            _classes(found),
+            _calibration(found),
+            Section(
+                "Which mistakes was it most sure of?",
+                (
+                    Paragraph(_mistakes(found), "answer"),
+                    Picture(
+                        "The most confident mistakes",
+                        "Misread digits, each with its label, what it was taken for, and with which probability.",
+                        stored.read_bytes("mistakes.png"),
+                    ),
+                ),
+            ),
+            how_it_was_made(stored),
+        ),
+    )
+
+
+def _accuracy(found: Mapping[str, Any]) -> Iterator[Block]:
+    yield Paragraph(
+        f"It recognises {found['correct']:,} of {found['digits']:,} digits, {found['accuracy']:.1%}; accuracies from "
+        f"{percent_range(found['interval'])} agree with that (95% Wilson interval).",
+        "answer",
+    )
+    for section in ("expected", "trained_on", "ledger"):
+        if found[section]:
+            yield Paragraph(found[section]["sentence"])
+    if found["converted"]:
+        yield Paragraph(f"Converted while reading: {'; '.join(found['converted'])}.")
+    yield from warnings(found)
+
+
+def _classes(found: Mapping[str, Any]) -> Section:
+    names = found["class_names"]
+    rows = tuple(
+        (
+            Cell(names[row["class"]]),
+            number(row["digits"], ","),
+            percent(row["recall"]),
+            Cell(percent_range(row["recall_interval"])),
+            percent(row["precision"]),
+            Cell(percent_range(row["precision_interval"])),
+        )
+        for row in found["per_class"]
+    )
+    known = [row for row in found["per_class"] if row["recall"] is not None]
+    worst = min(known, key=lambda row: row["recall"])
+    shown = None if names == [str(place) for place in range(10)] else names
+    return Section(
+        "Which classes does it confuse?",
+        (
+            Paragraph(f"The lowest recall is that of {names[worst['class']]}: {worst['recall']:.1%}.", "answer"),
+            Picture(
+                "Confusion matrix",
+                "Rows are the correct classes, columns what they were taken for.",
+                figures.confusion_matrix(np.array(found["confusion_matrix"]), shown),
+            ),
+            Table(
+                "Recall and precision of each class",
+                ("class", "digits", "recall", "95% interval", "precision", "95% interval"),
+                rows,
+                more="Recall: the share of a class's digits that is recognised. Precision: the share of the digits "
+                "taken for the class that belongs to it.",
+            ),
+        ),
+    )
+
+
+def _calibration(found: Mapping[str, Any]) -> Section:
+    calibration = found["calibration"]
+    return Section(
+        "Can its probabilities be trusted?",
+        (
+            Paragraph(calibration["sentence"], "answer"),
+            Picture(
+                "Reliability diagram",
+                "The share of right answers against the probability of the class named; the diagonal is perfect.",
+                reliability_diagram(calibration["bins"], calibration["error"]),
+            ),
+        ),
+    )
+
+
+def _mistakes(found: Mapping[str, Any]) -> str:
+    names, missed = found["class_names"], found["digits"] - found["correct"]
+    if not missed:
+        return "It misread none."
+    first = found["mistakes"][0]
+    return (
+        f"It misread {missed:,} digits; it was surest of a {names[first['label']]} taken for "
+        f"{names[first['prediction']]}, with a probability of {first['probability']:.1%}."
+    )
