@@ -12,9 +12,9 @@ from mnistexp.cli.app import app
 from mnistexp.examples import DEFAULT_EXAMPLES
 from mnistexp.verification import story
 
-VERBS = set(
-    "Add Archive Check Choose Classify Compare Copy Create Evaluate Export Follow Import Inspect List Log Move Print "
-    "Remove Restore Retrain Run Search Serve Set Show Train Write".split()  # noqa: SIM905 - a long list
+VERBS = re.compile(
+    "(Add|Archive|Check|Choose|Classify|Compare|Copy|Create|Evaluate|Export|Follow|Import|Inspect|List|Log|Move|Print|"
+    "Remove|Restore|Retrain|Run|Search|Serve|Set|Show|Train|Write)\\b"
 )
 
 
@@ -32,7 +32,7 @@ def in_one_line(text: str) -> str:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_summary_begins_with_a_verb_and_fits_one_line(name: str) -> None:
     summary = (COMMANDS[name].help or "").partition("\n\n")[0]
-    assert summary.split()[0].rstrip(",") in VERBS
+    assert VERBS.match(summary), summary
     assert name == "mnistexp" or len(summary) <= 62, summary
 
 
