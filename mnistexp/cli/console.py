@@ -60,6 +60,8 @@ def whole_columns(table: Table, *but: str) -> Table:
     """The table with columns that keep their width on a narrow terminal, `but` these: they give way first."""
     for column in table.columns:
         column.no_wrap = column.header not in but
+        if column.header in but:
+            column.header = cut(str(column.header))
     return table
 
 
@@ -195,13 +197,13 @@ def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]
     """The ranked table, the best setting, and what can't be told from it."""
     found = outcome.metrics
     keys = list(dict.fromkeys(key for row in found["ranking"] for key in row["params"]))
-    table = plain_table("rank", *(key.rpartition(".")[2] for key in keys), "mean", "std", "", "folds")
+    table = plain_table("rank", *(key.rpartition(".")[2] for key in keys), "mean", "std", "folds", "")
     for row in found["ranking"][:rows]:
         notes = [note for note, holds in (("tied", row["tied"]), ("diverged", row["diverged"])) if holds]
         scores = " ".join(map(_score, row["scores"]))
         note = ", ".join(["failed"] if row["error"] else notes)
         shown = [_value(row["params"], key) for key in keys]
-        table.add_row(str(row["rank"]), *shown, _score(row["mean"]), _score(row["std"]), note, cut(scores))
+        table.add_row(str(row["rank"]), *shown, _score(row["mean"]), _score(row["std"]), cut(scores), note)
     yield whole_columns(table, "folds")
     if len(found["ranking"]) > rows:
         yield Text(f"... and {len(found['ranking']) - rows} more trials in trials.csv")

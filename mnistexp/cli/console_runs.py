@@ -37,14 +37,24 @@ def lines(runs: "Sequence[IndexedRun]", keys: Sequence[str]) -> Iterator[str]:
 
 def table(runs: "Sequence[IndexedRun]", keys: Sequence[str], now: datetime) -> Table:
     """The same as a table; the start as how long it is ago."""
-    found = plain_table("id", "status", "started", "time", "score", *keys, "tags", "note")
-    for run in runs:
+    added = [_added(run, keys, _short) for run in runs]
+    names = (*keys, "tags", "note")
+    shown = [place for place, name in enumerate(names) if name in keys or any(row[place] for row in added)]
+    found = plain_table("id", "status", "started", "time", "score", *(names[place] for place in shown))
+    for run, row in zip(runs, added, strict=True):
         info = run.info
-        ago = f"{duration((now - info.started).total_seconds())} ago"
+        ago = f"{_age((now - info.started).total_seconds())} ago"
         took = "" if info.seconds is None else duration(info.seconds)
         status = Text(info.status, style=COLOURS[info.status])
-        found.add_row(Text(_clean(info.id)), status, ago, took, _short(run.score), *map(cut, _added(run, keys, _short)))
+        found.add_row(
+            Text(_clean(info.id)), status, ago, took, _short(run.score), *(cut(row[place]) for place in shown)
+        )
     return whole_columns(found, *keys, "tags", "note")
+
+
+def _age(seconds: float) -> str:
+    """A time in its largest unit."""
+    return " ".join(duration(seconds).split()[:2])
 
 
 def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -> list[str]:
