@@ -1,6 +1,6 @@
-"""TensorFlow as this project needs it: on one thread, quietly, and no sooner and no more of it than is used.
+"""Loading and starting TensorFlow: with one thread, without messages, only when needed.
 
-It is started here and nowhere else.
+TensorFlow is started only here.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from mnistexp.errors import MnistexpError
 __all__ = ["import_tensorflow", "start_tensorflow"]
 
 MALLOC = {-1: 2**30, -3: 2**25, -2: 2**24}
-"""glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest that it takes."""
+"""glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest allowed."""
 
 
 def import_tensorflow() -> Any:
@@ -64,10 +64,9 @@ def start_tensorflow() -> Any:
 
 @cache
 def _keep_freed_memory() -> None:
-    """Have glibc reuse the memory of one step for the next instead of handing it back to the kernel.
+    """Let glibc reuse the memory of one step for the next instead of returning it to the kernel.
 
-    Without this a training of an epoch takes some thousand page faults, a tenth and more of its time. Other C libraries
-    go their own ways.
+    Without this an epoch has thousands of page faults, a tenth of its time or more. No effect with other C libraries.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return
@@ -79,7 +78,7 @@ def _keep_freed_memory() -> None:
 
 @contextmanager
 def _keras_left_out() -> Iterator[None]:
-    """Keep TensorFlow from loading all of Keras with itself: 2 seconds that a sweep's worker has no use for.
+    """Prevent TensorFlow from loading all of Keras, which takes 2 seconds and is not needed by a sweep's worker.
 
     TensorFlow takes the missing module for Keras not being installed, and finds it when it is next asked for.
     """
@@ -95,7 +94,7 @@ def _keras_left_out() -> Iterator[None]:
 
 @contextmanager
 def _garbage_left() -> Iterator[None]:
-    """Don't look for garbage: loading makes hundreds of thousands of objects and hardly any to free."""
+    """Disable garbage collection: loading creates hundreds of thousands of objects, and hardly any can be freed."""
     looking = gc.isenabled()
     gc.disable()
     try:
