@@ -129,12 +129,12 @@ def _add(layers: dict[str, Source], key: str, layer: Source) -> None:
 
 
 def _whole(key: str) -> str | None:
-    """The key of `WHOLE` that a key stands below."""
+    """The key of `WHOLE` that a key belongs to."""
     return next((name for name in WHOLE if key.startswith(f"{name}.")), None)
 
 
 def _nest(key: str, value: Any) -> dict[str, Any]:
-    """`a.b`, 1 to `{"a": {"b": 1}}`; what stands below a key of `WHOLE` stays one name."""
+    """`a.b`, 1 to `{"a": {"b": 1}}`; the part after a key of `WHOLE` stays one name."""
     whole = _whole(key)
     parts = [*whole.split("."), key[len(whole) + 1 :]] if whole else key.split(".")
     for part in reversed(parts):
