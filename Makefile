@@ -64,7 +64,7 @@ faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fa
 	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py
 	FAULTS=$${FAULTS:-full} $(BIN)/pytest tests/faults -p no:randomly
 
-format: $(VENV)/installed-dev  ## Format the code and mend what the linter can mend
+format: $(VENV)/installed-dev  ## Format the code and apply the linter's automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

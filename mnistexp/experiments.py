@@ -1,14 +1,11 @@
 """The commands step by step: what is read, computed, stored and drawn, in order."""
 
-import io
 import math
 import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mnistexp import figures, metrics, settings, training
 from mnistexp.config import ExperimentConfig
@@ -19,6 +16,7 @@ from mnistexp.model import Seed
 from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working, over_all
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.predictions import PREDICTIONS, Predictions
 from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.run_folder import Run, remove_file
@@ -161,7 +159,7 @@ def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
 def train_repeats(
     run: Run, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
 ) -> list[TrainingResult]:
-    """Train `config.repeats` times, storing curves and model of each in `run`; continues from its checkpoints.
+    """Train `config.repeats` times, storing the results of each in `run`; continues from its checkpoints.
 
     `held_out`: the rows that the curves are validated on; with None there is no validation, and each finished network
     reads the test digits once. Raises `KeyboardInterrupt`, keeping finished work.
@@ -198,7 +196,7 @@ def _repeat(
     repeat: int,
     watch: Watch,
 ) -> TrainingResult:
-    """One training; curves and model are stored when it is done."""
+    """One training; curves, model and predictions are stored when it is done."""
     test = digits.images[split.test], digits.labels[split.test]
     epochs = config.training.epochs
     fit = training.fit(
@@ -220,6 +218,7 @@ def _repeat(
     with run.writing(_place(repeat, "model.keras")) as path:
         training.keras_model(config, fit.weights).save(path)
     result = _result(config, fit, test, repeat)
+    run.add(_place(repeat, PREDICTIONS), Predictions(result.probabilities, result.labels, split.test).archive())
     run.log(f"training {repeat + 1}: {result.epochs_trained} epochs, test accuracy {result.test_accuracy:.4f}")
     return result
 
@@ -268,10 +267,7 @@ class _Checkpoints:
 
 
 def _store_state(run: Run, repeat: int, state: State) -> None:
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = state.arrays()
-    np.savez(buffer, **arrays)
-    run.add(_place(repeat, CHECKPOINT), buffer.getvalue())
+    run.add(_place(repeat, CHECKPOINT), files.archive(state.arrays()))
 
 
 def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:

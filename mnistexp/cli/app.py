@@ -40,51 +40,56 @@ __all__ = ["app", "main"]
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command: quietly, with exit code 130, and with nothing lost. Windows lacks the last."""
 
+TRAIN, USE, EXPLORE, SET_UP = "Train and search", "Use runs", "Explore the digits and the network", "Set up"
+"""Panels of commands in the help."""
+
 app = Commands(
     name="mnistexp",
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Small, fast and honest experiments on the first 1,000 MNIST digits: a network learns from 800 of them, "
-    "200 test it, and every run is kept in a folder of its own.",
+    help="Run experiments on the first 1,000 MNIST digits: train on 800, test on 200; each run has its own folder.",
     epilog=examples(
         {
-            "mnistexp train --epochs 150": "train, and draw the loss curves",
+            "mnistexp train --epochs 150": "train, and plot the loss curves",
             "mnistexp sweep-optimizer --opt adam": "search Adam's grid by cross-validation",
-            "mnistexp best --unseen": "train the best setting of all sweeps, and say what it is worth",
-            "mnistexp reproduce": "the whole assignment, with each figure of its notebook beside ours",
-            "mnistexp COMMAND --help": "the options of a command, and examples of its use",
+            "mnistexp best --unseen": "train the best setting and evaluate it",
+            "mnistexp reproduce": "run the whole assignment",
+            "mnistexp COMMAND --help": "show the options and examples of a command",
         }
     )
-    + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 finished with failed trials, 130 interrupted; of verify also 4 "
-    "within tolerance, 5 differs.\n",
+    + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
+    "tolerance, 5 differs.\n",
 )
-app.add_typer(config_commands.config_app, name="config")
-app.add_typer(cache_commands.cache_app, name="cache")
-app.add_typer(bridge_commands.bridge_app, name="bridge")
-app.add_typer(archive_commands.runs_app, name="runs")  # to which run, tag and upkeep commands were added
-app.command("show-examples", epilog=train_commands.DIGITS_EXAMPLES)(train_commands.show_examples)
-app.command("summary", epilog=train_commands.SUMMARY_EXAMPLES)(train_commands.summary)
-app.command("train", epilog=train_commands.TRAIN_EXAMPLES)(train_commands.train)
+app.add_typer(config_commands.config_app, name="config", rich_help_panel=SET_UP)
+app.add_typer(cache_commands.cache_app, name="cache", rich_help_panel=SET_UP)
+app.add_typer(bridge_commands.bridge_app, name="bridge", rich_help_panel=USE)
+app.add_typer(archive_commands.runs_app, name="runs", rich_help_panel=USE)
+app.command("show-examples", rich_help_panel=EXPLORE, epilog=train_commands.DIGITS_EXAMPLES)(
+    train_commands.show_examples
+)
+app.command("summary", rich_help_panel=EXPLORE, epilog=train_commands.SUMMARY_EXAMPLES)(train_commands.summary)
+app.command("train", rich_help_panel=TRAIN, epilog=train_commands.TRAIN_EXAMPLES)(train_commands.train)
 app.command(
     "sweep-optimizer",
-    help="Search optimizers' settings by cross-validation on the training digits.",
+    rich_help_panel=TRAIN,
+    help="Search optimizer settings by cross-validation.",
     epilog=sweep_commands.OPTIMIZER_EXAMPLES,
 )(sweep_commands.sweep)
 app.command(
     "sweep-dropout",
-    help="Search the dropout rate by cross-validation on the training digits.",
+    rich_help_panel=TRAIN,
+    help="Search dropout rates by cross-validation.",
     epilog=sweep_commands.DROPOUT_EXAMPLES,
 )(sweep_commands.sweep)
-app.command("best", epilog=best_commands.BEST_EXAMPLES)(best_commands.best)
-app.command("reproduce", epilog=best_commands.REPRODUCE_EXAMPLES)(best_commands.reproduce)
-app.command("report", epilog=report_commands.EXAMPLES)(report_commands.report)
-app.command("doctor", epilog=doctor_commands.EXAMPLES)(doctor_commands.doctor)
-app.command("verify", epilog=verify_commands.VERIFY_EXAMPLES)(verify_commands.verify)
-app.command("predict", epilog=verify_commands.PREDICT_EXAMPLES)(verify_commands.predict)
-app.command("evaluate", epilog=evaluate_commands.EVALUATE_EXAMPLES)(evaluate_commands.evaluate)
-app.command("watch", epilog=live_commands.WATCH_EXAMPLES)(live_commands.watch)
-app.command("serve", epilog=live_commands.SERVE_EXAMPLES)(live_commands.serve)
+app.command("best", rich_help_panel=TRAIN, epilog=best_commands.BEST_EXAMPLES)(best_commands.best)
+app.command("reproduce", rich_help_panel=TRAIN, epilog=best_commands.REPRODUCE_EXAMPLES)(best_commands.reproduce)
+app.command("report", rich_help_panel=USE, epilog=report_commands.EXAMPLES)(report_commands.report)
+app.command("doctor", rich_help_panel=SET_UP, epilog=doctor_commands.EXAMPLES)(doctor_commands.doctor)
+app.command("verify", rich_help_panel=USE, epilog=verify_commands.VERIFY_EXAMPLES)(verify_commands.verify)
+app.command("predict", rich_help_panel=USE, epilog=verify_commands.PREDICT_EXAMPLES)(verify_commands.predict)
+app.command("evaluate", rich_help_panel=USE, epilog=evaluate_commands.EVALUATE_EXAMPLES)(evaluate_commands.evaluate)
+app.command("watch", rich_help_panel=USE, epilog=live_commands.WATCH_EXAMPLES)(live_commands.watch)
+app.command("serve", rich_help_panel=USE, epilog=live_commands.SERVE_EXAMPLES)(live_commands.serve)
 
 
 def _version(asked: bool) -> None:
@@ -96,7 +101,8 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Options of all commands."""

@@ -8,7 +8,17 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli.console import json_text
-from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, a_file, examples
+from mnistexp.cli.options import (
+    OUTPUT,
+    RUNS,
+    JsonOption,
+    RunsArgument,
+    RunsOption,
+    WhereOption,
+    a_file,
+    examples,
+    option,
+)
 from mnistexp.cli.printable import printable
 from mnistexp.cli.upkeep_commands import runs_app
 from mnistexp.cli.voice import Voice
@@ -22,9 +32,9 @@ FORMATS = ("csv", "json", "md", "zip")
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs export --where command=train --output runs.csv": "a table for a spreadsheet",
-            "mnistexp runs export 1:5 --format md": "the newest five as Markdown, on standard output",
-            "mnistexp runs export latest --output run.zip": "a whole run, for another machine",
+            "mnistexp runs export --where command=train --output runs.csv": "write a table for a spreadsheet",
+            "mnistexp runs export 1:5 --format md": "print the newest five as Markdown",
+            "mnistexp runs export latest --output run.zip": "archive a whole run",
         }
     )
 )
@@ -33,18 +43,22 @@ def export(
     where: WhereOption = None,
     form: Annotated[
         str | None,
-        typer.Option(
-            "--format", metavar="FORMAT", help="csv, json, md or zip; otherwise by --output's ending, or csv."
+        option(
+            OUTPUT,
+            "--format",
+            "Format: csv, json, md or zip",
+            metavar="FORMAT",
+            show_default="by the ending of --output, or csv",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", callback=a_file, help="Where to write it, not standard output."),
+        option(OUTPUT, "--output -o", "File to write", metavar="FILE", callback=a_file, show_default="standard output"),
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Write runs, all or some, as a table for other programs, or whole as a zip that another machine imports."""
+    """Export runs as a table, or archive them as a zip."""
     from mnistexp.runs import archive, export, files, query
 
     form = _format(form, output, json)
@@ -74,32 +88,33 @@ def _format(form: str | None, output: Path | None, json: bool) -> str:
         ending = output.suffix[1:].lower() if output else ""
         form = ending if ending in FORMATS else "json" if json and not output else "csv" if not output else None
         if form is None:
-            raise BadInput(f"{output} ends like no format, allowed: {', '.join(FORMATS)}, or --format")
+            raise BadInput(f"{output}: unknown ending, allowed: {', '.join(FORMATS)}, or --format")
     if form not in FORMATS:
         raise BadInput(f"--format is {show(form)}, allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}")
     if output is None and form == "zip":
-        raise BadInput("a zip goes to a file: say --output FILE")
+        raise BadInput("a zip can't be printed: add --output FILE")
     if output is None and json and form != "json":
-        raise BadInput(
-            f"--json prints JSON and --format {form} asks for something else: say --output FILE, or one of two"
-        )
+        raise BadInput(f"--json and --format {form} conflict: give only one, or add --output FILE")
     return form
 
 
 @runs_app.command(
     "import",
-    epilog=examples({"mnistexp runs import run.zip": "take in the runs that another machine exported"}),
+    epilog=examples({"mnistexp runs import run.zip": "import runs from another machine"}),
 )
 def import_runs(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A zip that `mnistexp runs export` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Zip written by `mnistexp runs export`.")],
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Take in runs from an archive. All are checked before one is taken in; those that are here already stay."""
+    """Import runs from an archive.
+
+    All are checked before any is imported; runs that already exist are kept.
+    """
     from mnistexp.runs.archive import import_archive
 
     found = import_archive(file, runs_dir)
     document = {"runs_dir": str(runs_dir), "imported": found.imported, "skipped": found.skipped}
     lines = [Text(f"Imported  {run_id}") for run_id in found.imported]
-    lines += [Text(f"Skipped   {run_id}: a run of this id is here already") for run_id in found.skipped]
+    lines += [Text(f"Skipped   {run_id}: a run with this id already exists") for run_id in found.skipped]
     Voice(json).result(document, *lines)

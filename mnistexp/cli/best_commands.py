@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from mnistexp import settings
 from mnistexp.cli import completion, console_best
 from mnistexp.cli.options import (
+    DATA,
     RUNS,
+    SEARCH,
+    TRAINING,
     BatchSizeOption,
     ConfigOption,
     DataOption,
@@ -29,6 +30,7 @@ from mnistexp.cli.options import (
     examples,
     flag_layers,
     layers_for,
+    option,
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput
@@ -41,32 +43,30 @@ __all__ = ["best", "reproduce"]
 
 SweepsOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        SEARCH,
         "--sweep",
+        "Choose only from this sweep; repeatable",
         metavar="RUN",
-        help="Choose from this sweep only, not from all that match: any reference to a run; repeatable.",
+        show_default="all matching sweeps",
         autocompletion=completion.run_ids,
     ),
 ]
-NestedOption = Annotated[
-    bool, typer.Option("--nested", help="Repeat the whole selection without each fold, and score it there.")
-]
-UnseenOption = Annotated[
-    bool, typer.Option("--unseen", help="Score the final model on 4,000 digits that nothing touched.")
-]
+NestedOption = Annotated[bool, option(SEARCH, "--nested", "Estimate the accuracy by nested cross-validation as well")]
+UnseenOption = Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")]
 
 BEST_EXAMPLES = examples(
     {
-        "mnistexp best --dry-run": "which sweeps it would take, and which it would run first",
-        "mnistexp best --unseen": "also score the final model on 4,000 digits that nothing touched",
-        "mnistexp best --opt adam --opt nadam --select one-se --repeats 5": "the cheapest good setting, five seeds",
+        "mnistexp best --dry-run": "list the sweeps it would use and run",
+        "mnistexp best --unseen": "also evaluate on 4,000 unseen digits",
+        "mnistexp best --opt adam --opt nadam --select one-se --repeats 5": "choose the cheapest good setting",
     }
 )
 REPRODUCE_EXAMPLES = examples(
     {
-        "mnistexp reproduce --dry-run": "what there is to do, and how long it takes",
-        "mnistexp reproduce --quick": "see that everything works, in a minute or two",
-        "mnistexp reproduce": "the assignment",
+        "mnistexp reproduce --dry-run": "list the steps and the time they take",
+        "mnistexp reproduce --quick": "test everything in a minute or two",
+        "mnistexp reproduce": "reproduce the assignment",
     }
 )
 
@@ -94,7 +94,7 @@ def best(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Choose the best setting of all sweeps, train the final model, and say what its accuracy is worth."""
+    """Train the best setting of all sweeps and evaluate it."""
     voice = Voice(json, quiet, verbose)
     given = {
         "select": select, "epochs": epochs, "batch_size": batch_size, "repeats": repeats, "seed": seed,
@@ -130,11 +130,11 @@ def reproduce(
     config: ConfigOption = None,
     sets: SetOption = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A few epochs and rows only: shows that all works, compares no training.")
+        bool, option(TRAINING, "--quick", "Run a few epochs and rows as a smoke test; compare no trainings")
     ] = False,
     all_rows: Annotated[
         bool,
-        typer.Option("--all-rows", help="Repeat the notebook's fault on all its 93 rows; takes minutes more."),
+        option(TRAINING, "--all-rows", "Reproduce the notebook's bug on all 93 rows; takes minutes longer"),
     ] = False,
     seed: SeedOption = None,
     data: DataOption = None,
@@ -148,13 +148,13 @@ def reproduce(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Do the whole assignment, and set each figure that its notebook reported beside ours."""
+    """Run the whole assignment; compare with its notebook."""
     voice = Voice(json, quiet, verbose)
     given = {
         "seed": seed, "data": data, "executor": executor, "workers": workers, "scheduler": scheduler, "name": name,
     }  # fmt: skip
     if quick and all_rows:
-        raise BadInput("--quick leaves rows out and --all-rows leaves none out: only one of the two can be given")
+        raise BadInput("--quick and --all-rows exclude each other: give only one")
     packaged, *own = layers_for("best", config, sets)
     serial = [settings.flag("--quick", "sweep.executor", "serial")] if quick else []
     found = settings.resolve([packaged, *serial, *own, *flag_layers(given)])

@@ -4,10 +4,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.text import Text
 
-from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, examples, folder
+from mnistexp.cli.options import (
+    OUTPUT,
+    RUNS,
+    JsonOption,
+    RunsArgument,
+    RunsOption,
+    WhereOption,
+    examples,
+    folder,
+    option,
+)
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, RunError
@@ -17,67 +26,69 @@ if TYPE_CHECKING:
 
 __all__ = ["bridge_app"]
 
-bridge_app = Commands(help="Hand runs to TensorBoard or MLflow.")
+bridge_app = Commands(help="Export runs to TensorBoard or MLflow.")
 
 
 @bridge_app.command(
     epilog=examples(
         {
             "mnistexp bridge tensorboard latest --output events": "then: tensorboard --logdir events",
-            "mnistexp bridge tensorboard --where command=train --output events": "all trainings",
+            "mnistexp bridge tensorboard --where command=train --output events": "export all trainings",
         }
     )
 )
 def tensorboard(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", parser=folder, help="Where the runs' event files go.")
-    ],
+    output: Annotated[Path, option(OUTPUT, "--output -o", "Folder for the event files", metavar="DIR", parser=folder)],
     runs: RunsArgument = None,
     where: WhereOption = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Write runs, all or some, as event files: curves, metrics, settings, and trials for the HParams page.
+    """Write runs as TensorBoard event files.
 
-    What was written before is replaced. Needs the extra `mnistexp[tensorboard]`.
+    Writes curves, metrics, settings, and the trials of sweeps for the HParams page. Replaces earlier exports.
+
+    Needs the extra `mnistexp[tensorboard]`.
     """
     from mnistexp.bridges import tensorboard as bridge
     from mnistexp.runs.files import is_folder
 
     if os.path.lexists(output) and not is_folder(output):
-        raise BadInput(f"--output {output} is a file, allowed: a folder, which may be missing")
+        raise BadInput(f"--output {output} is a file, allowed: a folder, new or existing")
     folders = bridge.export(_select(runs_dir, runs, where), output)
     document = {"output": str(output), "runs": [folder.name for folder in folders]}
-    said = f"{_count(len(folders))} in {output}; look at them with: tensorboard --logdir {output}"
+    said = f"{_count(len(folders))} in {output}; view with: tensorboard --logdir {output}"
     Voice(json).result(document, Text(said))
 
 
 @bridge_app.command(
     epilog=examples(
         {
-            "mnistexp bridge mlflow 1:5 --tracking-uri sqlite:///mlflow.db": "the newest five runs, into a SQLite file",
-            "mnistexp bridge mlflow latest --tracking-uri mlruns --no-artifacts": "into a folder, without files",
+            "mnistexp bridge mlflow 1:5 --tracking-uri sqlite:///mlflow.db": "export to a SQLite file",
+            "mnistexp bridge mlflow latest --tracking-uri mlruns --no-artifacts": "export to a folder, without files",
         }
     )
 )
 def mlflow(
     tracking_uri: Annotated[
-        str, typer.Option("--tracking-uri", metavar="URI", help="sqlite:///FILE, a folder, or http://HOST:PORT.")
+        str, option(OUTPUT, "--tracking-uri", "sqlite:///FILE, a folder, or http://HOST:PORT", metavar="URI")
     ],
     runs: RunsArgument = None,
     where: WhereOption = None,
     experiment: Annotated[
-        str, typer.Option("--experiment", metavar="NAME", help="Made where it is missing.")
+        str, option(OUTPUT, "--experiment", "Experiment, created if missing", metavar="NAME")
     ] = "mnistexp",
     artifacts: Annotated[
-        bool, typer.Option("--artifacts/--no-artifacts", help="Whether the run's files go along.")
+        bool, option(OUTPUT, "--artifacts/--no-artifacts", "Log the files of the runs as artifacts")
     ] = True,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Put runs, all or some, into MLflow's store: settings, curves, metrics, tags, files; trials as nested runs.
+    """Log runs to an MLflow tracking store.
 
-    A run that is there already is replaced if it has changed. Needs the extra `mnistexp[mlflow]`.
+    Logs settings, curves, metrics, tags and files; trials become nested runs. A changed run replaces its earlier log.
+
+    Needs the extra `mnistexp[mlflow]`.
     """
     from mnistexp.bridges import mlflow_store
 

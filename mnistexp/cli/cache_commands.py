@@ -2,20 +2,18 @@
 
 from typing import Annotated
 
-import typer
-
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, age, examples
+from mnistexp.cli.options import CHANGES, RUNS, JsonOption, RunsOption, age, examples, option
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
 
 __all__ = ["cache_app"]
 
-cache_app = Commands(help="Look after the fits that sweeps have kept for reuse.")
+cache_app = Commands(help="Inspect and prune the cache of sweep fits.")
 
 
-@cache_app.command("info", epilog=examples({"mnistexp cache info": "fits and megabytes of the runs folder"}))
+@cache_app.command("info", epilog=examples({"mnistexp cache info": "show the number and size of cached fits"}))
 def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """Say how many fits are kept, where, and how much room they take."""
+    """Show the number, location and size of cached fits."""
     from mnistexp.sweeps.trial_cache import TrialCache
 
     info = TrialCache(runs_dir).info()
@@ -24,16 +22,17 @@ def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
 
 
 @cache_app.command(
-    "prune", epilog=examples({"mnistexp cache prune --older-than 30d": "what nobody has needed for a month"})
+    "prune", epilog=examples({"mnistexp cache prune --older-than 30d": "remove fits not used for 30 days"})
 )
 def cache_prune(
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 90m; otherwise all go.")
+        str | None,
+        option(CHANGES, "--older-than", "Minimum age, e.g. 30d, 12h or 90m", metavar="AGE", show_default="all"),
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Remove kept fits: those older than an age, or all. Sweeps then train them anew."""
+    """Remove cached fits; sweeps retrain them when needed."""
     from mnistexp.sweeps.trial_cache import TrialCache
 
     gone = TrialCache(runs_dir).prune(age(older_than) if older_than is not None else None)

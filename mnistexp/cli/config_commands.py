@@ -11,6 +11,7 @@ from rich.text import Text
 from mnistexp import settings
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
+    OUTPUT,
     BatchSizeOption,
     ConfigOption,
     DropoutOption,
@@ -22,6 +23,7 @@ from mnistexp.cli.options import (
     SetOption,
     a_file,
     examples,
+    option,
     settings_for,
 )
 from mnistexp.cli.parsing import Commands
@@ -30,7 +32,7 @@ from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 
 __all__ = ["config_app"]
 
-config_app = Commands(help="Begin, show or check a configuration, without running anything.")
+config_app = Commands(help="Create, show and check configurations.")
 
 SCHEMA = "mnistexp.schema.json"
 COMMAND = re.compile(r"^(# Command: +mnistexp [\w-]+).*$", re.MULTILINE)
@@ -40,8 +42,8 @@ COMMAND = re.compile(r"^(# Command: +mnistexp [\w-]+).*$", re.MULTILINE)
     "show",
     epilog=examples(
         {
-            "mnistexp config show": "what `mnistexp train` would run",
-            "mnistexp config show sweep-dropout --set training.epochs=10": "a sweep, with a setting of your own",
+            "mnistexp config show": "show the settings of mnistexp train",
+            "mnistexp config show sweep-dropout --set training.epochs=10": "change a setting",
         }
     ),
 )
@@ -62,7 +64,7 @@ def config_show(
     seed: SeedOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print the resolved configuration, and where each value came from."""
+    """Show the resolved settings and where each comes from."""
     given = {
         "epochs": epochs, "opt": opt, "learning_rate": learning_rate, "batch_size": batch_size, "dropout": dropout,
         "seed": seed,
@@ -74,7 +76,7 @@ def config_show(
 
 @config_app.command(
     "validate",
-    epilog=examples({"mnistexp config validate configs/train.yaml configs/best.yaml": "two files at once"}),
+    epilog=examples({"mnistexp config validate configs/train.yaml configs/best.yaml": "check two files"}),
 )
 def config_validate(
     files: Annotated[
@@ -83,7 +85,7 @@ def config_validate(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Check configurations, and report every problem of every file at once."""
+    """Check configuration files and report all problems."""
     problems: list[Problem] = []
     for file in files:
         try:
@@ -99,26 +101,28 @@ def config_validate(
     "init",
     epilog=examples(
         {
-            "mnistexp config init mine": "the settings of `mnistexp train`, as mine.yaml",
-            "mnistexp config init mine --from sweep-optimizer --schema": "a sweep, and a schema for your editor",
+            "mnistexp config init mine": "copy the settings of mnistexp train to mine.yaml",
+            "mnistexp config init mine --from sweep-optimizer --schema": "copy a sweep, with a schema for your editor",
         }
     ),
 )
 def config_init(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The file to write; .yaml is added where it is missing.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="File to write; .yaml is added if missing.")],
     source: Annotated[
         str,
-        typer.Option(
-            "--from", metavar="NAME", help="Packaged configuration to copy.", autocompletion=completion.packaged
+        option(
+            OUTPUT,
+            "--from",
+            "Packaged configuration to copy",
+            metavar="NAME",
+            autocompletion=completion.packaged,
         ),
     ] = "train",
-    schema: Annotated[
-        bool, typer.Option("--schema", help=f"Write {SCHEMA} beside it, and a first line that has editors use it.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+    schema: Annotated[bool, option(OUTPUT, "--schema", f"Also write {SCHEMA} and refer to it")] = False,
+    force: Annotated[bool, option(OUTPUT, "--force", "Overwrite an existing file")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Copy a packaged configuration, comments and all, to a file of your own."""
+    """Copy a packaged configuration to a file."""
     if source not in (names := settings.packaged_names()):
         raise BadInput(f"--from: is {source!r}, allowed: {', '.join(names)}{nearest(source, names)}")
     path = _target(name, force)
@@ -133,7 +137,7 @@ def config_init(
     command = COMMAND.search(text)
     said = command[0].partition("mnistexp")[2].strip() if command else f"train --config {path}"
     document = {"config": str(path), "schema": str(beside) if beside else None, "command": f"mnistexp {said}"}
-    Voice(json).result(document, Text(f"{path}: a copy of {source}; use it by `mnistexp {said}`"))
+    Voice(json).result(document, Text(f"{path}: copied from {source}; run it with: mnistexp {said}"))
 
 
 def _target(name: str, force: bool) -> Path:
@@ -142,13 +146,13 @@ def _target(name: str, force: bool) -> Path:
 
     path = Path(name)
     if not path.name or "\0" in name:
-        raise BadInput(f"{name!r} is no name of a file, allowed: a name such as mine or mine.yaml")
+        raise BadInput(f"{name!r} isn't a file name, allowed: a name such as mine or mine.yaml")
     if path.suffix not in {".yaml", ".yml"}:
         path = path.with_name(f"{path.name}.yaml")
     if not is_folder(path.parent):
-        raise BadInput(f"{path}: there is no folder {str(path.parent)!r}, allowed: a folder that is there")
+        raise BadInput(f"{path}: there is no folder {str(path.parent)!r}, allowed: an existing folder")
     if is_folder(path) or (os.path.lexists(path) and not force):
-        raise BadInput(f"{path} is already there, allowed: another name, or --force to replace a file")
+        raise BadInput(f"{path} already exists, allowed: another name, or --force to overwrite a file")
     return path
 
 
@@ -156,19 +160,19 @@ def _target(name: str, force: bool) -> Path:
     "schema",
     epilog=examples(
         {
-            "mnistexp config schema": "print it",
-            "mnistexp config schema --output mnistexp.schema.json": "write it, for `# yaml-language-server: $schema=`",
+            "mnistexp config schema": "print the schema",
+            "mnistexp config schema --output mnistexp.schema.json": "write it to a file",
         }
     ),
 )
 def config_schema(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", callback=a_file, help="Write it there, and say only that."),
+        option(OUTPUT, "--output -o", "File to write", metavar="FILE", callback=a_file, show_default="standard output"),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Print the JSON Schema of configurations, by which editors complete, explain and check them."""
+    """Print the JSON Schema of configurations, for editors."""
     if output is None:
         print(_schema_text(), end="", flush=True)
         return

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli import console
-from mnistexp.cli.options import RUNS, JsonOption, RunsOption, examples
+from mnistexp.cli.options import EXECUTION, RUNS, JsonOption, RunsOption, examples, option
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import MnistexpError
 
@@ -21,23 +21,23 @@ __all__ = ["EXAMPLES", "doctor"]
 
 EXAMPLES = examples(
     {
-        "mnistexp doctor": "everything, with a short training",
-        "mnistexp doctor --quick --json": "without the training, for a script",
+        "mnistexp doctor": "check everything, with a short training",
+        "mnistexp doctor --quick --json": "skip the training; print JSON for a script",
     }
 )
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 def doctor(
-    quick: Annotated[bool, typer.Option("--quick", help="Without the timing of a training, which takes 5 s.")] = False,
+    quick: Annotated[bool, option(EXECUTION, "--quick", "Skip the timed training, which takes 5 s")] = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Examine machine and installation; say what is well, and of what is not how it is mended."""
+    """Check machine and installation; suggest fixes."""
     from mnistexp.doctor.examination import examine
 
     voice = Voice(json)
-    with voice.err.status("examining"):
+    with voice.err.status("checking the machine and the installation"):
         findings = examine(runs_dir, quick=quick)
     count: Counter[str] = Counter(finding.state for finding in findings)
     document = {
@@ -51,7 +51,7 @@ def doctor(
 
 
 def _report(findings: "Sequence[Finding]", count: Mapping[str, int]) -> Iterator[RenderableType]:
-    table = console.plain_table("", "what", "finding")
+    table = console.plain_table("", "check", "finding")
     for finding in findings:
         says = Text(finding.says)
         if finding.remedy:

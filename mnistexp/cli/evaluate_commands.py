@@ -1,4 +1,4 @@
-"""The command that judges a run's saved model by labelled digits."""
+"""The command that evaluates the saved model of a run on labelled digits."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
+    DATA,
     RUNS,
     JsonOption,
     NameOption,
@@ -16,6 +17,7 @@ from mnistexp.cli.options import (
     RunsOption,
     VerboseOption,
     examples,
+    option,
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest
@@ -27,9 +29,9 @@ __all__ = ["EVALUATE_EXAMPLES", "evaluate"]
 
 EVALUATE_EXAMPLES = examples(
     {
-        "mnistexp evaluate latest --data t10k/": "how good is the model on labelled digits of your own?",
-        "mnistexp evaluate latest --data unseen": "on 4,000 packaged digits that no training has seen",
-        "mnistexp evaluate latest": "on the test digits of the run, in detail",
+        "mnistexp evaluate latest --data t10k/": "evaluate on your own labelled digits",
+        "mnistexp evaluate latest --data unseen": "evaluate on 4,000 unseen packaged digits",
+        "mnistexp evaluate latest": "evaluate on the test digits of the run",
     }
 )
 DECISIONS: dict[str, bool | Literal["auto"]] = {"auto": "auto", "yes": True, "no": False}
@@ -40,36 +42,32 @@ def evaluate(
         str,
         typer.Argument(
             metavar="RUN",
-            help="An id, the beginning of one, the path of a run folder, or `latest`: the newest with a model.",
+            help="Run: `latest` (newest with a model), an id or its beginning, a path, a name or a tag.",
             autocompletion=completion.run_ids,
         ),
     ],
     data: Annotated[
         str | None,
-        typer.Option(
+        option(
+            DATA,
             "--data",
+            "Labelled digits: embedded, openml, unseen, or a path",
             metavar="SOURCE",
-            help="Labelled digits: whatever train takes, or unseen; otherwise the run's own test digits.",
+            show_default="the run's test digits",
             autocompletion=completion.data_sources,
         ),
     ] = None,
     part: Annotated[
         str,
-        typer.Option(
-            "--part", metavar="PART", help="auto (the source's own test part if it has one, or else all), train, test."
-        ),
+        option(DATA, "--part", "Part to use: auto (test part if any, else all), train or test", metavar="PART"),
     ] = "auto",
     invert: Annotated[
         str,
-        typer.Option("--invert", metavar="WHEN", help="Dark ink on a bright ground: auto looks at the edges; yes, no."),
+        option(DATA, "--invert", "Invert dark ink on bright paper: auto, yes or no", metavar="WHEN"),
     ] = "auto",
     transpose: Annotated[
         bool | None,
-        typer.Option(
-            "--transpose/--no-transpose",
-            show_default=False,
-            help="Exchange rows and columns; otherwise as the run did with sources of the same form.",
-        ),
+        option(DATA, "--transpose/--no-transpose", "Swap rows and columns", show_default="as in the run"),
     ] = None,
     name: NameOption = None,
     runs_dir: RunsOption = RUNS,
@@ -77,7 +75,7 @@ def evaluate(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Judge the saved model of a run by labelled digits: accuracy, each class, calibration, worst mistakes."""
+    """Evaluate the model of a run on labelled digits."""
     voice = Voice(json, quiet, verbose)
     from mnistexp import prediction
     from mnistexp.cli.progress import watching

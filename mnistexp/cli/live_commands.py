@@ -15,7 +15,18 @@ from rich.live import Live
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.options import REFERENCES, RUNS, JsonOption, RunsOption, examples, number, whole
+from mnistexp.cli.options import (
+    EXECUTION,
+    OUTPUT,
+    REFERENCES,
+    RUNS,
+    JsonOption,
+    RunsOption,
+    count_option,
+    examples,
+    number_option,
+    option,
+)
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted
 
@@ -26,15 +37,15 @@ __all__ = ["SERVE_EXAMPLES", "WATCH_EXAMPLES", "serve", "watch"]
 
 WATCH_EXAMPLES = examples(
     {
-        "mnistexp watch": "follow all that runs, until Ctrl-C",
-        "mnistexp watch latest": "follow the newest run, until it ends",
-        "mnistexp watch --once --json": "how things stand, as one JSON document",
+        "mnistexp watch": "follow all running work until Ctrl-C",
+        "mnistexp watch latest": "follow the newest run until it ends",
+        "mnistexp watch --once --json": "print the current state as JSON",
     }
 )
 SERVE_EXAMPLES = examples(
     {
-        "mnistexp serve": "print the address of the page, and show it until Ctrl-C",
-        "mnistexp serve --port 8080 --open": "at a port of your choice, opened in the browser",
+        "mnistexp serve": "serve the page until Ctrl-C",
+        "mnistexp serve --port 8080 --open": "choose the port and open the browser",
     }
 )
 
@@ -45,22 +56,22 @@ def watch(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...", help=f"{REFERENCES} Without any: all that runs.", autocompletion=completion.run_ids
+            metavar="RUN",
+            help=f"{REFERENCES} *[default: all that are running]*",
+            autocompletion=completion.run_ids,
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Say how things stand now, and end.")] = False,
-    interval: Annotated[
-        float, typer.Option("--interval", parser=number, metavar="SECONDS", help="How long to wait between two looks.")
-    ] = 1.0,
+    once: Annotated[bool, option(EXECUTION, "--once", "Print the current state and exit")] = False,
+    interval: Annotated[float, number_option(EXECUTION, "--interval", "Time between updates", metavar="SECONDS")] = 1.0,
     runs_dir: RunsOption = RUNS,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON document; without --once one line of JSON for each change.")
+        bool, option(OUTPUT, "--json", "Print JSON: one line per change, or one document with --once")
     ] = False,
 ) -> None:
-    """Follow running trainings and sweeps from any terminal, by their run folders.
+    """Follow running trainings and sweeps in the terminal.
 
-    Ends when all the runs that were named have ended; without names at Ctrl-C only, with exit code 130. Where the
-    output is not a terminal, it is one plain line for each change.
+    Ends when all named runs have ended; without names, at Ctrl-C, with exit code 130. If the output is not a terminal,
+    prints one plain line per change.
     """
     if not 0.1 <= interval <= 3600:
         raise BadInput(f"--interval is {interval:g}, allowed: 0.1 <= value <= 3600")
@@ -156,16 +167,16 @@ class _JsonLines:
 
 def serve(
     port: Annotated[
-        int, typer.Option("--port", parser=whole, metavar="N", help="Where to listen; 0 is any free port.")
+        int, count_option(EXECUTION, "--port", "Port to listen on; 0 picks a free one", metavar="PORT")
     ] = 0,
-    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    open_browser: Annotated[bool, option(EXECUTION, "--open", "Open the page in the browser")] = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Show the same as a page on 127.0.0.1: what runs, curves that grow, reports of what has ended.
+    """Serve a live page of runs, curves and reports.
 
-    Prints the address of the page, which holds a secret: only this machine, with that address, gets to see anything,
-    and nothing can be changed. Ctrl-C ends it, with exit code 0.
+    Prints the address of the page on 127.0.0.1. It holds a secret: only who knows it, on this machine, can see the
+    page, and nobody can change anything. Ctrl-C ends it, with exit code 0.
     """
     if not 0 <= port <= 65_535:
         raise BadInput(f"--port is {port}, allowed: 0 <= value <= 65535")
@@ -177,7 +188,7 @@ def serve(
 
     def ready() -> None:
         voice.result({"url": server.url, "port": server.port, "runs_dir": str(runs_dir)}, Text(server.url))
-        voice.err.print("Ctrl-C ends it.")
+        voice.err.print("Press Ctrl-C to stop.")
         if open_browser:
             webbrowser.open(server.url)
 

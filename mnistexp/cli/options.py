@@ -15,26 +15,14 @@ from mnistexp.errors import BadInput, ConfigError, Problem, show
 from mnistexp.settings import Settings
 from mnistexp.yaml_source import Source
 
-ConfigOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        help="YAML file, or name of a packaged configuration; repeatable, the last one decides.",
-        autocompletion=completion.config_files,
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="KEY=VALUE",
-        help="Set a key, such as `training.batch_size=16` or `batch_size=16`; repeatable.",
-        autocompletion=completion.assignments,
-    ),
-]
+PANELS = ("Training", "Data", "Search", "Selection", "Changes", "Execution", "Output")
+"""Panels of options in the help of commands, in their order."""
+TRAINING, DATA, SEARCH, RUN_SELECTION, CHANGES, EXECUTION, OUTPUT = PANELS
+
+
+def option(panel: str, flags: str, explanation: str, **more: Any) -> Any:
+    """An option in a panel of the help; `flags` are its names, with blanks between. `more` goes to `typer.Option`."""
+    return typer.Option(*flags.split(), help=explanation, rich_help_panel=panel, **more)
 
 
 def whole(text: str) -> int:
@@ -80,91 +68,127 @@ def age(text: str) -> float:
     return float(match[1]) * SECONDS[match[2]]
 
 
-def count_option(flag: str, explanation: str) -> Any:
+def count_option(panel: str, flags: str, explanation: str, **more: Any) -> Any:
     """An option that takes a whole number."""
-    return typer.Option(*flag.split(), parser=whole, metavar="N", help=explanation)
+    return option(panel, flags, explanation, parser=whole, **{"metavar": "N", **more})
 
 
-def number_option(flag: str, explanation: str) -> Any:
+def number_option(panel: str, flags: str, explanation: str, **more: Any) -> Any:
     """An option that takes a number."""
-    return typer.Option(*flag.split(), parser=number, metavar="X", help=explanation)
+    return option(panel, flags, explanation, parser=number, **{"metavar": "NUMBER", **more})
 
 
-SeedOption = Annotated[int | None, count_option("--seed", "Root of every random draw.")]
-EpochsOption = Annotated[int | None, count_option("--epochs", "How often the digits are gone through.")]
-RepeatsOption = Annotated[
-    int | None, count_option("--repeats", "Independent trainings, their seeds derived from --seed.")
-]
-OptimizerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--opt",
-        metavar="NAME",
-        parser=str.lower,
-        help="Optimizer, with Keras' defaults.",
-        autocompletion=completion.optimizers,
+ConfigOption = Annotated[
+    list[str] | None,
+    option(
+        TRAINING,
+        "--config -c",
+        "YAML file or packaged name; repeatable, last wins",
+        metavar="FILE",
+        autocompletion=completion.config_files,
     ),
 ]
-LearningRateOption = Annotated[float | None, number_option("--learning-rate --lr", "Learning rate of the optimizer.")]
-BatchSizeOption = Annotated[int | None, count_option("--batch-size", "Batch size.")]
-DropoutOption = Annotated[float | None, number_option("--dropout", "Dropout rate.")]
-NameOption = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Short name of the run folder.")]
-RunsOption = Annotated[
-    Path,
-    typer.Option("--runs-dir", metavar="DIR", envvar="MNISTEXP_RUNS_DIR", parser=folder, help="Where run folders go."),
+SetOption = Annotated[
+    list[str] | None,
+    option(
+        TRAINING,
+        "--set -s",
+        "Set any key, e.g. training.batch_size=16; repeatable",
+        metavar="KEY=VALUE",
+        autocompletion=completion.assignments,
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, the rest on stderr.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what came out.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: settings, and tracebacks of bugs.")]
+SeedOption = Annotated[int | None, count_option(TRAINING, "--seed", "Random seed")]
+EpochsOption = Annotated[int | None, count_option(TRAINING, "--epochs", "Number of training epochs")]
+RepeatsOption = Annotated[int | None, count_option(TRAINING, "--repeats", "Number of trainings, one seed each")]
+OptimizerOption = Annotated[
+    str | None,
+    option(TRAINING, "--opt", "Optimizer", metavar="NAME", parser=str.lower, autocompletion=completion.optimizers),
+]
+LearningRateOption = Annotated[
+    float | None, number_option(TRAINING, "--learning-rate --lr", "Learning rate", metavar="RATE")
+]
+BatchSizeOption = Annotated[int | None, count_option(TRAINING, "--batch-size", "Batch size")]
+DropoutOption = Annotated[float | None, number_option(TRAINING, "--dropout", "Dropout rate", metavar="RATE")]
 DataOption = Annotated[
     str | None,
-    typer.Option(
+    option(
+        DATA,
         "--data",
+        "Digits: embedded, openml, or a path",
         metavar="SOURCE",
-        help="embedded, openml, or a path: .npz, IDX, CSV, Parquet, .npy, folders of pictures.",
         autocompletion=completion.data_sources,
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the settings and the work ahead; do nothing.")]
-
+NameOption = Annotated[str | None, option(OUTPUT, "--name", "Short name, added to the run's id", metavar="NAME")]
+RunsOption = Annotated[
+    Path,
+    option(
+        OUTPUT,
+        "--runs-dir",
+        "Folder that holds the runs; or set $MNISTEXP_RUNS_DIR",
+        metavar="DIR",
+        envvar="MNISTEXP_RUNS_DIR",
+        show_envvar=False,
+        parser=folder,
+    ),
+]
+JsonOption = Annotated[bool, option(OUTPUT, "--json", "Print one JSON document; progress goes to standard error")]
+QuietOption = Annotated[bool, option(OUTPUT, "--quiet -q", "Print only the result")]
+VerboseOption = Annotated[bool, option(OUTPUT, "--verbose -v", "Print more: settings, and tracebacks of bugs")]
+DryRunOption = Annotated[
+    bool, option(EXECUTION, "--dry-run", "Show the settings and the work ahead without running anything")
+]
 ExecutorOption = Annotated[
     str | None,
-    typer.Option(
+    option(
+        EXECUTION,
         "--executor",
+        "Where fits run: serial, processes or dask",
         metavar="KIND",
-        help="serial, processes (the default) or dask.",
         autocompletion=completion.executors,
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    count_option(EXECUTION, "--workers", "Number of fits to run in parallel", show_default="one per physical core"),
+]
+SchedulerOption = Annotated[
+    str | None,
+    option(
+        EXECUTION,
+        "--scheduler",
+        "Running Dask scheduler, e.g. tcp://host:8786",
+        metavar="ADDRESS",
+        show_default="start a local one",
     ),
 ]
 SelectOption = Annotated[
     str | None,
-    typer.Option(
+    option(
+        SEARCH,
         "--select",
+        "Selection rule: best, one-se or cheapest",
         metavar="RULE",
-        help="best, one-se, or cheapest of those tied with best.",
         autocompletion=completion.rules,
     ),
 ]
-WorkersOption = Annotated[int | None, count_option("--workers", "Fits at once; otherwise one per physical core.")]
-SchedulerOption = Annotated[
-    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler, tcp://host:8786.")
-]
-
 OptimizersOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        SEARCH,
         "--opt",
-        metavar="NAME",
-        help="Optimizers, with commas between, each with its own grid; repeatable, or `all`.",
+        "Optimizers to try, comma-separated, or all; repeatable",
+        metavar="NAMES",
         autocompletion=completion.optimizers_or_all,
     ),
 ]
-REFERENCES = "`latest`, `3` (the third newest), `1:5` (the newest five), ids or their beginnings, paths, names or tags."
+REFERENCES = "Runs: `latest`, `3` (third newest), `1:5` (newest five), an id or its beginning, a path, a name or a tag."
 RunArgument = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="`latest`, `3` (the third newest), an id or its beginning, a path, a name or a tag.",
+        help="Run: `latest`, `3` (third newest), an id or its beginning, a path, a name or a tag.",
         autocompletion=completion.run_ids,
     ),
 ]
@@ -172,7 +196,13 @@ RunsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)
 ]
 WhereOption = Annotated[
-    str | None, typer.Option("--where", metavar="CONDITION", help="Runs that match, such as `test_accuracy>0.9`.")
+    str | None,
+    option(
+        RUN_SELECTION,
+        "--where",
+        "Select the runs that match, e.g. `command=train and test_accuracy>0.92`",
+        metavar="CONDITION",
+    ),
 ]
 RUNS = Path("runs")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from mnistexp.cli.help import explained, print_epilog
 from mnistexp.cli.options import FLAGS
 from mnistexp.errors import BadInput, nearest_name, show
 
@@ -30,6 +31,11 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing:
             self._refuse_twice(ctx, given)
         return left
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help: see `help.explained`."""
+        TyperCommand.format_help(explained(self, ctx), ctx, formatter)
+        print_epilog(self.epilog or "")
 
     def _refuse_twice(self, ctx: Any, args: list[str]) -> None:
         """Raise `BadInput` for an option with two values; a switch may be repeated but not contradicted."""
@@ -88,6 +94,11 @@ def _collecting(param: Any) -> Any:
 class Group(TyperGroup):
     """Commands under one name; an unknown one leads to those whose names begin so, are near, or are in a group."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help: see `help.explained`."""
+        TyperGroup.format_help(explained(self, ctx), ctx, formatter)
+        print_epilog(self.epilog or "")
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         try:
             return super().resolve_command(ctx, args)
@@ -110,7 +121,9 @@ class Commands(typer.Typer):
     """A group of commands, each a `Command`."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(cls=Group, no_args_is_help=True, suggest_commands=False, **options)
+        super().__init__(
+            cls=Group, no_args_is_help=True, suggest_commands=False, rich_markup_mode="markdown", **options
+        )
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
         """Add a command, as `typer.Typer.command` does."""

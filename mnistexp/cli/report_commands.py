@@ -7,15 +7,25 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.options import REFERENCES, RUNS, JsonOption, QuietOption, RunsOption, VerboseOption, examples
+from mnistexp.cli.options import (
+    OUTPUT,
+    REFERENCES,
+    RUNS,
+    JsonOption,
+    QuietOption,
+    RunsOption,
+    VerboseOption,
+    examples,
+    option,
+)
 from mnistexp.cli.voice import Voice
 
 __all__ = ["report"]
 
 EXAMPLES = examples(
     {
-        "mnistexp report latest": "`report.html` in the folder of the newest run",
-        "mnistexp report latest --format md --output answers.md": "Markdown, its figures in a folder beside it",
+        "mnistexp report latest": "write report.html into the newest run",
+        "mnistexp report latest --format md --output answers.md": "write Markdown and its figures",
     }
 )
 
@@ -31,23 +41,25 @@ def report(
     ],
     form: Annotated[
         str | None,
-        typer.Option(
+        option(
+            OUTPUT,
             "--format",
+            "Format: html, md, pdf or ipynb",
             metavar="FORMAT",
-            help="html, md, pdf or ipynb; otherwise by the ending of --output, or html.",
+            show_default="by the ending of --output, or html",
             autocompletion=completion.report_formats,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write it; otherwise into the run's own folder."),
+        option(OUTPUT, "--output -o", "File to write", metavar="FILE", show_default="report in the run's folder"),
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Write a report of runs as one file: the questions, the measured answers, figures and tables."""
+    """Write a report of runs, with figures and tables."""
     from mnistexp.report import reports
     from mnistexp.runs import references, stored_runs
 

@@ -13,14 +13,18 @@ from rich.text import Text
 from mnistexp.cli import completion, console_runs
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import (
+    OUTPUT,
     REFERENCES,
+    RUN_SELECTION,
     RUNS,
     JsonOption,
     RunArgument,
     RunsArgument,
     RunsOption,
+    WhereOption,
     count_option,
     examples,
+    option,
 )
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import Printable
@@ -33,21 +37,13 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
 
 __all__ = ["runs_app"]
 
-runs_app = Commands(help="Look at runs, and keep them in order.")
+runs_app = Commands(help="List, show, compare and manage runs.")
 
 ON_A_SCREEN = 50
 """How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""
 
-WhereOption = Annotated[
-    str | None,
-    typer.Option(
-        "--where",
-        metavar="CONDITION",
-        help="Only runs that match, such as `command=train and test_accuracy>0.92 and started>-6h`.",
-    ),
-]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Draw the learning curves into a .png or .svg.")
+    Path | None, option(OUTPUT, "--output -o", "Plot the learning curves to a .png or .svg file", metavar="FILE")
 ]
 
 
@@ -55,9 +51,9 @@ OutputOption = Annotated[
     "list",
     epilog=examples(
         {
-            "mnistexp runs list": "all runs, newest first",
-            "mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy": "the best of today",
-            "mnistexp runs list 1:5 --json": "the newest five, with all that is known of them",
+            "mnistexp runs list": "list all runs, newest first",
+            "mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy": "recent, best first",
+            "mnistexp runs list 1:5 --json": "print the newest five in full as JSON",
         }
     ),
 )
@@ -66,13 +62,16 @@ def list_(
     where: WhereOption = None,
     sort: Annotated[
         str | None,
-        typer.Option("--sort", metavar="KEYS", help="Keys with commas between; `-test_accuracy`: the largest first."),
+        option(RUN_SELECTION, "--sort", "Sort by keys, comma-separated; - for descending", metavar="KEYS"),
     ] = None,
-    limit: Annotated[int | None, count_option("--limit", "At most so many.")] = None,
+    limit: Annotated[int | None, count_option(RUN_SELECTION, "--limit", "Maximum number of runs")] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """List runs: a table, or on a pipe a line each with tabs between. Keys of --where and --sort are columns too."""
+    """List runs, newest first.
+
+    Prints a table on a terminal, tab-separated lines on a pipe. Keys of --where and --sort become columns.
+    """
     from mnistexp.runs import query, status
 
     found = query.select(runs_dir, runs or (), where=where, sort=sort, limit=limit)
@@ -88,14 +87,14 @@ def list_(
     cut = found if limit or runs else found[:ON_A_SCREEN]
     _show([console_runs.table(cut, keys, status.now())] if found else [])
     if len(cut) < len(found):
-        _show([Text(f"... and {len(found) - len(cut):,} more: --limit {len(found)} shows them")])
+        _show([Text(f"... and {len(found) - len(cut):,} more; show all with --limit {len(found)}")])
 
 
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs show": "the newest run",
-            "mnistexp runs show 2 --json": "the second newest, as JSON",
+            "mnistexp runs show": "show the newest run",
+            "mnistexp runs show 2 --json": "print the second newest as JSON",
         }
     )
 )
@@ -104,7 +103,7 @@ def show(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Show a run: its settings, metrics, learning curves and files."""
+    """Show settings, metrics, curves and files of a run."""
     from mnistexp.runs import references, stored_runs
     from mnistexp.runs.curves import read_curves
 
@@ -125,8 +124,8 @@ def show(
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs compare 1 2": "the newest two",
-            "mnistexp runs compare 1:4 --output curves.png": "the newest four, their curves in one figure",
+            "mnistexp runs compare 1 2": "compare the newest two",
+            "mnistexp runs compare 1:4 --output curves.png": "plot the newest four",
         }
     )
 )
@@ -136,14 +135,14 @@ def compare(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Compare runs: only what differs in settings, environment, digits and metrics, and the learning curves."""
+    """Compare runs: show what differs, and the loss curves."""
     from mnistexp.runs import comparison, query
     from mnistexp.runs.curves import read_curves
 
     kind = _figure_kind(output)
     found = query.select(runs_dir, runs)
     if len(found) < 2:
-        raise BadInput(f"compare needs two runs or more, and this is {len(found)}")
+        raise BadInput(f"compare needs at least 2 runs, got {len(found)}")
     differences = comparison.compare(found)
     histories = [[curve.history for curve in read_curves(run.path)] for run in found]
     if output:
@@ -163,21 +162,22 @@ def compare(
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs best": "the id of the run with the highest test accuracy",
-            "mnistexp runs best --metric min_val_loss --where optimizer.name=adam": "the lowest loss with Adam",
+            "mnistexp runs best": "print the run with the highest test accuracy",
+            "mnistexp runs best --metric min_val_loss --where optimizer.name=adam": "lowest loss with Adam",
         }
     )
 )
 def best(
-    metric: Annotated[str, typer.Option("--metric", metavar="KEY", help="The number to go by.")] = "test_accuracy",
+    metric: Annotated[str, option(RUN_SELECTION, "--metric", "Metric to compare", metavar="KEY")] = "test_accuracy",
     highest: Annotated[
-        bool | None, typer.Option("--max/--min", help="Which is best; otherwise by the name: accuracy or loss.")
+        bool | None,
+        option(RUN_SELECTION, "--max/--min", "Choose the highest or lowest value", show_default="by the metric"),
     ] = None,
     where: WhereOption = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Print the id of the best run, the newest of equals."""
+    """Print the id of the best run."""
     from mnistexp.runs import query
     from mnistexp.runs.conditions import value_of
 
@@ -194,15 +194,18 @@ def best(
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs path": "the folder of the newest run",
-            "mnistexp runs path --where tag=baseline": "the folders of all that match",
+            "mnistexp runs path": "print the folder of the newest run",
+            "mnistexp runs path --where tag=baseline": "print the folders of all that match",
         }
     )
 )
 def path(
     runs: RunsArgument = None, where: WhereOption = None, runs_dir: RunsOption = RUNS, json: JsonOption = False
 ) -> None:
-    """Print the folders of runs, one a line: of the newest run where nothing says which."""
+    """Print the folders of runs, one per line.
+
+    Without a selection: of the newest run.
+    """
     from mnistexp.runs import query
 
     found = query.select(runs_dir, runs or (["latest"] if where is None else ()), where=where)

@@ -7,7 +7,9 @@ import typer
 from mnistexp import settings, yaml_source
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
+    EXECUTION,
     RUNS,
+    SEARCH,
     ConfigOption,
     DataOption,
     DryRunOption,
@@ -29,6 +31,7 @@ from mnistexp.cli.options import (
     examples,
     flag_layers,
     layers_for,
+    option,
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, ConfigError, Problem, TrialsFailed
@@ -39,36 +42,35 @@ __all__ = ["sweep"]
 
 GridOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        SEARCH,
         "--grid",
+        "Values to try, in place of the configured grid; repeatable",
         metavar="KEY=V1,V2",
-        help="Try these values, all combined, and no others; repeatable.",
         autocompletion=completion.grids,
     ),
 ]
-FoldsOption = Annotated[int | None, count_option("--folds", "Parts of the training digits, each held out once.")]
+FoldsOption = Annotated[int | None, count_option(SEARCH, "--folds", "Number of cross-validation folds")]
 ShuffleFoldsOption = Annotated[
-    bool | None, typer.Option("--shuffle-folds/--no-shuffle-folds", help="Shuffle before cutting the folds.")
+    bool | None, option(SEARCH, "--shuffle-folds/--no-shuffle-folds", "Shuffle the digits before splitting")
 ]
-StratifiedOption = Annotated[
-    bool | None, typer.Option("--stratified/--no-stratified", help="Spread each class evenly over the folds.")
-]
+StratifiedOption = Annotated[bool | None, option(SEARCH, "--stratified/--no-stratified", "Stratify the folds by class")]
 AsSubmittedOption = Annotated[
-    bool | None, typer.Option("--as-submitted", help="Repeat the notebook's fault: rows differ by their seed only.")
+    bool | None, option(SEARCH, "--as-submitted", "Reproduce the notebook's bug: trials differ only by seed")
 ]
-CacheOption = Annotated[bool | None, typer.Option("--cache/--no-cache", help="Reuse fits that were done before.")]
-FailFastOption = Annotated[bool | None, typer.Option("--fail-fast", help="Stop at the first fit that fails.")]
+CacheOption = Annotated[bool | None, option(EXECUTION, "--cache/--no-cache", "Reuse cached fits")]
+FailFastOption = Annotated[bool | None, option(EXECUTION, "--fail-fast", "Stop at the first failed fit")]
 
 OPTIMIZER_EXAMPLES = examples(
     {
-        "mnistexp sweep-optimizer --opt adam": "Adam's grid: 36 settings, 3 folds each",
-        "mnistexp sweep-optimizer --opt all --dry-run": "how much work every optimizer's grid would be",
-        "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "a grid of your own",
+        "mnistexp sweep-optimizer --opt adam": "search Adam's grid: 36 settings, 3 folds each",
+        "mnistexp sweep-optimizer --opt all --dry-run": "count the fits for all optimizers",
+        "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "search your own grid",
     }
 )
 DROPOUT_EXAMPLES = examples(
     {
-        "mnistexp sweep-dropout": "five rates with the assignment's Adam",
+        "mnistexp sweep-dropout": "compare five dropout rates with the assignment's Adam",
         "mnistexp sweep-dropout --opt nadam --grid dropout=0,0.2,0.4 --repeats 3": "three rates, three seeds each",
     }
 )
@@ -105,7 +107,7 @@ def sweep(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Search settings by cross-validation on the training digits; the test digits take no part."""
+    """Search settings by cross-validation on the training digits; the test digits are not used."""
     command = str(context.info_name)
     voice = Voice(json, quiet, verbose)
     given = {
@@ -134,18 +136,20 @@ def sweep(
 def _check_sweep(command: str, found: Settings, grid: list[str] | None) -> None:
     """Raise `BadInput` where there is nothing to try, something else than asked for, or a setting is also fixed."""
     if found.config.sweep is None:
-        raise BadInput("the configuration has no sweep section, and without one there is nothing to try")
+        raise BadInput("the configuration has no sweep section, so there is nothing to search: use --grid")
     sweep = found.config.sweep
     keys = list(dict.fromkeys([*(key for one in sweep.grids for key in one), *sweep.zip, *sweep.random]))
     own = {name: bool(swept & set(keys)) for name, swept in _subjects().items()}
     other = next((name for name, there in own.items() if there and name != command), None)
     if other and not own[command] and not grid:
         told = ", ".join(keys)
-        raise BadInput(f"the configuration sweeps {told}: use mnistexp {other}, or say what to try with --grid")
+        raise BadInput(f"the configuration sweeps {told}: use mnistexp {other}, or name the values to try with --grid")
     for key in keys:
         origin = found.origins.get(key, "")
         if origin.startswith("--") and not origin.startswith("--opt"):
-            raise BadInput(f"{origin}: {key} is swept, so that it can't be fixed as well; --grid says what to try")
+            raise BadInput(
+                f"{origin}: {key} is swept, so it can't be fixed too; use --grid to choose the values to try"
+            )
 
 
 def _subjects() -> dict[str, set[str]]:
@@ -194,7 +198,7 @@ def _grid_of(texts: list[str]) -> dict[str, Any]:
         key, equals, values = text.partition("=")
         try:
             if not equals or not values.strip():
-                raise BadInput(f"{text!r} is no list of values, allowed: key=value,value")
+                raise BadInput(f"{text!r} isn't a list of values, allowed: key=value,value")
             key = swept_key(key.strip())
             if key in found:
                 raise BadInput(f"{key} is given twice, allowed: once, with all its values")

@@ -7,7 +7,17 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import RUNS, JsonOption, RunArgument, RunsArgument, RunsOption, WhereOption, examples
+from mnistexp.cli.options import (
+    CHANGES,
+    RUNS,
+    JsonOption,
+    RunArgument,
+    RunsArgument,
+    RunsOption,
+    WhereOption,
+    examples,
+    option,
+)
 from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest, show
@@ -23,7 +33,7 @@ def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "
     from mnistexp.runs import query
 
     if not references and where is None:
-        raise BadInput("no run is given, allowed: latest, 1:5, ids, paths, names, tags, or --where")
+        raise BadInput("no run given, allowed: latest, 1:5, ids, paths, names, tags, or --where")
     return query.select(runs_dir, references or (), where=where)
 
 
@@ -31,22 +41,20 @@ def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "
     epilog=examples(
         {
             "mnistexp runs tag latest --add baseline": "tag the newest run",
-            "mnistexp runs tag --where 'test_accuracy<0.5' --add broken --remove baseline": "several at once",
-            "mnistexp runs tag": "every tag, and how many runs have it",
+            "mnistexp runs tag --where 'test_accuracy<0.5' --add broken --remove baseline": "tag all that match",
+            "mnistexp runs tag": "list the tags and their number of runs",
         }
     )
 )
 def tag(
     runs: RunsArgument = None,
-    add: Annotated[list[str] | None, typer.Option("--add", metavar="TAG", help="Add a tag; repeatable.")] = None,
-    remove: Annotated[
-        list[str] | None, typer.Option("--remove", metavar="TAG", help="Remove a tag; repeatable.")
-    ] = None,
+    add: Annotated[list[str] | None, option(CHANGES, "--add", "Tag to add; repeatable", metavar="TAG")] = None,
+    remove: Annotated[list[str] | None, option(CHANGES, "--remove", "Tag to remove; repeatable", metavar="TAG")] = None,
     where: WhereOption = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Add tags to runs or remove them, or show which there are."""
+    """Add, remove or list tags."""
     from mnistexp.runs import query
     from mnistexp.runs.annotations import annotate
 
@@ -86,24 +94,26 @@ def _count_tags(runs: "list[IndexedRun]", json: bool) -> None:
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs note latest promising": "write a note, in place of the one before",
-            "mnistexp runs note latest": "read it",
+            "mnistexp runs note latest promising": "write or replace the note",
+            "mnistexp runs note latest": "show the note",
         }
     )
 )
 def note(
     run: RunArgument,
-    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="One line; without it the note is shown.")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove the note.")] = False,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Note, one line; without it the note is shown.")
+    ] = None,
+    clear: Annotated[bool, option(CHANGES, "--clear", "Remove the note")] = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Write a note to a run, or show the one it has."""
+    """Write or show the note of a run."""
     from mnistexp.runs import references
     from mnistexp.runs.annotations import annotate, read_annotations
 
     if clear and text is not None:
-        raise BadInput("a text and --clear were given, allowed: only one of the two")
+        raise BadInput("TEXT and --clear exclude each other, allowed: one of the two")
     if text is not None and not text.strip():
         raise BadInput("the note is empty, allowed: a line of text, or --clear to remove the note")
     found = references.one(runs_dir, run)

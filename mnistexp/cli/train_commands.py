@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
+    DATA,
+    EXECUTION,
     RUNS,
+    TRAINING,
     BatchSizeOption,
     ConfigOption,
     DataOption,
@@ -28,6 +30,7 @@ from mnistexp.cli.options import (
     count_option,
     examples,
     number_option,
+    option,
     settings_for,
 )
 from mnistexp.cli.voice import Voice
@@ -36,37 +39,39 @@ from mnistexp.errors import BadInput
 __all__ = ["show_examples", "summary", "train"]
 
 ValidationOption = Annotated[
-    float | None, number_option("--validation-fraction", "Validate on this share of the training part.")
+    float | None,
+    number_option(TRAINING, "--validation-fraction", "Share of digits held out", metavar="FRACTION"),
 ]
 ResumeOption = Annotated[
     str | None,
-    typer.Option(
+    option(
+        EXECUTION,
         "--resume",
+        "Resume an interrupted or failed training, by id or latest",
         metavar="RUN",
-        help="Go on with an interrupted or failed training: a reference to it; `latest` is the newest of these.",
         autocompletion=completion.run_ids,
     ),
 ]
 
 TRAIN_EXAMPLES = examples(
     {
-        "mnistexp train": "60 epochs of SGD, the curves validated on the test digits, as in the assignment",
-        "mnistexp train --epochs 150 --validation-fraction 0.2": "choose the epochs by 160 other digits",
-        "mnistexp train --opt adam --lr 0.003 --dropout 0.4 --repeats 3": "three seeds of another setting",
-        "mnistexp train --resume latest": "go on with a training that was interrupted, to the same bits",
+        "mnistexp train": "the assignment: 60 epochs of SGD",
+        "mnistexp train --epochs 150 --validation-fraction 0.2": "validate on 160 held-out digits",
+        "mnistexp train --opt adam --lr 0.003 --repeats 3": "three seeds",
+        "mnistexp train --resume latest": "resume the newest interrupted training",
     }
 )
 DIGITS_EXAMPLES = examples(
     {
         "mnistexp show-examples": "the assignment's three digits",
-        "mnistexp show-examples --index 0 --index 799": "the first and the last of the training part",
-        "mnistexp show-examples --count 5 --seed 7": "five at random, the same five every time",
+        "mnistexp show-examples --index 0 --index 799": "the first and the last training digit",
+        "mnistexp show-examples --count 5 --seed 7": "five random digits; the same five for the same seed",
     }
 )
 SUMMARY_EXAMPLES = examples(
     {
         "mnistexp summary": "the network of the assignment",
-        "mnistexp summary --set model.dense_units=64": "a smaller one",
+        "mnistexp summary --set model.dense_units=64": "a smaller network",
     }
 )
 
@@ -91,7 +96,7 @@ def train(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Train the network, draw its loss curves, and say how many epochs were best and how good it is."""
+    """Train the network and plot its loss curves."""
     voice = Voice(json, quiet, verbose)
     given = {
         "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "learning_rate": learning_rate,
@@ -100,11 +105,11 @@ def train(
     }  # fmt: skip
     refused = ["--config"] * bool(config) + ["--set"] * bool(sets) + ["--dry-run"] * dry_run
     if resume is not None and (refused := [*_flags(given), *refused]):
-        raise BadInput(f"--resume goes on with the settings of its run, so it can't be given with {refused[0]}")
+        raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
     found = settings_for("train", config, sets, **given)
     if found.config.sweep:
         raise BadInput(
-            "the configuration has a sweep section, and train runs one setting: use mnistexp sweep-optimizer"
+            "the configuration has a sweep section, but train runs a single setting: use mnistexp sweep-optimizer"
         )
     if dry_run:
         voice.result(
@@ -131,8 +136,11 @@ def _flags(given: Mapping[str, Any]) -> list[str]:
 def show_examples(
     config: ConfigOption = None,
     sets: SetOption = None,
-    index: Annotated[list[int] | None, count_option("--index -i", "Position in the training part; repeatable.")] = None,
-    count: Annotated[int | None, count_option("--count", "Draw so many at random instead.")] = None,
+    index: Annotated[
+        list[int] | None,
+        count_option(DATA, "--index -i", "Index of a training digit; repeatable", show_default="37, 235, 72"),
+    ] = None,
+    count: Annotated[int | None, count_option(DATA, "--count", "Number of random digits to show instead")] = None,
     seed: SeedOption = None,
     data: DataOption = None,
     runs_dir: RunsOption = RUNS,
@@ -140,7 +148,7 @@ def show_examples(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show some training digits with their labels, the one-hot rows, and what the arrays look like."""
+    """Show training digits, their labels and one-hot rows."""
     voice = Voice(json, quiet, verbose)
     found = settings_for("train", config, sets, seed=seed, data=data)
     from mnistexp import examples
@@ -162,7 +170,7 @@ def summary(
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Show the network layer by layer: output shapes, and the arithmetic of each parameter count."""
+    """Show the layers, output shapes and parameter counts."""
     voice = Voice(json, quiet, verbose)
     found = settings_for("train", config, sets)
     from mnistexp import examples

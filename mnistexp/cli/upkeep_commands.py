@@ -12,7 +12,18 @@ from rich.text import Text
 
 from mnistexp.cli import completion
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import RUNS, JsonOption, RunsArgument, RunsOption, WhereOption, age, examples
+from mnistexp.cli.options import (
+    CHANGES,
+    RUN_SELECTION,
+    RUNS,
+    JsonOption,
+    RunsArgument,
+    RunsOption,
+    WhereOption,
+    age,
+    examples,
+    option,
+)
 from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.tag_commands import chosen
 from mnistexp.cli.voice import Voice
@@ -25,8 +36,10 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
 
 __all__ = ["runs_app"]
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
-AgeOption = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="Such as 30d, 12h or 2w.")]
+YesOption = Annotated[bool, option(CHANGES, "--yes -y", "Don't ask for confirmation")]
+AgeOption = Annotated[
+    str | None, option(RUN_SELECTION, "--older-than", "Minimum age, e.g. 30d, 12h or 2w", metavar="AGE")
+]
 
 
 def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
@@ -42,7 +55,7 @@ def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
         if not agreed:
             raise Interrupted("stopped: nothing was changed")
     elif not harmless:
-        raise BadInput(f"{question} Nobody can be asked here: say --yes")
+        raise BadInput(f"{question} Can't ask, as this isn't a terminal: add --yes")
 
 
 def _counted(runs: Sequence[Any]) -> str:
@@ -54,7 +67,7 @@ def _counted(runs: Sequence[Any]) -> str:
     epilog=examples(
         {
             "mnistexp runs rm latest": "move the newest run to the trash",
-            "mnistexp runs rm --where 'command=show-examples' --yes": "several, without being asked",
+            "mnistexp runs rm --where 'command=show-examples' --yes": "move several without asking",
         }
     ),
 )
@@ -65,7 +78,7 @@ def remove(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Move runs to the trash, from where `mnistexp runs restore` brings them back."""
+    """Move runs to the trash; undo with `mnistexp runs restore`."""
     found = chosen(runs_dir, runs, where)
     _discard(found, yes, json)
 
@@ -77,17 +90,17 @@ def _discard(found: "list[IndexedRun]", yes: bool, json: bool) -> None:
         what = found[0].id if len(found) == 1 else _counted(found)
         _agreed(f"Move {what} to the trash?", yes=yes, harmless=len(found) == 1)
     moved = trash.discard(run.path for run in found)
-    hint = [Text("`mnistexp runs restore` lists what can be brought back.")] if moved else []
+    hint = [Text("Undo with: mnistexp runs restore")] if moved else []
     document = {"dry_run": False, "moved": [{"id": entry.id, "path": str(entry.path)} for entry in moved]}
     lines = [Text(f"Moved to the trash  {entry.id}") for entry in moved]
-    Voice(json).result(document, *(lines or [Text("No runs match: nothing was moved.")]), *hint)
+    Voice(json).result(document, *(lines or [Text("No runs match; nothing was moved.")]), *hint)
 
 
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs restore": "what is in the trash",
-            "mnistexp runs restore latest": "bring back the run that was moved there last",
+            "mnistexp runs restore": "list the trash",
+            "mnistexp runs restore latest": "restore the run trashed last",
         }
     )
 )
@@ -96,14 +109,14 @@ def restore(
         list[str] | None,
         typer.Argument(
             metavar="RUN",
-            help="Runs in the trash, `latest` being the last that was moved there; without any they are listed.",
+            help="Runs in the trash, e.g. `latest`, the one trashed last; without any the trash is listed.",
             autocompletion=completion.trashed_ids,
         ),
     ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Bring runs back from the trash, or list what is there."""
+    """Restore runs from the trash, or list the trash."""
     from mnistexp.runs import trash
 
     if not runs:
@@ -133,35 +146,38 @@ def _trash_report(entries: "Sequence[Trashed]") -> Iterator[RenderableType]:
 @runs_app.command(
     epilog=examples(
         {
-            "mnistexp runs prune --failed --older-than 30d": "old failures to the trash",
-            "mnistexp runs prune --failed --interrupted --dry-run": "only say which runs that would be",
-            "mnistexp runs prune --trash --older-than 30d --yes": "remove for good what has long been in the trash",
+            "mnistexp runs prune --failed --older-than 30d": "move old failed runs to the trash",
+            "mnistexp runs prune --failed --interrupted --dry-run": "only list the runs",
+            "mnistexp runs prune --trash --older-than 30d --yes": "delete old trash permanently",
         }
     )
 )
 def prune(
-    failed: Annotated[bool, typer.Option("--failed", help="Runs that failed.")] = False,
-    interrupted: Annotated[bool, typer.Option("--interrupted", help="Runs that were interrupted.")] = False,
+    failed: Annotated[bool, option(RUN_SELECTION, "--failed", "Select failed runs")] = False,
+    interrupted: Annotated[bool, option(RUN_SELECTION, "--interrupted", "Select interrupted runs")] = False,
     older_than: AgeOption = None,
     where: WhereOption = None,
-    in_trash: Annotated[bool, typer.Option("--trash", help="Remove for good what is in the trash (so long).")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    in_trash: Annotated[bool, option(CHANGES, "--trash", "Delete permanently what is in the trash")] = False,
+    dry_run: Annotated[bool, option(CHANGES, "--dry-run", "List what would be moved or deleted")] = False,
     yes: YesOption = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Move runs to the trash by what became of them and by age, or empty the trash. Runs in use always stay."""
+    """Move old or failed runs to the trash, or empty it.
+
+    Running runs are never moved.
+    """
     from mnistexp.runs import query
     from mnistexp.runs.status import now
 
     longest = age(older_than) if older_than is not None else None
     if in_trash:
         if failed or interrupted or where is not None:
-            raise BadInput("--trash goes by the time in the trash alone, allowed with it: --older-than")
+            raise BadInput("--trash selects by time in the trash only, allowed with it: --older-than")
         _empty(runs_dir, longest, dry_run, yes, json)
         return
     if not (failed or interrupted or longest is not None or where is not None):
-        raise BadInput("nothing says which runs, allowed: --failed, --interrupted, --older-than, --where, --trash")
+        raise BadInput("no selection given, allowed: --failed, --interrupted, --older-than, --where, --trash")
     states = ["failed"] * failed + ["interrupted"] * interrupted or ["done", "failed", "interrupted", "damaged"]
     found = [
         run
@@ -187,9 +203,9 @@ def _empty(runs_dir: Path, longest: float | None, dry_run: bool, yes: bool, json
     ]
     if not dry_run:
         if found:
-            _agreed(f"Remove {_counted(found)} from the trash for good?", yes=yes, harmless=False)
+            _agreed(f"Permanently delete {_counted(found)} from the trash?", yes=yes, harmless=False)
         trash.empty(runs_dir, found)
-    said = "Would be removed for good" if dry_run else "Removed for good"
+    said = "Would be deleted permanently" if dry_run else "Deleted permanently"
     lines = [Text(f"{said}  {entry.id}") for entry in found]
     document = {"dry_run": dry_run, "removed": [_entry(entry) for entry in found]}
-    Voice(json).result(document, *(lines or [Text("Nothing in the trash is meant.")]))
+    Voice(json).result(document, *(lines or [Text("Nothing in the trash matches.")]))

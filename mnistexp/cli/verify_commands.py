@@ -12,6 +12,9 @@ from rich.text import Text
 
 from mnistexp.cli import console
 from mnistexp.cli.options import (
+    DATA,
+    EXECUTION,
+    OUTPUT,
     RUNS,
     JsonOption,
     QuietOption,
@@ -21,6 +24,7 @@ from mnistexp.cli.options import (
     count_option,
     examples,
     number_option,
+    option,
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest
@@ -35,14 +39,14 @@ __all__ = ["predict", "verify"]
 
 VERIFY_EXAMPLES = examples(
     {
-        "mnistexp verify latest": "train it again: are curves, weights and predictions the same bits?",
-        "mnistexp verify latest --tolerance 0.1 --json": "allow more, as between processors of different makes",
+        "mnistexp verify latest": "retrain and compare bit for bit",
+        "mnistexp verify latest --tolerance 0.1 --json": "allow larger differences",
     }
 )
 PREDICT_EXAMPLES = examples(
     {
-        "mnistexp predict latest three.png seven.jpg": "which digits are these, and how sure is the model?",
-        "mnistexp predict latest digits.npy --top 1 --json": "many at once, in any form that --data takes",
+        "mnistexp predict latest three.png seven.jpg": "classify two images",
+        "mnistexp predict latest digits.npy --top 1 --json": "classify many; print JSON",
     }
 )
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "differs": "bold red"}
@@ -54,21 +58,27 @@ def verify(
     tolerance: Annotated[
         float | None,
         number_option(
+            EXECUTION,
             "--tolerance",
-            "How far curves and accuracies may lie apart, relative to their greatest value; 0.03 if not given.",
+            "Largest relative difference of curves and accuracies",
+            show_default="0.03",
         ),
     ] = None,
-    fits: Annotated[int | None, count_option("--fits", "Fits of a sweep to do again; 3 if not given.")] = None,
-    seed: Annotated[int | None, count_option("--seed", "Draws these fits; the sweep's own seed if not given.")] = None,
+    fits: Annotated[
+        int | None, count_option(EXECUTION, "--fits", "Number of fits of a sweep to retrain", show_default="3")
+    ] = None,
+    seed: Annotated[
+        int | None, count_option(EXECUTION, "--seed", "Random seed that draws these fits", show_default="the sweep's")
+    ] = None,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Do a run's training again, say whether the same came out, and what has changed since.
+    """Retrain a run and check that the results agree.
 
-    Exit code 0 for identical, 4 for within tolerance, 5 for differs. Nothing is written to the run. Of a sweep some
-    fits are done again.
+    Exit code 0: identical, 4: within tolerance, 5: different. Nothing is written to the run. Of a sweep, some fits are
+    retrained.
     """
     voice = Voice(json, quiet, verbose)
     from mnistexp.cli.progress import watching
@@ -112,27 +122,28 @@ def predict(
     run: RunArgument,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="PNG, JPEG, or whatever --data takes: .npy, .npz, IDX, CSV, Parquet."),
+        typer.Argument(metavar="IMAGE...", help="Images: PNG, JPEG, .npy, .npz, IDX, CSV or Parquet."),
     ],
     invert: Annotated[
         str,
-        typer.Option("--invert", metavar="WHEN", help="Dark ink on bright paper: auto looks at the edge, or yes, no."),
+        option(DATA, "--invert", "Invert dark ink on bright paper: auto, yes or no", metavar="WHEN"),
     ] = "auto",
     centre: Annotated[
         bool | None,
-        typer.Option(
+        option(
+            DATA,
             "--centre/--no-centre",
-            show_default=False,
-            help="Scale and centre the digit as MNIST's were; otherwise whatever isn't 28 x 28 already.",
+            "Scale and centre each digit like MNIST",
+            show_default="unless 28 x 28",
         ),
     ] = None,
-    top: Annotated[int, count_option("--top", "How many of the likeliest digits to show.")] = 3,
+    top: Annotated[int, count_option(OUTPUT, "--top", "Number of most likely digits to show")] = 3,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Have the saved model of a run read pictures of digits, one digit in each."""
+    """Classify images of digits with the model of a run."""
     voice = Voice(json, quiet, verbose)
     from mnistexp import prediction
     from mnistexp.data.pictures import Invert

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from mnistexp.report.glossary import Tooltips
 from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, Section, Table
 from mnistexp.report.svg import draw
 
@@ -32,7 +33,8 @@ class Shown:
 def page_to_html(page: Page) -> str:
     """The page as one file, the same text for the same page.
 
-    Every value is escaped. The content policy allows this style and this script by their hashes, nothing else.
+    Every value is escaped, and terms have their definitions as tooltips. The content policy allows this style and this
+    script, by their hashes, and nothing else.
     """
     style, script = template_text("report.css"), template_text("report.js")
     runs = [
@@ -40,7 +42,14 @@ def page_to_html(page: Page) -> str:
         for place, run in enumerate(page.runs)
     ]
     template = page_template("report.html")
-    return template.render(page=page, runs=runs, style=Markup(style), script=Markup(script), policy=report_policy())
+    return template.render(
+        page=page,
+        runs=runs,
+        style=Markup(style),
+        script=Markup(script),
+        policy=report_policy(),
+        explained=Tooltips(),
+    )
 
 
 def report_policy() -> str:

@@ -265,6 +265,15 @@ def holds(path: Path, document: Mapping[str, object]) -> bool:
     return bool({key: value for key, value in stored.items() if key != "schema_version"} == plain(document))
 
 
+def archive(arrays: Mapping[str, Any]) -> bytes:
+    """Arrays by name as an `.npz` archive: the same bytes for the same arrays. `arrays` reads it back."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def arrays(content: bytes) -> dict[str, Any]:
     """The arrays in an `.npz` archive by name, without unpickling. Raises ValueError for anything else."""
     import numpy as np

@@ -6,7 +6,8 @@
         status.json        running | done | failed | interrupted, see status.py
         environment.json   versions, processor, commit; code.patch beside it where the code differs from the commit
         run.log            the log, with UTC times
-        ...                the command's files: metrics.json, history.csv, trials/<n>.json, figures, model.keras
+        ...                the command's files: metrics.json, history.csv, trials/<n>.json, figures, model.keras,
+                           predictions.npz
       .staging-...<id>/    a run that is not published yet
 
 Only this module, staging.py before it and stored_runs.py after it know this layout.

@@ -7,7 +7,6 @@ predictions.npz                                 probabilities of all trials and 
 sweep.json                                      the chosen trial, ties, counts and notes
 """
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -22,6 +21,7 @@ from mnistexp.errors import RunError
 from mnistexp.ranking import probabilities, trials_csv
 from mnistexp.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.runs import files
+from mnistexp.runs.predictions import PREDICTIONS
 
 __all__ = ["fit_document", "fit_name", "read_sweep", "sweep_documents"]
 
@@ -56,11 +56,10 @@ def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
     for trial in sweep.trials:
         for number, fold in enumerate(trial.folds):
             rows[number, fold.rows] = True
-    buffer = io.BytesIO()
-    np.savez(buffer, probabilities=probabilities(sweep.trials, len(sweep.labels)), labels=sweep.labels, held_out=rows)
+    arrays = {"probabilities": probabilities(sweep.trials, len(sweep.labels)), "labels": sweep.labels, "held_out": rows}
     return {
         "trials.csv": trials_csv(sweep),
-        "predictions.npz": buffer.getvalue(),
+        PREDICTIONS: files.archive(arrays),
         "sweep.json": {
             "best": sweep.best,
             "tied": sweep.tied,
@@ -106,7 +105,7 @@ CURVE = TypeAdapter(list[float | None], config=ConfigDict(strict=True))
 
 def read_sweep(folder: Path) -> SweepResult:
     """The finished sweep in a run folder. Raises RunError if a file is missing or damaged."""
-    arrays = _arrays(folder / "predictions.npz")
+    arrays = _arrays(folder / PREDICTIONS)
     with _damage_named(folder / "sweep.json"):
         about = _StoredSweep.model_validate(files.read_json(folder / "sweep.json"))
     params: dict[int, dict[str, Value]] = {}

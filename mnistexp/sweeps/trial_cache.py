@@ -1,7 +1,6 @@
 """The cache of finished fits, shared by all sweeps of one runs folder."""
 
 import hashlib
-import io
 import json
 import logging
 import time
@@ -135,14 +134,8 @@ def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
         "learnt": learnt,
     }
     curves: dict[str, Any] = {name: np.array(getattr(result.history, name), np.float64) for name in CURVES}
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-        probabilities=result.probabilities,
-        **curves,
-    )
-    content = buffer.getvalue()
+    written = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    content = files.archive({"about": written, "probabilities": result.probabilities, **curves})
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
