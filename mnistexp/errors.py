@@ -104,7 +104,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 def nearest_name(name: str, allowed: Iterable[str]) -> str | None:
-    """The closest allowed name, ignoring case; None if none is close."""
+    """The closest allowed name, ignoring case; None without a close one."""
     names = {_plain(other): other for other in allowed}
     close = get_close_matches(_plain(name), names, n=1, cutoff=0.65)
     return names[close[0]] if close else None

@@ -1,4 +1,4 @@
-"""The commands step by step: what is read, computed, stored and drawn, in order."""
+"""The commands step by step: reading, computing, storing and drawing, in order."""
 
 import math
 import shlex

@@ -1,4 +1,4 @@
-"""Validation errors for users: the dotted key, the value, what is allowed, the nearest valid name."""
+"""Validation errors for users: the dotted key, the value, the allowed values, the nearest valid name."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
