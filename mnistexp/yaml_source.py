@@ -114,7 +114,7 @@ def parse_value(text: str, where: str) -> Any:
     try:
         return _load(text, where)[1]
     except ConfigError as error:
-        raise ConfigError([Problem(where, "", f"{show(text)} is {p.message}") for p in error.problems]) from None
+        raise ConfigError([Problem(where, "", f"{show(text)} is {p.message.removeprefix('is ')}") for p in error.problems]) from None
 
 
 def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) -> tuple[Any, Any]:

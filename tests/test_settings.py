@@ -145,7 +145,7 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
         ("training: {epochs: '10'}", "is '10', allowed: a whole number, 1 <= value"),
         ("training: {epochs: true}", "is True, allowed: a whole number"),
         ("training: {shuffle: yes}", "is 'yes', allowed: true or false"),
-        ("training: {batch_size: 801}", "training.batch_size: is 801, allowed: at most the 800 digits"),
+        ("training: {batch_size: 801}", "training.batch_size: is 801, allowed: at most the 800 training digits"),
         ("training: {early_stopping: {}}", "needs training.validation_fraction above 0"),
         (
             "training: 3",
@@ -240,7 +240,7 @@ def test_an_unknown_packaged_name_suggests_the_nearest() -> None:
 
 
 def test_a_huge_assignment_is_refused_in_a_few_words() -> None:
-    with pytest.raises(ConfigError, match="allowed: 100,000 bytes") as raised:
+    with pytest.raises(ConfigError, match="allowed: at most 100,000 bytes") as raised:
         settings.assignments([f"seed={'[1,' * 100_000}"])
     assert len(str(raised.value)) < 200
 
