@@ -114,7 +114,8 @@ def parse_value(text: str, where: str) -> Any:
     try:
         return _load(text, where)[1]
     except ConfigError as error:
-        raise ConfigError([Problem(where, "", f"{show(text)} is {p.message.removeprefix('is ')}") for p in error.problems]) from None
+        said = [f"{show(text)} is {problem.message.removeprefix('is ')}" for problem in error.problems]
+        raise ConfigError([Problem(where, "", message) for message in said]) from None
 
 
 def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) -> tuple[Any, Any]:
