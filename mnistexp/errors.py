@@ -3,7 +3,7 @@
     MnistexpError              exit code 1: something failed while running
     ├── BadInput               exit code 2: the request is invalid
     │   └── ConfigError        ... a configuration; carries every problem found, not just the first
-    ├── DataError              the digits can't be read or downloaded, or are not valid
+    ├── DataError              the digits can't be downloaded, or the packaged ones are damaged
     ├── RunError               a run folder is missing, damaged or in use
     ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
     └── TrialsFailed           exit code 3: the sweep finished, but some of its trials failed
@@ -69,7 +69,7 @@ class ConfigError(BadInput):
 
 
 class DataError(MnistexpError):
-    """The digits can't be read or downloaded, or are not valid."""
+    """The digits can't be downloaded, or the packaged ones are damaged."""
 
 
 class RunError(MnistexpError):
