@@ -22,7 +22,7 @@ ORDER = """
     runs.curves runs.frames runs.paired runs.checking runs.groups
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
-    runtime model winograd loop training
+    kernels runtime model winograd loop training
     sweeps.space sweeps.search sweeps.cores sweeps.processes sweeps.preloaded sweeps.dask_cluster sweeps.executors
     sweeps.trial_cache sweeps.fold_fits sweeps.plan sweeps.sweep_files sweeps.sweeping sweeps.swept sweeps.reuse
     experiments examples doctor.finding doctor.installation doctor.machine doctor.storage doctor.examination

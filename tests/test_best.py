@@ -121,7 +121,7 @@ def test_neither_test_nor_unseen_digits_move_the_choice_by_a_bit(
     honest = sweeps_of(runs)
     _, split = digits_and_split(tiny())
     monkeypatch.setattr(data, "load_unseen", spoiled(data.load_unseen, slice(None)))
-    monkeypatch.setattr(data.dataset, "load", spoiled(data.load, split.test))
+    monkeypatch.setattr("mnistexp.data.dataset.load", spoiled(data.load, split.test))
     planted = run_best(tiny(), tmp_path, unseen=True)
     assert planted.metrics["representative"]["test"]["digits"] == 40
     assert planted.metrics["test_accuracy"] != outcome.metrics["test_accuracy"]
@@ -377,7 +377,7 @@ def test_sweeps_can_be_named_and_what_is_none_is_refused_before_anything_is_writ
     longer = run_best(tiny(training=TrainingConfig(epochs=4, batch_size=16)), runs, names)
     assert longer.metrics["epochs"] == 4
     assert without_runs(longer.metrics["choice"]) == without_runs(outcome.metrics["choice"])
-    assert any("trained 3 epochs and the final model 4" in warning for warning in longer.metrics["warnings"])
+    assert any("trained for 3 epochs, the final model for 4" in warning for warning in longer.metrics["warnings"])
     [adam] = [name for name in names if "adam" in name]
     alone = run_best(tiny(), runs, [adam])
     assert alone.metrics["choice"]["dropout"] is None

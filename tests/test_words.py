@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = ("docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
 CHECKED = (*PAGES, "configs", "mnistexp/defaults", "mnistexp/templates")
 REST = ("mnistexp",)
-LATER = ("docs/your-own-digits.md",)
+LATER = ()
 """Not checked yet: "mnistexp" belongs into `CHECKED`, and `LATER` goes."""
 SUFFIXES = {".md", ".yaml", ".py", ".html", ".js", ""}
 

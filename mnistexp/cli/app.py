@@ -33,6 +33,7 @@ from mnistexp.cli.options import examples
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
+from mnistexp.runtime import own_process
 from mnistexp.standard_error import keep_all, own
 
 __all__ = ["app", "main"]
@@ -146,6 +147,7 @@ def main() -> NoReturn:
     # Looking for garbage finds none while libraries load, and at the end nothing needs to be freed any more.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
+    own_process()
     hook = sys.unraisablehook
     try:
         _listen()

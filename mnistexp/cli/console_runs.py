@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import plain_table
+from mnistexp.cli.console import cut, duration, plain_table, whole_columns
 from mnistexp.cli.printable import one_line
 from mnistexp.results import History
 
@@ -38,17 +38,24 @@ def lines(runs: "Sequence[IndexedRun]", keys: Sequence[str]) -> Iterator[str]:
 
 def table(runs: "Sequence[IndexedRun]", keys: Sequence[str], now: datetime) -> Table:
     """The same as a table; the start as how long it is ago."""
-    found = plain_table("id", "status", "started", "time", "score", *keys, "tags", "note")
-    found.columns[0].no_wrap = True
-    for run in runs:
+    added = [_added(run, keys, _short) for run in runs]
+    names = (*keys, "tags", "note")
+    shown = [place for place, name in enumerate(names) if name in keys or any(row[place] for row in added)]
+    found = plain_table("id", "status", "started", "time", "score", *(names[place] for place in shown))
+    for run, row in zip(runs, added, strict=True):
         info = run.info
-        ago = f"{_duration((now - info.started).total_seconds())} ago"
-        took = "" if info.seconds is None else _duration(info.seconds)
+        ago = f"{_age((now - info.started).total_seconds())} ago"
+        took = "" if info.seconds is None else duration(info.seconds)
         status = Text(info.status, style=COLOURS[info.status])
         found.add_row(
-            Text(_clean(info.id)), status, ago, took, _short(run.score), *map(Text, _added(run, keys, _short))
+            Text(_clean(info.id)), status, ago, took, _short(run.score), *(cut(row[place]) for place in shown)
         )
-    return found
+    return whole_columns(found, *keys, "tags", "note")
+
+
+def _age(seconds: float) -> str:
+    """A time in its largest unit."""
+    return " ".join(duration(seconds).split()[:2])
 
 
 def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -> list[str]:
@@ -68,7 +75,7 @@ def run_report(
     info = run.info
     about = {
         "run": info.id, "folder": info.path, "command": info.command, "status": info.status, "started": info.started,
-        "time": "" if info.seconds is None else _duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
+        "time": "" if info.seconds is None else duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
         "step of": info.part_of, "error": info.error if info.status != "damaged" else "",
     }  # fmt: skip
     yield _pairs({key: value for key, value in about.items() if value})
@@ -102,9 +109,9 @@ def comparison_report(
         found = plain_table(part, *numbers)
         for difference in differences:
             if difference.part == part:
-                found.add_row(Text(difference.key), *map(Text, _told_apart(difference.values)))
+                found.add_row(Text(difference.key), *map(cut, _told_apart(difference.values)))
         yield Text()
-        yield found
+        yield whole_columns(found, *numbers)
     means = [(number, History.mean(own)) for number, own in zip(numbers, histories, strict=True) if own]
     curves = [(number, mean.val_loss or mean.loss) for number, mean in means]
     finite = [value for _, curve in curves for value in curve if isfinite(value)]
@@ -182,11 +189,3 @@ def _plain(value: Any) -> str:
 def _short(value: Any) -> str:
     """A value with four digits where it is a number with a fraction."""
     return f"{value:.4g}" if isinstance(value, float) else _plain(value)
-
-
-def _duration(seconds: float) -> str:
-    """A time in the largest unit that it fills once, or in seconds."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.1f} s"

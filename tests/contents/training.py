@@ -24,7 +24,9 @@ def quantities(record: Record) -> dict[str, Any]:
         curves = record.curves(field)
         means = np.nanmean(curves, axis=0) if curves.size else np.zeros(0)
         if means.size:
-            found |= {f"{field} by epoch": means, f"first {field}": means[0], f"last {field}": means[-1]}
+            known = np.flatnonzero(np.isfinite(means))[[0, -1]] if np.isfinite(means).any() else []
+            found |= {f"{field} by epoch": means, f"last {field}": means[-1]}
+            found |= {f"ends of {field}": [*means[known], *np.add(known, 1)]}
             found |= {f"lasts {field}": [row[np.isfinite(row)][-1] for row in curves]}
     if val_loss.size and np.isfinite(val_loss).any():
         mean = np.nanmean(val_loss, axis=0)
@@ -149,10 +151,8 @@ RULES = [
         "all, parts, settings",
     ),
     Rule(r"data look like.*(?:part|training|validation|test) /", r".", "parts"),
-    Rule(r"", r"training loss (?:goes|falls|ends|rises)", "first loss, last loss"),
-    Rule(
-        r"", r"loss on the|validation loss (?:goes|falls)", "first val_loss, last val_loss, minimum, epoch of minimum"
-    ),
+    Rule(r"", r"training loss (?:goes|falls|ends|rises)", "ends of loss"),
+    Rule(r"", r"loss on the|validation loss (?:goes|falls)", "ends of val_loss, minimum, epoch of minimum"),
     Rule(r"description", r"over \d+ epochs|(?:means|mean) of|^Lines", "epochs, repeats"),
     Rule(r"curves in numbers .*/ epoch$", r".", "epoch"),
     Rule(
