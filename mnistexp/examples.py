@@ -72,14 +72,18 @@ def terminal_pictures(config: ExperimentConfig, outcome: Outcome, width: int, un
     """The digits of `run_examples` as text that fits a terminal `width` columns wide, side by side where they do."""
     digits = data.load(config.data)
     images = digits.images[data.split(digits, config.data).train]
-    pictures = [
-        drawings.terminal_digit(images[example["index"]], unicode=unicode) for example in outcome.metrics["examples"]
-    ]
+    pictures = []
+    for example in outcome.metrics["examples"]:
+        lines = drawings.terminal_digit(images[example["index"]], unicode=unicode)
+        title = f"digit {example['index']}: label {example['label']}"
+        pictures.append([title.ljust(max(map(len, lines), default=0)), *lines])
     return drawings.side_by_side(pictures, width)
 
 
 def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
     """The network layer by layer, what is learnt in it and how, with a drawing of it."""
+    if config.data.source != "embedded":  # whose classes decide the last layer
+        config = data.Dataset.load(config).config
     layers = layer_table(config.model)
     updates = ceil(config.training_digits / config.training.batch_size)
     document: dict[str, Any] = {

@@ -21,6 +21,7 @@ from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.run_folder import Run, remove_file
 from mnistexp.runs.stored_runs import RunInfo, StoredRun, load, read_config
+from mnistexp.runtime import load_beside
 from mnistexp.sweeps import reuse, sweep_figures, sweeping
 from mnistexp.sweeps.processes import load_ahead
 from mnistexp.sweeps.search import search
@@ -38,6 +39,13 @@ __all__ = [
 
 CHECKPOINT = "checkpoint.npz"
 DATA = "data.json"
+AFTERWARDS = (
+    "scipy.special",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+)
+"""Modules that metrics and figures of a training use."""
 CHECKPOINT_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
 
@@ -167,6 +175,7 @@ def train_repeats(
     `held_out`: the rows that the curves are validated on; None measures no validation, and the test digits are then
     read once by each finished network. Raises `KeyboardInterrupt` with what was trained kept.
     """
+    load_beside(*AFTERWARDS)
     return [_repeat(run, config, digits, split, held_out, repeat, watch) for repeat in range(config.repeats)]
 
 

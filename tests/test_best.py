@@ -121,7 +121,7 @@ def test_neither_test_nor_unseen_digits_move_the_choice_by_a_bit(
     honest = sweeps_of(runs)
     _, split = digits_and_split(tiny())
     monkeypatch.setattr(data, "load_unseen", spoiled(data.load_unseen, slice(None)))
-    monkeypatch.setattr(data.dataset, "load", spoiled(data.load, split.test))
+    monkeypatch.setattr("mnistexp.data.dataset.load", spoiled(data.load, split.test))
     planted = run_best(tiny(), tmp_path, unseen=True)
     assert planted.metrics["representative"]["test"]["digits"] == 40
     assert planted.metrics["test_accuracy"] != outcome.metrics["test_accuracy"]

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-__all__ = ["dirty_diff", "environment", "training_code"]
+__all__ = ["VARIABLES", "code_hash", "dirty_diff", "environment", "training_code"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
-OUTSIDE = {"config", "grids", "section", "errors", "results"}
-"""Modules used in training that don't affect its numbers: settings, which are compared by value, and records."""
+OUTSIDE = {"config", "grids", "section", "errors", "results", "standard_error", "kernels"}
+"""Modules used in training that don't affect its numbers: settings, which are compared by value, records, caches."""
 LARGEST_DIFF = 1_000_000
 
 # Variables that change results or times. No others are stored.
@@ -65,7 +65,7 @@ def environment() -> Mapping[str, object]:
         "packages": _packages(),
         "git_commit": commit.strip() if commit else None,
         "git_dirty": None if status is None else bool(status.strip()),
-        "training_code": _code_hash(),
+        "training_code": code_hash(),
         "variables": _variables(),
     }
 
@@ -99,10 +99,12 @@ def training_code() -> dict[str, bytes]:
     return found
 
 
-def _code_hash() -> str | None:
+@cache
+def code_hash() -> str | None:
+    """SHA-256 of all of `training_code`; None where the package is installed without sources."""
     try:
         parts = [f"{name} {hashlib.sha256(text).hexdigest()}\n" for name, text in sorted(training_code().items())]
-    except OSError:  # installed without sources
+    except OSError:
         return None
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 

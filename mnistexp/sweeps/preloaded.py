@@ -3,10 +3,17 @@
 import atexit
 import os
 
+from mnistexp import kernels
 from mnistexp.runtime import import_tensorflow
 from mnistexp.sweeps.processes import leave_signals_to_the_parent
 
+
+def _leave() -> None:
+    """Exit at once: TensorFlow would take a second while readers of our output wait."""
+    kernels.end()
+    os._exit(0)
+
+
 leave_signals_to_the_parent()
-import_tensorflow()
-# Exit at once: there is nothing to clean up, and TensorFlow would take a second while readers of our output wait.
-atexit.register(os._exit, 0)
+kernels.open_private(import_tensorflow())  # one for all workers: they are killed, and couldn't remove theirs
+atexit.register(_leave)
