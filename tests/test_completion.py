@@ -153,7 +153,7 @@ def test_configurations_and_files(tab: Tab, here: Path) -> None:
     assert tab("train", "--config", "conf") == []  # the shell's own completion is better at folders
     assert tab("config", "validate", "mine.yaml", "s") == ["sweeps.yml"]
     assert tab("config", "init", "other", "--from", "tr") == tab("config", "show", "tr") == ["train"]
-    assert tab("train", "--data", "") == ["embedded", "openml", "digits.npz", "configs/"]
+    assert tab("train", "--data", "") == ["embedded", "unseen", "openml", "digits.npz", "configs/"]
 
 
 def test_choices_are_those_of_the_program(tab: Tab) -> None:
