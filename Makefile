@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= $(or $(MNISTEXP_RUNS_DIR),runs)
 
-.PHONY: help setup train examples summary sweeps best reproduce test check coverage repeat faults format bench docs docs-examples release-check digits lock clean
+.PHONY: help setup check-run train examples summary sweeps best reproduce test check coverage repeat faults format bench docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ best: setup  ## Combine the sweeps' winners and train the final model
 reproduce: setup  ## The whole assignment, each reported figure beside ours
 	$(BIN)/mnistexp reproduce --runs-dir $(RUNS)
 
+check-run: setup  ## Check a run: make check-run RUN=latest REQUIRE='test_accuracy>=0.9' BASELINE=released
+	$(BIN)/mnistexp runs check $(or $(RUN),latest) --require '$(or $(REQUIRE),test_accuracy>=0.85)' \
+	    $(if $(BASELINE),--baseline $(BASELINE)) --runs-dir $(RUNS)
+
 test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,12 +68,13 @@ faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fa
 	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py
 	FAULTS=$${FAULTS:-full} $(BIN)/pytest tests/faults -p no:randomly
 
-format: $(VENV)/installed-dev  ## Format the code and mend what the linter can mend
+format: $(VENV)/installed-dev  ## Format the code and apply the linter's automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refresh docs/performance.md
 	$(BIN)/python benchmarks/loop.py --write-docs
+	$(BIN)/python benchmarks/whole.py --write-docs
 	$(BIN)/python benchmarks/sweep.py --write-docs
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/own_digits.py --write-docs

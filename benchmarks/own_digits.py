@@ -39,13 +39,15 @@ print(json.dumps([len(digits), seconds, cpu, resource.getrusage(resource.RUSAGE_
 """
 KERAS = """
 import json, sys, time
+from keras import Input, Sequential, layers, optimizers
 from mnistexp import data
-from mnistexp.config import DataConfig, ExperimentConfig
-from mnistexp.training import keras_model
-from mnistexp.model import initial_weights
+from mnistexp.config import DataConfig
 digits = data.load(DataConfig(source=sys.argv[1], digits={train}))
-config = ExperimentConfig()
-model = keras_model(config, initial_weights(config.model, 1))
+conv = [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(32, 3, activation="relu")]
+dense = [layers.MaxPooling2D(), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10, "softmax")]
+model = Sequential([Input((28, 28, 1)), *conv, *dense])
+sgd = optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+model.compile(sgd, "sparse_categorical_crossentropy", metrics=["accuracy"])
 x, y = data.as_input(digits.images), digits.labels
 model.fit(x[:640], y[:640], batch_size=32, verbose=0)
 seconds = []

@@ -4,7 +4,7 @@
     python benchmarks/same_distribution.py --optimizer adam --dropout 0.4 --write-docs
 
 Both sides train on the 800 digits and are validated on the 200; Keras draws its own initial weights, orders and dropout
-masks. Compared are the final accuracy and the least validation loss of each training.
+masks. Compared are the final accuracy and the lowest validation loss of each training.
 
 Keras' seed is left alone: once `keras.utils.set_random_seed` was called, `fit` visits the digits in the same order in
 every epoch (each epoch opens its pipeline anew, and the seeded shuffle in it starts over), which is another experiment.
@@ -27,7 +27,7 @@ from mnistexp.training import Seed, fit
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- benchmarks/same_distribution.py writes from here -->", "<!-- to here -->"
 Results = NDArray[np.float64]
-MEASURES = ("final accuracy", "least validation loss")
+MEASURES = ("final accuracy", "lowest validation loss")
 
 
 def ours(config: ExperimentConfig, digits: data.Digits, split: data.Split, seed: int) -> tuple[float, float]:

@@ -8,8 +8,8 @@ For each root seed the whole of `best`: sweeps, choice, final training, test dig
 2. That accuracy lies in the interval that the 200 test digits predict, in at least 9 of 10 seeds.
 3. On average the score corrected for the selection is closer to the unseen accuracy than the raw winning score.
 
-A winning score is that of networks that learnt from two thirds of the training digits; the final model learnt from all
-and is a little better, which may hide the selection bias. So bar 3 is also measured like with like: against the unseen
+A winning score is that of networks trained on two thirds of the training digits; the final model is trained on all
+and is slightly better, which may hide the selection bias. So bar 3 is also measured like with like: against the unseen
 accuracy of the winner's own networks, one for each fold.
 
 The grids are smaller than the assignment's, 35 trials instead of 93, so that ten selections take minutes, not hours:
@@ -46,15 +46,15 @@ SMALLER = [
 ]
 LEAST = 0.935
 INTRODUCTION = """\
-Written by `benchmarks/seeds.py`: the whole of `mnistexp best --unseen`, once for each root seed, on grids of 35
+Written by `benchmarks/seeds.py`: `mnistexp best --unseen`, run once for each root seed, on grids of 35
 trials.
 
-`raw` is the highest score in cross-validation and `corrected` what is left of it once the choice among 35 is
-accounted for (BBC-CV, see [statistics](statistics.md)). Both are of networks that learnt from two thirds of the
-training digits; `folds, unseen` is what these very networks recognise of the 4,000 unseen digits, and `unseen` what
-the final model does, which learnt from all training digits. The correction makes up for the choice. The final model's
-larger share of digits happens to outweigh about as much, so that the raw score is as near to it as the corrected one,
-for the wrong reason.
+`raw` is the highest cross-validation score, `corrected` the same score corrected for selection bias (BBC-CV, see
+[statistics](statistics.md#selection-bias)). Both are scores of networks trained on two thirds of the training digits;
+`folds, unseen` is the accuracy of these networks on the 4,000 unseen digits. `unseen` is the accuracy of the final
+model, which is trained on all training digits. The correction removes the selection bias. Training on more digits
+happens to raise the final model's accuracy by about the same amount, so the raw score is as close to it as the
+corrected one.
 """
 
 
@@ -135,7 +135,7 @@ def markdown(rows: list[dict[str, Any]], found: dict[str, Any]) -> str:
     marks = {True: "holds", False: "does not hold"}
     lines += [
         "",
-        f"- Unseen accuracy at least {LEAST:.1%}: {marks[found['unseen_holds']]}, the least is "
+        f"- Unseen accuracy at least {LEAST:.1%}: {marks[found['unseen_holds']]}, the lowest is "
         f"{found['least_unseen']:.1%}.",
         f"- Inside the predicted interval: {marks[found['inside_holds']]}, {found['inside']} of {len(rows)}.",
         f"- Corrected closer than raw on average: {marks[found['corrected_is_closer']]}, off by "

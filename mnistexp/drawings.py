@@ -1,4 +1,4 @@
-"""Pictures of digits, for paper and for a terminal, and of a network."""
+"""Drawings of digits, as figures and as text, and of a network."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]
 """Grey values, 0 to 255, of one digit (28, 28) or of several (n, 28, 28)."""
 TIMES = " \N{MULTIPLICATION SIGN} "
 FILLS = {"Conv2D": "#cfe3f1", "Dense": "#f7ddc8", "Input": "#ffffff"}
-"""Colour of the layers that have parameters; the others are grey."""
+"""Colours of layers with parameters; others are grey."""
 
 
 class Layer(Protocol):
@@ -26,7 +26,7 @@ class Layer(Protocol):
 
     @property
     def name(self) -> str:
-        """Its own in the network, such as `conv_1`."""
+        """Unique in the network, such as `conv_1`."""
 
     @property
     def kind(self) -> str:
@@ -34,11 +34,11 @@ class Layer(Protocol):
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Of a single digit."""
+        """Output shape for a single digit."""
 
     @property
     def parameters(self) -> int:
-        """How many numbers it learns."""
+        """Number of trainable parameters."""
 
     @property
     def arithmetic(self) -> str:
@@ -46,7 +46,7 @@ class Layer(Protocol):
 
     @property
     def activation(self) -> str:
-        """Its function by Keras' name, or what dropout drops; may be empty."""
+        """Keras' name of the activation, or the dropout rate; may be empty."""
 
 
 @styled
@@ -68,7 +68,7 @@ def examples(images: Image, labels: NDArray[np.int64], indices: Sequence[int]) -
 
 @styled
 def network(layers: Sequence[Layer], input_shape: tuple[int, ...] = (28, 28, 1)) -> "Figure":
-    """The layers from input to output as boxes, with what each gives out and how its parameters are counted."""
+    """The layers from input to output as boxes, with output shapes and parameter counts."""
     figure = new_figure(6.4, 0.52 * (len(layers) + 2))
     axes = figure.add_subplot()
     axes.set(xlim=(0, 10), ylim=(-len(layers) - 1.4, 0.7))
@@ -82,7 +82,7 @@ def network(layers: Sequence[Layer], input_shape: tuple[int, ...] = (28, 28, 1))
         arithmetic = layer.arithmetic.replace("*", TIMES).replace("+", " + ")
         axes.text(7.9, -number, arithmetic or "none", ha="center", va="center", fontsize=8)
     total = sum(layer.parameters for layer in layers)
-    axes.text(7.9, -len(layers) - 1, f"{total:,} in all", ha="center", va="center", fontweight="bold")
+    axes.text(7.9, -len(layers) - 1, f"{total:,} in total", ha="center", va="center", fontweight="bold")
     return figure
 
 
@@ -99,7 +99,7 @@ def _box(axes: "Axes", y: float, kind: str, note: str, shape: tuple[int, ...]) -
 def terminal_digit(image: Image, width: int = 28, *, unicode: bool = True) -> list[str]:
     """A digit (28, 28) for a terminal: lines of `width` characters, half as many, since characters are twice as high.
 
-    With `unicode` in black and white with two pixels a character, otherwise in shades of ASCII.
+    With `unicode`, black and white with two pixels per character; otherwise ASCII shades.
     """
     height = max(1, round(width / 2))
     if unicode:
@@ -114,7 +114,7 @@ def terminal_digit(image: Image, width: int = 28, *, unicode: bool = True) -> li
 
 
 def side_by_side(pictures: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Text pictures of one size beside each other, as many as fit `width` columns, then the next below."""
+    """Text pictures of one size side by side, as many as fit into `width` columns, the rest below."""
     gap = "  "
     columns = max(1, (width + len(gap)) // (len(pictures[0][0]) + len(gap))) if pictures else 1
     rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
@@ -122,12 +122,12 @@ def side_by_side(pictures: Sequence[Sequence[str]], width: int) -> list[str]:
 
 
 def _resized(image: Image, height: int, width: int) -> NDArray[np.float64]:
-    """The mean grey value under each cell of a grid laid over the image: float64 (height, width)."""
+    """The mean grey value of the image in each cell of a grid: float64 (height, width)."""
     return _overlaps(height, len(image)) @ image.astype(np.float64) @ _overlaps(width, image.shape[1]).T
 
 
 def _overlaps(cells: int, pixels: int) -> NDArray[np.float64]:
-    """Which share of each cell each pixel fills, where both divide the same length: float64 (cells, pixels)."""
+    """The share of each cell covered by each pixel, along one axis: float64 (cells, pixels)."""
     edges = np.linspace(0, pixels, cells + 1)
     start = np.arange(pixels)
     shared = np.minimum(edges[1:, None], start + 1) - np.maximum(edges[:-1, None], start)

@@ -3,10 +3,11 @@
     MnistexpError              exit code 1: something failed while running
     ├── BadInput               exit code 2: the request can't be carried out as written
     │   └── ConfigError        ... a configuration; carries every problem found, not just the first
-    ├── DataError              the digits could not be had or are not digits
+    ├── DataError              the digits could not be downloaded, or the packaged ones are damaged
     ├── RunError               a run folder is missing, damaged or in use
     ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
-    └── TrialsFailed           exit code 3: the sweep finished, some of its trials did not
+    ├── TrialsFailed           exit code 3: the sweep finished, some of its trials did not
+    └── NotMet                 exit code 6: the run was checked, and does not meet a requirement
 
 `cli/app.py` is the one place that turns these into messages and exit codes; a library user catches `MnistexpError`.
 """
@@ -22,6 +23,7 @@ __all__ = [
     "DataError",
     "Interrupted",
     "MnistexpError",
+    "NotMet",
     "Problem",
     "RunError",
     "TrialsFailed",
@@ -69,7 +71,7 @@ class ConfigError(BadInput):
 
 
 class DataError(MnistexpError):
-    """The digits could not be had, or what was found are not digits."""
+    """The digits could not be downloaded, or those that the package carries are damaged."""
 
 
 class RunError(MnistexpError):
@@ -86,6 +88,12 @@ class TrialsFailed(MnistexpError):
     """A sweep came to its end, but some of its trials failed; the others are stored."""
 
     exit_code = 3
+
+
+class NotMet(MnistexpError):
+    """A run was checked and does not meet a requirement; `runs check` has said which."""
+
+    exit_code = 6
 
 
 def show(value: Any) -> str:

@@ -82,6 +82,8 @@ def terminal_pictures(config: ExperimentConfig, outcome: Outcome, width: int, un
 
 def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
     """The network layer by layer, what is learnt in it and how, with a drawing of it."""
+    if config.data.source != "embedded":  # whose classes decide the last layer
+        config = data.Dataset.load(config).config
     layers = layer_table(config.model)
     updates = ceil(config.training_digits / config.training.batch_size)
     document: dict[str, Any] = {

@@ -1,14 +1,11 @@
 """The stories that the commands tell, in sequence only: what is read, computed, stored and drawn, in which order."""
 
-import io
 import math
 import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mnistexp import figures, metrics, settings, training
 from mnistexp.config import ExperimentConfig
@@ -19,10 +16,12 @@ from mnistexp.model import Seed
 from mnistexp.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working, over_all
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.predictions import PREDICTIONS, Predictions
 from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.run_folder import Run, remove_file
 from mnistexp.runs.stored_runs import RunInfo, StoredRun, load, read_config
+from mnistexp.runtime import load_beside
 from mnistexp.sweeps import reuse, sweep_figures, sweeping
 from mnistexp.sweeps.processes import load_ahead
 from mnistexp.sweeps.search import search
@@ -40,6 +39,13 @@ __all__ = [
 
 CHECKPOINT = "checkpoint.npz"
 DATA = "data.json"
+AFTERWARDS = (
+    "scipy.special",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+)
+"""Modules that metrics and figures of a training use."""
 CHECKPOINT_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
 
@@ -164,11 +170,12 @@ def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
 def train_repeats(
     run: Run, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
 ) -> list[TrainingResult]:
-    """Train `config.repeats` times, curves and model of each stored in `run`, going on from its checkpoints.
+    """Train `config.repeats` times, what each leaves stored in `run`, going on from its checkpoints.
 
     `held_out`: the rows that the curves are validated on; None measures no validation, and the test digits are then
     read once by each finished network. Raises `KeyboardInterrupt` with what was trained kept.
     """
+    load_beside(*AFTERWARDS)
     return [_repeat(run, config, digits, split, held_out, repeat, watch) for repeat in range(config.repeats)]
 
 
@@ -201,7 +208,7 @@ def _repeat(
     repeat: int,
     watch: Watch,
 ) -> TrainingResult:
-    """One training, its curves and model stored as soon as they are there."""
+    """One training, its curves, model and predictions stored as soon as they are there."""
     test = digits.images[split.test], digits.labels[split.test]
     epochs = config.training.epochs
     fit = training.fit(
@@ -223,6 +230,7 @@ def _repeat(
     with run.writing(_place(repeat, "model.keras")) as path:
         training.keras_model(config, fit.weights).save(path)
     result = _result(config, fit, test, repeat)
+    run.add(_place(repeat, PREDICTIONS), Predictions(result.probabilities, result.labels, split.test).archive())
     run.log(f"training {repeat + 1}: {result.epochs_trained} epochs, test accuracy {result.test_accuracy:.4f}")
     return result
 
@@ -271,10 +279,7 @@ class _Checkpoints:
 
 
 def _store_state(run: Run, repeat: int, state: State) -> None:
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = state.arrays()
-    np.savez(buffer, **arrays)
-    run.add(_place(repeat, CHECKPOINT), buffer.getvalue())
+    run.add(_place(repeat, CHECKPOINT), files.archive(state.arrays()))
 
 
 def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:

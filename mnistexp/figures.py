@@ -1,7 +1,7 @@
-"""Curves and confusions as matplotlib figures, the look that all figures share, and `render`.
+"""Learning curves and confusion matrices as matplotlib figures, the style of all figures, and `render`.
 
-Nothing here touches pyplot or leaves a setting behind; matplotlib is loaded with the first figure. The same data give
-the same bytes, whatever a user's matplotlibrc says. Colours are those of Okabe and Ito, told apart by everyone.
+Nothing here uses pyplot or leaves settings changed; matplotlib is loaded with the first figure. The same data give the
+same bytes, whatever a user's matplotlibrc says. The colours are those of Okabe and Ito, safe for colour blindness.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ STYLE = {
     "svg.hashsalt": "mnistexp",
 }
 DPI = 150
-"""Of files; what a notebook shows has 100."""
+"""Dots per inch of files; figures in a notebook have 100."""
 DASHES = ("-", "--", "-.", ":")
 
 Curve = NDArray[np.float64]
@@ -65,7 +65,7 @@ T = TypeVar("T")
 
 
 def styled(draw: Callable[P, T]) -> Callable[P, T]:
-    """Let a function draw in the shared style and in no other, and put matplotlib's settings back afterwards."""
+    """Let a function draw in the shared style only, and restore matplotlib's settings afterwards."""
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -78,7 +78,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches that lays itself out."""
+    """An empty figure of this size in inches, with automatic layout."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -90,7 +90,7 @@ def render(figure: "Figure", kind: Literal["png", "svg"]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    # `savefig` would lay it out for each file anew, and draw it twice, the first time to see what room it takes.
+    # `savefig` would repeat the layout for each file, and draw the figure twice to measure it.
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
@@ -105,7 +105,7 @@ def render(figure: "Figure", kind: Literal["png", "svg"]) -> bytes:
 
 
 def rendered(figures: Mapping[str, "Figure"]) -> Iterator[tuple[str, bytes]]:
-    """Name and contents of the files of some figures: each as PNG and as SVG."""
+    """File names and contents of some figures, each as PNG and as SVG."""
     for name, figure in figures.items():
         yield f"{name}.png", render(figure, "png")
         yield f"{name}.svg", render(figure, "svg")
@@ -114,7 +114,7 @@ def rendered(figures: Mapping[str, "Figure"]) -> Iterator[tuple[str, bytes]]:
 def of_training(
     results: Sequence[TrainingResult], flat: tuple[int, int] | None = None, names: Sequence[str] | None = None
 ) -> dict[str, "Figure"]:
-    """Every figure of a training by the name of its file; of repeats, their means and ranges, and all confusions.
+    """Every figure of a training by file name; for repeats, mean and range of the curves and the summed confusions.
 
     `names`: of the classes; None for numbers.
     """
@@ -132,9 +132,9 @@ def of_training(
 
 @styled
 def loss_curves(histories: Sequence[History], *, flat: tuple[int, int] | None = None) -> "Figure":
-    """Training and validation loss over the epochs, every minimum of the validation loss marked.
+    """Training and validation loss over the epochs, with every minimum of the validation loss marked.
 
-    Of several histories, the mean and a band from the least to the greatest. `flat`: the first and last epoch whose
+    For several histories, their mean and a band from the lowest to the highest. `flat`: the first and last epoch whose
     validation loss is within one standard error of the minimum.
     """
     figure = new_figure(6.4, 3.8)
@@ -147,7 +147,7 @@ def loss_curves(histories: Sequence[History], *, flat: tuple[int, int] | None = 
         label = f"minimum {lowest:.4f} at epoch{'s' * (len(epochs) > 1)} {_listed(epochs.tolist())}"
         axes.plot(epochs, [lowest] * len(epochs), "o", ms=7, mfc="none", mec=BLACK, mew=1.4, label=label, zorder=4)
     if flat is not None and np.isfinite(validation).sum() > 1:
-        label = "within a standard error of the minimum"
+        label = "within one standard error of the minimum"
         axes.axvspan(flat[0] - 0.5, flat[1] + 0.5, color="#f0e9d2", lw=0, zorder=0, label=label)
     finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves.values()])
     if finite.size and finite.min() > 0 and finite.max() > 100 * np.median(finite):
@@ -173,9 +173,9 @@ def accuracy_curves(histories: Sequence[History]) -> "Figure":
 
 @styled
 def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learning curves") -> "Figure":
-    """Curves of several trainings or trials beside each other, loss and accuracy; each the mean of its histories.
+    """Loss and accuracy curves of several trainings or trials; each curve is the mean of its histories.
 
-    Shows what was validated; of histories without validation, the training itself.
+    Shows validation curves, or training curves for histories without validation.
     """
     validated = any(history.val_loss for histories in named.values() for history in histories)
     prefix, what = ("val_", "validation ") if validated else ("", "training ")
@@ -202,7 +202,7 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
 
 @styled
 def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = None) -> "Figure":
-    """Counts int64 (classes, classes): rows are the correct classes, columns what they were taken for.
+    """Counts int64 (classes, classes): rows are the correct classes, columns the predicted ones.
 
     `names`: of the classes; None for numbers.
     """
@@ -222,7 +222,7 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
     if names:
         axes.set_yticklabels(names)
         axes.set_xticklabels(names, rotation=0 if max(map(len, names)) < 3 else 90)
-    axes.set_title(f"{right:,} of {total:,} digits recognised ({right / max(total, 1):.1%})")
+    axes.set_title(f"{right:,} of {total:,} digits classified correctly ({right / max(total, 1):.1%})")
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -230,7 +230,7 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
 
 
 def _training_and_validation(axes: "Axes", histories: Sequence[History], field: str) -> dict[str, Curve]:
-    """Draw both curves of one field, and where a loss stopped being a number; the curves by field."""
+    """Draw both curves of one field and mark the epoch of a divergence; returns the curves by field."""
     of_many = f", mean and range of {len(histories)}" if len(histories) > 1 else ""
     curves = {field: _curve(axes, histories, field, f"training{of_many}", BLUE, "--")}
     if any(history.val_loss for history in histories):
@@ -247,14 +247,14 @@ def _training_and_validation(axes: "Axes", histories: Sequence[History], field: 
 def _curve(
     axes: "Axes", histories: Sequence[History], field: str, label: str, colour: str, dashes: str, opacity: float = 0.18
 ) -> Curve:
-    """Draw one field of some histories, mean and range, and return the mean; accuracies as per cent.
+    """Draw mean and range of one field of some histories, and return the mean; accuracies in per cent.
 
-    The mean is drawn where all of them have a number, the range where some have.
+    The mean is drawn where all histories have a number, the range where any has.
     """
     scale = 100 if field.endswith("accuracy") else 1
     mean = scale * np.array(getattr(History.mean(histories), field), dtype=np.float64)
     epochs = np.arange(1, len(mean) + 1)
-    known = np.isfinite(mean)  # not every epoch need be validated
+    known = np.isfinite(mean)  # some epochs are not validated
     marker = "o" if known.sum() == 1 else ""
     axes.plot(epochs[known], mean[known], color=colour, ls=dashes, marker=marker, label=label)
     if len(histories) > 1:
@@ -276,7 +276,7 @@ def _epoch_axis(axes: "Axes", histories: Sequence[History]) -> None:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    """`9`, `9 and 17`, `9, 17 and 20`, and no more than five."""
+    """`9`, `9 and 17`, `9, 17 and 20`; at most five numbers."""
     if len(numbers) > 5:
         return ", ".join(map(str, numbers[:4])) + f" and {len(numbers) - 4} more"
     return " and ".join([", ".join(map(str, numbers[:-1])), str(numbers[-1])][not numbers[:-1] :])

@@ -1,4 +1,4 @@
-"""What `metrics.json` says of a training and of a sweep: the numbers, their answers, and the warnings."""
+"""The document `metrics.json` of a training and of a sweep: numbers, sentences and warnings."""
 
 import math
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from mnistexp.results import History, SweepResult, TrainingResult, TrialResult
 __all__ = ["guessing", "seconds", "sweep_metrics", "timings", "training_metrics"]
 
 OPTIMISTIC = (
-    "The curves are validated on the test digits, as in the assignment. Choosing the number of epochs by them makes "
-    "the accuracy on these digits optimistic; --validation-fraction 0.2 chooses by other digits and reads the test "
-    "digits once."
+    "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
+    "curves, the test accuracy is optimistic; --validation-fraction 0.2 validates on held-out training digits and "
+    "reads the test digits once."
 )
 
 
 def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any]:
-    """The document of `metrics.json` without times. The first result, whose model is saved, gives the plain numbers.
+    """The document of `metrics.json` without times. Top-level numbers are of the first result, whose model is saved.
 
-    With several, `repeats` tells of all of them: `mean`, `std` and 95% `interval` of the test accuracy, the sum of the
-    confusion matrices, and under the names that the first result's have above what the mean of the curves says.
+    With several results, `repeats` describes all of them: `mean`, `std` and 95% `interval` of the test accuracy, the
+    sum of the confusion matrices, and, under the same keys as at the top level, the numbers of the mean curves.
     """
     first = results[0]
     document: dict[str, Any] = {
@@ -54,7 +54,7 @@ def _validated_on(config: ExperimentConfig, result: TrainingResult) -> str | Non
 
 
 def _test(result: TrainingResult) -> dict[str, Any]:
-    """What the finished network says of the test digits."""
+    """The results on the test digits."""
     confusion = _confusion(result)
     interval = statistics.wilson(result.correct, len(result.labels))
     return {
@@ -76,7 +76,7 @@ def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
 
 
 def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
-    """The ends and the minimum of the curves, and what they say of the number of epochs; None where not a number."""
+    """The last values and the minimum of the curves, and the best number of epochs; None where not a number."""
     best = statistics.best_epochs(
         history.loss, history.val_loss, history.val_loss_se or None, val_accuracy=history.val_accuracy, digits=digits
     )
@@ -118,7 +118,7 @@ def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
 
 
 def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:
-    """When each training was stopped, which epoch's weights it kept, and a sentence; None without early stopping."""
+    """The epoch at which each training stopped and whose weights it kept, in words too; None without early stopping."""
     stopping = config.training.early_stopping
     if stopping is None:
         return None
@@ -126,18 +126,18 @@ def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult])
     span = f"{stopping.patience} epoch{'s' * (stopping.patience > 1)}"
     sentences = []
     for result in results:
-        which = f"Training {result.repeat + 1}" if len(results) > 1 else "The training"
+        which = f"Training {result.repeat + 1}" if len(results) > 1 else "Training"
         if result.stopped_at:
             ended = (
-                f"stopped early, after epoch {result.stopped_at} of {config.training.epochs}: for {span} the "
-                f"validation loss had not fallen{less}"
+                f"stopped early after epoch {result.stopped_at} of {config.training.epochs}: the validation loss had "
+                f"not fallen{less} for {span}"
             )
         elif result.diverged_at:
-            ended = f"ended by divergence in epoch {result.diverged_at}"
+            ended = f"diverged in epoch {result.diverged_at}"
         else:
-            ended = f"went through all {config.training.epochs} epochs without being stopped"
+            ended = f"ran for all {config.training.epochs} epochs: early stopping did not trigger"
         best = "the best one" if stopping.restore_best_weights else "the last one"
-        sentences.append(f"{which} {ended}. Kept and scored are the weights of epoch {result.kept_epoch}, {best}.")
+        sentences.append(f"{which} {ended}. The scored model has the weights of epoch {result.kept_epoch}, {best}.")
     return {
         "stopped_at": [result.stopped_at for result in results],
         "kept_epochs": [result.kept_epoch for result in results],
@@ -157,27 +157,27 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
     warnings = [OPTIMISTIC] if _validated_on(config, results[0]) == "test" else []
     for result in results:
         if result.diverged_at:
-            which = f"Training {result.repeat + 1}" if len(results) > 1 else "The training"
+            which = f"Training {result.repeat + 1}" if len(results) > 1 else "Training"
             warnings.append(
-                f"{which} diverged: its loss was not a number in epoch {result.diverged_at}. A lower "
-                f"optimizer.learning_rate than {config.optimizer.learning_rate:g} may help."
+                f"{which} diverged in epoch {result.diverged_at}: its loss is not a number. Try a learning rate below "
+                f"{config.optimizer.learning_rate:g}."
             )
         elif result.history.accuracy[-1] < guessing(config.model.classes):
             warnings.append(
-                f"The network has not learnt: after the last epoch it recognises {result.history.accuracy[-1]:.0%} of "
-                f"the training digits, about as many as guessing. A lower optimizer.learning_rate than "
-                f"{config.optimizer.learning_rate:g} or more epochs may help."
+                f"The network has not learned: the training accuracy after the last epoch, "
+                f"{result.history.accuracy[-1]:.0%}, is about that of guessing. Try a learning rate below "
+                f"{config.optimizer.learning_rate:g}, or more epochs."
             )
     return warnings
 
 
 def guessing(classes: int) -> float:
-    """A training accuracy below this is hardly more than the share of the largest class: of ten classes 20%."""
+    """A training accuracy below this is hardly better than guessing: 20% for ten classes."""
     return min(1 / classes + 0.1, 2 / classes)
 
 
 def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:
-    """The document of `metrics.json` of a sweep. `trials` and the `fits_` are counts; `ranking` has a row a trial."""
+    """The document `metrics.json` of a sweep. `trials` and `fits_*` are counts; `ranking` has a row for each trial."""
     best = sweep.trials[sweep.best]
     diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
     settings = config.sweep or SweepConfig()
@@ -206,8 +206,8 @@ def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) ->
     }
     if diverged:
         warnings.append(
-            f"{len(diverged)} of {len(sweep.trials)} trials diverged in some fit: their score is what the predictions "
-            "of the last weights earn."
+            f"{len(diverged)} of {len(sweep.trials)} trials diverged in at least one fit; their score is that of the "
+            "last weights."
         )
     return document
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mnistexp.config import ModelConfig
 from mnistexp.networks import Layer, layers_of
 from mnistexp.optimizers import Optimizer
-from mnistexp.runtime import start_tensorflow
+from mnistexp.runtime import import_keras
 
 __all__ = ["LayerRow", "Seed", "build_model", "build_optimizer", "initial_weights", "layer_table"]
 
@@ -56,9 +56,7 @@ def build_model(config: ModelConfig, seed: Seed | int = 0) -> Any:
 
     Made of Keras' own layers only, and not compiled. The initial weights depend on the seed alone.
     """
-    start_tensorflow()
-    import keras
-
+    keras = import_keras()
     layers = [keras.layers.Input(INPUT_SHAPE, name="digits"), *map(_keras_layer, layers_of(config), count())]
     model = keras.Sequential(layers, name=config.kind)
     model.set_weights(initial_weights(config, seed))
@@ -83,9 +81,7 @@ def initial_weights(config: ModelConfig, seed: Seed | int = 0) -> list[NDArray[n
 
 def build_optimizer(optimizer: Optimizer) -> Any:
     """The Keras optimizer of the same mathematics, its learning rate falling as `decay` says."""
-    start_tensorflow()
-    import keras
-
+    keras = import_keras()
     options = optimizer.hyperparameters()
     decay = options.pop("decay")
     if decay:
@@ -97,8 +93,7 @@ def build_optimizer(optimizer: Optimizer) -> Any:
 
 
 def _keras_layer(layer: Layer, number: int) -> Any:
-    import keras
-
+    keras = import_keras()
     arguments: dict[str, dict[str, Any]] = {
         "Conv2D": {"filters": layer.units, "kernel_size": layer.side, "activation": layer.activation},
         "MaxPooling2D": {"pool_size": layer.side},

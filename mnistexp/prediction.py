@@ -17,7 +17,7 @@ from mnistexp.model import INPUT_SHAPE
 from mnistexp.runs import files, references
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import RunInfo, read_config
-from mnistexp.runtime import start_tensorflow
+from mnistexp.runtime import import_keras
 from mnistexp.saved_model import check_saved_model
 
 __all__ = ["MODEL", "Learnt", "learnt_by", "load_model", "model_path", "probabilities", "row", "run_with_model"]
@@ -83,9 +83,7 @@ def load_model(path: Path) -> Any:
     Raises `RunError` where the file is damaged, or is no network from images (28, 28, 1) to probabilities of classes.
     """
     check_saved_model(path)
-    start_tensorflow()
-    import keras
-
+    keras = import_keras()
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
         shapes = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])

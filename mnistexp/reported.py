@@ -1,4 +1,4 @@
-"""What the assignment's notebook reported: packaged figures, and the faults to know before they are compared with."""
+"""The numbers that the assignment's notebook reported, and the notebook's bugs that affect them."""
 
 import csv
 import io
@@ -23,26 +23,26 @@ NOTEBOOK = NotebookFigures(best=0.934997, worst=0.191218, average=0.745611)
 """The notebook's "best, worst and average model"."""
 
 ACCURACIES = {"sgd_150_epochs": 0.925, "adam_dropout_50_epochs": 0.96}
-"""Reported test accuracies by run; the second is known as "about 0.96" only."""
+"""Reported test accuracies by run; the second was reported as "about 0.96"."""
 
 PARAMETERS = 108_618
 CLASS_COUNTS = (97, 116, 99, 93, 105, 92, 94, 117, 87, 100)
-"""How many of each digit 0 to 9 the notebook's 1,000 rows hold."""
+"""Counts of the digits 0 to 9 in the notebook's 1,000 rows."""
 
 FAULTS = {
-    "settings": "create_model ignored its arguments: all rows trained one network with fixed optimizer settings and no "
-    "dropout, so they differ by seed alone",
-    "labels": "the printed labels were looked up in y, before the split; the pictures came from X_train",
-    "arithmetic": "the largest, smallest and mean of four best scores, one a sweep: not the worst and average models",
-    "slipped": "the loss printed for epoch 30 is another run's first validation loss, and is left out",
-    "watched": "the curves are validated on the test digits, so choosing an epoch by them flatters the accuracy",
+    "settings": "create_model ignored its arguments: all rows trained the same network with fixed optimizer settings "
+    "and no dropout, so they differ only in the seed",
+    "labels": "the printed labels are from y, before the split, but the images are from X_train",
+    "arithmetic": "the largest, smallest and mean of four best scores, one per sweep, not the worst and average models",
+    "slipped": "the loss printed for epoch 30 is another run's first validation loss; it is omitted",
+    "watched": "the curves are validated on the test digits, so an accuracy at an epoch chosen from them is optimistic",
 }
-"""Fault notes by the name under which the table of `reproduce` gives them."""
+"""The notebook's bugs by name, as in the table of `reproduce`."""
 
 
 @dataclass(frozen=True)
 class ReportedCurve:
-    """One training's losses from epoch 1 on; `val_loss` is empty where none survived."""
+    """One training's losses from epoch 1 on; `val_loss` is empty if it was not recorded."""
 
     loss: tuple[float, ...]
     val_loss: tuple[float, ...]
@@ -59,7 +59,7 @@ class ReportedRow:
 
 
 def reported_curves() -> dict[str, ReportedCurve]:
-    """The three trainings by name, without the value that slipped into `sgd_60_epochs`."""
+    """The three trainings by name, without the wrong value in `sgd_60_epochs`."""
     rows = _table("curves.csv")
     found = {}
     for name in dict.fromkeys(row["run"] for row in rows):

@@ -8,18 +8,23 @@ import gc
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib import import_module
 from typing import Any
 
-from mnistexp import standard_error
+from mnistexp import kernels, standard_error
 from mnistexp.errors import MnistexpError
 
-__all__ = ["import_tensorflow", "start_tensorflow"]
+__all__ = ["import_keras", "import_tensorflow", "load_beside", "own_process", "start_tensorflow"]
 
 MALLOC = {-1: 2**30, -3: 2**25, -2: 2**24}
 """glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest that it takes."""
+
+_left_out_of_keras: tuple[str, ...] = ()
+"""Packages that Keras uses where they are installed, and loads for 2 seconds; a training needs none of them."""
 
 
 def import_tensorflow() -> Any:
@@ -29,7 +34,9 @@ def import_tensorflow() -> Any:
     processor lacks a kernel and that it takes another.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with standard_error.kept_while(), _keras_left_out(), _garbage_left():
+    # TensorFlow would load all of Keras with itself, which a sweep's worker has no use for; where it finds none, it
+    # looks again when it is next asked for it.
+    with standard_error.kept_while(), _left_out("keras"), _garbage_left():
         import tensorflow as tf
     return tf
 
@@ -44,15 +51,15 @@ def start_tensorflow() -> Any:
     """
     standard_error.watch_for_a_crash()
     tf = import_tensorflow()
-    with standard_error.kept_while():
-        threading = tf.config.threading
+    with standard_error.kept_while(), kernels.offered(tf):
+        threads = tf.config.threading
         try:
-            threading.set_intra_op_parallelism_threads(1)
-            threading.set_inter_op_parallelism_threads(1)
+            threads.set_intra_op_parallelism_threads(1)
+            threads.set_inter_op_parallelism_threads(1)
             tf.config.set_visible_devices([], "GPU")
             tf.constant(0)
         except RuntimeError:
-            running = threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
+            running = threads.get_intra_op_parallelism_threads(), threads.get_inter_op_parallelism_threads()
             if running != (1, 1):
                 raise MnistexpError(
                     "TensorFlow is already running in this process with more than one thread, which would change the "
@@ -60,6 +67,34 @@ def start_tensorflow() -> Any:
                 ) from None
     _keep_freed_memory()
     return tf
+
+
+def own_process() -> None:
+    """Say that this process is the program's own: no other code in it asks Keras for what is then left out of it."""
+    global _left_out_of_keras
+    _left_out_of_keras = ("sklearn", "pandas", "matplotlib.pyplot", "IPython")
+
+
+@cache
+def import_keras() -> Any:
+    """Keras, on a TensorFlow that has been started; see `start_tensorflow`."""
+    start_tensorflow()
+    with _left_out(*_left_out_of_keras), _garbage_left():
+        import keras
+    return keras
+
+
+def load_beside(*modules: str) -> None:
+    """Start TensorFlow, and then load Keras and other modules in a thread, for use after the training."""
+
+    def load() -> None:
+        with suppress(Exception):  # who needs it meets the error too
+            import_keras()
+            for module in modules:
+                import_module(module)
+
+    start_tensorflow()
+    threading.Thread(target=load).start()
 
 
 @cache
@@ -78,19 +113,15 @@ def _keep_freed_memory() -> None:
 
 
 @contextmanager
-def _keras_left_out() -> Iterator[None]:
-    """Keep TensorFlow from loading all of Keras with itself: 2 seconds that a sweep's worker has no use for.
-
-    TensorFlow takes the missing module for Keras not being installed, and finds it when it is next asked for.
-    """
-    if {"keras", "tensorflow"} & set(sys.modules):
-        yield
-        return
-    sys.modules["keras"] = None  # type: ignore[assignment]
+def _left_out(*names: str) -> Iterator[None]:
+    """Have packages count as not installed for what is loaded meanwhile, but for those that are loaded already."""
+    missing = {*names} - {*sys.modules}
+    sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules["keras"]
+        for name in missing:
+            del sys.modules[name]
 
 
 @contextmanager

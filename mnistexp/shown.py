@@ -1,27 +1,28 @@
-"""Accuracies and their differences as text: equal ones always read the same, and a difference is that of what is shown.
+"""Accuracies, differences of accuracies and settings as text.
 
-An accuracy is shown as per cent with one decimal, and a difference is taken after that rounding: beside 83.6% and 82.0%
-it is 1.6 points, whatever further decimals say.
+An accuracy is shown in per cent with one decimal. A difference is taken after that rounding, so that it agrees with the
+two numbers beside it: between 83.6% and 82.0% it is 1.6 points, whatever the further decimals.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["percent", "points", "setting", "signed_points", "span"]
+__all__ = ["name", "percent", "points", "setting", "signed_points", "span"]
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1 as `94.3%`; shares that differ by 1e-12, as arithmetic leaves them, read the same."""
+    """A share from 0 to 1 as `94.3%`; shares that differ by rounding errors (1e-12) give the same text."""
     return f"{_shown(share):.1f}%"
 
 
 def points(first: float, second: float) -> str:
-    """The distance of two shares in percentage points, as `1.6`: that of the two as `percent` shows them."""
+    """The absolute difference of two shares in percentage points, as `1.6`, after rounding both as `percent` does."""
     return f"{abs(signed_points(first, second)):.1f}"
 
 
 def signed_points(first: float, second: float) -> float:
-    """`first` - `second` in percentage points with one decimal: that of the two as `percent` shows them."""
+    """`first` - `second` in percentage points with one decimal, after rounding both as `percent` does."""
     return round(_shown(first) - _shown(second), 1) + 0.0  # no -0.0
 
 
@@ -31,15 +32,20 @@ def span(low: float, high: float) -> str:
 
 
 def setting(params: Mapping[str, Any]) -> str:
-    """A setting by dotted key in one line: the optimizer, those of its numbers that are not 0, the dropout rate."""
+    """The settings of a trial in one line: the optimizer, its hyperparameters that are not 0, and the dropout rate."""
     numbers = [
-        f"{key.rpartition('.')[2]} {value:g}"
+        f"{name(key)} {value:g}"
         for key, value in params.items()
         if key not in {"optimizer.name", "model.dropout"} and value
     ]
     return ", ".join([str(params["optimizer.name"]), *numbers, f"dropout {params['model.dropout']:g}"])
 
 
+def name(key: str) -> str:
+    """The last part of a dotted key in words: `learning rate`; an index stays, as in `beta_1`."""
+    return re.sub(r"_(?!\d)", " ", key.rpartition(".")[2])
+
+
 def _shown(share: float) -> float:
-    """Per cent as it is shown, with one decimal."""
+    """In per cent, rounded to one decimal."""
     return round(round(100 * share, 9), 1)

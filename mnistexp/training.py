@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp import kernels
 from mnistexp.config import ExperimentConfig, TrainingConfig
 from mnistexp.model import DROPOUT, Seed, build_model, build_optimizer, initial_weights
 from mnistexp.results import History
@@ -132,7 +133,9 @@ def fit(
                 checkpoint(state)
     except KeyboardInterrupt:
         interrupted = True
-    return run.result(state, interrupted)
+    fitted = run.result(state, interrupted)
+    kernels.keep()
+    return fitted
 
 
 def predict(

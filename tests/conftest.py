@@ -28,6 +28,9 @@ if "TF_XLA_FLAGS" not in os.environ:
     _compiled = tempfile.TemporaryDirectory(prefix="mnistexp-compiled-", ignore_cleanup_errors=True)
     os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_compiled.name}"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+# Programs that are started without these two keep kernels in a folder of this run too, not in the user's own.
+_kept = tempfile.TemporaryDirectory(prefix="mnistexp-cache-", ignore_cleanup_errors=True)
+os.environ["MNISTEXP_CACHE_DIR"] = _kept.name
 
 LONGEST = ("docs", "training", "sweep", "report", "best", "statistics_coverage", "reproduce", "cli", "executors")
 """Files of tests that take half of the time: begun first, so that no worker is left alone with one at the end."""

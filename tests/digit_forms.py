@@ -124,6 +124,16 @@ USUAL = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 DOTTED = "train-images.idx3-ubyte", "train-labels.idx1-ubyte"
 EMNIST = "emnist-digits-train-images-idx3-ubyte", "emnist-digits-train-labels-idx1-ubyte"
 
+
+def csv_of_words(folder: Path, x: Images, y: Labels) -> Path:
+    """A headed table whose labels are words in the order of the alphabet."""
+    path = csv()(folder, x, y)
+    head, *rows = path.read_text().splitlines()
+    words = [f"{'abcdefghij'[int(row.partition(',')[0])]},{row.partition(',')[2]}" for row in rows]
+    path.write_text("\n".join([head, *words]))
+    return path
+
+
 SAME_PIXELS: dict[str, Write] = {
     "npz x_train": npz("x_train", "y_train"),
     "npz train_images": npz("train_images", "train_labels"),
@@ -146,6 +156,7 @@ SAME_PIXELS: dict[str, Write] = {
     "csv, label last, without a header": csv(first=False, headed=False),
     "csv gzipped": csv("digits.csv.gz"),
     "csv with semicolons": csv(delimiter=";"),
+    "csv, labels in words": csv_of_words,
     "folders of PNG": class_folders(),
     "folders of PNG in train": class_folders("train"),
     "npy pair": npy_pair("x_train.npy", "y_train.npy"),

@@ -186,7 +186,7 @@ def test_runs_that_did_not_end_well(finished: dict[str, Path], tmp_path: Path, s
         ("postgres://host/name", r"--tracking-uri is 'postgres://host/name', allowed: sqlite:///FILE, a folder"),
         ("sqlite:///", "--tracking-uri is 'sqlite:///', allowed"),
         ("", "--tracking-uri is '', allowed"),
-        ("mlflow.db", r"'mlflow\.db' is no folder, .* did you mean sqlite:///mlflow\.db\?"),
+        ("mlflow.db", r"'mlflow\.db' is not a folder, .* did you mean sqlite:///mlflow\.db\?"),
         ("sqlite:///notes.txt", r"notes\.txt is not a SQLite file"),
     ],
 )
@@ -203,7 +203,7 @@ def test_stores_that_are_none(
 def test_experiments_that_are_none(finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     uri, run = str(tmp_path / "store"), run_of(finished["train"])
-    with pytest.raises(BadInput, match="the experiment has no name"):
+    with pytest.raises(BadInput, match="--experiment is empty"):
         mlflow_store.export([run], uri, experiment=" ")
     client = MlflowClient(tracking_uri=uri)
     client.delete_experiment(client.create_experiment("gone"))

@@ -210,7 +210,7 @@ def test_train_keeps_all_that_was_promised_and_repeats_to_the_byte(tmp_path: Pat
     assert folders[0] != folders[1]
     for name in (
         "config.yaml", "metrics.json", "history.csv", "timings.csv", "loss_curves.png", "loss_curves.svg",
-        "model.keras", "environment.json", "data.json", "run.log", "status.json",
+        "model.keras", "predictions.npz", "environment.json", "data.json", "run.log", "status.json",
     ):  # fmt: skip
         assert (folders[0] / name).exists(), name
     histories = [(folder / "history.csv").read_bytes() for folder in folders]

@@ -243,6 +243,9 @@ def test_split_is_a_partition_whose_test_part_ignores_the_validation(
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(count))
     assert np.array_equal(found.test, data.split(labels, config).test)
     assert np.array_equal(found.validation, again.validation)
+    learn, judge = train_test_split(np.arange(count), test_size=test, random_state=seed)
+    assert np.array_equal(found.test, judge)
+    assert validation or np.array_equal(found.train, learn)
     assert len(found.validation) == pytest.approx(validation * (len(found.train) + len(found.validation)), abs=1)
 
 

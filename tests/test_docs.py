@@ -129,6 +129,10 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     assert [link for link in links if "://" not in link and not (ROOT / link.partition("#")[0]).exists()] == []
 
 
+COPIED = re.compile(r'<div class="highlight">(.*?)</div>', re.DOTALL)
+"""A block of the site with a button that copies it."""
+
+
 class Loaded(HTMLParser):
     """The addresses that a page loads by itself; links to be clicked are none of them."""
 
@@ -144,11 +148,16 @@ class Loaded(HTMLParser):
 
 def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, env={"NO_MKDOCS_2_WARNING": "1"})
+    done = subprocess.run(
+        build, cwd=ROOT, capture_output=True, text=True, env={"NO_MKDOCS_2_WARNING": "1", "DOCS_EPOCHS": "1"}
+    )
     assert done.returncode == 0, done.stderr
     pages = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.html")}
-    assert {"index.html", "tutorial.html", "reference/commands.html"} <= pages.keys()
+    assert {"index.html", "tutorial.html", "glossary.html", "reference/commands.html"} <= pages.keys()
     assert all(f'id="{name.replace(" ", "-")}"' in pages["reference/commands.html"] for name in RUNNABLE)
+    copied = [text for name in pages for text in COPIED.findall(pages[name]) if name != "reference/commands.html"]
+    assert len(copied) > 50
+    assert [text for text in copied if re.search(r">\$ ", text)] == []
     elsewhere = re.compile(r"(https?:)?//")
     assert {
         address for text in pages.values() for address in Loaded(text).addresses if elsewhere.match(address)

@@ -73,7 +73,7 @@ def test_libraries_that_are_missing_or_too_old_are_named(tmp_path: Path, monkeyp
     assert libraries.says.endswith("; no-such-library>=2 needed, none found")
     assert libraries.remedy == "python -m pip install 'numpy>=99' 'no-such-library>=2'"
     optuna = installation.extra("optuna")
-    assert optuna.says.startswith("not there")
+    assert optuna.says.startswith("not installed")
     assert optuna.remedy == "python -m pip install 'mnistexp[optuna]'"
 
 
@@ -85,7 +85,7 @@ def test_every_extra_is_explained() -> None:
 
 def test_an_extra_of_another_library_is_looked_at_too() -> None:
     """dask[distributed] is there only with distributed itself."""
-    assert installation.extra("dask").says.startswith("there")
+    assert installation.extra("dask").says.startswith("installed")
     names = [
         requirement.name
         for requirement in installation._requirements(installation.metadata.distribution("dask"), "distributed")
@@ -119,7 +119,7 @@ def test_little_memory_limits_the_workers_that_are_advised(monkeypatch: pytest.M
     monkeypatch.setattr(machine, "_meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)
     found = machine.memory()
     assert (found.state, found.remedy) == ("warning", "give sweeps --workers 3")
-    assert found.says.startswith("3.5 GB allowed by its control group, 3.5 GB free")
+    assert found.says.startswith("3.5 GB (limit of the control group), 3.5 GB free")
     monkeypatch.setattr(machine, "memory_limit", lambda: 0.5e9)
     assert machine.memory().state == "problem"
 
@@ -172,7 +172,7 @@ def test_an_interrupted_sweep_is_not_resumed_but_repeated(tmp_path: Path) -> Non
     with suppress(KeyboardInterrupt), Run.create(tmp_path, "sweep-dropout", "a", "seed: 2\n", visible=True) as run:
         run.add("a.txt", "a")
         raise KeyboardInterrupt
-    assert "does only what is missing" in str(storage.interrupted(tmp_path).remedy)
+    assert "run its command again to do the rest" in str(storage.interrupted(tmp_path).remedy)
 
 
 def test_a_damaged_run_is_shown_with_what_removes_it(tmp_path: Path) -> None:
@@ -191,4 +191,4 @@ def test_what_dead_processes_left_in_staging_is_told_and_that_of_living_ones_is_
     (tmp_path / name.format(mine.boot, os.getpid(), mine.started + 1)).mkdir()
     found = storage.staging(tmp_path)
     assert found.state == "warning"
-    assert found.says.startswith("1 left behind")
+    assert found.says.startswith("1 unfinished")

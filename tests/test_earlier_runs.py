@@ -31,12 +31,16 @@ def run_of(runs: Path, command: str, status: str = "done") -> Path:
     return next(path for path, read in stati.items() if (read["command"], read["status"]) == (command, status))
 
 
+def made_here(run: Path, *keys: str) -> bool:
+    """Whether a run was made with this processor, these libraries and variables, which decide the bits of results."""
+    was, now = json.loads((run / "environment.json").read_text()), environment()
+    return all(was[key] == now[key] for key in ("cpu", "instructions", "python", "packages", "variables", *keys))
+
+
 def same(old: Path, new: Path, names: tuple[str, ...]) -> None:
     """The same bytes where the machine is the same, else the same numbers to within what processors differ by."""
-    was = json.loads((old / "environment.json").read_text())
-    alike = all(was.get(key) == environment().get(key) for key in ("cpu", "python", "packages"))
     for name in names:
-        if alike:
+        if made_here(old):
             assert (new / name).read_bytes() == (old / name).read_bytes(), name
             continue
         tables = [list(csv.reader((folder / name).read_text().splitlines())) for folder in (old, new)]
@@ -84,8 +88,7 @@ def test_the_same_commands_give_the_same_numbers_and_reuse_what_the_earlier_cach
     old = {command: run_of(earlier, command) for command in ("train", "sweep")}
     same(old["train"], api.train("train", TRAIN, runs_dir=earlier).run_dir, ("history.csv",))
     reused = api.sweep("sweep-optimizer", SWEEP, runs_dir=earlier)
-    was = json.loads((old["sweep"] / "environment.json").read_text())
-    if was["training_code"] == environment()["training_code"]:  # other code has its fits done again
+    if made_here(old["sweep"], "training_code"):  # other code, processors and variables need new fits
         assert (reused.metrics["fits_run"], reused.metrics["fits_cached"]) == (0, 4)
     same(old["sweep"], reused.run_dir, ("trials.csv",))
     anew = api.sweep("sweep-optimizer", {**SWEEP, "sweep.cache": False}, runs_dir=earlier / "anew")

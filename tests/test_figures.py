@@ -58,7 +58,7 @@ def test_loss_curves_show_the_losses_and_mark_every_minimum() -> None:
     minimum = line(axes, "minimum")
     assert (list(minimum.get_xdata()), list(minimum.get_ydata())) == ([2, 4], [0.5, 0.5])
     assert legend(figure) == [
-        "training", "validation", "minimum 0.5000 at epochs 2 and 4", "within a standard error of the minimum",
+        "training", "validation", "minimum 0.5000 at epochs 2 and 4", "within one standard error of the minimum",
     ]  # fmt: skip
     (span,) = axes.patches
     assert isinstance(span, Rectangle)
@@ -152,7 +152,7 @@ def test_confusion_matrix_writes_every_count_at_its_place() -> None:
     written = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
     assert written == {(row, column): str(matrix[row, column]) for row, column in np.argwhere(matrix).tolist()}
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted digit", "correct digit")
-    assert axes.get_title(loc="left") == f"{np.trace(matrix)} of {matrix.sum()} digits recognised (97.7%)"
+    assert axes.get_title(loc="left") == f"{np.trace(matrix)} of {matrix.sum()} digits classified correctly (97.7%)"
     figures.confusion_matrix(np.zeros((10, 10), dtype=np.int64))
 
 
@@ -162,8 +162,8 @@ def test_figures_of_a_training_count_the_predictions_of_all_repeats() -> None:
     result = TrainingResult(CURVES, (), probabilities, labels, 0.5)
     drawn = figures.of_training([result, result], flat=(2, 3))
     assert list(drawn) == ["loss_curves", "accuracy_curves", "confusion_matrix"]
-    assert drawn["confusion_matrix"].axes[0].get_title(loc="left") == "6 of 8 digits recognised (75.0%)"
-    assert "within a standard error of the minimum" in legend(drawn["loss_curves"])
+    assert drawn["confusion_matrix"].axes[0].get_title(loc="left") == "6 of 8 digits classified correctly (75.0%)"
+    assert "within one standard error of the minimum" in legend(drawn["loss_curves"])
 
 
 # Digits and networks
@@ -189,7 +189,7 @@ def test_network_drawing_names_each_layer_its_output_and_its_parameters() -> Non
         assert layer.kind in written
         assert "*".join(map(str, layer.output_shape)) in plain
         assert layer.arithmetic.replace(" ", "") in plain or not layer.arithmetic
-    assert {"28*28*1", "108,618inall"} <= set(plain)
+    assert {"28*28*1", "108,618intotal"} <= set(plain)
 
 
 @pytest.mark.parametrize("unicode", [True, False])
@@ -307,14 +307,14 @@ def test_swept_parameters_are_those_that_differ_with_their_levels_in_order() -> 
         {"optimizer.learning_rate": rate, "model.dropout": 0.1, "optimizer.name": "adam"} for rate in (1, 0.01, 1.0)
     ]
     (rate,) = swept_parameters(sweep(points, [0.1] * 3).trials)
-    assert rate.name == "learning_rate"
+    assert rate.name == "learning rate"
     assert rate.level.tolist() == [1, 0, 1]
     assert rate.ticks == ((0.0, "0.01"), (1.0, "1"))
 
 
 def test_settings_that_a_trial_lacks_are_missing_and_names_are_short_where_they_can_be() -> None:
     optimizer, rate, beta, rho = swept_parameters(several_optimizers().trials)
-    assert [optimizer.name, rate.name, beta.name, rho.name] == ["optimizer", "learning_rate", "beta_1", "rho"]
+    assert [optimizer.name, rate.name, beta.name, rho.name] == ["optimizer", "learning rate", "beta_1", "rho"]
     assert [label for _, label in optimizer.ticks] == ["adam", "nadam", "adadelta"]
     assert beta.level.tolist() == [0, 1] * 4 + [-1] * 4
     assert rho.level.tolist() == [-1] * 8 + [0, 1] * 2
@@ -336,7 +336,7 @@ def test_many_numbers_are_binned_on_the_scale_they_were_drawn_on() -> None:
 def test_heat_maps_show_the_mean_of_each_cell_frame_the_best_and_cross_the_diverged() -> None:
     figure = sweep_figures.heat_maps(adam())
     rate_by_beta = figure.axes[0]
-    assert (rate_by_beta.get_ylabel(), rate_by_beta.get_xlabel()) == ("learning_rate", "beta_1")
+    assert (rate_by_beta.get_ylabel(), rate_by_beta.get_xlabel()) == ("learning rate", "beta_1")
     written = {text.get_position(): text.get_text() for text in rate_by_beta.texts}
     means = {(0, 0): "81.0", (1, 0): "85.0", (0, 1): "90.5", (1, 1): "93.5", (0, 2): "10.0", (1, 2): "10.0"}
     crosses = {(0.46, 2.4): sweep_figures.CROSS, (1.46, 2.4): sweep_figures.CROSS}
@@ -378,7 +378,7 @@ def test_parallel_coordinates_lead_each_trial_to_its_accuracy() -> None:
     assert dotted == 2
     best = next(item for item in axes.get_lines() if item.get_linewidth() == 2.4)
     assert best.get_ydata()[-1] == 1
-    assert {"optimizer", "learning_rate", "beta_1", "rho", "accuracy (%)", "none"} <= set(
+    assert {"optimizer", "learning rate", "beta_1", "rho", "accuracy (%)", "none"} <= set(
         texts(sweep_figures.parallel_coordinates(result))
     )
 
@@ -386,18 +386,18 @@ def test_parallel_coordinates_lead_each_trial_to_its_accuracy() -> None:
 def test_top_learning_curves_are_those_of_the_best_trials_in_order() -> None:
     figure = sweep_figures.top_learning_curves(adam(), n=2)
     assert legend(figure) == [
-        "learning_rate 0.01, beta_1 0.9, beta_2 0.999 (95.0%)",
-        "learning_rate 0.01, beta_1 0.9, beta_2 0.8 (92.0%)",
+        "learning rate 0.01, beta_1 0.9, beta_2 0.999 (95.0%)",
+        "learning rate 0.01, beta_1 0.9, beta_2 0.8 (92.0%)",
     ]
-    assert line(figure.axes[0], "learning_rate 0.01, beta_1 0.9, beta_2 0.999").get_ydata().tolist() == list(
+    assert line(figure.axes[0], "learning rate 0.01, beta_1 0.9, beta_2 0.999").get_ydata().tolist() == list(
         CURVES.val_loss
     )
 
 
 def test_a_trial_is_named_by_what_sets_it_apart() -> None:
     trials = several_optimizers().trials
-    assert name_of(trials[0], trials) == "optimizer adam, learning_rate 0.001, beta_1 0.5"
-    assert name_of(trials[-1], trials) == "optimizer adadelta, learning_rate 1, rho 1"
+    assert name_of(trials[0], trials) == "optimizer adam, learning rate 0.001, beta_1 0.5"
+    assert name_of(trials[-1], trials) == "optimizer adadelta, learning rate 1, rho 1"
     (only,) = sweep([{"model.dropout": 0.25}], [0.9]).trials
     assert name_of(only, [only]) == "dropout 0.25"
 

@@ -127,9 +127,9 @@ def test_what_json_can_not_hold_is_a_type_error_and_writes_nothing(tmp_path: Pat
         (b'{"schema_version": ' + b"9" * 5000 + b"}", "not JSON"),
         (b"\xff\xfe", "not UTF-8"),
         (b"[1]", "not a JSON object"),
-        (b'{"a": 1}', "has schema version None; this mnistexp knows 1"),
-        (b'{"schema_version": 7}', "has schema version 7; this mnistexp knows 1"),
-        (b'{"schema_version": true}', "has schema version True; this mnistexp knows 1"),
+        (b'{"a": 1}', "has schema version None, allowed with this version of mnistexp: 1"),
+        (b'{"schema_version": 7}', "has schema version 7, allowed with this version of mnistexp: 1"),
+        (b'{"schema_version": true}', "has schema version True, allowed with this version of mnistexp: 1"),
     ],
 )
 def test_damaged_json_is_named_with_its_fault(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -144,7 +144,7 @@ def test_damaged_json_is_named_with_its_fault(tmp_path: Path, content: bytes, re
 def test_reading_neither_waits_for_a_pipe_nor_drains_a_device(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(RunError, match="not an ordinary file"):
+        with pytest.raises(RunError, match="not a regular file"):
             files.read_bytes(path)
 
 
@@ -175,7 +175,7 @@ def a_folder_there(folder: Path) -> Path:
     ("place", "reason"),
     [
         (a_file_in_the_way, "a file is where a folder should be"),
-        (a_circle_of_links, "its symbolic links lead in a circle"),
+        (a_circle_of_links, "its symbolic links form a loop"),
         (a_folder_there, "a folder is where a file should be"),
         (lambda folder: folder / ("n" * 300), "the name or the path is too long"),
         (lambda folder: folder / "missing" / "a.txt", "doesn't exist"),
@@ -192,7 +192,7 @@ def test_failures_to_write_are_explained(tmp_path: Path, place: Callable[[Path],
 def test_folders_to_make_meet_the_same_reasons(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="a file is where a folder should be"):
         files.make_folder(a_file_in_the_way(tmp_path))
-    with pytest.raises(RunError, match="its symbolic links lead in a circle"):
+    with pytest.raises(RunError, match="its symbolic links form a loop"):
         files.make_folder(a_circle_of_links(tmp_path))
 
 

@@ -76,11 +76,11 @@ def check_overfitting(
     assert (
         (best.overfitting_from is not None)
         == (best.shape == "overfitting")
-        == ("the network overfits" in best.sentence)
+        == ("The network overfits" in best.sentence)
     )
     if best.overfitting_from is not None:
         assert best.overfitting_from > best.flat_last
-        assert f"From epoch {best.overfitting_from} on" in best.sentence
+        assert f"overfits from epoch {best.overfitting_from} on" in best.sentence
     if not able and len(measured) > 1:
         assert best.shape == "chance"
 
@@ -169,12 +169,12 @@ def test_a_network_at_chance_does_not_overfit() -> None:
     after = [2.30, 2.31, 2.9, 3.0, 3.1, 3.2]
     at_chance = statistics.best_epochs(loss, after, 0.01, val_accuracy=[0.11] * 6)
     assert (at_chance.shape, at_chance.overfitting_from) == ("chance", None)
-    assert "At epoch 1 the accuracy on these digits, 11.0%, is no better than chance" in at_chance.sentence
+    assert "The validation accuracy at epoch 1, 11.0%, is no better than chance" in at_chance.sentence
     above = statistics.best_epochs(loss, [value + 1 for value in after], 0.01)
     assert above.shape == "chance"
-    assert "no lower than that of guessing, ln(10) = 2.3026: nothing" in above.sentence
+    assert "no lower than that of guessing, ln(10) = 2.3026, so overfitting can't be assessed" in above.sentence
     sure = statistics.best_epochs(loss, [value + 1 for value in after], 0.01, val_accuracy=[0.8] * 6)
-    assert "though the accuracy is 80.0%: nothing" in sure.sentence
+    assert "though the accuracy is 80.0%, so overfitting can't be assessed" in sure.sentence
     assert statistics.best_epochs(loss, after, 0.01, val_accuracy=[0.8] * 6).shape == "overfitting"
     assert statistics.best_epochs(loss, after, 0.01, val_accuracy=[0.11] * 6, classes=100).shape == "overfitting"
 
@@ -182,7 +182,7 @@ def test_a_network_at_chance_does_not_overfit() -> None:
 def test_epochs_between_validations_are_not_called_as_good() -> None:
     val = [NAN, 0.5, NAN, 0.4, NAN, 0.41, NAN, 0.9]
     best = statistics.best_epochs(list(np.linspace(1, 0.1, 8)), val, 0.2)
-    assert "The 3 measured epochs from 2 to 6 are as good" in best.sentence
+    assert "The 3 measured epochs from 2 to 6 are within one standard error" in best.sentence
 
 
 @pytest.mark.slow

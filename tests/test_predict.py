@@ -242,7 +242,7 @@ def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> 
     (tmp_path / "folder.png").mkdir()
     expected = {
         "missing.png": "doesn't exist",
-        "pipe": "not an ordinary file",
+        "pipe": "not a regular file",
         "large": "is 67,108,865 bytes, allowed: 67,108,864",
         "folder.png": "holds nothing; allowed: .npz",
     }
@@ -342,7 +342,7 @@ def test_the_model_says_what_the_training_code_says(finished: dict[str, Path]) -
         ("train", ["--top", 11], "--top is 11, allowed: 1 to 10"),
         ("train", ["--invert", "yess"], "--invert is 'yess', allowed: auto, yes, no; did you mean 'yes'?"),
         ("train", ["--no-centre"], "is 420 x 300 pixels"),
-        ("train", ["another.png"], "another.png: it, or a folder above it, doesn't exist"),
+        ("train", ["another.png"], "another.png: no such file or folder"),
         ("none", [], "no run 'none'"),
     ],
 )

@@ -94,7 +94,7 @@ def hostile(finished: dict[str, Path], tmp_path: Path) -> Path:
 
 def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> None:
     found, page = metrics_of(finished["train"]), Reader(html_of(finished["train"]))
-    assert page.texts("h1") == [f"{found['test_correct']} of {found['test_digits']} test digits recognised"]
+    assert page.texts("h1") == [f"{found['test_correct']} of {found['test_digits']} test digits classified correctly"]
     words = " ".join(page.texts("p"))
     low, high = found["test_accuracy_interval"]
     assert f"{found['test_accuracy']:.1%}" in words
@@ -103,10 +103,10 @@ def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> N
     assert all(warning in words for warning in found["warnings"])
     assert page.texts("h2") == [
         "What does the data look like?",
-        "What network is it, and how does it learn?",
+        "What network was trained, and how?",
         "How do the loss curves behave?",
         "What is the best number of epochs?",
-        "How good is it on the test digits, and what does this number mean?",
+        "How accurate is it on the test digits?",
         "Is the test accuracy representative of unseen data?",
         "How was this made?",
     ]
@@ -117,7 +117,7 @@ def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> Non
     assert "How much depends on the seed?" in page.texts("h2")
     assert found["repeats"]["sentence"] in page.texts("p")
     mean = f"{found['repeats']['mean']:.1%}"
-    assert page.texts("h1") == [f"{mean} of the test digits recognised, mean of 2 trainings"]
+    assert page.texts("h1") == [f"{mean} test accuracy, mean of 2 trainings"]
     assert page.texts("dd")[0].startswith(mean)
     assert found["repeats"]["best_epochs"]["sentence"] in page.texts("p")
     assert found["best_epochs"]["sentence"] not in page.texts("p")
@@ -148,7 +148,7 @@ def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
 def test_the_best_model_says_how_it_was_chosen_and_what_it_is_worth(finished: dict[str, Path]) -> None:
     found, page = metrics_of(finished["best"]), Reader(html_of(finished["best"]))
     assert page.texts("h1") == [
-        f"The best model recognises {found['test_correct']} of {found['test_digits']} test digits"
+        f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly"
     ]
     words = page.texts("p")
     assert set(found["representative"]["sentences"]) <= set(words)
@@ -183,7 +183,7 @@ def test_a_reproduction_sets_each_reported_figure_beside_ours(finished: dict[str
         run.add("metrics.json", document)
         run.add("reported_rows.png", (finished["train"] / "loss_curves.png").read_bytes())
     page = Reader(html_of(run.path))
-    assert page.texts("h1") == ["1 of 2 reported figures agree with ours"]
+    assert page.texts("h1") == ["1 of 2 reported numbers agree with ours"]
     shown = page.texts("tr")
     assert "lowest validation loss 0.3083 0.3172 0.28 to 0.35 yes by 3 seeds" in shown
     assert "parameters 108,618 108,617 \N{EN DASH} no by 3 seeds" in shown
@@ -258,7 +258,7 @@ def test_an_unfinished_run_says_so(finished: dict[str, Path], tmp_path: Path) ->
     status = json.loads((folder / "status.json").read_text())
     (folder / "status.json").write_text(json.dumps(status | {"status": "interrupted", "exit_code": 130}))
     page = Reader(html_of(folder))
-    assert "This run was interrupted and can be gone on with." in " ".join(page.texts("p"))
+    assert "This run was interrupted and can be resumed." in " ".join(page.texts("p"))
     assert page.texts("h1") == [f"train: {status['name']}"]
 
 

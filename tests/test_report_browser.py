@@ -195,7 +195,7 @@ def test_pointing_at_a_curve_shows_its_values(browser: Browser, finished: dict[s
 
 def test_arrow_keys_read_a_figure(browser: Browser, finished: dict[str, Path]) -> None:
     browser.open("train")
-    figure = browser.figure("Which digits are taken for which")
+    figure = browser.figure("Confusion matrix")
     plot, readout = (figure.find_element(By.CSS_SELECTOR, selector) for selector in (".plot", ".readout"))
     plot.send_keys(Keys.ARROW_RIGHT)
     counts = json.loads((finished["train"] / "metrics.json").read_text())["confusion_matrix"]

@@ -171,7 +171,7 @@ def test_curves_with_gaps_are_told_drawn_and_not_compared(outcome: Outcome, tmp_
         for what in ("lowest validation loss", "epoch of the lowest validation loss", "validation loss of epoch 2"):
             row = rows[what]
             assert (row.ours, row.interval, row.agrees) == (None, None, None)
-            assert row.how == "not comparable: 1 of our 3 seeds did not give a number, as after a divergence"
+            assert row.how == "not comparable: 1 of our 3 seeds gave no finite number (divergence)"
         [axes] = curves_over_band(broken, LONG).axes
         assert len(np.asarray(axes.lines[0].get_xdata())) == 2 - len(gap)
         assert f"(not a number in {len(gap)} of 2 epochs)" in str(axes.lines[0].get_label())
@@ -254,7 +254,7 @@ def test_rows_as_submitted_are_seeds_of_one_network(outcome: Outcome, runs: Path
     adam, dropout = steps["as submitted", "adam"], steps["as submitted", "dropout"]
     assert row_scores(adam).tolist() == row_scores(dropout).tolist()
     assert len(set(row_scores(adam))) > 1
-    [fixed] = [folder for (_, name), folder in steps.items() if "never dropping" in name]
+    [fixed] = [folder for (_, name), folder in steps.items() if "without dropout" in name]
     [trial] = read_sweep(fixed).trials
     scores = seed_scores(fixed)
     assert len(scores) == SIZE.row_seeds

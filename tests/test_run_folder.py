@@ -638,7 +638,7 @@ def test_a_killed_run_is_resumed_in_its_folder(runs: Path) -> None:
         with pytest.raises(RunError, match="in use"):
             Run.resume(path)
     assert load(path).info.status == "done"
-    with pytest.raises(BadInput, match="nothing is left to resume"):
+    with pytest.raises(BadInput, match="is done, allowed: an interrupted or failed run"):
         Run.resume(path)
 
 
@@ -680,7 +680,7 @@ def test_what_is_done_or_under_way_is_not_taken_up(runs: Path) -> None:
     with pytest.raises(RunError, match=rf"is in use by another process \(process {os.getpid()}\)$"):
         Run.resume(run.path)
     run.finish()
-    with pytest.raises(BadInput, match=r"is done: nothing is left to resume$"):
+    with pytest.raises(BadInput, match=r"is done, allowed: an interrupted or failed run$"):
         Run.resume(run.path)
 
 

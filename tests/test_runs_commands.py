@@ -100,7 +100,7 @@ def test_what_can_not_be_read_is_listed_and_says_why(runs: Path, ids: dict[str, 
     rows = {line.split("\t")[0]: line.split("\t") for line in said(tmp_path, "list").splitlines()}
     assert rows[ids["train"]][1] == "damaged"
     assert rows[ids["repeats"]][1] == "done"
-    assert all("has schema version 9; this mnistexp knows 1" in row[-1] for row in rows.values())
+    assert all("has schema version 9, allowed with this version of mnistexp: 1" in row[-1] for row in rows.values())
     for name in ("train", "repeats"):
         assert "has schema version 9" in said(tmp_path, "show", ids[name])
 
@@ -319,9 +319,9 @@ BAD = {
     "syntax": (["path", "--where", "a="], "a value is missing"),
     "order": (["list", "--sort", "test_acuracy"], "did you mean 'test_accuracy'?"),
     "limit": (["list", "--limit", "0"], "--limit is 0"),
-    "no run": (["show", "99"], "counted from the newest"),
+    "no run": (["show", "99"], "counting from the newest"),
     "several runs": (["show", "1:2"], "means 2 runs"),
-    "one run": (["compare", "latest"], "needs at least 2 runs"),
+    "one run": (["compare", "latest"], "compare needs at least 2 runs, got 1"),
     "no metric": (["best", "--metric", "test_acuracy"], "did you mean 'test_accuracy'?"),
     "no direction": (["best", "--metric", "epochs"], "--max or --min"),
     "ending": (["compare", "1", "2", "--output", "x.pdf"], "allowed: a name that ends in .png or .svg"),

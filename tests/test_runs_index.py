@@ -160,7 +160,7 @@ def test_parts_of_versions_unknown_here_are_named_and_the_rest_is_read(three: Pa
     settle(folder)
     for run in (index.read_all(three)[0], index.read_all(three)[0]):
         assert run.config["seed"] == 2
-        assert run.unread == (f"{folder / name} has schema version 9; this mnistexp knows 1",)
+        assert run.unread == (f"{folder / name} has schema version 9, allowed with this version of mnistexp: 1",)
 
 
 def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -
     (folder / "status.json").write_text('{"schema_version": 9, "status": "done"}')
     run = index.read_all(three)[0]
     assert run.info.status == "damaged"
-    assert run.unread == (f"{folder / 'status.json'} has schema version 9; this mnistexp knows 1",)
+    assert run.unread == (f"{folder / 'status.json'} has schema version 9, allowed with this version of mnistexp: 1",)
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "a: &a [*a]", "\0", "a: " + "[" * 1000, "x" * 200_000])

@@ -399,13 +399,13 @@ def test_the_page_says_when_it_is_not_up_to_date(page: webdriver.Chrome, served:
     page.delete_all_cookies()
     until(page, lambda: texts(page, "#connection")[0].startswith("Not up to date: 403 Open the address"))
     page.get(served.server.url)
-    until(page, lambda: texts(page, "#connection") == ["Looks every second."])
+    until(page, lambda: texts(page, "#connection") == ["Updated every second."])
 
 
 def test_a_taken_port_is_an_error_of_its_own(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(MnistexpError, match=f"127.0.0.1:{port}: another program listens there") as caught:
+        with pytest.raises(MnistexpError, match=f"127.0.0.1:{port}: another program uses this port") as caught:
             Server(tmp_path, port)
     assert caught.value.exit_code == 1
 

@@ -158,7 +158,7 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
         ("training: {Batch-Size: 8}", "did you mean 'batch_size'?"),
         ("training.epochs: 3", "write `training: {epochs: 3}`"),
         ("training: {early_stopping.patience: 3}", "write `early_stopping: {patience: 3}`"),
-        ("data: {colour: red}", "allowed: source, digits, test_fraction, split_seed, cache_dir"),
+        ("data: {colour: red}", "unknown key, allowed: source, digits, test, test_fraction, split_seed, invert"),
         ("model: {kind: cmn}", "is 'cmn', allowed: cnn, mlp, logistic; did you mean 'cnn'?"),
         ("model: {filters: [16]}", "model.filters"),
         ("model: {filters: 16}", "is 16, allowed: a list"),

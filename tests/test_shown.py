@@ -27,4 +27,4 @@ def test_what_arithmetic_leaves_does_not_show() -> None:
 
 def test_a_setting_names_what_is_not_zero() -> None:
     params = {"optimizer.name": "adam", "optimizer.learning_rate": 0.01, "optimizer.decay": 0.0, "model.dropout": 0.0}
-    assert shown.setting(params) == "adam, learning_rate 0.01, dropout 0"
+    assert shown.setting(params) == "adam, learning rate 0.01, dropout 0"

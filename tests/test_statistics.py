@@ -197,7 +197,7 @@ def test_the_value_that_is_no_number_is_named(value: float, named: str) -> None:
 
 
 def test_reported_values_and_ours_must_all_be_numbers() -> None:
-    with pytest.raises(BadInput, match=r"^reported, ours: 3 and 4 values; at least 3 finite ones on each side"):
+    with pytest.raises(BadInput, match=r"^reported, ours: 3 and 4 values, allowed: at least 3 finite values each"):
         statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9, None])  # type: ignore[list-item]
 
 
@@ -244,8 +244,7 @@ def test_fewer_than_three_repeats_have_no_interval_and_say_so(values: list[float
     repeats = statistics.over_repeats(values)
     assert repeats.interval is None
     assert (repeats.n, repeats.std) == (len(values), std)
-    number = {1: "One training has", 2: "Two trainings have"}[len(values)]
-    assert repeats.sentence.endswith(f". {number} no interval: repeat with at least 3 seeds.")
+    assert repeats.sentence.endswith(". A confidence interval needs at least 3 seeds.")
     assert statistics.prediction_interval(values) is None
 
 
@@ -276,9 +275,9 @@ def test_the_notebooks_curve_has_two_minima_and_overfits() -> None:
     assert best.approximated
     assert (best.flat_first, best.flat_last, best.overfitting_from) == (6, 30, 31)
     assert best.ratio == pytest.approx(0.4164 / 0.3083)
-    assert "0.3083, at epoch 9, the same again at epoch 17" in best.sentence
+    assert "0.3083, at epoch 9, and equally low at epoch 17" in best.sentence
     assert "Epochs 6 to 30" in best.sentence
-    assert "From epoch 31 on the network overfits" in best.sentence
+    assert "The network overfits from epoch 31 on" in best.sentence
 
 
 def test_the_flat_range_ends_where_the_loss_first_leaves_it() -> None:
@@ -318,7 +317,7 @@ def test_a_rise_while_the_training_loss_rises_too_is_unstable_training() -> None
     rising = statistics.best_epochs([1, 0.5, 0.4, 0.9, 1.0, 1.1, 1.2], val, 0.05)
     assert (falling.shape, falling.overfitting_from) == ("overfitting", 4)
     assert (rising.shape, rising.overfitting_from) == ("unstable", None)
-    assert "unstable training rather than overfitting" in rising.sentence
+    assert "training is unstable rather than overfitting" in rising.sentence
     assert statistics.best_epochs([1.0] * 7, val, 0.05).shape == "unstable"
 
 
@@ -328,7 +327,7 @@ def test_a_curve_that_only_falls_shows_no_overfitting(epochs: int) -> None:
     best = statistics.best_epochs(curve, curve, 0.01)
     assert (best.shape, best.epoch, best.flat_last, best.overfitting_from) == ("falling", epochs, epochs, None)
     assert best.ratio == 1
-    assert "no overfitting is seen" in best.sentence
+    assert "no sign of overfitting" in best.sentence
 
 
 def test_one_epoch_no_epoch_and_a_constant_curve() -> None:
@@ -337,7 +336,7 @@ def test_one_epoch_no_epoch_and_a_constant_curve() -> None:
     for loss, val_loss in (([], []), ([1.0, 2.0], []), ([np.nan] * 2, [np.nan] * 2)):
         none = statistics.best_epochs(loss, val_loss)
         assert (none.shape, none.epoch, none.minimum, none.ties) == ("unmeasured", None, None, ())
-        assert "no epoch can be called best" in none.sentence
+        assert "the best number of epochs is unknown" in none.sentence
     constant = statistics.best_epochs([1.0] * 9, [0.0] * 9)
     assert (constant.ties, constant.flat_last, constant.ratio) == (tuple(range(1, 10)), 9, None)
     assert "epoch 2, 3, 4, 5, 6 and 3 more" in constant.sentence
@@ -351,34 +350,34 @@ def test_one_epoch_no_epoch_and_a_constant_curve() -> None:
             [2.0],
             None,
             "The validation loss is lowest, 2.0000, at epoch 1. "
-            "With one measured epoch there is nothing to compare it with.",
+            "Only one epoch was measured, so there is no other to compare it with.",
         ),
         (
             [3, 2, 1],
             [3, 1, 3],
             0.5,
             "The validation loss is lowest, 1.0000, at epoch 2. "
-            "The epochs measured next to it are worse by more than one standard error (0.5000). "
-            "From epoch 3 on the validation loss is higher, and ends at 3.0000, 3.00 times the minimum: too few epochs "
-            "to call it overfitting.",
+            "The measured epochs next to it are more than one standard error (0.5000) higher. "
+            "From epoch 3 on the validation loss is higher and ends at 3.0000, 3.00 times the minimum; these are too "
+            "few epochs to call it overfitting.",
         ),
         (
             [3, 2, 1, 1, 1],
             [3, 1, 3, 3, 3],
             0.5,
             "The validation loss is lowest, 1.0000, at epoch 2. "
-            "The epochs measured next to it are worse by more than one standard error (0.5000). "
-            "From epoch 3 on the network overfits: the validation loss (running median of 5 epochs) stays more than "
-            "one standard error above its minimum, while the training loss is lower on average than there; it ends at "
-            "3.0000, 3.00 times the minimum.",
+            "The measured epochs next to it are more than one standard error (0.5000) higher. "
+            "The network overfits from epoch 3 on: the validation loss (running median of 5 epochs) stays more than "
+            "one standard error above its minimum, while the training loss is on average lower than at that minimum. "
+            "The validation loss ends at 3.0000, 3.00 times the minimum.",
         ),
         (
             [1.0] * 6,
             [0.0] * 6,
             None,
-            "The validation loss is lowest, 0.0000, at epoch 1, the same again at epoch 2, 3, 4, 5, 6. "
-            "Epochs 1 to 6 are as good within one standard error (about 0.0000). "
-            "No overfitting is seen: the loss ends at 0.0000.",
+            "The validation loss is lowest, 0.0000, at epoch 1, and equally low at epoch 2, 3, 4, 5, 6. "
+            "Epochs 1 to 6 are within one standard error (about 0.0000) of it. "
+            "There is no sign of overfitting: the loss ends at 0.0000.",
         ),
     ],
     ids=["one epoch", "a last epoch", "a narrow minimum", "nothing but minima"],
@@ -389,7 +388,7 @@ def test_curves_in_plain_language(loss: list[float], val_loss: list[float], erro
 
 def test_of_many_equal_minima_six_are_named() -> None:
     assert (
-        "epoch 1, the same again at epoch 2, 3, 4, 5, 6 and 1 more."
+        "epoch 1, and equally low at epoch 2, 3, 4, 5, 6 and 1 more."
         in statistics.best_epochs([1] * 7, [0] * 7).sentence
     )
 
@@ -734,8 +733,8 @@ def test_bbc_is_what_the_published_loop_gives() -> None:
 def test_selection_bias_in_plain_language() -> None:
     near = statistics.Interval(0.9, 0.96, 0.95, "")
     assert statistics.SelectionBias(3, 0.94, 0.86, 0.08, near, near, 0.4).sentence == (
-        "The winner scored 94.0%; being chosen for its score explains about 8.0 points of that, so expect 86.0% (95% "
-        "interval 90.0% to 96.0%). It wins in 40% of the resamples."
+        "The best score is 94.0%; corrected for selection, about 8.0 points lower, it is 86.0% (95% interval 90.0% to "
+        "96.0%). The same trial is the best in 40% of the resamples."
     )
 
 
@@ -797,11 +796,11 @@ def test_the_notebooks_adam_and_nadam_rows_look_like_one_distribution_and_adadel
     same = statistics.compatible(nadam, adam)
     assert same.agrees
     assert same.inside >= 34
-    assert "nothing tells the two apart" in same.sentence
+    assert "no significant difference" in same.sentence
     other = statistics.compatible(adadelta, adam)
     assert not other.agrees
     assert (other.ks_distance, other.inside) == (1, 0)
-    assert "differ by more than chance" in other.sentence
+    assert "larger than the variation between seeds" in other.sentence
 
 
 def test_permutation_p_values_are_those_of_scipys_tests() -> None:
@@ -843,9 +842,9 @@ def test_what_is_reported_and_what_is_ours_is_described() -> None:
     assert (result.ours, result.our_mean, result.our_std) == (4, np.mean(y), np.std(y, ddof=1))
     assert (result.inside, result.interval) == (3, statistics.prediction_interval(y))
     assert result.sentence == (
-        "Reported 0.9233 on average (standard deviation 0.0252, 3 values), ours 0.9200 (0.0183, 4 seeds): nothing "
-        f"tells the two apart (smallest of three p-values {result.p_spread:.3f}). 3 of 3 lie where one more of our "
-        "seeds would fall."
+        "Reported: mean 0.9233, standard deviation 0.0252, 3 values; ours: 0.9200, 0.0183, 4 seeds: no significant "
+        f"difference (smallest of three p-values {result.p_spread:.3f}). 3 of the 3 reported values lie in the "
+        "prediction interval of one more of our seeds."
     )
 
 

@@ -309,7 +309,7 @@ def test_a_sweep_reads_back_from_its_folder(tmp_path: Path) -> None:
             read_sweep(run.path)
     damaged.write_text(json.dumps(fit))
     (run.path / "sweep.json").write_text((run.path / "sweep.json").read_text().replace('"best": ', '"best": 9'))
-    with pytest.raises(RunError, match=r"sweep.json is damaged: speaks of trial 9\d?, of which there is no fit"):
+    with pytest.raises(RunError, match=r"sweep.json is damaged: names trial 9\d?, which has no fit"):
         read_sweep(run.path)
 
 

@@ -221,7 +221,7 @@ def test_a_fit_that_lost_its_worker_is_tried_again_and_the_log_says_so(
     assert result.notes == (sweeping.LOST_WORKERS,)
     assert (result.fits_run, result.fits_failed) == (3, 0)
     [line] = (folder / "run.log").read_text().splitlines()
-    assert line.partition(" ")[2] == f"trial 0, fold 2: killed by signal 9; to be tried again, with {left}"
+    assert line.partition(" ")[2] == f"trial 0, fold 2: killed by signal 9; will be retried with {left}"
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -231,7 +231,7 @@ def test_a_fit_that_loses_every_worker_has_failed(
     dying(monkeypatch, 1 + retries)
     result = run_tiny(over(0.0, 0.6, retries=retries), cache=TrialCache(tmp_path))
     [failed] = [fold for trial in result.trials for fold in trial.folds if fold.error]
-    assert (failed.fold, failed.error) == (1, f"killed by signal 9 (tried {1 + retries} times)")
+    assert (failed.fold, failed.error) == (1, f"killed by signal 9 ({1 + retries} attempts)")
     assert (result.best, result.fits_run, result.fits_failed) == (1, 6, 1)
     assert result.notes == ((sweeping.LOST_WORKERS,) if retries else ())
     assert TrialCache(tmp_path).info().fits == 5

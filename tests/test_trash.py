@@ -107,7 +107,7 @@ def test_a_taken_id_is_not_written_over(runs: Path) -> None:
     path = store(runs)
     trash.discard([path])
     path.mkdir()
-    with pytest.raises(BadInput, match="in the way"):
+    with pytest.raises(BadInput, match="a run with that id exists"):
         trash.restore(trash.list_trash(runs))
     assert in_trash(runs) == [path.name]
 
@@ -119,7 +119,7 @@ def test_runs_of_one_id_are_told_apart_by_their_names_in_the_trash(runs: Path) -
     trash.discard([again])
     with pytest.raises(BadInput, match=first.path.name):
         trash.find_trashed(runs, [path.name])
-    with pytest.raises(BadInput, match="in the way"):
+    with pytest.raises(BadInput, match="a run with that id exists"):
         trash.restore(trash.list_trash(runs))
     trash.restore(trash.find_trashed(runs, [first.path.name]))
     assert load(path).info.name == "older"

@@ -270,7 +270,8 @@ def test_the_key_covers_the_code_that_decides_the_numbers() -> None:
         "import sys; import mnistexp.loop, mnistexp.training; print([n for n in sys.modules if n[:9] == 'mnistexp.'])"
     )
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
-    assert {name.partition(".")[2] for name in ast.literal_eval(done.stdout)} - OUTSIDE == code.keys()
+    names = {name.partition(".")[2] for name in ast.literal_eval(done.stdout)}
+    assert {name for name in names if name.partition(".")[0] != "runs"} - OUTSIDE == code.keys()
 
 
 def test_a_key_is_made_without_tensorflow() -> None:

@@ -117,7 +117,7 @@ def test_another_model_and_another_accuracy_are_noticed(copied: Callable[[str], 
         "training 1: weights",
         "training 1: predictions",
     ]
-    assert "test digits are taken for others" in found.compared[2].detail
+    assert "test digits have another prediction" in found.compared[2].detail
     metrics = json.loads((run / "metrics.json").read_text())
     metrics["repeats"]["test_accuracies"][1] += 0.5
     edit(run / "metrics.json", **metrics)
@@ -134,7 +134,7 @@ def test_another_network_in_the_model_file_differs(copied: Callable[[str], Path]
     keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)]).save(run / "model.keras")
     found = verified(run)
     assert found.verdict == "differs"
-    assert found.compared[1].detail == "model.keras holds another network"
+    assert found.compared[1].detail == "model.keras has a different network"
 
 
 def test_what_has_changed_since_is_told(copied: Callable[[str], Path]) -> None:
@@ -171,7 +171,7 @@ def test_what_has_changed_since_is_told(copied: Callable[[str], Path]) -> None:
     assert changed["setting optimizer.warp"] == (9, None)
     assert changed["setting future"] == ({"key": 1}, None)
     assert changed["digits (SHA-256)"] == ("2" * 64, about["sha256"])
-    assert changed["rows of the split"][0] == "other test rows"
+    assert changed["rows of the split"][0] == "different test rows"
     assert len(changed) == 12
     _, out, _ = answer("verify", run, "-q")
     for what in changed:
@@ -204,7 +204,7 @@ def test_digits_that_have_changed_are_told_and_the_training_differs(
 ) -> None:
     run = copied("train")
     digits = data.load(DataConfig(digits=200))
-    np.savez(tmp_path / "digits.npz", images=255 - digits.images, labels=digits.labels)
+    np.savez(tmp_path / "digits.npz", images=np.roll(digits.images, 2, axis=2), labels=digits.labels)
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["data"]["source"] = str(tmp_path / "digits.npz")
     (run / "config.yaml").write_text(yaml.safe_dump(config))
@@ -212,7 +212,7 @@ def test_digits_that_have_changed_are_told_and_the_training_differs(
     assert found.verdict == "differs"
     assert [change.what for change in found.changed] == ["digits (SHA-256)"]
     (tmp_path / "digits.npz").unlink()
-    with pytest.raises(RunError, match=r"can't be done again here: data.source: .* is not there"):
+    with pytest.raises(RunError, match=r"can't be repeated here: data.source: .* is not there"):
         verified(run)
 
 
@@ -222,7 +222,7 @@ def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[
     names = sorted(f"trials/{path.name}" for path in (run / "trials").glob("*.json"))
     assert [item.what for item in everything.compared] == ["trials.csv", *names]
     assert everything.verdict == "identical"
-    assert everything.note == "8 of 8 fits were done again, drawn by seed 2."
+    assert everything.note == "8 of 8 fits were repeated, drawn with seed 2."
     drawn = {tuple(item.what for item in verified(run, fits=2, seed=seed).compared) for seed in (0, 0, 1)}
     assert len(drawn) == 2
     edit(run / names[3], loss=[value * 1.001 for value in json.loads((run / names[3]).read_text())["loss"]])
@@ -263,12 +263,12 @@ def test_a_sweep_that_asks_its_scores_what_to_try_next_is_followed(tmp_path: Pat
 @pytest.mark.parametrize(
     ("kind", "options", "code", "expected"),
     [
-        ("show-examples", [], 2, "is a show-examples run: nothing to verify, allowed: a train, best or sweep run"),
-        ("summary", [], 2, "is a summary run: nothing to verify"),
+        ("show-examples", [], 2, "is a show-examples run: can't be verified, allowed: a train, best or sweep run"),
+        ("summary", [], 2, "is a summary run: can't be verified"),
         ("nothing", [], 2, "no run 'nothing'"),
         ("train", ["--tolerance", "-1"], 2, "--tolerance is -1.0, allowed: 0 <= value"),
         ("train", ["--tolerance", "nan"], 2, "--tolerance is nan"),
-        ("train", ["--fits", 2], 2, "--fits and --seed draw fits of a sweep"),
+        ("train", ["--fits", 2], 2, "--fits and --seed are for sweeps"),
         ("sweep", ["--fits", 0], 2, "--fits is 0, allowed: 1 <= value"),
         ("sweep", ["--fits", "all"], 2, "'all' is not a whole number"),
     ],
@@ -289,11 +289,11 @@ def damage(run: Path, name: str, text: str | None) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "text", "expected"),
     [
-        ("train", "config.yaml", "training: {epochs: 0}", "can't be done again here: .*training.epochs: is 0"),
+        ("train", "config.yaml", "training: {epochs: 0}", "can't be repeated here: .*training.epochs: is 0"),
         ("train", "data.json", "{}", "schema version"),
         ("train", "model.keras", None, "can't read .*model.keras"),
         ("train", "history.csv", "epoch\n", "history.csv is damaged"),
-        ("train", "metrics.json", '{"schema_version": 1}', "lacks the test accuracies"),
+        ("train", "metrics.json", '{"schema_version": 1}', "the test accuracies of 1 trainings are missing"),
         ("best", "final.yaml", None, "can't read .*final.yaml"),
         ("sweep", "predictions.npz", "", "predictions.npz is damaged"),
     ],
@@ -311,7 +311,7 @@ def test_damaged_runs_cannot_be_verified(
 def test_a_run_that_is_not_done_has_nothing_to_verify(copied: Callable[[str], Path]) -> None:
     run = copied("train")
     edit(run / "status.json", status="interrupted")
-    with pytest.raises(BadInput, match="is interrupted: nothing to verify before it is done"):
+    with pytest.raises(BadInput, match="is interrupted, allowed: a run that is done"):
         verified(run)
     run = copied("sweep")
     (run / "sweep.json").unlink()

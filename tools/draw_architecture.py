@@ -62,7 +62,7 @@ def drawing() -> str:
     for number, part in enumerate(order, 1):
         dots = "".join("●" if other in graph[part] else "■" if other == part else "·" for other in order)
         lines.append(f"{number:2} {part:{width}} {dots}")
-    lines += ["```", "", "| part | what it is |", "|---|---|"]
+    lines += ["```", "", "| part | purpose |", "|---|---|"]
     lines += [f"| `{part}` | {about(files[part])} |" for part in order]
     return "\n".join(lines)
 

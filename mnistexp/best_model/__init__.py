@@ -1,1 +1,1 @@
-"""The best model: chosen from sweeps, trained on all training digits, and what its test accuracy means."""
+"""The best model: chosen from sweeps, trained on all training digits, and scored on the test digits."""

@@ -1,4 +1,4 @@
-"""What the choice was made from, and what its accuracy is worth, as figures."""
+"""Figures of `best`: the scores of all settings, and the estimates of the accuracy."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,29 +15,29 @@ __all__ = ["accuracies", "of_best", "trials_by_family"]
 
 
 def of_best(choice: Choice, evidence: dict[str, Any]) -> dict[str, "Figure"]:
-    """Every figure of `best` by the name of its file, beside those of the training."""
+    """Every figure of `best` by file name, besides those of the training."""
     return {"trials_by_family": trials_by_family(choice), "accuracies": accuracies(evidence)}
 
 
 @styled
 def trials_by_family(choice: Choice) -> "Figure":
-    """The cross-validation accuracy of every setting, in per cent, by family, with the average and the one chosen."""
+    """The cross-validation accuracy of every setting by family, in per cent, with the average and the chosen one."""
     families = choice.families
     figure = new_figure(6.4, 1.4 + 0.5 * len(families))
     axes = figure.add_subplot()
     scores = np.array([100 * candidate.trial.mean for candidate in choice.everyone])
     for row, family in enumerate(families):
         own = np.array([family in candidate.families for candidate in choice.everyone])
-        # Spread by place in the grid, not at random: the same data give the same picture.
+        # Spread by position in the grid, not at random: the same data give the same figure.
         offsets = 0.5 * (np.arange(own.sum()) % 7 - 3) / 7
         axes.plot(scores[own], row + offsets, "o", ms=4, color=BLUE, alpha=0.6, mew=0)
         axes.plot(scores[own].mean(), row, "|", ms=18, mew=2, color=GREY)
-    axes.axvline(scores.mean(), color=GREY, ls=":", label=f"average of all settings {percent(scores.mean() / 100)}")
+    axes.axvline(scores.mean(), color=GREY, ls=":", label=f"mean of all settings: {percent(scores.mean() / 100)}")
     chosen = choice.chosen.trial.mean
-    axes.axvline(100 * chosen, color=VERMILLION, ls="--", label=f"chosen setting {percent(chosen)}")
+    axes.axvline(100 * chosen, color=VERMILLION, ls="--", label=f"chosen setting: {percent(chosen)}")
     axes.set(yticks=range(len(families)), yticklabels=families, xlabel="cross-validation accuracy (%)")
     axes.set_ylim(len(families) - 0.4, -0.6)
-    axes.set_title(f"All {len(scores)} settings of the choice")
+    axes.set_title(f"Cross-validation accuracy of all {len(scores)} settings")
     axes.legend(loc="upper left")
     return figure
 
@@ -48,12 +48,12 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
     rows = [("test digits", evidence["test"]["accuracy"], evidence["test"]["interval"])]
     selection = evidence["selection"]
     rows.append(("highest score of the sweeps", selection["raw"], None))
-    rows.append(("... corrected for the selection", selection["corrected"], selection["interval"]))
+    rows.append(("... corrected for selection", selection["corrected"], selection["interval"]))
     rows.append(("chosen setting, cross-validation", evidence["cross_validation"]["accuracy"], None))
     if nested := evidence["nested"]:
         rows.append(("nested cross-validation", nested["accuracy"], nested["interval"]))
     if unseen := evidence["unseen"]:
-        rows.append(("unseen: predicted by the test digits", None, unseen["predicted"]))
+        rows.append(("unseen digits: predicted from the test digits", None, unseen["predicted"]))
         rows.append(("unseen digits", unseen["accuracy"], unseen["interval"]))
     figure = new_figure(6.4, 1.0 + 0.36 * len(rows))
     axes = figure.add_subplot()
@@ -65,5 +65,5 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
             axes.annotate(percent(accuracy), (100 * accuracy, row), (0, 6), textcoords="offset points", ha="center")
     axes.set(yticks=range(len(rows)), yticklabels=[name for name, _, _ in rows], xlabel="accuracy (%)")
     axes.set_ylim(len(rows) - 0.5, -0.8)
-    axes.set_title("What the accuracy is worth, with 95% intervals")
+    axes.set_title("Estimates of the accuracy, with 95% intervals")
     return figure

@@ -1,4 +1,4 @@
-"""How much better is the best model than the worst and the average one? Answered over all trials of the choice."""
+"""How much better the best model is than the worst and the average of all trials of the choice."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,8 +20,8 @@ def how_much_better(choice: Choice) -> dict[str, Any]:
     setting of `all`, of each optimizer, of dropout, and the combination where no sweep tried it, likewise. Each has
     `trials` (different settings, a count), `best` and `worst` (`params`, `accuracy`), `average`, and `versus_worst` and
     `versus_average`: the difference in percentage `points` with its paired bootstrap `interval`, the relative
-    `error_reduction` with its `error_reduction_interval` (both null where nothing was wrong). `notebook`: the
-    notebook's own arithmetic, `ours` beside `reported`. Sentences say it all.
+    `error_reduction` with its `error_reduction_interval` (both null if the other makes no error). `notebook`: the
+    notebook's own arithmetic, `ours` beside `reported`. The chosen setting and `notebook` have a `sentence`.
     """
     everyone = choice.everyone
     own = {family: [one for one in everyone if family in one.families] for family in choice.families}
@@ -40,7 +40,7 @@ def _score(candidate: Candidate) -> float:
 
 
 def _row(name: str, choice: Choice, group: Sequence[Candidate], best: Candidate) -> dict[str, Any]:
-    """One candidate against the worst and the average of a group."""
+    """One candidate compared with the worst and the average of a group."""
     worst = min(group, key=_score)
     average = float(np.mean([_score(one) for one in group]))
     weights = choice.weights
@@ -77,17 +77,17 @@ def _sentence(chosen: dict[str, Any]) -> str:
     for name, other in (("worst", chosen["worst"]["accuracy"]), ("average", chosen["average"])):
         found = chosen[f"versus_{name}"]
         saved, (low, high) = found["error_reduction"], found["interval"]
-        side = "more" if accuracy >= other else "fewer"
+        side = "above" if accuracy >= other else "below"
         told = (
-            f"{points(accuracy, other)} points ({low:.1f} to {high:.1f}) {side} than the {name} of all "
+            f"{points(accuracy, other)} points (95% interval {low:.1f} to {high:.1f}) {side} the {name} of all "
             f"{chosen['trials']} settings ({percent(other)})"
         )
         if saved is not None:
             told += f", {abs(saved):.0%} {'fewer' if saved >= 0 else 'more'} errors"
         parts.append(told)
     return (
-        f"In cross-validation the chosen setting scores {percent(accuracy)}: {parts[0]}, and {parts[1]}. "
-        "The worst was picked for being worst on these digits, so the true gap to it is a little smaller."
+        f"The chosen setting scores {percent(accuracy)} in cross-validation: {parts[0]}, and {parts[1]}. "
+        "The worst setting was chosen on the same digits, so the difference to it is slightly overestimated."
     )
 
 
@@ -98,8 +98,8 @@ def _notebook(scores: dict[str, list[float]]) -> dict[str, Any]:
         "ours": vars(ours),
         "reported": vars(NOTEBOOK),
         "sentence": (
-            f"The notebook's arithmetic takes the best score of each sweep: best {ours.best:.6f}, worst "
-            f"{ours.worst:.6f}, average {ours.average:.6f} here (it reported {NOTEBOOK.best:.6f}, {NOTEBOOK.worst:.6f} "
-            f"and {NOTEBOOK.average:.6f})."
+            f"The notebook compares the best scores of the sweeps only. That arithmetic gives best {ours.best:.6f}, "
+            f"worst {ours.worst:.6f}, average {ours.average:.6f} here; the notebook reported {NOTEBOOK.best:.6f}, "
+            f"{NOTEBOOK.worst:.6f} and {NOTEBOOK.average:.6f}."
         ),
     }

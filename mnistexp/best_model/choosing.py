@@ -1,6 +1,6 @@
 """From sweeps to one setting: the best optimizer setting, the best dropout rate, their combination, the best of all.
 
-Everything here knows the out-of-fold predictions of training digits, and nothing else: no test digit can move a choice.
+Only out-of-fold predictions of training digits are used here: test digits can't influence the choice.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,14 +33,14 @@ __all__ = [
 
 COMBINATION = "combination"
 Confirm = Callable[[ExperimentConfig], TrialResult]
-"""Cross-validates a setting as the candidates were."""
+"""Cross-validates a setting in the same way as the candidates."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A setting that takes part in the choice, and its cross-validation. `config` has no sweep section.
+    """A candidate of the choice: a setting and its cross-validation. `config` has no sweep section.
 
-    `families`: the optimizer or `dropout`, or both, whose sweeps tried it; `combination` where none did. `runs`: the
+    `families`: the optimizer or `dropout`, or both, whose sweeps tried it; `combination` if none did. `runs`: the
     run folders of those sweeps.
     """
 
@@ -51,7 +51,7 @@ class Candidate:
 
     @property
     def params(self) -> dict[str, Any]:
-        """All that the choice is about by dotted key: the optimizer with its numbers, and the dropout rate."""
+        """The chosen hyperparameters by dotted key: the optimizer with its own, and the dropout rate."""
         optimizer = {f"optimizer.{key}": value for key, value in self.config.optimizer.model_dump().items()}
         return {**optimizer, "model.dropout": self.config.model.dropout}
 
@@ -60,8 +60,8 @@ class Candidate:
 class Winners:
     """The best optimizer setting and the best dropout rate among the candidates, by one rule.
 
-    Each is None where no sweep of that kind took part. `tied`: how many can't be told from the best of its kind, this
-    one among them. `combined`: the two together, to be cross-validated. `labels`: int64 (n_train,).
+    Each is None if there was no sweep of that kind. `tied`: how many don't differ significantly from the best of its
+    kind, including the best. `combined`: the two together, to be cross-validated. `labels`: int64 (n_train,).
     """
 
     rule: SelectionRule
@@ -74,12 +74,12 @@ class Winners:
 
     @classmethod
     def among(cls, rule: SelectionRule, candidates: Sequence[Candidate], labels: NDArray[np.int64]) -> "Winners":
-        """The winners by `rule`; equal scores go by the order of the candidates. Raises `BadInput` for no candidates.
+        """The winners by `rule`; ties are broken by the order of the candidates. Raises `BadInput` without candidates.
 
         `labels`: int64 (n_train,).
         """
         if not candidates:
-            raise BadInput("every trial of every sweep failed, so there is nothing to choose from")
+            raise BadInput("there is no setting to choose from: every trial of every sweep failed")
         optimizers = [candidate for candidate in candidates if candidate.families != (DROPOUT,)]
         rates = [candidate for candidate in candidates if DROPOUT in candidate.families]
         optimizer, tied_optimizers = _selected(rule, optimizers, labels) if optimizers else (None, 0)
@@ -93,7 +93,7 @@ class Winners:
 
     @property
     def tried(self) -> Candidate | None:
-        """The candidate that is their combination already; None where no sweep tried it."""
+        """The candidate that equals their combination; None if no sweep tried it."""
         setting = Candidate((), (), self.candidates[0].trial, self.combined).params
         return next((candidate for candidate in self.candidates if candidate.params == setting), None)
 
@@ -103,7 +103,7 @@ class Choice:
     """The setting chosen among all candidates and the combination of the winners.
 
     `everyone`: all of these, each setting once. `pool`: those that could be chosen, of the optimizers that were swept.
-    `tied`: how many of the pool can't be told from its best, that one among them.
+    `tied`: how many of the pool don't differ significantly from its best, including the best.
     """
 
     winners: Winners
@@ -125,29 +125,29 @@ class Choice:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Those of everyone: optimizers in order, then dropout, then the combination where no sweep tried it."""
+        """All families: optimizers in order, then dropout, then the combination if no sweep tried it."""
         found = dict.fromkeys(family for candidate in self.everyone for family in candidate.families)
         return tuple(sorted(found, key=lambda family: (family == COMBINATION, family == DROPOUT)))
 
     @property
     def highest(self) -> Candidate:
-        """The candidate of the pool with the highest score: by the rule `best`, the one chosen."""
+        """The candidate of the pool with the highest score; the rule `best` chooses it."""
         return max(self.pool, key=lambda candidate: candidate.trial.mean)
 
     def correct(self, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
-        """Which out-of-fold predictions of some candidates are right: bool (candidates, repeats, digits)."""
+        """Which out-of-fold predictions of some candidates are correct: bool (candidates, repeats, digits)."""
         return correct_matrix([candidate.trial for candidate in candidates], self.winners.labels)
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """How much each of those predictions counts in a score, the mean of the folds: float64 (repeats, digits)."""
+        """The weight of each prediction in a score, the mean of the folds: float64 (repeats, digits)."""
         return fold_weights(self.chosen.trial, len(self.winners.labels))
 
 
 def candidates_of(
     families: Sequence[str], config: ExperimentConfig, result: SweepResult, run: str = ""
 ) -> tuple[Candidate, ...]:
-    """The trials of a sweep that belong to some families, in the grid's order, without those that failed."""
+    """The trials of a sweep that belong to some families, in the grid's order, without failed ones."""
     base = config.model_copy(update={"sweep": None, "name": None, "repeats": 1})
     found = []
     for trial in result.trials:
@@ -159,7 +159,7 @@ def candidates_of(
 
 
 def pooled(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Each setting once, with the scores of the last sweep that tried it; in order, those of dropout sweeps last."""
+    """Each setting once, with the scores of the latest sweep that tried it; those of dropout sweeps last."""
     found: dict[str, Candidate] = {}
     for one in sorted(candidates, key=lambda candidate: DROPOUT in candidate.families):
         key = str(one.params)
@@ -176,9 +176,9 @@ def pooled(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
 def choose_setting(winners: Winners, confirm: Confirm) -> Choice:
     """The best of all by the winners' rule: one of the candidates, or the combination of the winners.
 
-    `confirm` is asked for the combination's cross-validation where no sweep tried it. A dropout trial can be chosen
-    where its optimizer is among those that were swept, or none was. Equal scores go by the order of the candidates, the
-    combination last, so the choice is the same everywhere.
+    `confirm` cross-validates the combination if no sweep tried it. A dropout trial can be chosen if its optimizer is
+    among those that were swept, or none was. Ties are broken by the order of the candidates, the combination last, so
+    the choice is reproducible.
     """
     combination = winners.tried
     everyone = winners.candidates
@@ -198,6 +198,6 @@ def _selected(rule: SelectionRule, candidates: Sequence[Candidate], labels: NDAr
 
 
 def confirming(setting: ExperimentConfig, sweep: SweepConfig, repeats: int) -> ExperimentConfig:
-    """The sweep of a single trial that cross-validates a setting as the candidates were."""
+    """A sweep of a single trial that cross-validates a setting in the same way as the candidates."""
     alone = sweep.model_copy(update={"grid": {}, "zip": {}, "random": {}, "strategy": "product"})
     return setting.model_copy(update={"sweep": alone, "repeats": repeats})

@@ -16,7 +16,7 @@ __all__ = ["Ledger", "Reading", "read_ledger"]
 
 @dataclass(frozen=True)
 class Reading:
-    """A run that read the test digits so many `times`; `watched`: after each epoch, for its curves."""
+    """A run, and how many `times` it read the test digits; `watched`: after each epoch, for its curves."""
 
     run: str
     command: str
@@ -33,22 +33,22 @@ class Ledger:
 
     @property
     def times(self) -> int:
-        """How often the test digits were read, by all the runs together."""
+        """How often all runs together read the test digits."""
         return sum(reading.times for reading in self.readings)
 
     @property
     def sentence(self) -> str:
-        """How often they were read, and whether anything could have been chosen by watching; without `unreadable`."""
+        """How often they were read, and whether learning curves were validated on them; without `unreadable`."""
         watching = [reading for reading in self.readings if reading.watched]
         runs, often = len(self.readings), self.times
         said = f"The test digits were read {_often(often)} in this runs folder, by {runs} run{'s' * (runs != 1)}"
         if not watching:
-            return f"{said}, each time by a finished network: nobody could choose by watching them."
+            return f"{said}, each time by a finished network, so no learning curve was validated on them."
         times = sum(reading.times for reading in watching)
         return (
             f"{said}; {times} of these are the epochs of {len(watching)} training{'s' * (len(watching) != 1)} whose "
-            "curves are validated on them. Whoever chooses anything by such curves makes the test accuracy optimistic; "
-            "this command did not."
+            "curves are validated on them. Choosing anything from such curves makes the test accuracy optimistic; this "
+            "command did not use them."
         )
 
     def document(self) -> dict[str, Any]:
@@ -66,11 +66,11 @@ def _often(times: int) -> str:
 
 
 def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Reading) -> Ledger:
-    """The readings of the test digits of `split` by all runs in `runs_dir`, and by the present run, `now`.
+    """The readings of the test digits of `split` by all runs in `runs_dir`, and by the current run, `now`.
 
-    A training whose curves are validated on the test digits reads them in each of its epochs, also when it failed or
-    was interrupted; with a validation part of its own, or as the final training of `best`, once for each repeat when
-    it is finished. An evaluation reads them once. Sweeps, which validate on their own folds, never do. Raises RunError.
+    A training whose curves are validated on the test digits reads them in each epoch, even if it failed or was
+    interrupted; one with its own validation part, or the final training of `best`, reads them once per finished
+    repeat; an evaluation once. Sweeps validate on their own folds and never read them. Raises RunError.
     """
     found, unreadable = [], 0
     for info in stored_runs.list_runs(runs_dir):
@@ -106,12 +106,12 @@ def _reading(info: RunInfo) -> Reading | None:
 
 
 def _repeats(folder: Path) -> list[Path]:
-    """The folders of a training's repeats, the first of which is the run's own."""
+    """The folders of a training's repeats; the first is that of the run."""
     return [folder, *sorted((folder / "repeats").glob("*"))]
 
 
 def _epochs(folder: Path) -> int:
-    """The epochs trained, by the curves or, where the training was killed before it wrote any, by its checkpoint."""
+    """The epochs trained, from the curves or, if the training was killed before it wrote them, from its checkpoint."""
     if (folder / "history.csv").exists():
         history = stored_runs.read_history(folder / "history.csv")
         return int(np.isfinite(history.val_loss).sum())

@@ -1,4 +1,4 @@
-"""Nested cross-validation: the whole selection repeated without a part of the digits, and scored on that part."""
+"""Nested cross-validation: the whole selection is repeated without each outer fold and scored on that fold."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ __all__ = ["Nested", "Sweeps", "nested_score", "plan_nested"]
 
 Watch = Callable[[FitDone], None]
 Sweeps = Sequence[tuple[ExperimentConfig, tuple[str, ...]]]
-"""Each sweep of the selection, and the families that its trials are candidates of."""
+"""Each sweep of the selection, and the families of its candidates."""
 
 
 @dataclass(frozen=True, eq=False)
 class Nested:
-    """`scores`: accuracy on each outer fold of the setting chosen without it; `choices`: those settings."""
+    """`scores`: on each outer fold, the accuracy of the setting chosen without it; `choices`: those settings."""
 
     scores: tuple[float, ...]
     sizes: tuple[int, ...]
@@ -35,8 +35,8 @@ class Nested:
 def outer_folds(sweeps: Sweeps, digits: data.Digits, split: data.Split) -> Iterator[tuple[data.Split, data.Rows]]:
     """Each outer fold: a split whose training part lacks it, and the fold's positions in the whole training part.
 
-    The outer folds are cut as the sweeps' own are. So a setting chosen without a fold is scored on it by a fit that
-    the sweeps may have done, and cached, already.
+    The outer folds are those of the sweeps. So the fit that scores a setting on an outer fold may be one that a sweep
+    has done and cached already.
     """
     config = sweeps[0][0]
     sweep = config.sweep or SweepConfig()
@@ -59,9 +59,9 @@ def nested_score(
     cache: TrialCache | None,
     watch: Watch | None,
 ) -> Nested:
-    """Choose without each outer fold in turn, from the same sweeps by the same rule, and score the choice on the fold.
+    """For each outer fold, repeat the sweeps and the choice without it, and score the chosen setting on it.
 
-    All through the sweeps' own machinery: interrupted, it goes on from the cache. Raises what `run_sweep` raises.
+    Uses `run_sweep`, so an interrupted call continues from the cache. Raises what `run_sweep` raises.
     """
     first = sweeps[0][0]
 
@@ -86,7 +86,7 @@ def nested_score(
 
 
 def plan_nested(sweeps: Sweeps, digits: data.Digits, split: data.Split, cache: TrialCache | None) -> list[Plan]:
-    """The work of the sweeps without each outer fold; the fits of combinations and choices come on top."""
+    """The work of the sweeps without each outer fold, not counting the fits of combinations and choices."""
     return [
         plan_sweep(config, digits, inner, cache)
         for inner, _ in outer_folds(sweeps, digits, split)

@@ -1,4 +1,4 @@
-"""What `best` has before it: the sweeps that are there, those that are missing, and how long it all takes."""
+"""The plan of `best`: finished sweeps, missing sweeps, and the estimated time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["BestPlan", "SweepAhead", "plan_best"]
 
 @dataclass(frozen=True)
 class SweepAhead:
-    """A sweep of the choice: the `run` that has it, or the work it would take. `seconds` is None before any fit."""
+    """A sweep of the choice: its finished `run`, or the work to do. `seconds` is None before any fit was timed."""
 
     family: str
     run: str | None
@@ -33,8 +33,8 @@ class BestPlan:
     """What `run_best` would do.
 
     `confirming`: the fits, at most, that cross-validate the combination. `nested`: the work of nested cross-validation.
-    `seconds` of the final trainings; None where no fit was ever timed here. `chosen`: the setting, where nothing has to
-    be trained to know it. `left_aside`: finished sweeps that take no part, and why.
+    `seconds` of the final trainings; None if no fit was timed in this runs folder. `chosen`: the setting, if it is
+    known without training. `left_aside`: finished sweeps that are not used, and why.
     """
 
     sweeps: tuple[SweepAhead, ...]
@@ -48,12 +48,12 @@ class BestPlan:
 
     @property
     def missing(self) -> list[SweepAhead]:
-        """The sweeps that no run has, which `run_best` would do first."""
+        """The missing sweeps, which `run_best` would run first."""
         return [sweep for sweep in self.sweeps if sweep.run is None]
 
     @property
     def total_seconds(self) -> float | None:
-        """Of everything together; None where a part of it can't be judged yet."""
+        """The total; None if the time of a part is unknown."""
         parts = [*(sweep.seconds for sweep in self.missing), self.nested.seconds if self.nested else 0.0, self.seconds]
         known = [part for part in parts if part is not None]
         return sum(known) if len(known) == len(parts) else None
@@ -67,7 +67,7 @@ def plan_best(
     listed_only: bool = False,
     with_nested: bool = False,
 ) -> BestPlan:
-    """What `run_best` would do, found without training. Raises what `run_best` raises before it writes."""
+    """The plan of `run_best`, made without training. Raises what `run_best` raises before it writes."""
     work = Work(config, runs_dir)
     sources = work.sources(sweeps, listed_only=listed_only)
     confirm, chosen = _choice_ahead(work, sources)
@@ -86,7 +86,7 @@ def plan_best(
 
 
 def _choice_ahead(work: Work, sources: Sources) -> tuple[int, dict[str, Any] | None]:
-    """The fits, at most, of the combination, and the setting chosen where they are all done."""
+    """The maximum number of fits for the combination, and the chosen setting if they are all done."""
     if sources.missing:
         return work.sweep.folds, None
     winners = work.winners(sources.used)

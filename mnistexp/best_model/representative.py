@@ -1,4 +1,4 @@
-"""Is the test accuracy representative of unseen data? The evidence, each piece with the sentence that follows."""
+"""Is the test accuracy representative of unseen data? The evidence, each part with a sentence."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ def representative(
 ) -> dict[str, Any]:
     """The section `representative` of `metrics.json`; accuracies are shares from 0 to 1.
 
-    `unseen`: of each trained network which unseen digits it recognises, bool (digits,); None where they weren't asked.
+    `unseen`: for each trained network, which unseen digits it classifies correctly, bool (digits,); None if not scored.
     Sections `test`, `cross_validation`, `selection`, `nested`, `ledger`, `seeds` and `unseen`, each with a `sentence`,
     null where not measured; `sentences` has them in this order, and `answer` sums up.
     """
@@ -53,7 +53,7 @@ def _test(result: TrainingResult) -> dict[str, Any]:
         "correct": result.correct,
         "digits": n,
         "sentence": (
-            f"The final network recognises {result.correct} of {n} test digits, "
+            f"The final network classifies {result.correct} of {n} test digits correctly: "
             f"{percent(result.test_accuracy)} (95% Wilson interval {span(interval.low, interval.high)})."
         ),
     }
@@ -65,7 +65,7 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
     n, score = len(choice.winners.labels), trial.mean
     gap = score - result.test_accuracy
     interval = accuracy_difference(score * n, n, result.correct, len(result.labels))
-    verdict = "no more than chance explains" if 0 in interval else "more than chance explains"
+    verdict = "no significant difference" if 0 in interval else "a significant difference"
     return {
         "accuracy": score,
         "scores": trial.scores.tolist(),
@@ -77,8 +77,8 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
         "sentence": (
             f"In cross-validation the same setting scores {percent(score)} on {n} digits, "
             f"{points(score, result.test_accuracy)} points {'above' if gap > 0 else 'below'} the test accuracy (95% "
-            f"interval of the difference {100 * interval.low:.1f} to {100 * interval.high:.1f}): {verdict}. Its "
-            "networks were trained on fewer digits than the final one."
+            f"interval of the difference {100 * interval.low:.1f} to {100 * interval.high:.1f}): {verdict}. The "
+            "networks of the folds were trained on fewer digits than the final one."
         ),
     }
 
@@ -86,13 +86,13 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
 def _selection(choice: Choice) -> dict[str, Any]:
     """Selection bias of the highest score: `raw`, `corrected`, `bias`, `interval`, `stability`; see `bbc_cv`.
 
-    `trials`: how many settings could be chosen. `is_chosen`: the highest of them was, always so by the rule `best`.
+    `trials`: how many settings could be chosen. `is_chosen`: whether the highest was, as the rule `best` always does.
     """
     highest, many = choice.highest, len(choice.pool)
     found = bbc_cv(choice.correct(choice.pool), weights=choice.weights)
     found = replace(found, raw=highest.trial.mean, bias=highest.trial.mean - found.corrected)
     is_chosen = highest is choice.chosen
-    who = "the chosen one" if is_chosen else f"not the one that {choice.rule} chose"
+    who = "" if is_chosen else f" (the rule {choice.rule} chose another)"
     return {
         "winner": highest.params,
         "is_chosen": is_chosen,
@@ -103,7 +103,7 @@ def _selection(choice: Choice) -> dict[str, Any]:
         "interval": [found.interval.low, found.interval.high],
         "percentiles": [found.percentiles.low, found.percentiles.high],
         "stability": found.stability,
-        "sentence": f"Of {many} settings one had to be highest, {who}. {found.sentence}",
+        "sentence": f"Selection from {many} settings by the highest score{who}. {found.sentence}",
     }
 
 
@@ -121,9 +121,9 @@ def _nested(nested: Nested) -> dict[str, Any]:
         "sizes": list(nested.sizes),
         "choices": [{**one.optimizer.model_dump(), "dropout": one.model.dropout} for one in settings],
         "sentence": (
-            f"Nested cross-validation repeated the whole selection {found.folds} times without a part of the digits "
-            f"and scored its choice on that part: {percent(found.accuracy)} (95% interval "
-            f"{span(found.interval.low, found.interval.high)}), choosing {same}."
+            f"Nested cross-validation repeated the whole selection without each of {found.folds} outer folds and "
+            f"scored the chosen setting on that fold: {percent(found.accuracy)} (95% interval "
+            f"{span(found.interval.low, found.interval.high)}). It chose {same}."
         ),
     }
 
@@ -139,22 +139,22 @@ def _seeds(results: Sequence[TrainingResult], unseen: Sequence[NDArray[np.bool_]
         "std": spread.std,
         "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
         "unseen_accuracies": shares,
-        "sentence": f"Test accuracy when only the seed changes: {spread.sentence}",
+        "sentence": f"Test accuracy with different seeds: {spread.sentence}",
     }
 
 
 def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
-    """`accuracy` on the unseen digits with Wilson's `interval`; `predicted`: where the test result said it would fall.
+    """`accuracy` on the unseen digits with Wilson's `interval`; `predicted`: its prediction interval from the test.
 
-    `holds`: it does. `gap`: test less unseen accuracy, with Newcombe's `gap_interval`.
+    `holds`: whether it is in `predicted`. `gap`: test minus unseen accuracy, with Newcombe's `gap_interval`.
     """
     n, correct, tests = len(right), int(right.sum()), len(result.labels)
     own = wilson(correct, n)
     predicted = predict_accuracy(result.correct, tests, n)
     gap = accuracy_difference(result.correct, tests, correct, n)
     holds = correct / n in predicted
-    place, meaning = ("within", "they are representative") if holds else ("outside", "they misled")
-    verdict = f"{place} the {span(predicted.low, predicted.high)} that the test digits predicted: {meaning}"
+    place = "inside" if holds else "outside"
+    verdict = f"{place} the 95% prediction interval from the test digits, {span(predicted.low, predicted.high)}"
     return {
         "accuracy": correct / n,
         "interval": [own.low, own.high],
@@ -165,8 +165,8 @@ def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
         "gap": result.test_accuracy - correct / n,
         "gap_interval": [gap.low, gap.high],
         "sentence": (
-            f"Of {n:,} digits that nothing had touched the same network recognises {percent(correct / n)} (95% "
-            f"interval {span(own.low, own.high)}), {verdict}."
+            f"On {n:,} unseen digits the same network has an accuracy of {percent(correct / n)} (95% interval "
+            f"{span(own.low, own.high)}), {verdict}."
         ),
     }
 
@@ -176,15 +176,15 @@ def _answer(sections: dict[str, Any]) -> str:
     low, high = test["interval"]
     if unseen is None:
         return (
-            f"As far as {test['digits']} digits can tell: expect {span(low, high)} on new digits of the same kind; "
-            f"the {'score' if selection['is_chosen'] else 'highest score'} in cross-validation, corrected for the "
-            f"selection, says {percent(selection['corrected'])}."
+            f"From {test['digits']} test digits, the 95% confidence interval of the accuracy on digits of the same "
+            f"kind is {span(low, high)}; the {'score' if selection['is_chosen'] else 'highest score'} in "
+            f"cross-validation, corrected for selection, is {percent(selection['corrected'])}."
         )
     off = points(test["accuracy"], unseen["accuracy"])
     side = "above" if unseen["gap"] > 0 else "below"
     verdict = "Yes" if unseen["holds"] else "No"
     return (
         f"{verdict}: {percent(test['accuracy'])} on the test digits, {percent(unseen['accuracy'])} on "
-        f"{unseen['digits']:,} unseen ones; the test accuracy is {off} points {side}, and {test['digits']} digits can "
-        f"narrow it to {span(low, high)} only."
+        f"{unseen['digits']:,} unseen ones. The test accuracy is {off} points {side}; its 95% confidence interval from "
+        f"{test['digits']} digits is {span(low, high)}."
     )

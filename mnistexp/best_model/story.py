@@ -1,4 +1,4 @@
-"""The story of `best`: take or run the sweeps, combine their winners, train the result, then read the test digits."""
+"""`best` step by step: collect or run the sweeps, choose, train the chosen setting, then read the test digits."""
 
 import time
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from mnistexp.sweeps.processes import workers_kept
 __all__ = ["STOPPED", "run_best", "unseen_digits"]
 
 CHOICE = "choice.json"
-STOPPED = "stopped; what is finished is kept: the same command goes on from there"
+STOPPED = "stopped; finished work is kept: run the same command again to continue"
 
 
 def run_best(
@@ -44,22 +44,22 @@ def run_best(
     unseen: bool = False,
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Choose the best setting of the sweeps, train it on all training digits, and say what it is worth.
+    """Choose the best setting of the sweeps, train it on all training digits, and estimate its accuracy.
 
     The sweeps are those that `sweeps` refers to, or else all finished ones of the
-    runs folder that ask the same question, of the optimizers in the grids only where `listed_only`; a grid of
-    `config.sweep` whose optimizer none of them tried is run first. The candidates are all their settings, and the best
-    optimizer setting together with the best dropout rate. Test digits take no part in any
-    choice nor in the curves: each final network reads them once. Interrupted, the same call goes on: sweeps from the
-    cache, trainings from their checkpoints.
+    runs folder that are comparable (same digits, folds, epochs and seeds), with `listed_only` those of the optimizers
+    in the grids; a grid of `config.sweep` whose optimizer none of them tried is run first. The candidates are all
+    their settings, and the best optimizer setting together with the best dropout rate. Test digits are used neither
+    for the choice nor for the curves: each final network reads them once. After an interruption the same call
+    continues: sweeps from the cache, trainings from their checkpoints.
 
     `metrics.json` has the keys of a training (`metrics.training_metrics`; `validated_on` is null), and `best_params`,
     `best_score` (the setting in cross-validation), `choice` (`choice_document`), `left_aside` (`run` and `why` of
-    finished sweeps that took no part), `better` (`better.how_much_better`) and `representative`
+    finished sweeps that were not used), `better` (`better.how_much_better`) and `representative`
     (`representative.representative`).
 
-    Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` where every trial of
-    a sweep failed, and `Interrupted`.
+    Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` if every trial of a
+    sweep failed, and `Interrupted`.
     """
     began = time.perf_counter()
     work = Work(config, runs_dir)
@@ -71,21 +71,21 @@ def run_best(
             if sources.missing:
                 _sweep(work, sources, steps, watch)
                 sources = work.sources((), listed_only=listed_only)
-            watch(steps.next("choose, and cross-validate the combination"))
+            watch(steps.next("choose the best setting; cross-validate the combination"))
             choice = choose_setting(work.winners(sources.used), work.confirm(sources.used, watch))
             inner = None
             if with_nested:
                 watch(steps.next("nested cross-validation"))
                 everything = work.nested(sources)
                 inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
-        watch(steps.next(f"train the final model, {config.repeats} of {config.training.epochs} epochs"))
+        watch(steps.next(f"train the final model: {config.repeats} x {config.training.epochs} epochs"))
         return _finish(work, sources, choice, inner, others, watch, began)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
 
 
 class _Steps:
-    """Counts the steps of the story."""
+    """Numbers the steps."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done = total, 0
@@ -100,7 +100,7 @@ def _sweep(work: Work, sources: Sources, steps: _Steps, watch: Watch) -> None:
     plans = [plan_sweep(part.config, work.digits, work.split, work.cache) for part in sources.missing]
     for part, plan in zip(sources.missing, plans, strict=True):
         long = "" if plan.seconds is None else f", about {plan.seconds:.0f} s"
-        watch(steps.next(f"no finished sweep of {part.family} here: {plan.to_run} of {plan.fits} fits to run{long}"))
+        watch(steps.next(f"run the missing {part.family} sweep: {plan.to_run} of {plan.fits} fits{long}"))
         experiments.run_sweep(part.config, part.command, work.runs_dir, watch)
 
 
@@ -113,7 +113,7 @@ def _finish(
     watch: Watch,
     began: float,
 ) -> Outcome:
-    """Train and score the chosen setting, in the interrupted run of the same choice where there is one."""
+    """Train and score the chosen setting; continues the interrupted run of the same choice if there is one."""
     final = work.config.model_copy(
         update={"sweep": None, "name": None, "model": choice.config.model, "optimizer": choice.config.optimizer}
     )
@@ -151,15 +151,15 @@ def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
 
 
 def unseen_digits(digits: Digits) -> Digits:
-    """The unseen digits. Raises `BadInput` where the experiment's own digits are among them."""
+    """The unseen digits. Raises `BadInput` if they include digits of the experiment."""
     others = data.load_unseen()
     if digits.classes.keys != others.classes.keys:
         raise BadInput(f"--unseen: has the digits 0 to 9, and {digits.source!r} other classes: use mnistexp evaluate")
     known = {image.tobytes() for image in digits.images}
     if both := sum(image.tobytes() in known for image in others.images):
         raise BadInput(
-            f"--unseen: {both} of the {len(others):,} unseen digits are among the {len(digits):,} of {digits.source}, "
-            "allowed: the embedded digits, or other ones"
+            f"--unseen: {both} of the {len(others):,} unseen digits are among the {len(digits):,} digits of "
+            f"{digits.source}, allowed: sources without unseen digits, such as embedded"
         )
     return others
 

@@ -1,4 +1,4 @@
-"""What all steps of `best` share: settings, digits, split, the cache of fits, and the sweeps to choose from."""
+"""The inputs of all steps of `best`: settings, digits, split, the cache of fits, and the sweeps to choose from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from mnistexp.sweeps.trial_cache import TrialCache
 __all__ = ["Sources", "Used", "Work"]
 
 Used = Sequence[tuple[str, Swept]]
-"""Sweeps to choose from, each once for every family that is taken from it."""
+"""Sweeps to choose from, each once for every family of its candidates."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The sweeps that there are to choose from, those to be run first, and those that were left aside."""
+    """The finished sweeps to choose from, the missing ones, and those that are not used."""
 
     used: Used
     missing: Sequence[Part] = ()
@@ -42,10 +42,10 @@ class Work:
         self.cache = TrialCache(runs_dir) if self.sweep.cache else None
 
     def sources(self, references: Sequence[str], *, listed_only: bool) -> Sources:
-        """The sweeps named by `references` or else all finished ones of the runs folder that ask the same question.
+        """The sweeps named by `references`, or else all finished and comparable sweeps of the runs folder.
 
-        A grid of the configuration whose family none of these has is missing. With `listed_only` no other families than
-        those of the grids take part. Raises `ConfigError`, `BadInput` and `RunError`.
+        A grid of the configuration whose family none of these has is missing. With `listed_only` only the families of
+        the grids are used. Raises `ConfigError`, `BadInput` and `RunError`.
         """
         if references:
             swept = [self.read(reference) for reference in dict.fromkeys(references)]
@@ -57,7 +57,7 @@ class Work:
         others = [] if listed_only else [family for one in swept for family in one.families]
         families = sorted(dict.fromkeys((*listed, *others)), key=lambda family: family == DROPOUT)
         left += [
-            LeftAside(one.run, f"sweeps {', '.join(one.families)}, and {', '.join(families)} were asked for")
+            LeftAside(one.run, f"sweeps {', '.join(one.families)} instead of {', '.join(families)}")
             for one in swept
             if not set(one.families) & set(families)
         ]
@@ -66,7 +66,7 @@ class Work:
         return Sources(used, [part for part in parts if part.family not in there], left)
 
     def read(self, reference: str) -> Swept:
-        """The sweep that a person named. Raises what `read_swept` raises."""
+        """A sweep named by the user. Raises what `read_swept` raises."""
         return read_swept(reference, self.config, self.digits, self.split, self.runs_dir)
 
     def winners(self, used: Used) -> Winners:
@@ -82,7 +82,7 @@ class Work:
         return self.placed(confirming(setting, theirs.sweep or SweepConfig(), theirs.repeats))
 
     def confirm(self, used: Used, watch: Watch = unwatched) -> Confirm:
-        """Cross-validates a setting as the sweeps of `used` did theirs, from the cache where that has it."""
+        """Cross-validates a setting as the sweeps of `used` did, with fits from the cache where possible."""
 
         def confirmed(setting: ExperimentConfig) -> TrialResult:
             alone = self.alone(setting, used)
@@ -91,7 +91,7 @@ class Work:
         return confirmed
 
     def nested(self, sources: Sources) -> Sweeps:
-        """Each sweep of the choice once, with the families that are taken from it, the missing ones last."""
+        """Each sweep of the choice once, with the families of its candidates; missing sweeps last."""
         pairs = [(family, swept.config.model_copy(update={"name": None})) for family, swept in sources.used]
         grouped: list[tuple[ExperimentConfig, tuple[str, ...]]] = []
         for family, config in (*pairs, *((part.family, part.config) for part in sources.missing)):
@@ -103,7 +103,7 @@ class Work:
         return [(self.placed(config), families) for config, families in grouped]
 
     def placed(self, config: ExperimentConfig) -> ExperimentConfig:
-        """A sweep's settings, to be run where this command runs."""
+        """A sweep's settings, with this command's executor settings."""
         where = {key: getattr(self.sweep, key) for key in reuse.WHERE}
         return config.model_copy(update={"sweep": (config.sweep or SweepConfig()).model_copy(update=where)})
 

@@ -1,1 +1,1 @@
-"""Bridges to other tools: runs as TensorBoard event files and in MLflow's store. Each is an extra of its own."""
+"""Export to other tools: TensorBoard event files and MLflow's store. Each is an optional extra."""

@@ -1,4 +1,4 @@
-"""What of a run other tools take: its trainings, the trials of a sweep, and its numbers."""
+"""The parts of a run that are exported: its trainings, the trials of a sweep, and its metrics."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ class Series:
     times: Sequence[float]
 
     def points(self) -> Iterator[tuple[str, int, float, float]]:
-        """Name, epoch, value and time of all that was measured: NaN of `loss` is a divergence, of `val_loss` a gap."""
+        """Name, epoch, value and time of all measurements; NaN in `loss` is a divergence, in `val_loss` a gap."""
         for name, values in self.curves.items():
             for epoch, (value, time) in enumerate(zip(values, self.times, strict=True), start=1):
                 if not (name.startswith("val_") and math.isnan(value)):
@@ -35,9 +35,9 @@ class Series:
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of a sweep. `score`: the mean over its fits, and `std` their deviation, both NaN where one failed.
+    """One setting of a sweep. `score`: mean over its fits, `std`: their standard deviation; both NaN if one failed.
 
-    `series`: the mean over the fits that came through. `seconds`: of all fits together.
+    `series`: the mean over the successful fits. `seconds`: of all fits together.
     """
 
     index: int
@@ -49,18 +49,18 @@ class Trial:
     seconds: float
 
     def scores(self) -> dict[str, float]:
-        """Score and standard deviation by name; none of a trial that failed."""
+        """Score and standard deviation by name; empty for a failed trial."""
         return {} if self.failed else {"score": self.score, "score_std": self.std}
 
 
 def check_readable(run: IndexedRun) -> None:
-    """Raises RunError where a part of the run can't be read: it would be missing without a word."""
+    """Raises RunError if a part of the run can't be read, so that nothing is left out silently."""
     if run.unread:
         raise RunError("\n".join(run.unread))
 
 
 def trainings(run: IndexedRun) -> dict[int, Series]:
-    """The run's own trainings by repeat, from 0. One began where the one before ended."""
+    """The run's own trainings by repeat, from 0. Each starts when the one before ends."""
     found, began = {}, run.info.started.timestamp()
     for curve in read_curves(run.path):
         measured = {name: values for name in CURVES if (values := getattr(curve.history, name))}
@@ -70,7 +70,7 @@ def trainings(run: IndexedRun) -> dict[int, Series]:
 
 
 def trials(run: IndexedRun) -> list[Trial]:
-    """The trials of a finished sweep, in its order; none of any other run. Raises RunError where it is damaged."""
+    """The trials of a finished sweep, in its order; empty for other runs. Raises RunError if it is damaged."""
     if not (run.path / "sweep.json").exists():
         return []
     began = run.info.started.timestamp()
@@ -78,7 +78,7 @@ def trials(run: IndexedRun) -> list[Trial]:
 
 
 def numbers(run: IndexedRun) -> dict[str, float]:
-    """The metrics that are numbers, by dotted key."""
+    """The numeric metrics, by dotted key."""
     values = run.metrics.items()
     return {
         key: float(value) for key, value in values if isinstance(value, int | float) and not isinstance(value, bool)
@@ -102,7 +102,7 @@ def _mean(folds: Sequence[FoldResult], name: str) -> list[float]:
 
 
 def _times(began: float, seconds: Sequence[float], total: float | None) -> list[float]:
-    """When each epoch ended; evenly over `total` seconds where that of some epoch was not recorded."""
+    """When each epoch ended; spread evenly over `total` seconds if some epoch's time was not recorded."""
     if not all(map(math.isfinite, seconds)):
         seconds = [(total or 0.0) / len(seconds)] * len(seconds)
     return [began + passed for passed in accumulate(seconds)]

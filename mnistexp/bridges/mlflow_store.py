@@ -1,8 +1,8 @@
 """Runs in MLflow's store: a SQLite file, a folder, or a tracking server. Trials and repeats are nested runs.
 
-A run is known again by its tag `mnistexp.run_id`. `mnistexp.digest`, set last, says what was exported: where it agrees,
-only tags and note are renewed; where it differs or is missing, the run is put anew and the earlier one deleted, which
-MLflow keeps until `mlflow gc`. MLflow's usage statistics are switched off.
+A run is identified by its tag `mnistexp.run_id`. `mnistexp.digest`, set last, describes the exported content: if it is
+equal, only tags and note are updated; if it differs or is missing, the run is exported again and the earlier one is
+deleted, which MLflow keeps until `mlflow gc`. MLflow's usage statistics are switched off.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from mnistexp.runs.annotations import ANNOTATIONS
 from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.stored_runs import StoredRun, load
 
-# MLflow asks for it whenever it would send something, so it must stay set.
+# MLflow reads it before each transmission, so it must stay set.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-# A server that doesn't answer is otherwise asked for four minutes.
+# Otherwise MLflow retries for four minutes if a server doesn't answer.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 try:
     from alembic.util import CommandError
@@ -44,10 +44,10 @@ __all__ = ["Exported", "export"]
 SQLITE = "sqlite:///"
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
 MOST_METRICS, MOST_PARAMS = 1000, 100
-"""What MLflow takes in one call."""
+"""The most values MLflow accepts in one call."""
 RUN, DIGEST, PARENT = "mnistexp.run_id", "mnistexp.digest", "mlflow.parentRunId"
 REFUSED = re.compile(r"[^\w\-./ :]")
-"""What the name of a metric or a parameter can't hold."""
+"""Characters not allowed in the name of a metric or parameter."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class _Part:
-    """What becomes one run of MLflow's. Times in seconds since 1970."""
+    """The content of one MLflow run. Times in seconds since 1970."""
 
     id: str
     params: Mapping[str, object]
@@ -75,15 +75,15 @@ class _Part:
 def export(
     runs: Sequence[IndexedRun], tracking_uri: str, *, experiment: str = "mnistexp", artifacts: bool = True
 ) -> list[Exported]:
-    """Put runs into an experiment of the store, which is made where it is missing.
+    """Export runs to an experiment of the store, which is created if it is missing.
 
     `tracking_uri`: `sqlite:///FILE`, a folder, or the http address of a tracking server. A new experiment of a SQLite
-    store keeps artifacts, which are the run's files, in `mlartifacts` beside it. Raises BadInput for an address or an
-    experiment that can't be used, RunError where a run can't be read or the store fails.
+    store keeps artifacts, which are the run's files, in `mlartifacts` beside it. Raises BadInput for an address or
+    experiment that can't be used, RunError if a run can't be read or the store fails.
     """
     read = [(run, load(run.path), _parts(run)) for run in runs]
     if not experiment.strip():
-        raise BadInput("the experiment has no name")
+        raise BadInput("--experiment is empty, allowed: a name")
     folder = _prepare(tracking_uri)
     with _explained(tracking_uri):
         client = MlflowClient(tracking_uri=tracking_uri)
@@ -92,7 +92,7 @@ def export(
 
 
 def _prepare(tracking_uri: str) -> Path | None:
-    """Check the address before MLflow does, and return where artifacts go; None where the store knows."""
+    """Check the address before MLflow does, and return the place of artifacts; None if the store decides."""
     allowed = "allowed: sqlite:///FILE, a folder, or http://HOST:PORT"
     scheme, path = urlsplit(tracking_uri).scheme, Path(unquote(urlsplit(tracking_uri).path))
     if scheme in ("http", "https"):
@@ -110,8 +110,8 @@ def _prepare(tracking_uri: str) -> Path | None:
     with files.explained("read", path):
         is_file = path.is_file()
     if is_file or path.suffix in (".db", ".sqlite"):
-        raise BadInput(f"--tracking-uri {show(tracking_uri)} is no folder, {allowed}; did you mean {SQLITE}{path}?")
-    # MLflow recommends SQLite by now, and refuses folders to those who don't insist.
+        raise BadInput(f"--tracking-uri {show(tracking_uri)} is not a folder, {allowed}; did you mean {SQLITE}{path}?")
+    # MLflow recommends SQLite now, and refuses folders unless this is set.
     os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
     return None
 
@@ -166,7 +166,7 @@ def _export(
 
 
 def _put(client: MlflowClient, experiment: str, part: _Part, tags: Mapping[str, str]) -> str:
-    """Make one run of MLflow's, and return its id."""
+    """Create one MLflow run, and return its id."""
     created: str = client.create_run(experiment, _ms(part.started), dict(tags), part.id).info.run_id
     params = [Param(REFUSED.sub("_", key), _text(value)) for key, value in part.params.items()]
     metrics = [Metric(name, value, _ms(time), epoch) for name, epoch, value, time in part.series.points()]
@@ -183,7 +183,7 @@ def _put(client: MlflowClient, experiment: str, part: _Part, tags: Mapping[str, 
 
 
 def _parts(run: IndexedRun) -> list[_Part]:
-    """The run itself, then what is nested in it: repeats where there are several, and trials."""
+    """The run itself, then its nested runs: repeats if there are several, and trials."""
     check_readable(run)
     info, curves = run.info, trainings(run)
     alone = list(curves) == [0]

@@ -1,11 +1,11 @@
-"""Runs as TensorBoard event files. TensorFlow is not needed, and not loaded.
+"""Runs as TensorBoard event files, without TensorFlow.
 
     <output>/<run id>/                      configuration and note as text, metrics/..., the curves of a training
     <output>/<run id>/repeats/<repeat>/     the curves of each of several trainings
     <output>/<run id>/trials/<trial>/       mean curves and score of a sweep's trial
 
-Each training and each trial is a session of the HParams page. No session is put into an "experiment": TensorBoard shows
-one alone, and finds the columns of all sessions by itself where there is none.
+Each training and each trial is a session of the HParams page. No "experiment" is written: TensorBoard would show only
+one; without any it finds the columns of all sessions itself.
 """
 
 import io
@@ -41,8 +41,8 @@ STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}
 def export(runs: Sequence[IndexedRun], output: Path) -> list[Path]:
     """Write each run's event files below `output/<run id>`, and return these folders.
 
-    The same run gives the same bytes in the same files; event files of an earlier export that it no longer has are
-    removed, and nothing else is. Raises RunError where a run can't be read or a file can't be written.
+    The same run gives the same bytes in the same files. Only outdated event files of an earlier export are removed.
+    Raises RunError if a run can't be read or a file can't be written.
     """
     contents = {output / run.id: _event_files(run) for run in runs}
     for folder, events in contents.items():
@@ -57,7 +57,7 @@ def export(runs: Sequence[IndexedRun], output: Path) -> list[Path]:
 
 
 def _event_files(run: IndexedRun) -> dict[str, bytes]:
-    """Name to content of all the run's event files."""
+    """The run's event files: name to content."""
     check_readable(run)
     began = run.info.started.timestamp()
     name = f"events.out.tfevents.{began:.0f}{SUFFIX}"
@@ -75,7 +75,7 @@ def _event_files(run: IndexedRun) -> dict[str, bytes]:
 
 
 def _events_of_run(run: IndexedRun, series: Series | None) -> bytes:
-    """Configuration, note and metrics, and the curves of a run that is one training."""
+    """Configuration, note and metrics, and the curves if the run is a single training."""
     began = run.info.started.timestamp()
     events = _Events(began)
     config = files.read_text(run.path / CONFIG)
@@ -105,7 +105,7 @@ def _events_of_trial(run: IndexedRun, trial: Trial) -> bytes:
 
 
 def _tuned(run: IndexedRun) -> dict[str, object]:
-    """The settings of model, optimizer and training."""
+    """The settings of the sections model, optimizer and training."""
     return {key: value for key, value in run.config.items() if key.startswith(TUNED)}
 
 
@@ -126,7 +126,7 @@ class _Events:
         return self._buffer.getvalue()
 
     def scalar(self, tag: str, value: float, step: int, time: float) -> None:
-        # The older of two forms, which TensorBoard takes alike and other readers understand, too.
+        # The older of two forms, which other readers understand too.
         self._summary(summary_pb2.Summary.Value(tag=tag, simple_value=value), step, time)
 
     def text(self, tag: str, text: str, time: float) -> None:
@@ -137,7 +137,7 @@ class _Events:
         self._summary(summary_pb2.Summary.Value(tag=tag, metadata=metadata, tensor=tensor), 0, time)
 
     def session(self, group: str, params: Mapping[str, object], series: Series) -> None:
-        """Begin a session of the HParams page, with its curves; those of one group are averaged there."""
+        """Begin a session of the HParams page; the page averages sessions of one group."""
         start = plugin_data_pb2.SessionStartInfo(group_name=group, start_time_secs=self._began)
         for key, value in params.items():
             if isinstance(value, bool):
@@ -166,5 +166,5 @@ class _Events:
         self._add(event_pb2.Event(wall_time=time, step=step, summary=summary_pb2.Summary(value=[value])))
 
     def _add(self, event: object) -> None:
-        # Maps have no order of their own; the same run must give the same bytes.
+        # Maps are unordered; the same run must give the same bytes.
         self._writer.write(event.SerializeToString(deterministic=True))  # type: ignore[attr-defined]

@@ -33,6 +33,7 @@ from mnistexp.cli.options import examples
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
+from mnistexp.runtime import own_process
 from mnistexp.standard_error import keep_all, own
 
 __all__ = ["app", "main"]
@@ -58,7 +59,7 @@ app = Commands(
         }
     )
     + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
-    "tolerance, 5 differs.\n",
+    "tolerance, 5 differs; runs check: 6 a requirement is not met.\n",
 )
 app.add_typer(config_commands.config_app, name="config", rich_help_panel=SET_UP)
 app.add_typer(cache_commands.cache_app, name="cache", rich_help_panel=SET_UP)
@@ -146,6 +147,7 @@ def main() -> NoReturn:
     # Looking for garbage finds none while libraries load, and at the end nothing needs to be freed any more.
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
+    own_process()
     hook = sys.unraisablehook
     try:
         _listen()

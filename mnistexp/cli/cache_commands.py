@@ -1,4 +1,4 @@
-"""The commands that look after the cache of sweeps' fits."""
+"""The commands that look after what is kept for reuse: fits of sweeps, and compiled kernels."""
 
 from typing import Annotated
 
@@ -8,17 +8,33 @@ from mnistexp.cli.voice import Voice
 
 __all__ = ["cache_app"]
 
-cache_app = Commands(help="Inspect and prune the cache of sweep fits.")
+cache_app = Commands(help="Inspect and prune the caches of sweep fits and of compiled kernels.")
 
 
-@cache_app.command("info", epilog=examples({"mnistexp cache info": "show the number and size of cached fits"}))
+@cache_app.command(
+    "info", epilog=examples({"mnistexp cache info": "show the number and size of cached fits and compiled kernels"})
+)
 def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """Show the number, location and size of cached fits."""
+    """Show the number, location and size of cached fits and compiled kernels."""
+    from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 
-    info = TrialCache(runs_dir).info()
-    document = {"folder": str(info.folder), "fits": info.fits, "bytes": info.bytes}
-    Voice(json).result(document, f"{info.fits} fits in {info.folder}, {info.bytes / 1e6:.1f} MB")
+    fits, kept = TrialCache(runs_dir).info(), kernels.info()
+    document = {
+        "folder": str(fits.folder),
+        "fits": fits.fits,
+        "bytes": fits.bytes,
+        "kernels_folder": str(kept.folder) if kept.folder else None,
+        "kernels": kept.kernels,
+        "kernels_bytes": kept.bytes,
+    }
+    Voice(json).result(
+        document,
+        f"{fits.fits} fits in {fits.folder}, {fits.bytes / 1e6:.1f} MB",
+        f"{kept.kernels} compiled kernels in {kept.folder}, {kept.bytes / 1e6:.1f} MB"
+        if kept.folder
+        else "compiled kernels are not kept (MNISTEXP_CACHE_DIR)",
+    )
 
 
 @cache_app.command(
@@ -32,9 +48,20 @@ def cache_prune(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Remove cached fits; sweeps retrain them when needed."""
+    """Remove cached fits and compiled kernels; they are made again when needed."""
+    from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 
-    gone = TrialCache(runs_dir).prune(age(older_than) if older_than is not None else None)
-    document = {"folder": str(gone.folder), "fits_removed": gone.fits, "bytes_removed": gone.bytes}
-    Voice(json).result(document, f"{gone.fits} fits removed from {gone.folder}, {gone.bytes / 1e6:.1f} MB")
+    limit = age(older_than) if older_than is not None else None
+    fits, gone = TrialCache(runs_dir).prune(limit), kernels.prune(limit)
+    document = {
+        "folder": str(fits.folder),
+        "fits_removed": fits.fits,
+        "bytes_removed": fits.bytes,
+        "kernels_removed": gone.kernels,
+        "kernels_bytes_removed": gone.bytes,
+    }
+    text = f"{fits.fits} fits removed from {fits.folder}, {fits.bytes / 1e6:.1f} MB"
+    if gone.folder:
+        text += f"; {gone.kernels} compiled kernels from {gone.folder}, {gone.bytes / 1e6:.1f} MB"
+    Voice(json).result(document, text)

@@ -59,7 +59,7 @@ def best_plan_report(plan: "BestPlan") -> Iterator[RenderableType]:
         table.add_row(sweep.family, Text(what, style="yellow"), *map(str, counts), _seconds(sweep.seconds))
     yield table
     for one in plan.left_aside:
-        yield Text(f"Not used      {one.run}: it {one.why}", style="yellow")
+        yield Text(f"Not used      {one.run} ({one.why})", style="yellow")
     if plan.chosen:
         yield Text(f"Chosen        {shown.setting(plan.chosen)}")
     yield Text(f"Combination   at most {plan.confirming} fits to cross-validate it")

@@ -1,6 +1,7 @@
 """Lists of runs, one run, and what differs between several, for a terminal or a pipe. Nothing here prints."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -
 
 
 def run_report(
-    run: "IndexedRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str], blocks: str
+    run: "IndexedRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str]
 ) -> Iterator[RenderableType]:
     """All that a run's folder says: what it was, settings, metrics, the curves (of repeats their mean), files."""
     info = run.info
@@ -86,7 +87,7 @@ def run_report(
             yield _pairs(values)
     if curves:
         yield Text()
-        yield _curves(curves, blocks)
+        yield _curves(curves)
     yield Text("\nFiles", style="bold")
     for name in files:
         yield Text(_clean(name))
@@ -94,13 +95,14 @@ def run_report(
 
 def comparison_report(
     runs: "Sequence[IndexedRun]",
+    answers: Iterable[RenderableType],
     differences: "Sequence[Difference]",
     histories: "Sequence[Sequence[History]]",
-    blocks: str,
 ) -> Iterator[RenderableType]:
-    """What differs, a table for each part, and the loss of each run with curves, of repeats the mean, on one scale."""
+    """Answers; what differs, a table for each part; and the loss of each run, of repeats the mean, on one scale."""
     numbers = [str(number) for number in range(1, len(runs) + 1)]
     yield _pairs({number: run.id for number, run in zip(numbers, runs, strict=True)})
+    yield from answers
     if not differences:
         yield Text("\nNothing differs.")
     for part in dict.fromkeys(difference.part for difference in differences):
@@ -116,7 +118,7 @@ def comparison_report(
     if curves:
         found = plain_table("loss over the epochs", "", *ENDS)
         for number, curve in curves:
-            found.add_row(number, *_curve(curve, blocks, (min(finite, default=0.0), max(finite, default=0.0))))
+            found.add_row(number, *_curve(curve, (min(finite, default=0.0), max(finite, default=0.0))))
         yield Text()
         yield found
 
@@ -127,20 +129,21 @@ def _told_apart(values: Sequence[Any]) -> list[str]:
     return shown if len(set(shown)) == len(set(values)) else [_plain(value) for value in values]
 
 
-def _curves(histories: "Sequence[History]", blocks: str) -> Table:
+def _curves(histories: "Sequence[History]") -> Table:
     history = History.mean(histories)
     of = f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
     found = plain_table(f"over {history.epochs} epochs{of}", "", *ENDS)
     for name, words in CURVES.items():
         if values := getattr(history, name):
-            found.add_row(words, *_curve(values, blocks))
+            found.add_row(words, *_curve(values))
     return found
 
 
-def _curve(values: Sequence[float], blocks: str, bounds: tuple[float, float] | None = None) -> list[Text]:
+def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -> list[Text]:
     """A curve's picture, then its first, last, lowest and highest value that is a number."""
     finite = [value for value in values if isfinite(value)]
     ends = (finite[0], finite[-1], min(finite), max(finite)) if finite else ()
+    blocks = BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else SHADES
     return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
 
 

@@ -37,18 +37,16 @@ def split_rows(labels: Labels, config: "DataConfig", validation_fraction: float 
     hold each class in its share where the classes are large enough for that. Raises `BadInput` where nothing would be
     left to learn from.
     """
-    from sklearn.model_selection import train_test_split
-
     rows = np.arange(len(labels), dtype=np.int64)
     if own_test:
         train, test = rows[:-own_test], rows[-own_test:]
     else:
-        try:
-            train, test = train_test_split(rows, test_size=config.test_fraction, random_state=config.split_seed)
-        except ValueError:
+        size = math.ceil(len(rows) * config.test_fraction)
+        if size >= len(rows):
             raise BadInput(
                 f"data.test_fraction: {config.test_fraction} of {len(labels)} digits leaves none to learn from"
-            ) from None
+            )
+        train, test = _cut(rows, size, config.split_seed)
     if not validation_fraction:
         return Split(train, rows[:0], test)
     size = math.ceil(len(train) * validation_fraction)
@@ -60,8 +58,18 @@ def split_rows(labels: Labels, config: "DataConfig", validation_fraction: float 
     present = np.count_nonzero(counts)
     stratify = labels[train] if counts[counts > 0].min() >= 2 and present <= min(size, len(train) - size) else None
     seed = int(np.random.SeedSequence([config.split_seed, 1]).generate_state(1)[0])
-    train, validation = train_test_split(train, test_size=size, random_state=seed, stratify=stratify)
-    return Split(train, validation, test)
+    return Split(*_cut(train, size, seed, stratify), test)
+
+
+def _cut(rows: Rows, size: int, seed: int, stratify: Labels | None = None) -> tuple[Rows, Rows]:
+    """All rows but `size` of them, and these. Without classes to heed it takes no scikit-learn, which loads slowly."""
+    if stratify is not None:
+        from sklearn.model_selection import train_test_split
+
+        kept, taken = train_test_split(rows, test_size=size, random_state=seed, stratify=stratify)
+        return kept, taken
+    order = np.random.RandomState(seed).permutation(len(rows))
+    return rows[order[size:]], rows[order[:size]]
 
 
 def folds(labels: Labels, *, folds: int, shuffle: bool, stratified: bool, seed: int) -> list[tuple[Rows, Rows]]:

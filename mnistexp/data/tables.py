@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ def read_csv(path: Path, tick: Tick) -> Part:
             layout = _layout(path, lines[0])
             lines, line = lines[layout.headed :], 1 + layout.headed
         rows = [row for row in lines if row.strip()]
+        if rows and layout.headed and not blocks:
+            layout = replace(layout, text_label=_has_words(rows[0], layout))
         if layout.text_label:
             labels_here, rows = _split_text(rows, layout)
             labels += labels_here
@@ -107,6 +109,12 @@ def _is_number(field: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _has_words(row: str, layout: _Layout) -> bool:
+    """Whether the labels of a headed table, in its first or last column, are words by this row."""
+    fields = row.split(layout.delimiter)
+    return layout.label in (0, layout.columns - 1) and not _is_number(fields[-1 if layout.label else 0])
 
 
 def _split_text(rows: list[str], layout: _Layout) -> tuple[list[str], list[str]]:

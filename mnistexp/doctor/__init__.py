@@ -1,1 +1,1 @@
-"""Whether the machine and the installation are fit for the work, each finding with its remedy."""
+"""Checks of the machine and the installation, each with a suggested fix."""

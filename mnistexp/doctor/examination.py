@@ -1,4 +1,4 @@
-"""Every look there is to take, in the order of a report."""
+"""All checks, in the order of the report."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ __all__ = ["examine"]
 
 
 def examine(runs_dir: Path, *, quick: bool = False) -> list[Finding]:
-    """Look at everything, and change nothing. With `quick` TensorFlow isn't loaded and nothing is timed.
+    """Run all checks without changing anything. With `quick`, TensorFlow isn't loaded and nothing is timed.
 
-    Where a library is missing, that is all there is to say: the other looks need them.
+    If a library is missing, only that is reported, because the other checks need the libraries.
     """
     findings = [installation.package(), installation.libraries()]
     if findings[-1].state == "problem":

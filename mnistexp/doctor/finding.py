@@ -1,4 +1,4 @@
-"""What one look at the machine or the installation comes to."""
+"""The result of one check of the machine or the installation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ __all__ = ["Finding"]
 
 @dataclass(frozen=True)
 class Finding:
-    """`check`: what was looked at. `says`: one line. `remedy`: what to do, a command where there is one, else None."""
+    """`check`: what was checked. `says`: the result in one line. `remedy`: the fix, a command if possible, or None."""
 
     check: str
     state: Literal["ok", "warning", "problem"]

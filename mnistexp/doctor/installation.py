@@ -1,4 +1,4 @@
-"""The package: its version, what it needs, its optional extras, its digits."""
+"""The package: its version, its requirements, its optional extras, its digits."""
 
 import platform
 import shlex
@@ -15,7 +15,7 @@ __all__ = ["EXTRAS", "digits", "extra", "libraries", "package"]
 
 EXTRAS = {
     "dask": "sweeps on a cluster: --executor dask",
-    "optuna": "sweeps that learn where to look: sweep.strategy tpe",
+    "optuna": "sweeps with Optuna: sweep.strategy tpe",
     "notebook": "reports as notebooks: report --format ipynb",
     "tensorboard": "event files for TensorBoard: bridge tensorboard",
     "mlflow": "runs in MLflow's store: bridge mlflow",
@@ -23,7 +23,7 @@ EXTRAS = {
     "parquet": "digits from Parquet files: --data digits.parquet",
     "serve": "the live page: serve",
 }
-"""Each optional extra, and what it gives."""
+"""Each optional extra and its purpose."""
 
 
 def package() -> Finding:
@@ -35,22 +35,22 @@ def package() -> Finding:
 
 
 def libraries() -> Finding:
-    """Whether every library is there, in a version that will do."""
+    """Whether every required library is installed in a suitable version."""
     try:
         wanted = _requirements(metadata.distribution("mnistexp"), "")
     except metadata.PackageNotFoundError:
-        says = "mnistexp runs without being installed, so that what it needs isn't known"
+        says = "mnistexp is not installed, so its requirements are unknown"
         return Finding("libraries", "warning", says, "python -m pip install --editable .")
     if unmet := [line for requirement in wanted for line in _unmet(requirement)]:
         needed = " ".join(shlex.quote(line.partition(" needed")[0]) for line in unmet)
         return Finding("libraries", "problem", "; ".join(unmet), f"python -m pip install {needed}")
     shown = ("tensorflow", "keras", "numpy", "scikit-learn", "pydantic")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in shown)
-    return Finding("libraries", "ok", f"{versions}; all {len(wanted)} that are needed are there")
+    return Finding("libraries", "ok", f"{versions}; all {len(wanted)} required libraries are installed")
 
 
 def extra(name: str) -> Finding:
-    """Whether an optional extra is there, and what it gives."""
+    """Whether an optional extra is installed, and its purpose."""
     check, gives = f"extra {name}", EXTRAS[name]
     try:
         wanted = _requirements(metadata.distribution("mnistexp"), name)
@@ -58,12 +58,12 @@ def extra(name: str) -> Finding:
         wanted = []
     unmet = [line for requirement in wanted for line in _unmet(requirement)]
     if wanted and not unmet:
-        return Finding(check, "ok", f"there, for {gives}")
-    return Finding(check, "ok", f"not there, for {gives}", f"python -m pip install 'mnistexp[{name}]'")
+        return Finding(check, "ok", f"installed, for {gives}")
+    return Finding(check, "ok", f"not installed, for {gives}", f"python -m pip install 'mnistexp[{name}]'")
 
 
 def _requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
-    """What a distribution needs; with an extra only what that adds."""
+    """The requirements of a distribution; with an extra, only those it adds."""
     asked = [Requirement(line) for line in distribution.requires or []]
 
     def of(name: str) -> list[Requirement]:
@@ -86,7 +86,7 @@ def _unmet(requirement: Requirement) -> list[str]:
 
 
 def digits() -> Finding:
-    """Whether the packaged digits are those that mnistexp was published with."""
+    """Whether the packaged digits are the published ones."""
     from mnistexp.data import packaged
 
     try:

@@ -1,4 +1,4 @@
-"""The machine: its processor, cores, memory, the variables that are set, and how fast a training is."""
+"""The machine: processor, cores, memory, environment variables, and the speed of training."""
 
 import math
 import os
@@ -19,14 +19,14 @@ __all__ = ["cores", "memory", "processor", "speed", "variables"]
 REFERENCE_MS = 70.0
 """An epoch of 800 digits, validated on 200, on one core of a server's processor of 2023; see docs/performance.md."""
 SLOW = 2.0
-"""Times the reference from which on an epoch counts as slow."""
+"""An epoch that takes longer than this many times the reference is slow."""
 GB = 1e9
 WORKER_BYTES = 1 * GB
-"""What a worker of a sweep takes, most of it TensorFlow."""
+"""Memory of a sweep's worker, most of it for TensorFlow."""
 
 
 def processor() -> Finding:
-    """The processor, and the instructions that TensorFlow needs and likes."""
+    """The processor, and the instruction sets that TensorFlow needs or benefits from."""
     known = environment()
     has = set(known["instructions"])  # type: ignore[call-overload]
     says = f"{known['cpu'] or 'unknown'}: {' '.join(sorted(has)) or 'instruction set unknown'}"
@@ -40,39 +40,41 @@ def processor() -> Finding:
 
 
 def cores() -> Finding:
-    """Physical cores, and how many of them a sweep uses."""
+    """The number of cores, and how many of them a sweep uses."""
     quota = cpu_quota()
-    limit = f", limited to the time of {quota:g}" if math.isfinite(quota) else ""
+    limit = f", limited to the CPU time of {quota:g}" if math.isfinite(quota) else ""
     says = (
-        f"{usable_cores()} to use of {physical_cores()} physical, {os.cpu_count()} logical ones{limit}; "
+        f"{usable_cores()} usable of {physical_cores()} physical, {os.cpu_count()} logical cores{limit}; "
         "each fit uses one"
     )
     if quota < 1:
-        return Finding("cores", "warning", says, "give the container or job at least one core, as docker run --cpus 2")
+        return Finding(
+            "cores", "warning", says, "give the container or job at least one core, for example docker run --cpus 2"
+        )
     return Finding("cores", "ok", says)
 
 
 def memory() -> Finding:
-    """Whether there is enough for a training, and for a worker on each core."""
+    """Whether the memory is enough for a training, and for a worker on each core."""
     total, free = _meminfo("MemTotal"), _meminfo("MemAvailable")
     limit = memory_limit()
     allowed = min(total, limit)
     if not math.isfinite(allowed):
-        return Finding("memory", "ok", "unknown on this system; a training takes about 1 GB, a sweep 1 GB a worker")
-    note = " by its control group" if limit < total else ""
-    says = f"{allowed / GB:.1f} GB allowed{note}, {min(free, allowed) / GB:.1f} GB free; a fit takes about 1 GB"
+        return Finding("memory", "ok", "unknown on this system; a training takes about 1 GB, a sweep 1 GB per worker")
+    note = " (limit of the control group)" if limit < total else ""
+    says = f"{allowed / GB:.1f} GB{note}, {min(free, allowed) / GB:.1f} GB free; a fit takes about 1 GB"
     room = int(min(free, allowed) / WORKER_BYTES)
     if room < 1:
         return Finding("memory", "problem", says, "close other programs, or raise the limit of the container or job")
     if room < usable_cores():
         return Finding(
-            "memory", "warning", f"{says}, at once on each of {usable_cores()} cores", f"give sweeps --workers {room}"
+            "memory", "warning", f"{says}, and {usable_cores()} cores run one each", f"give sweeps --workers {room}"
         )
     return Finding("memory", "ok", says)
 
 
 def _meminfo(name: str) -> float:
-    """A line of /proc/meminfo in bytes; infinite where there is none."""
+    """A line of /proc/meminfo in bytes; infinite if it is missing."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -81,38 +83,38 @@ def _meminfo(name: str) -> float:
 
 
 def variables() -> Finding:
-    """Variables of the environment that change results, and those of threads."""
+    """Environment variables that change results, and those for threads."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        says = f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}, and the models are TensorFlow's"
+        says = f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}, but mnistexp needs tensorflow"
         return Finding("variables", "problem", says, "unset KERAS_BACKEND")
     if changing := [name for name in VARIABLES if name in os.environ]:
-        says = f"{', '.join(changing)} set: results differ in their last bits from those without"
+        says = f"{', '.join(changing)} set: results differ slightly from those without"
         return Finding("variables", "warning", says, f"unset {' '.join(changing)}")
     threads = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.endswith("_NUM_THREADS")]
-    says = "none that changes results; a training has one thread"
-    return Finding("variables", "ok", f"{says}, whatever {' '.join(threads)} say" if threads else says)
+    says = "none that changes results; a training uses one thread"
+    return Finding("variables", "ok", f"{says}, {' '.join(threads)} are ignored" if threads else says)
 
 
 def speed(seconds: float = 2.0) -> Finding:
-    """How long an epoch of the training loop takes, beside the reference; slowness alone is no problem."""
+    """The time of an epoch compared with the reference; being slow is a warning, not a problem."""
     try:
         epoch = statistics.median(_epochs(seconds)) * 1000
-    except Exception as error:  # whatever an installation that doesn't work comes to
+    except Exception as error:  # a broken installation may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         remedy = "python -m pip install --force-reinstall tensorflow keras"
-        return Finding("speed", "problem", f"no training is possible: {reason}", remedy)
+        return Finding("speed", "problem", f"training fails: {reason}", remedy)
     ratio = epoch / REFERENCE_MS
     says = (
-        f"{epoch:.0f} ms an epoch of 800 digits, {ratio:.1f} times the {REFERENCE_MS:.0f} ms of one core of a server "
-        f"of 2023; up to {SLOW:.0f} times is usual"
+        f"{epoch:.0f} ms per epoch of 800 digits, {ratio:.1f} times the {REFERENCE_MS:.0f} ms of one core of a 2023 "
+        f"server; up to {SLOW:.0f} times is normal"
     )
     if ratio > SLOW:
-        return Finding("speed", "warning", says, "see what else uses the processor: top")
+        return Finding("speed", "warning", says, "check which other programs use the processor: top")
     return Finding("speed", "ok", says)
 
 
 def _epochs(seconds: float) -> list[float]:
-    """The seconds of each epoch of a real training that lasts so long, less the first, in which it is compiled."""
+    """The seconds per epoch of a real training of this length, without the first epoch, which compiles the loop."""
     config = override(ExperimentConfig(), {"training.epochs": 100_000})
     known = data.load(config.data)
     split = data.split(known, config.data)
@@ -130,6 +132,6 @@ def _epochs(seconds: float) -> list[float]:
         on_epoch=lambda _, row: done.append(row.seconds),
         should_stop=enough,
     )
-    if not enough():  # `fit` ends in good order on Ctrl-C
+    if not enough():  # `fit` ends normally on Ctrl-C
         raise KeyboardInterrupt
     return done[1:]

@@ -1,6 +1,6 @@
-"""The folder of runs: whether it can be written to and locked, its room, and what was left in it unfinished.
+"""The runs folder: whether it can be written to and locked, its free space, and unfinished work in it.
 
-What is tried is tried in a temporary folder, which is removed.
+The checks write into a temporary folder, which is removed afterwards.
 """
 
 import os
@@ -23,23 +23,23 @@ __all__ = ["damaged", "interrupted", "locking", "space", "staging", "writing"]
 
 ELSEWHERE = "export MNISTEXP_RUNS_DIR=$HOME/runs"
 LITTLE, NONE = 500_000_000, 20_000_000
-"""Free bytes below which space is a warning, and a problem. A run takes 1 to 5 MB, a kept fit a few kB."""
+"""Free bytes below which space is a warning, and a problem. A run takes 1 to 5 MB, a cached fit a few kB."""
 
 
 def writing(runs_dir: Path) -> Finding:
-    """Whether runs can be written: a file is made, flushed to the disk and renamed."""
+    """Whether runs can be written: writes a file, flushes it to the disk and renames it."""
     try:
         with _trial_folder(runs_dir) as folder:
             files.write_text(folder / "trial", "trial")
     except RunError as error:
         return Finding("runs folder", "problem", str(error), ELSEWHERE)
-    there = "" if files.is_folder(runs_dir) else ", made by the first run"
+    there = "" if files.is_folder(runs_dir) else ", created by the first run"
     return Finding("runs folder", "ok", f"{runs_dir.absolute()} can be written to{there}")
 
 
 @contextmanager
 def _trial_folder(runs_dir: Path) -> Iterator[Path]:
-    """A temporary folder in the folder of runs, or in the one that it would be made in. Raises RunError."""
+    """A temporary folder in the runs folder, or in its parent if it doesn't exist. Raises RunError."""
     place = _nearest(runs_dir)
     with files.explained("write to", place), tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=place) as name:
         yield Path(name)
@@ -51,7 +51,7 @@ def _nearest(runs_dir: Path) -> Path:
 
 
 def space(runs_dir: Path) -> Finding:
-    """How much room is left for runs."""
+    """The free space for runs."""
     try:
         with files.explained("look at", runs_dir):
             free = shutil.disk_usage(_nearest(runs_dir)).free
@@ -65,13 +65,13 @@ def space(runs_dir: Path) -> Finding:
 
 
 def locking(runs_dir: Path) -> Finding:
-    """Whether a lock on a run keeps others out, as it must where several processes work in one folder."""
+    """Whether a lock on a run excludes other processes."""
     remedy = f"keep runs on a local disk: {ELSEWHERE}"
     try:
         with _trial_folder(runs_dir) as folder, lock(folder):
             try:
                 with lock(folder):
-                    return Finding("file locks", "problem", "two may hold the same lock at once", remedy)
+                    return Finding("file locks", "problem", "two processes can hold the same lock", remedy)
             except RunError:
                 return Finding("file locks", "ok", "work in the runs folder")
     except RunError as error:
@@ -79,22 +79,22 @@ def locking(runs_dir: Path) -> Finding:
 
 
 def staging(runs_dir: Path) -> Finding:
-    """What processes left behind that died before their run had its name."""
+    """Unfinished run folders of processes that died."""
     left = stale_staging(runs_dir)
     if not left:
-        return Finding("staging", "ok", "nothing left behind by processes that died")
-    says = f"{len(left)} left behind by processes that died: {left[0].name}{', ...' if len(left) > 1 else ''}"
-    return Finding("staging", "warning", says, f"the next run clears them up: mnistexp summary{_where(runs_dir)}")
+        return Finding("staging", "ok", "no unfinished folders of processes that died")
+    says = f"{len(left)} unfinished, of processes that died: {left[0].name}{', ...' if len(left) > 1 else ''}"
+    return Finding("staging", "warning", says, f"the next run removes them: mnistexp summary{_where(runs_dir)}")
 
 
 def interrupted(runs_dir: Path) -> Finding:
-    """Runs that were stopped, and can go on."""
-    return _unfinished(runs_dir, "interrupted", "were stopped before their end")
+    """Interrupted runs, which can be resumed."""
+    return _unfinished(runs_dir, "interrupted", "were interrupted")
 
 
 def damaged(runs_dir: Path) -> Finding:
-    """Runs whose record can't be read."""
-    return _unfinished(runs_dir, "damaged", "have a record that can't be read")
+    """Runs whose status can't be read."""
+    return _unfinished(runs_dir, "damaged", "can't be read")
 
 
 def _unfinished(runs_dir: Path, state: Literal["interrupted", "damaged"], what: str) -> Finding:
@@ -108,9 +108,9 @@ def _unfinished(runs_dir: Path, state: Literal["interrupted", "damaged"], what: 
     reference = f"{shlex.quote(newest.id)}{_where(runs_dir)}"
     remedy = f"mnistexp runs rm {reference}"
     if state == "interrupted":
-        again = f"its command does only what is missing; or {remedy}"
+        again = f"run its command again to do the rest; or {remedy}"
         remedy = f"mnistexp train --resume {reference}" if newest.command == "train" else again
-    return Finding(f"{state} runs", "warning", f"{len(found)} {what}, the newest {newest.id}", remedy)
+    return Finding(f"{state} runs", "warning", f"{len(found)} {what}, the newest is {newest.id}", remedy)
 
 
 def _where(runs_dir: Path) -> str:

@@ -1,1 +1,1 @@
-"""What is going on in a runs folder, in a terminal and in a browser."""
+"""Watching the runs of a folder, in a terminal and in a browser."""

@@ -1,6 +1,6 @@
-"""What is going on in a runs folder, read from the run folders alone: by any process, also on another machine.
+"""The state of the runs in a folder, read from the run folders only: by any process, also on another machine.
 
-A `Follower` looks again and again, and reads only what may have changed since it looked last.
+A `Follower` reads repeatedly, and only what may have changed since its last reading.
 """
 
 import os
@@ -34,11 +34,11 @@ Signature = tuple[int, int, int]
 class LiveRun:
     """One run at one moment; times in UTC.
 
-    `state`: `dead` is a run that says `running` and whose process is gone, `damaged` one whose record can't be read.
-    `ended`: of a dead run its last sign of life. `seconds`: how long the last process worked on it. `silent_seconds`:
-    since its last heartbeat, where it has one; the process beats every two seconds. `seconds_left`: None where that
-    can't be said. `result`: `test_accuracy`, `mean_test_accuracy` of repeated trainings or `best_score`, of an ended
-    run that has one. `error`: why it failed.
+    `state`: `dead` is a run with status `running` whose process is gone, `damaged` one whose status can't be read.
+    `ended`: for a dead run, its last heartbeat. `seconds`: how long the last process worked on it. `silent_seconds`:
+    since its last heartbeat, if there is one; heartbeats come every two seconds. `seconds_left`: None if unknown.
+    `result`: `test_accuracy`, `mean_test_accuracy` of repeated trainings or `best_score`, if an ended run has one.
+    `error`: why it failed.
     """
 
     id: str
@@ -57,14 +57,14 @@ class LiveRun:
     error: str | None = None
 
     def document(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As plain values for JSON."""
         times = {"started": _iso(self.started), "ended": _iso(self.ended) if self.ended else None}
         return asdict(self) | {"path": str(self.path)} | times
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A runs folder at one moment: what is running, oldest first, and what has ended, the newest end first."""
+    """A runs folder at one moment: running runs, oldest first, and ended runs, most recent first."""
 
     runs_dir: Path
     moment: datetime
@@ -72,7 +72,7 @@ class Snapshot:
     ended: tuple[LiveRun, ...]
 
     def document(self) -> dict[str, Any]:
-        """As JSON takes it."""
+        """As plain values for JSON."""
         return {
             "runs_dir": str(self.runs_dir),
             "moment": _iso(self.moment),
@@ -82,10 +82,10 @@ class Snapshot:
 
 
 class Follower:
-    """Looks at a runs folder, or at the runs named by `references` alone.
+    """Watches a runs folder, or only the runs named by `references`.
 
-    `newest`: how many of the ended runs to tell of; of named ones it tells of all. Raises `BadInput` for a reference
-    that means no run, `RunError` where the folder can't be read.
+    `newest`: the maximum number of ended runs to include; named runs are all included. Raises `BadInput` for a
+    reference to no run, `RunError` if the folder can't be read.
     """
 
     def __init__(self, runs_dir: Path, references: Sequence[str] = (), newest: int = NEWEST) -> None:
@@ -97,7 +97,7 @@ class Follower:
         self._fits: dict[Path, FitFiles] = {}
 
     def look(self) -> Snapshot:
-        """How things stand now. Runs that have vanished are left out. Raises RunError."""
+        """The current state. Removed runs are left out. Raises RunError."""
         now = time.time()
         found = [run for path in self._paths() if (run := self._run(path, now))]
         running = sorted((run for run in found if run.ended is None), key=lambda run: (run.started, run.id))
@@ -118,7 +118,7 @@ class Follower:
         return [self._runs_dir / name for name in run_names(self._runs_dir)]
 
     def _run(self, path: Path, now: float) -> LiveRun | None:
-        """How a run stands, without what costs more to read; None where there is none."""
+        """The state of a run without its progress and results; None if there is no such run."""
         run = self._recorded(path)
         if run is None or run.state != "running":
             return run
@@ -130,7 +130,7 @@ class Follower:
         return replace(run, state="dead", ended=last, silent_seconds=silent)
 
     def _recorded(self, path: Path) -> LiveRun | None:
-        """What the run last said of itself, read only where that is new; a done run says nothing new."""
+        """The run's status, read again only if the file changed; the status of a done run doesn't change."""
         signature, run = self._records.get(path, (None, None))
         if run and run.state == "done":
             return run
@@ -146,7 +146,7 @@ class Follower:
         return run
 
     def _with_progress(self, run: LiveRun, now: float) -> LiveRun:
-        """How far a running or dead run has got."""
+        """The progress of a running or dead run."""
         if run.command.startswith("sweep"):
             sweep = self._fits.setdefault(run.path, FitFiles(run.path)).read()
             left = sweep.seconds_left(run.started.timestamp(), now) if run.state == "running" else None
@@ -156,7 +156,7 @@ class Follower:
         return replace(run, training=training, seconds_left=left)
 
     def _with_result(self, run: LiveRun, now: float) -> LiveRun:
-        """What came out of an ended run; of a dead one, how far it had got."""
+        """The result of an ended run, or the progress of a dead one."""
         if run.state == "dead":
             return self._with_progress(run, now)
         if run.path not in self._results or run.state != "done":
@@ -185,7 +185,7 @@ def _read(path: Path) -> LiveRun:
 
 
 def _alive(path: Path) -> bool:
-    """Whether the process of a run that says `running` lives; one that is ending at this moment does yet."""
+    """Whether the process of a run with status `running` is alive; one that is just ending counts as alive."""
     try:
         return read_status(path).status != "interrupted"
     except RunError:
@@ -207,7 +207,7 @@ def _result(path: Path) -> Mapping[str, float] | None:
     if metrics.get("command") == "train" and "repeats" in metrics:
         return {"mean_test_accuracy": metrics["repeats"]["mean"]}
     found = {key: metrics[key] for key in RESULTS if isinstance(metrics.get(key), float | int)}
-    # A best model has both, and its accuracy is what it is about.
+    # `best` has both; its accuracy is its main result.
     return dict(list(found.items())[:1]) or None
 
 

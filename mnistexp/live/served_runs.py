@@ -1,6 +1,6 @@
-"""What a page on the network may have of a runs folder: a snapshot, reports, and a few named files of listed runs.
+"""The content of a runs folder that may be served: a snapshot, reports, and a few files of listed runs.
 
-Only what a listing names is ever opened, so no text of a request becomes part of a path; and links are not followed.
+Only listed names are opened, so no text of a request becomes part of a path; links are not followed.
 """
 
 import os
@@ -22,33 +22,33 @@ FIGURES = {".png", ".svg"}
 
 
 class ServedRuns:
-    """The runs of one folder, for reading."""
+    """The runs of one folder, read-only."""
 
     def __init__(self, runs_dir: Path) -> None:
         self._root = runs_dir.resolve()
         self._follower = Follower(runs_dir, newest=NEWEST)
 
     def snapshot(self) -> dict[str, Any]:
-        """How things stand, as JSON takes it, with the names of the files that can be had of each ended run."""
+        """The current state as plain values for JSON, with the files available for each ended run."""
         now = self._follower.look()
         document: dict[str, Any] = files.plain(now.document() | {"ended": [_ended(run) for run in now.ended]})
         return document
 
     def report(self, run_id: str) -> str:
-        """The report of a listed run as HTML, made now. Raises RunError where it is missing or damaged."""
+        """A new HTML report of a listed run. Raises RunError if the run is missing or damaged."""
         folder = self._folder(run_id)
         if folder is None:
             raise RunError(f"there is no run {run_id}")
         return page_to_html(reports.read_page([stored_runs.load(folder)]))
 
     def read(self, run_id: str, name: str) -> bytes | None:
-        """The content of a file that can be had; None for any other. Raises RunError."""
+        """The content of an available file; None for any other. Raises RunError."""
         folder = self._folder(run_id)
         path = _files(folder).get(name) if folder else None
         return None if path is None else files.read_bytes(path)
 
     def _folder(self, run_id: str) -> Path | None:
-        """The folder of a listed run; None where there is none, or only a link to one."""
+        """The folder of a listed run; None if it is missing or a link."""
         if run_id not in stored_runs.run_names(self._root):
             return None
         folder = self._root / run_id
@@ -60,7 +60,7 @@ def _ended(run: LiveRun) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """The files of a run that can be had, by their names."""
+    """The available files of a run, by name."""
     try:
         with os.scandir(folder) as entries:
             found = [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]

@@ -1,7 +1,7 @@
-"""What is going on as a local page: read-only, for this machine alone, behind a secret in its address.
+"""The live page: read-only, for this machine only, protected by a secret in its address.
 
-Who may ask: a browser that names 127.0.0.1 or localhost as its host (a foreign name that leads here is refused), sends
-no foreign origin, and has the secret, in the address or in the cookie that the address left.
+A request is accepted if its host is 127.0.0.1 or localhost (other names that resolve to this machine are refused), it
+has no foreign origin, and it has the secret, in the address or in the cookie set by the address.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
-"""For figures: SVG has style attributes; a script in one is not run."""
+"""For figures: allows the style attributes of SVG, but no scripts."""
 TYPES = {
     ".csv": "text/csv; charset=utf-8",
     ".json": "application/json",
@@ -50,9 +50,9 @@ TYPES = {
 
 
 class Server:
-    """The page of one runs folder. It listens from the start; `run` answers until Ctrl-C, or `stop` in another thread.
+    """The page of one runs folder. It listens from the start; `run` serves until Ctrl-C, or `stop` in another thread.
 
-    `url`: the page's address with the secret. Raises `MnistexpError` where the port can't be had.
+    `url`: the page's address with the secret. Raises `MnistexpError` if the port is not available.
     """
 
     def __init__(self, runs_dir: Path, port: int = 0) -> None:
@@ -68,19 +68,19 @@ class Server:
         self._stopped = asyncio.Event()
 
     def run(self, ready: Callable[[], object] = lambda: None) -> None:
-        """Call `ready` once Ctrl-C would end it in good order, and answer until stopped."""
+        """Serve until stopped; calls `ready` once Ctrl-C is handled."""
         asyncio.run(self._serve(ready))
 
     def stop(self) -> None:
-        """Have `run` return; for other threads, once it answers."""
+        """Make `run` return; for other threads, once it serves."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def _serve(self, ready: Callable[[], object]) -> None:
         self._loop = asyncio.get_running_loop()
-        # What strangers send is no news; errors of our own are still logged.
+        # Bad requests are not logged; our own errors still are.
         logging.getLogger("tornado.general").addHandler(logging.NullHandler())
-        # One report after the other: drawing changes settings of the whole process while it lasts.
+        # One report at a time: drawing changes process-wide settings temporarily.
         drawing = ThreadPoolExecutor(1)
         given = {"runs": ServedRuns(self._runs_dir), "token": self._token, "port": self.port, "drawing": drawing}
         server = HTTPServer(_application(given, self._runs_dir), max_body_size=LARGEST_BODY)
@@ -97,7 +97,7 @@ class Server:
 
 def _reason(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "another program listens there; --port 0 takes any free port"
+        return "another program uses this port; --port 0 takes any free port"
     if error.errno == errno.EACCES:
         return "permission denied; --port 0 takes any free port"
     return error.strerror or str(error)
@@ -121,7 +121,7 @@ def _application(given: dict[str, Any], runs_dir: Path) -> Application:
 
 
 class _Refusal(HTTPError):
-    """No answer but a sentence that says why."""
+    """A refused request, with the reason."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status)
@@ -129,7 +129,7 @@ class _Refusal(HTTPError):
 
 
 class _Handler(RequestHandler):
-    """What all answers have in common; for a path that nothing is at, also the answer."""
+    """The base of all handlers; also the answer for unknown paths."""
 
     SUPPORTED_METHODS = ("GET", "HEAD")
 
@@ -143,15 +143,15 @@ class _Handler(RequestHandler):
             self.set_header(name, value)
 
     def prepare(self) -> None:
-        """Refuse who may not ask."""
+        """Refuse requests that are not allowed."""
         headers, host = self.request.headers, self.request.host
         if split_host_and_port(host.lower())[0] not in HOSTS:
-            raise _Refusal(403, f"This page is at {' and '.join(HOSTS)} only.")
+            raise _Refusal(403, f"This page is available at {' and '.join(HOSTS)} only.")
         own = f"http://{host}"
-        # A link in another page may lead here; its scripts, frames and pictures may not.
+        # Links from other pages are allowed; their scripts, frames and images are not.
         foreign = headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
         if headers.get("Origin", own) != own or (foreign and headers.get("Sec-Fetch-Mode") != "navigate"):
-            raise _Refusal(403, "Other pages can't ask here.")
+            raise _Refusal(403, "Requests from other pages are not allowed.")
         given = self.get_query_argument("token", None)
         known = self.get_cookie(self.cookie, "") if given is None else given
         if not hmac.compare_digest((known or "").encode(), self.token.encode()):
@@ -160,13 +160,13 @@ class _Handler(RequestHandler):
             self.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict")
 
     def get(self, *_: str) -> Any:
-        raise _Refusal(404, "There is nothing here.")
+        raise _Refusal(404, "Page not found.")
 
     def head(self, *arguments: str) -> Any:
         return self.get(*arguments)
 
     def compute_etag(self) -> None:
-        """None: the browser keeps nothing."""
+        """None: the browser doesn't cache."""
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
         if not isinstance(error, HTTPError | MnistexpError):
@@ -207,7 +207,7 @@ class _File(_Handler):
         run_id, name = arguments
         content = self.runs.read(run_id, name)
         if content is None:
-            raise _Refusal(404, "There is no such file.")
+            raise _Refusal(404, "File not found.")
         self.set_header("Content-Security-Policy", FILE_POLICY)
         self.set_header("Content-Type", TYPES[PurePosixPath(name).suffix])
         self.finish(content)

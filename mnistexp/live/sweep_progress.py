@@ -1,4 +1,4 @@
-"""How far a running sweep is, by the files of its fits: each is written once, so each is read once."""
+"""The progress of a running sweep, from the files of its fits: each is written once, so each is read once."""
 
 import os
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ MOST_SCORES = 400
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """A sweep under way: `done` of `total` fits, `cached` of them from the cache and `failed` of them failed.
+    """The progress of a sweep: `done` of `total` fits, `cached` of them from the cache and `failed` of them failed.
 
-    `total`: None where the settings can't be read, and too many where points of several grids are the same. `best`,
+    `total`: None if the settings can't be read; too high if several grids have points in common. `best`,
     `best_params`: the best mean score so far of a trial with all its fits done. `scores`: those means in the order of
     the trials, at most 400 of them. `last`: when the last fit that was not cached was done, in seconds since 1970.
     """
@@ -38,7 +38,7 @@ class SweepProgress:
     last: float | None = None
 
     def seconds_left(self, started: float, now: float) -> float | None:
-        """By the pace since the sweep was started; both times in seconds since 1970. None until one fit has run."""
+        """From the pace since the start; both times in seconds since 1970. None until one fit has run."""
         if self.last is None or self.total is None or self.last <= started:
             return None
         pace = (self.last - started) / (self.done - self.cached)
@@ -52,7 +52,7 @@ class _Trial:
 
 
 class FitFiles:
-    """The fits in a sweep's run folder; `read` reads those that have come since it was called last."""
+    """The fits in a sweep's run folder; `read` reads those added since its last call."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -63,7 +63,7 @@ class FitFiles:
         self._per_trial, self._expected = _size(folder)
 
     def read(self) -> SweepProgress:
-        """How far the sweep is now."""
+        """The current progress."""
         try:
             with os.scandir(self._folder / "trials") as entries:
                 new = [entry.name for entry in entries if entry.name.endswith(".json") and entry.name[0] != "."]
@@ -99,7 +99,7 @@ class FitFiles:
             failed, cached = document["error"] is not None, bool(document["cached"])
             score = None if score is None else float(score)
         except (OSError, RunError, KeyError, TypeError, ValueError):
-            return  # damaged, or gone with the whole run
+            return  # damaged, or removed with the run
         self._read.add(name)
         self._trials.setdefault(index, _Trial(params, [])).scores.append(score)
         self._cached += cached
@@ -109,7 +109,7 @@ class FitFiles:
 
 
 def _size(folder: Path) -> tuple[int, int]:
-    """Fits of each trial, and how many trials are expected; (0, 0) where the settings can't be read."""
+    """The number of fits per trial and of expected trials; (0, 0) if the settings can't be read."""
     try:
         config = read_config(folder)
         return (config.sweep or SweepConfig()).folds * config.repeats, expected_trials(config)
@@ -118,9 +118,9 @@ def _size(folder: Path) -> tuple[int, int]:
 
 
 def expected_trials(config: ExperimentConfig) -> int:
-    """How many trials a sweep makes if no two of its points are the same.
+    """The number of trials of a sweep if all its points are different.
 
-    Counted, not made: that would load scikit-learn, which takes longer than everything else here.
+    They are counted without being made, because that would load scikit-learn, which is slow.
     """
     sweep = config.sweep or SweepConfig()
     points = sum(prod(len(dict.fromkeys(values)) for values in grid.values()) for grid in sweep.grids or ({},))

@@ -1,1 +1,1 @@
-"""Reports: from run folders to one page, and from that to a file."""
+"""Reports: from run folders to one page, and from the page to a file."""

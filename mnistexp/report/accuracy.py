@@ -1,4 +1,4 @@
-"""What a report says of accuracies: of the test digits, of several seeds, of the best trial, and on other digits."""
+"""The report's sections on accuracy: on the test digits, over seeds, of the best trial, and on unseen digits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,18 +30,18 @@ MORE_DIGITS = 4000
 
 
 def test_sections(found: Mapping[str, Any]) -> list[Section]:
-    """How far the seeds decide what is recognised, where there are several, and what the saved network recognises."""
+    """The spread over seeds, if there are several, and the test accuracy of the saved model."""
     repeats = found.get("repeats")
     return [*([_seeds_section(repeats)] if repeats else []), _test_section(found)]
 
 
 def _test_section(found: Mapping[str, Any]) -> Section:
-    """The test accuracy and its meaning, the confusions, and each digit's share."""
+    """The test accuracy and its interval, the confusion matrix, and the accuracy of each class."""
     counts = np.array(found["confusion_matrix"], dtype=np.int64)
     missed = [(row, column) for row, column in np.argwhere(counts) if row != column]
     missed.sort(key=lambda pair: -counts[pair])
     names = found.get("class_names") or [str(digit) for digit in range(len(counts))]
-    common = ", ".join(f"{names[row]} taken for {names[column]} ({counts[row, column]})" for row, column in missed[:3])
+    common = ", ".join(f"{names[row]} as {names[column]} ({counts[row, column]})" for row, column in missed[:3])
     rows = []
     for digit, (row, right) in enumerate(zip(counts, counts.diagonal(), strict=True)):
         total = int(row.sum())
@@ -50,39 +50,38 @@ def _test_section(found: Mapping[str, Any]) -> Section:
         span = percent_range((held.low, held.high)) if held else "\N{EN DASH}"
         name = Cell(names[digit]) if "class_names" in found else number(digit)
         rows.append((name, number(total), number(int(right)), share, Cell(span)))
-    which = "The saved model, of the first training," if "repeats" in found else "It"
+    which = "The saved model, that of the first training," if "repeats" in found else "The model"
+    loss = "" if found["test_loss"] is None else f" Test loss: {found['test_loss']:.4f}."
     blocks: list[Block] = [
         Paragraph(
-            f"{which} recognises {found['test_correct']} of the {found['test_digits']} test digits, "
-            f"{shown.percent(found['test_accuracy'])}, with a test loss of {found['test_loss']:.4f}."
-            if found["test_loss"] is not None
-            else f"{which} recognises {found['test_correct']} of the {found['test_digits']} test digits.",
+            f"{which} classifies {found['test_correct']} of {found['test_digits']} test digits correctly, an accuracy "
+            f"of {shown.percent(found['test_accuracy'])}.{loss}",
             "answer",
         ),
         Paragraph(
-            f"What the number means: {found['test_digits']} digits are a sample. Accuracies from "
-            f"{percent_range(found['test_accuracy_interval'])} agree with it (95% Wilson interval), so a difference of "
-            "a point or two between two networks tells nothing by itself. It is the accuracy of this one network, on "
-            "digits drawn like these; it says nothing of other handwriting, and nothing of another seed."
+            f"The test digits are a sample of {found['test_digits']}: the 95% confidence interval of the accuracy is "
+            f"{percent_range(found['test_accuracy_interval'])} (Wilson). A difference of a point or two between two "
+            "networks is therefore no evidence by itself. The interval covers digits drawn like these and this one "
+            "trained network, not other handwriting or other seeds."
         ),
         Picture(
-            "Which digits are taken for which",
-            f"Confusion matrix of the test digits, rows the correct digit, columns what it was taken for. "
-            f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is confused.'}",
+            "Confusion matrix",
+            "Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
+            f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is misclassified.'}",
             figures.confusion_matrix(counts, found.get("class_names")),
         ),
         Table(
-            "Accuracy for each digit",
-            ("digit", "shown", "recognised", "accuracy", "95% interval"),
+            "Accuracy of each digit",
+            ("digit", "test digits", "correct", "accuracy", "95% interval"),
             tuple(rows),
-            more="Each class has few digits, so that its interval is wide.",
+            more="Each class has few test digits, so its interval is wide.",
         ),
     ]
-    return Section("How good is it on the test digits, and what does this number mean?", tuple(blocks))
+    return Section("How accurate is it on the test digits?", tuple(blocks))
 
 
 def _seeds_section(repeats: Mapping[str, Any]) -> Section:
-    """The spread of several trainings."""
+    """The spread over several trainings."""
     rows = tuple(
         (number(index + 1), percent(accuracy), number(loss, ".4f"))
         for index, (accuracy, loss) in enumerate(
@@ -90,14 +89,14 @@ def _seeds_section(repeats: Mapping[str, Any]) -> Section:
         )
     )
     return Section(
-        "How much depends on the seed?",
+        "How much does the seed matter?",
         (
             Paragraph(repeats["sentence"], "answer"),
             Table(
-                "The same training with other seeds",
+                "The same training with different seeds",
                 ("training", "test accuracy", "lowest validation loss"),
                 rows,
-                more="The first training's model is the one saved, and the one described below.",
+                more="The model of the first training is saved and described below.",
             ),
             *_confused(repeats),
         ),
@@ -105,36 +104,36 @@ def _seeds_section(repeats: Mapping[str, Any]) -> Section:
 
 
 def _confused(repeats: Mapping[str, Any]) -> tuple[Picture, ...]:
-    """The confusions of all trainings; runs of earlier versions have only the first one's."""
+    """The confusion matrix of all trainings; runs of earlier versions have only that of the first."""
     if "confusion_matrix" not in repeats:
         return ()
     return (
         Picture(
             f"Confusion matrix of all {repeats['count']} trainings",
-            "The sum of their confusion matrices: rows the correct digit, columns what it was taken for.",
+            "The sum of their confusion matrices: rows are the correct digits, columns the predicted ones.",
             figures.confusion_matrix(np.array(repeats["confusion_matrix"], dtype=np.int64)),
         ),
     )
 
 
 def unseen_section(found: Mapping[str, Any]) -> Section:
-    """What the test accuracy lets one expect on other digits."""
+    """The accuracy to expect on unseen digits."""
     ahead = intervals.predict_accuracy(found["test_correct"], found["test_digits"], MORE_DIGITS)
     if not found["validated_on"]:
-        honest = "The test digits were read once, after the training: nothing was chosen by them."
+        honest = "The test digits were read once, after training, so nothing was chosen on them."
     elif found["validated_on"] == "validation":
-        honest = "The number of epochs can be chosen by the validation digits; the test digits took no part in it."
+        honest = "The number of epochs can be chosen on the validation digits; the test digits were not used for it."
     else:
         honest = (
-            "The curves above were validated on the test digits. As long as the number of epochs was fixed beforehand, "
-            "the accuracy is honest; once the epoch is chosen by these curves, it flatters."
+            "The curves above were validated on the test digits. If the number of epochs was fixed beforehand, the "
+            "accuracy is unbiased; if it is chosen from these curves, the accuracy is optimistic."
         )
     return Section(
         "Is the test accuracy representative of unseen data?",
         (
             Paragraph(
-                f"Of {MORE_DIGITS:,} further digits of the same kind, {shown.span(ahead.low, ahead.high)} should be "
-                "recognised (95% prediction interval).",
+                f"On {MORE_DIGITS:,} further digits of the same kind, expect an accuracy of "
+                f"{shown.span(ahead.low, ahead.high)} (95% prediction interval).",
                 "answer",
             ),
             Paragraph(honest),
@@ -165,7 +164,7 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
             )
     overall = gaps[0]
     return Section(
-        "How much better is the best than the worst and the average?",
+        "How much better is the best trial than the worst and the average?",
         (
             Paragraph(
                 f"The best trial is {_lead(overall.versus_worst)} points of accuracy better than the worst of "
@@ -176,8 +175,8 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
                 "Differences on the same digits",
                 ("comparison", "best", "other", "points", "95% interval", "fewer errors"),
                 tuple(rows),
-                more="Paired bootstrap over the digits. The best was chosen by these digits, so that its lead is "
-                "overstated, the more the smaller it is.",
+                more="Paired bootstrap over the digits. The best trial was chosen on these digits, so its lead is "
+                "overestimated; the smaller the lead, the larger the bias.",
             ),
         ),
     )
@@ -192,7 +191,7 @@ def _ends(interval: Interval) -> str:
 
 
 def worth_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], sweep: SweepResult) -> Section:
-    """What the winning score is worth on digits that didn't choose it; `correct`: bool (trials, repeats, digits)."""
+    """The winning score corrected for selection; `correct`: bool (trials, repeats, digits)."""
     bias = statistics.bbc_cv(correct, weights=fold_weights(whole[0], correct.shape[-1]))
     digits = len(sweep.labels)
     return Section(
@@ -200,17 +199,17 @@ def worth_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], swee
         (
             Paragraph(bias.sentence, "answer"),
             Paragraph(
-                f"The winner of {len(whole)} trials was chosen for its score on these {digits} digits. The correction "
-                "draws the digits anew many times, chooses on those drawn, and scores on those left out (BBC-CV, "
-                "Tsamardinos, Greasidou and Borboudakis 2018)."
+                f"The best of {len(whole)} trials was chosen by its score on these {digits} digits, so the score is "
+                "optimistic. The correction resamples the digits many times, chooses on those drawn, and scores on "
+                "those left out (BBC-CV, Tsamardinos, Greasidou and Borboudakis 2018)."
             ),
             Table(
-                "The score before and after correction",
+                "Score before and after correction",
                 ("score", "accuracy", "95% interval"),
                 (
                     (Cell("as chosen"), percent(bias.raw), Cell("\N{EN DASH}")),
                     (
-                        Cell("corrected for being chosen"),
+                        Cell("corrected for selection"),
                         percent(bias.corrected),
                         Cell(percent_range((bias.interval.low, bias.interval.high))),
                     ),

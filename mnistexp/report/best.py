@@ -1,4 +1,4 @@
-"""What a report says of `best`: the choice, how much better it is than the others, and what its accuracy is worth."""
+"""The report of `best`: the choice, how much better it is than the others, and whether its accuracy generalises."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +49,7 @@ def best_report(stored: StoredRun) -> RunReport:
     return RunReport(
         id=stored.info.id,
         kind="best",
-        headline=f"The best model recognises {found['test_correct']} of {found['test_digits']} test digits",
+        headline=f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly",
         lead=f"Is that representative of unseen data? {evidence['answer']}",
         facts=_facts(found, evidence),
         sections=tuple(sections),
@@ -64,7 +64,7 @@ def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
     ]
     if selection["is_chosen"]:
         corrected = shown.percent(selection["corrected"])
-        items.append(Fact("corrected for choosing", corrected, percent_range(selection["interval"])))
+        items.append(Fact("corrected for selection", corrected, percent_range(selection["interval"])))
     if unseen := evidence["unseen"]:
         items.append(Fact("unseen digits", shown.percent(unseen["accuracy"]), f"of {unseen['digits']:,}"))
     return Facts(tuple(items))
@@ -74,27 +74,27 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
     choice = found["choice"]
     own = choice["chosen"]
     repeated = choice["repeated"]
-    many = f"{choice['settings']} different settings took part, the combination among them"
-    again = f"; {repeated} further trials repeat a setting of another sweep, and count once" if repeated else ""
+    many = f"{choice['settings']} different settings were compared, including the combination"
+    again = f"; {repeated} further trials repeat a setting of another sweep and are counted once" if repeated else ""
     sweeps = tuple((Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["run"])) for sweep in choice["sweeps"])
     return Section(
         "Which optimizer and dropout are best?",
         (
             *standing(stored),
             Paragraph(
-                f"{shown.setting(own['params'])}: {shown.percent(own['accuracy'])} in cross-validation on the training "
-                f"digits, of {choice['settings']} settings. The test digits took no part in the choice.",
+                f"{shown.setting(own['params'])}: cross-validation accuracy {shown.percent(own['accuracy'])} on the "
+                f"training digits, chosen from {choice['settings']} settings. The test digits were not used.",
                 "answer",
             ),
             *warnings(found),
             _decided_table(choice),
-            Table("The sweeps chosen from", ("family", "trials", "run"), sweeps, more=f"{many}{again}."),
+            Table("The sweeps compared", ("family", "trials", "run"), sweeps, more=f"{many}{again}."),
         ),
     )
 
 
 def _decided_table(choice: Mapping[str, Any]) -> Table:
-    """The winners and what was made of them: a row for each setting, and one for its score, its ties and its sweep."""
+    """The best optimizer and dropout, and the chosen setting: a row per hyperparameter, then accuracy and ties."""
     columns = {kind: choice[kind] for kind in ("optimizer", "dropout") if choice[kind]}
     if choice["combination"]["params"] != choice["chosen"]["params"]:
         columns["both"] = choice["combination"]
@@ -106,12 +106,12 @@ def _decided_table(choice: Mapping[str, Any]) -> Table:
     rows.append((Cell("accuracy"), *(percent(one["accuracy"]) for one in columns.values())))
     rows.append((Cell("tied"), *(Cell(str(one.get("tied", DASH))) for one in columns.values())))
     return Table(
-        "Best optimizer, best dropout, and what was chosen",
+        "Best optimizer, best dropout and the chosen setting",
         ("setting", *columns),
         tuple(rows),
         marked=frozenset({len(keys)}),
-        more="Accuracy in cross-validation, the mean of the folds. Tied: how many of its kind, the best among them, "
-        "can't be told apart by their predictions."
+        more="Accuracy: mean over the folds of cross-validation. Tied: the number of trials of its kind that are not "
+        "significantly different from the best, including the best."
         + " Both: the best optimizer setting with the best dropout."
         * ("both" in columns),
     )
@@ -144,8 +144,8 @@ def _better_section(better: Mapping[str, Any]) -> Section:
             "Differences on the same digits",
             ("comparison", "settings", "better", "other", "points", "95% interval", "fewer errors"),
             tuple(rows),
-            more="Accuracies in cross-validation; paired bootstrap over the digits. Winners were chosen by these "
-            "digits, so that their leads are overstated, the more the smaller they are.",
+            more="Cross-validation accuracies; paired bootstrap over the digits. The best were chosen on these digits, "
+            "so their leads are overestimated; the smaller the lead, the larger the bias.",
         ),
     ]
     if notebook := better.get("notebook"):
@@ -167,7 +167,8 @@ def _notebook(notebook: Mapping[str, Any]) -> Table:
         "The notebook's own arithmetic",
         ("model", "ours", "reported"),
         rows,
-        more='Its "worst" is the best of the poorest sweep, and its "average" a mean of best scores: kept to compare.',
+        more='Its "worst" is the best score of the worst sweep, its "average" the mean of the best scores; shown for '
+        "comparison only.",
     )
 
 
@@ -177,7 +178,7 @@ def _representative_section(evidence: Mapping[str, Any]) -> Section:
         (
             Paragraph(evidence["answer"], "answer"),
             Picture(
-                "Every estimate of the accuracy",
+                "Estimates of the accuracy",
                 f"Estimates of the accuracy with their 95% intervals. {' '.join(evidence['sentences'])}",
                 best_figures.accuracies(dict(evidence)),
             ),
@@ -187,7 +188,7 @@ def _representative_section(evidence: Mapping[str, Any]) -> Section:
 
 
 def _name(key: str) -> str:
-    return "optimizer" if key == "optimizer.name" else key.rpartition(".")[2]
+    return "optimizer" if key == "optimizer.name" else shown.name(key)
 
 
 def _value(value: Any) -> str:

@@ -1,9 +1,9 @@
-"""What a report says of a look at the digits, and of the network's table."""
+"""The reports of `show-examples` and `summary`: the digits, and the network."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from mnistexp import drawings
+from mnistexp import drawings, shown
 from mnistexp.report.origin import how_it_was_made
 from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Table, number
 from mnistexp.runs.stored_runs import StoredRun
@@ -24,15 +24,15 @@ class _Layer:
 def examples_report(stored: StoredRun) -> RunReport:
     """What the digits look like."""
     found = stored.metrics or {}
-    shown = found["examples"]
-    labels = ", ".join(f"{example['label']} at {example['index']}" for example in shown)
+    examples = found["examples"]
+    labels = ", ".join(f"{example['label']} at {example['index']}" for example in examples)
     arrays = tuple(
         (Cell(name), *(Cell(str(about[key])) for key in ("type", "shape", "dtype", "values")))
         for name, about in found["arrays"].items()
     )
     rows = tuple(
         (number(example["index"]), number(example["label"]), Cell(" ".join(map(str, example["one_hot"]))))
-        for example in shown
+        for example in examples
     )
     counts = tuple((number(digit), number(count)) for digit, count in enumerate(found["class_counts"]))
     total = sum(found["class_counts"])
@@ -40,31 +40,31 @@ def examples_report(stored: StoredRun) -> RunReport:
         "What does the data look like?",
         (
             Paragraph(
-                f"{total:,} digits to learn from, about as many of each kind: {min(found['class_counts'])} of the "
-                f"rarest, {max(found['class_counts'])} of the most frequent.",
+                f"{total:,} training digits; the classes have {min(found['class_counts'])} to "
+                f"{max(found['class_counts'])} digits each.",
                 "answer",
             ),
             Picture(
-                f"{len(shown)} of the training digits",
-                f"Pictures of handwritten digits with their labels: {labels}.",
+                f"{len(examples)} of the training digits",
+                f"Images of handwritten digits with their labels: {labels}.",
                 stored.read_bytes("examples.png"),
             ),
             Table("The arrays", ("array", "type", "shape", "dtype", "values"), arrays),
-            Table("How many of each digit", ("digit", "in the training part"), counts, folded=True),
+            Table("Training digits per class", ("digit", "count"), counts, folded=True),
         ),
     )
     one_hot = Section(
         "How is a label one-hot encoded?",
         (
-            Paragraph("As a row of ten numbers: a 1 in the column of the digit, counted from 0, and 0 elsewhere."),
+            Paragraph("As a row of ten numbers: 1 in the column of the digit (counted from 0), 0 elsewhere."),
             Table("Labels and their rows", ("index", "label", "one-hot row"), rows),
         ),
     )
     return RunReport(
         id=stored.info.id,
         kind="examples",
-        headline=f"{total:,} training digits, {len(shown)} of them shown",
-        lead=f"The labels under the pictures are those of the pictures: {labels}.",
+        headline=f"{total:,} training digits, {len(examples)} of them shown",
+        lead=f"Each label belongs to the image it is shown with: {labels}.",
         sections=(looks, one_hot, how_it_was_made(stored)),
     )
 
@@ -87,7 +87,7 @@ def summary_report(stored: StoredRun) -> RunReport:
     network = Section(
         "What kind of network is it?",
         (
-            Paragraph(f"A {found['network']}, with {found['parameters']:,} parameters to learn.", "answer"),
+            Paragraph(f"A {found['network']}, with {found['parameters']:,} trainable parameters.", "answer"),
             Picture(
                 "The network, layer by layer",
                 f"Boxes from the input to the {len(layers)}th layer with output shapes and parameter counts.",
@@ -104,12 +104,12 @@ def summary_report(stored: StoredRun) -> RunReport:
         id=stored.info.id,
         kind="network",
         headline=f"A network of {found['parameters']:,} parameters",
-        lead=f"{len(layers)} layers; the weights are updated {found['updates_per_epoch']} times an epoch.",
+        lead=f"{len(layers)} layers; {found['updates_per_epoch']} weight updates per epoch.",
         facts=Facts(
             (
                 Fact("parameters", f"{found['parameters']:,}"),
-                Fact("updates an epoch", f"{found['updates_per_epoch']}", f"batches of {found['batch_size']} digits"),
-                Fact("updates in all", f"{found['updates']:,}"),
+                Fact("updates per epoch", f"{found['updates_per_epoch']}", f"batches of {found['batch_size']} digits"),
+                Fact("updates in total", f"{found['updates']:,}"),
             )
         ),
         sections=(network, _learning(found), how_it_was_made(stored)),
@@ -119,13 +119,13 @@ def summary_report(stored: StoredRun) -> RunReport:
 def _learning(found: dict[str, Any]) -> Section:
     optimizer = dict(found["optimizer"])
     name = optimizer.pop("name")
-    values = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in optimizer.items())
+    values = ", ".join(f"{shown.name(key)} {value:g}" for key, value in optimizer.items())
     return Section(
-        "How does it learn?",
+        "How is it trained?",
         (
             Paragraph(
-                f"With {name} ({values}). {found['training_digits']} digits in batches of {found['batch_size']} make "
-                f"{found['updates_per_epoch']} updates of the weights in each epoch.",
+                f"Optimizer {name} ({values}). {found['training_digits']} digits in batches of {found['batch_size']}: "
+                f"{found['updates_per_epoch']} weight updates per epoch.",
                 "answer",
             ),
             Paragraph(f"The loss is {found['loss']}."),

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: figures, style and script are in it, and nothing is fetched."""
+"""A report as one self-contained HTML file: figures, style and script are inside, and nothing is fetched."""
 
 import base64
 import hashlib
@@ -9,18 +9,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from mnistexp.report.glossary import Tooltips
 from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, Section, Table
 from mnistexp.report.svg import draw
 
 __all__ = ["content_policy", "page_template", "page_to_html", "report_policy", "template_text"]
 
 PHONE_INCHES = 5.6
-"""Wider figures would be too small to read on a phone; there they are scrolled instead."""
+"""Wider figures would be too small to read on a phone, so they scroll there."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as the template takes it: markup of its own making, and the values behind it."""
+    """A picture for the template: trusted markup, and the values behind it."""
 
     title: str
     description: str
@@ -32,7 +33,8 @@ class Shown:
 def page_to_html(page: Page) -> str:
     """The page as one file, the same text for the same page.
 
-    Every value is escaped. Its content policy allows this style and this script, by their hashes, and nothing else.
+    Every value is escaped, and terms have their definitions as tooltips. The content policy allows this style and this
+    script, by their hashes, and nothing else.
     """
     style, script = template_text("report.css"), template_text("report.js")
     runs = [
@@ -40,7 +42,14 @@ def page_to_html(page: Page) -> str:
         for place, run in enumerate(page.runs)
     ]
     template = page_template("report.html")
-    return template.render(page=page, runs=runs, style=Markup(style), script=Markup(script), policy=report_policy())
+    return template.render(
+        page=page,
+        runs=runs,
+        style=Markup(style),
+        script=Markup(script),
+        policy=report_policy(),
+        explained=Tooltips(),
+    )
 
 
 def report_policy() -> str:
@@ -49,7 +58,7 @@ def report_policy() -> str:
 
 
 def content_policy(style: str, script: str) -> str:
-    """A content policy that allows this inline style and this inline script, pictures within the page, and no more."""
+    """A content policy that allows this inline style, this inline script and embedded images, nothing else."""
     return (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -57,7 +66,7 @@ def content_policy(style: str, script: str) -> str:
 
 
 def page_template(name: str) -> Template:
-    """A template of `templates/`, every value of it escaped."""
+    """A template of `templates/`; every value is escaped."""
     environment = Environment(
         loader=PackageLoader("mnistexp"),
         autoescape=True,
@@ -71,12 +80,12 @@ def page_template(name: str) -> Template:
 
 
 def template_text(name: str) -> str:
-    """A file of `templates/` as it is."""
+    """The text of a file of `templates/`."""
     return resources.files("mnistexp").joinpath("templates", name).read_text("utf-8")
 
 
 def _section(section: Section, prefix: str) -> tuple[str, list[Block | Shown]]:
-    """A heading and what is below it; `prefix` keeps the ids in its figures apart from others'."""
+    """A heading and its blocks; `prefix` makes the ids in its figures unique."""
     return section.heading, [_shown(block, f"{prefix}{column}-") for column, block in enumerate(section.blocks)]
 
 
@@ -85,7 +94,7 @@ def _is(kind: type) -> Any:
 
 
 def _hash(text: str) -> str:
-    """As a content policy names an inline style or script."""
+    """The hash by which a content policy names an inline style or script."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 

@@ -1,4 +1,4 @@
-"""A report as Markdown, its figures as PNG files beside it."""
+"""A report as Markdown, with its figures as PNG files."""
 
 import re
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ START = re.compile(r"^([-+#=]|\d+(?=[.)]))")
 
 
 def page_to_markdown(page: Page, folder: str) -> dict[str, bytes]:
-    """The text under the name "", and the figures under theirs, such as `report_files/1-loss-over-the-epochs.png`.
+    """The text under the name "", and figures under names such as `report_files/1-loss-over-the-epochs.png`.
 
-    Every value is escaped: none can become a heading, a link or HTML. The same page gives the same bytes.
+    Every value is escaped, so that none becomes a heading, a link or HTML. The same page gives the same bytes.
     """
     files: dict[str, bytes] = {}
     lines = [] if len(page.runs) == 1 else [f"# {escaped(page.title)}", ""]
@@ -26,12 +26,12 @@ def page_to_markdown(page: Page, folder: str) -> dict[str, bytes]:
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Text escaped for Markdown, on one line."""
     return START.sub(_harmless, SPECIAL.sub(r"\\\1", " ".join(text.split())))
 
 
 def _harmless(start: re.Match[str]) -> str:
-    """What would begin a list or a heading, as text."""
+    """The start of a list or heading, escaped."""
     return f"{start[0]}\\" if start[0].isdigit() else f"\\{start[0]}"
 
 

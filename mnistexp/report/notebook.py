@@ -1,4 +1,4 @@
-"""A report as a notebook: the assignment's questions, what this run answered, and code that finds it out anew."""
+"""A report as a notebook: the assignment's questions, this run's answers, and code that computes them again."""
 
 import json
 from collections.abc import Iterator
@@ -127,7 +127,7 @@ def page_to_notebook(page: Page, stored: list[StoredRun]) -> bytes:
 
 def _cells(report: RunReport, run: StoredRun) -> Cells:
     settings = _settings(run)
-    found = f"Run `{run.info.id}` found this; the cells below find it anew."
+    found = f"These are the results of run `{run.info.id}`; the cells below compute them again."
     yield "markdown", "\n\n".join([f"# {escaped(report.headline)}", escaped(report.lead), found])
     yield "code", IMPORTS
     combines = run.info.command in ("best", "reproduce")
@@ -135,7 +135,7 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
     values = indent(pformat(settings, sort_dicts=False, width=100), "    ")
     yield "code", f"config = api.configure(\n{values},\n    base={base!r},\n)"
     yield from _data_cells(report, settings)
-    yield from _told(report, "What network is it, and how does it learn?", "What kind of network is it?")
+    yield from _told(report, "What network was trained, and how?", "What kind of network is it?")
     yield "code", "show(drawings.network(layer_table(config.model)))"
     if combines:
         yield from _best_cells(report, run)
@@ -146,7 +146,7 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
 
 
 def _settings(run: StoredRun) -> dict[str, Any]:
-    """The run's settings as plain values, which Python reads as it writes them."""
+    """The run's settings as plain Python values."""
     try:
         settings: dict[str, Any] = json.loads(json.dumps(parse_fast(run.config_text, CONFIG)))
     except (ConfigError, TypeError, ValueError) as error:
@@ -160,7 +160,7 @@ def _data_cells(report: RunReport, settings: dict[str, Any]) -> Cells:
     yield "code", EXAMPLES
     yield "code", "data.one_hot(y_train[chosen])"
     if settings.get("data", {}).get("source", "embedded") != "embedded":
-        yield "markdown", "The digits come from a file or a download: it must be there where this notebook runs."
+        yield "markdown", "The digits come from a file or a download, which must be available to this notebook."
 
 
 def _training_cells(report: RunReport) -> Cells:
@@ -170,7 +170,7 @@ def _training_cells(report: RunReport) -> Cells:
     yield "code", "show(figures.accuracy_curves(histories))"
     yield from _told(report, "What is the best number of epochs?")
     yield "code", 'print(best["sentence"])\nprint(*run.metrics["warnings"], sep="\\n")'
-    yield from _told(report, "How good is it on the test digits, and what does this number mean?")
+    yield from _told(report, "How accurate is it on the test digits?")
     yield "code", TESTED
     yield from _told(report, "Is the test accuracy representative of unseen data?")
 
@@ -184,7 +184,7 @@ def _best_cells(report: RunReport, run: StoredRun) -> Cells:
     yield from _told(report, "Which optimizer and dropout are best?")
     yield "code", BEST.format(unseen=bool(found.get("representative", {}).get("unseen")))
     yield "code", LOSS
-    yield from _told(report, "How good is it on the test digits, and what does this number mean?")
+    yield from _told(report, "How accurate is it on the test digits?")
     yield "code", TESTED
     yield from _told(report, "Is the test accuracy representative of unseen data?")
     yield "code", REPRESENTATIVE
@@ -196,12 +196,12 @@ def _sweep_cells(report: RunReport) -> Cells:
     yield from _told(report, "Which settings matter?")
     yield "code", "show(sweep_figures.heat_maps(sweep))"
     yield "code", "show(sweep_figures.top_learning_curves(sweep))"
-    yield from _told(report, "How much better is the best than the worst and the average?")
+    yield from _told(report, "How much better is the best trial than the worst and the average?")
     yield "code", GAPS
 
 
 def _told(report: RunReport, *headings: str) -> Cells:
-    """The question, and what the run answered; just the first question where it has none of them."""
+    """The first of these questions that the report answers, with its answer; else the first question alone."""
     found = [section for section in report.sections if section.heading in headings]
     texts = [block.text for section in found for block in section.blocks if isinstance(block, Paragraph)]
     heading = found[0].heading if found else headings[0]

@@ -1,4 +1,4 @@
-"""What a report says of any run: how it stands, what it came from, and whatever its metrics hold."""
+"""The parts of a report that every run has: its status, its origin, and its metrics."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from mnistexp.yaml_source import parse_fast
 __all__ = ["any_report", "how_it_was_made", "setting", "standing", "warnings"]
 
 UNFINISHED = {
-    "running": "This run has not come to its end: it is still running, or was when this was written.",
+    "running": "This run was not finished when this report was written.",
     "failed": "This run failed.",
-    "interrupted": "This run was interrupted and can be gone on with.",
+    "interrupted": "This run was interrupted and can be resumed.",
 }
 
 
 def any_report(stored: StoredRun) -> RunReport:
-    """A run that no other function knows, or that has no results: the sentences and numbers of its metrics."""
+    """The report of any other kind of run, or of one without results: the sentences and numbers of its metrics."""
     found = stored.metrics or {}
     sentences = tuple(Paragraph(sentence, "answer") for sentence in _sentences(found))
     rows = tuple((Cell(name), cell) for name, cell in _values(found))
@@ -30,13 +30,13 @@ def any_report(stored: StoredRun) -> RunReport:
         id=stored.info.id,
         kind=stored.info.command,
         headline=f"{stored.info.command}: {stored.info.name}",
-        lead="" if found else "It has no results yet.",
-        sections=(Section("What came out?", blocks), how_it_was_made(stored)),
+        lead="" if found else "No results yet.",
+        sections=(Section("What are the results?", blocks), how_it_was_made(stored)),
     )
 
 
 def standing(stored: StoredRun) -> tuple[Paragraph, ...]:
-    """A warning where the run didn't come to its end."""
+    """A warning if the run is not done."""
     said = UNFINISHED.get(stored.info.status)
     if not said:
         return ()
@@ -44,12 +44,12 @@ def standing(stored: StoredRun) -> tuple[Paragraph, ...]:
 
 
 def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
-    """The warnings that a run's metrics carry."""
+    """The warnings in a run's metrics."""
     return tuple(Paragraph(str(warning), "warning") for warning in metrics.get("warnings", ()))
 
 
 def setting(stored: StoredRun, key: str) -> Any:
-    """A setting of the run by its dotted key; None where its configuration doesn't have it."""
+    """A setting of the run by its dotted key; None if its configuration lacks it."""
     try:
         value: Any = parse_fast(stored.config_text, CONFIG)
     except ConfigError:
@@ -60,12 +60,12 @@ def setting(stored: StoredRun, key: str) -> Any:
 
 
 def how_it_was_made(stored: StoredRun) -> Section:
-    """Command, seed, time, versions and settings: what somebody needs to get the same again."""
+    """Command, seed, time, versions and settings: what is needed to repeat the run."""
     environment, info = stored.environment, stored.info
     commit = environment.get("git_commit")
     code = str(commit)[:12] if commit else "installed package"
     if environment.get("git_dirty"):
-        code += ", changed since (see code.patch)"
+        code += ", with uncommitted changes (see code.patch)"
     packages = environment.get("packages")
     versions = packages if isinstance(packages, dict) else {}
     rows = [
@@ -84,15 +84,15 @@ def how_it_was_made(stored: StoredRun) -> Section:
     return Section(
         "How was this made?",
         (
-            Table("Where the numbers come from", ("what", "value"), named(*rows)),
-            Paragraph("The command given --config with the settings below, saved as a file, does the same again."),
+            Table("Origin of the numbers", ("item", "value"), named(*rows)),
+            Paragraph("To repeat this run, save the settings below as a file and give it to the command as --config."),
             Code("All settings (config.yaml)", stored.config_text),
         ),
     )
 
 
 def _sentences(value: Any) -> Iterator[str]:
-    """Every `sentence` anywhere in the metrics, in their order."""
+    """Every `sentence` in the metrics, in order."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key == "sentence" and isinstance(item, str):
@@ -105,7 +105,7 @@ def _sentences(value: Any) -> Iterator[str]:
 
 
 def _values(value: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Cell]]:
-    """Dotted names and values of what is no list and no sentence."""
+    """Dotted names and values, without lists and sentences."""
     for key, item in value.items():
         name = f"{above}{key}"
         if isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""What a report says, before it is HTML, Markdown or PDF: runs, sections, and the blocks they are made of."""
+"""The content of a report, independent of its format: runs, sections and blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ MOST_ROWS = 500
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A few sentences. An `answer` is what the section is about, a `warning` what must not be overlooked."""
+    """A few sentences: plain text, the `answer` to the section's question, or a `warning`."""
 
     text: str
     kind: Literal["answer", "plain", "warning"] = "plain"
@@ -42,7 +42,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Fact:
-    """One number that matters, what it is, and what to know about it."""
+    """One main number with its label and a note."""
 
     label: str
     value: str
@@ -58,7 +58,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a table shows, and the number to sort it by; None for text."""
+    """The text of a table cell, and the number to sort by; None for text."""
 
     text: str
     number: float | None = None
@@ -66,9 +66,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings; the first cell of a row names it.
+    """Rows under headings; the first cell of a row is its heading.
 
-    `folded`: shown on demand only. `marked`: the rows, from 0, to stand out. `more`: what is said below it.
+    `folded`: collapsed at first. `marked`: the highlighted rows, from 0. `more`: the text below the table.
     """
 
     title: str
@@ -80,7 +80,7 @@ class Table:
 
     @property
     def is_sortable(self) -> bool:
-        """Whether there is something to sort."""
+        """Whether the table can be sorted."""
         return len(self.rows) > 2 and any(self.is_numeric(column) for column in range(len(self.headings)))
 
     def is_numeric(self, column: int) -> bool:
@@ -90,7 +90,7 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure, or the bytes of a PNG, with a title and a description for those who can't see it."""
+    """A figure, or the bytes of a PNG, with a title and a text alternative."""
 
     title: str
     description: str
@@ -99,7 +99,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Code:
-    """Text as it stands in a file, shown on demand."""
+    """Preformatted text, collapsed at first."""
 
     title: str
     text: str
@@ -118,7 +118,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class RunReport:
-    """What is said of one run: `headline` is the answer in a line, `lead` what it means."""
+    """The report of one run: `headline` is the main result, `lead` explains it."""
 
     id: str
     kind: str
@@ -136,22 +136,22 @@ class Page:
 
     @property
     def title(self) -> str:
-        """The headline of a single run, or else how many runs there are."""
+        """The headline of a single run, or the number of runs."""
         return self.runs[0].headline if len(self.runs) == 1 else f"{len(self.runs)} runs side by side"
 
 
 def number(value: float | None, spec: str = "") -> Cell:
-    """A number as it is to be read; a dash where there is none."""
+    """A formatted number; a dash for None."""
     return Cell("\N{EN DASH}") if value is None else Cell(format(value, spec), float(value))
 
 
 def percent(value: float | None) -> Cell:
-    """A share as per cent with one decimal; a dash where there is none."""
+    """A share in per cent with one decimal; a dash for None."""
     return Cell("\N{EN DASH}") if value is None else Cell(shown.percent(value), 100 * value)
 
 
 def points(better: float, other: float) -> Cell:
-    """The difference of two shares in percentage points, as it follows from the two as they are shown."""
+    """The difference of two shares in percentage points, after rounding both as they are shown."""
     difference = shown.signed_points(better, other)
     return Cell(f"{difference:.1f}", difference)
 
@@ -167,7 +167,7 @@ def named(*rows: tuple[str, str]) -> tuple[tuple[Cell, ...], ...]:
 
 
 def thinned(count: int, most: int = MOST_ROWS) -> list[int]:
-    """At most so many of the numbers from 0 up to `count`, evenly spaced, the first and the last among them."""
+    """Evenly spaced numbers from 0 up to `count`, at most so many, including the first and the last."""
     if count <= most:
         return list(range(count))
     return sorted({round(place * (count - 1) / (most - 1)) for place in range(most)})

@@ -1,4 +1,4 @@
-"""A report as PDF: its HTML page as Chromium prints it, where there is one."""
+"""A report as PDF: its HTML page printed by Chromium."""
 
 import os
 import re
@@ -31,10 +31,10 @@ STAMP = re.compile(rb"(?<=Date \(D:)\d{14}[^)]*(?=\))")
 
 
 def page_to_pdf(page: Page, created: datetime) -> bytes:
-    """The page as a PDF with an outline and described figures; what is folded in HTML is left out.
+    """The page as a PDF with an outline and described figures; collapsed parts are left out.
 
-    `created`, in UTC, stands in it as its date, so that the same page gives the same bytes. Raises `BadInput` where no
-    browser is installed, `RunError` where it fails.
+    `created`, in UTC, is the date in the file, so that the same page gives the same bytes. Raises `BadInput` if no
+    browser is installed, `RunError` if it fails.
     """
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
@@ -45,7 +45,7 @@ def page_to_pdf(page: Page, created: datetime) -> bytes:
     with tempfile.TemporaryDirectory(prefix="mnistexp-pdf-", ignore_cleanup_errors=True) as folder:
         source, target = Path(folder) / "report.html", Path(folder) / "report.pdf"
         source.write_bytes(page_to_html(page).encode("utf-8", "backslashreplace"))
-        # Its sandbox refuses to work for root; the page is our own and fetches nothing.
+        # Chromium's sandbox doesn't work for root; the page is our own and fetches nothing.
         root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         command = [browser, *OPTIONS, *root, f"--user-data-dir={folder}/profile", f"--print-to-pdf={target}"]
         try:

@@ -1,10 +1,10 @@
-"""Reports: from run folders to one page, and from that to a file. Built from the folders alone, without a clock.
+"""Reports: from run folders to one page, and from the page to a file. They depend on the folders only.
 
-page.py       what a page consists of
+page.py       the parts of a page
 training.py   run folder -> page, one function for each kind of run; also sweep.py, best.py,
                      reproduce.py, evaluation.py and examples.py; accuracy.py has what they share of accuracies,
                      origin.py what is said of any run
-svg.py        figure -> SVG for a page, and the values to point at
+svg.py        figure -> SVG for a page, and its values for the pointer
 html.py       page -> HTML (templates/); also markdown.py, pdf.py, notebook.py
 """
 
@@ -45,20 +45,20 @@ KINDS: Mapping[str, Callable[[StoredRun], RunReport]] = {
     "show-examples": examples_report,
     "summary": summary_report,
 }
-"""What makes the report of a run of each command; `any_report` makes the others'."""
+"""The report function of each command; `any_report` is for all others."""
 
 
 def write_report(runs: Sequence[StoredRun], format: str | None = None, output: Path | None = None) -> Path:  # noqa: A002
     """Write a report of one run or several, whole or not at all, and return the path of its file.
 
-    `format` is html, md, pdf or ipynb; None goes by the ending of `output`, and is html where it has none. Without
-    `output` the report of one run is written into its folder, as `report.html`. The same runs give the same bytes.
-    Raises `BadInput` for no such format or ending, a missing extra, or several runs and no output; `RunError` where a
-    run is damaged or a file can't be written.
+    `format` is html, md, pdf or ipynb; None takes it from the ending of `output`, html by default. Without `output`
+    the report of one run is written into its folder, as `report.html`. The same runs give the same bytes. Raises
+    `BadInput` for an unknown format or ending, a missing extra, or several runs without output; `RunError` if a run is
+    damaged or a file can't be written.
     """
     chosen = _format(format, output)
     if output is None and len(runs) != 1:
-        raise BadInput("a report of several runs is in no run's folder: say where to write it with --output FILE")
+        raise BadInput("a report of several runs needs a file to write to: --output FILE")
     if output is not None and files.is_folder(output):
         raise BadInput(f"--output {output} is a folder, allowed: the name of a file")
     name = output.name if output else f"report.{chosen}"
@@ -76,7 +76,7 @@ def write_report(runs: Sequence[StoredRun], format: str | None = None, output: P
 
 
 def read_page(runs: Sequence[StoredRun]) -> Page:
-    """What is to be said of some runs. Raises RunError where one lacks what its kind of run has."""
+    """The report of some runs. Raises RunError if a file is missing or damaged."""
     return Page(tuple(_report(run) for run in runs))
 
 
@@ -85,7 +85,7 @@ def _report(run: StoredRun) -> RunReport:
     try:
         return make(run)
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
-        raise RunError(f"{run.path} is damaged, or of another version: {type(error).__name__}: {error}") from error
+        raise RunError(f"{run.path} is damaged or of another version: {type(error).__name__}: {error}") from error
 
 
 def _format(format: str | None, output: Path | None) -> Format:  # noqa: A002
@@ -93,7 +93,9 @@ def _format(format: str | None, output: Path | None) -> Format:  # noqa: A002
         ending = output.suffix.removeprefix(".").lower() if output else ""
         found = next((known for known in FORMATS if known == ending), None if ending else "html")
         if found is None:
-            raise BadInput(f"--output {output} ends like no format, allowed: .{', .'.join(FORMATS)}, or --format")
+            raise BadInput(
+                f"--output {output} has an unknown ending, allowed: .{', .'.join(FORMATS)}, or give --format"
+            )
         return found
     for known in FORMATS:
         if format == known:
@@ -102,7 +104,7 @@ def _format(format: str | None, output: Path | None) -> Format:  # noqa: A002
 
 
 def _contents(runs: Sequence[StoredRun], format: Format, folder: str) -> dict[str, bytes]:  # noqa: A002
-    """The report under the name "", and the files that belong to it under theirs."""
+    """The report under the name "", and its other files under their names."""
     page = read_page(runs)
     if format == "html":
         return {"": page_to_html(page).encode("utf-8", "backslashreplace")}

@@ -1,4 +1,4 @@
-"""What a report says of `reproduce`: every figure of the notebook beside ours, and whether the two agree."""
+"""The report of `reproduce`: every number of the notebook beside ours, and whether the two agree."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ __all__ = ["reproduce_report"]
 PARTS = {
     "data": "Is it the same data and the same network?",
     "curves": "Do the loss curves agree?",
-    "as submitted": "As submitted: do the grids agree when their fault is repeated?",
-    "as intended": "As intended: what do the grids give when their settings are applied?",
+    "as submitted": "As submitted: do the grids agree when the notebook's bug is repeated?",
+    "as intended": "As intended: what are the results when the settings are applied?",
 }
 FIGURES = {
     "curves": {
-        "reported_sgd_150_epochs.png": "150 epochs of SGD: the reported validation loss over ours",
-        "reported_adam_dropout_50_epochs.png": "50 epochs of Adam with dropout: the reported validation loss over ours",
+        "reported_sgd_150_epochs.png": "150 epochs of SGD: reported validation loss and ours",
+        "reported_adam_dropout_50_epochs.png": "50 epochs of Adam with dropout: reported validation loss and ours",
     },
     "as submitted": {"reported_rows.png": "Every row of the grids, reported and ours"},
 }
@@ -36,9 +36,9 @@ def reproduce_report(stored: StoredRun) -> RunReport:
     return RunReport(
         id=stored.info.id,
         kind="reproduction",
-        headline="A quick run: everything works, no training is compared"
+        headline="Quick run: everything works; trainings are not compared"
         if found.get("quick")
-        else f"{counts['yes']} of {compared} reported figures agree with ours",
+        else f"{counts['yes']} of {compared} reported numbers agree with ours",
         lead=f"{found['label']} {' '.join(found['sentences'])}",
         facts=Facts((*_counts(found), took)),
         sections=(*sections, *_disagreements(rows), _steps_section(found["steps"]), how_it_was_made(stored)),
@@ -46,26 +46,26 @@ def reproduce_report(stored: StoredRun) -> RunReport:
 
 
 def _counts(found: Mapping[str, Any]) -> Iterator[Fact]:
-    """How many figures agree; a quick run compares too few to count them."""
+    """How many numbers agree; a quick run compares too few to count them."""
     counts = found["agreements"]
     if found.get("quick"):
         yield Fact("shown, not compared", str(counts["not_comparable"]), "a full run compares them")
         return
     yield Fact("agree", str(counts["yes"]), f"of {counts['yes'] + counts['no']} that can be compared")
-    yield Fact("disagree", str(counts["no"]), "listed below, with what is known of each" if counts["no"] else "")
-    yield Fact("not comparable", str(counts["not_comparable"]), "the tables say why")
+    yield Fact("disagree", str(counts["no"]), "listed below, with known causes" if counts["no"] else "")
+    yield Fact("not comparable", str(counts["not_comparable"]), "the tables give the reasons")
 
 
 def _disagreements(rows: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
-    """Each figure that doesn't agree: how far it lies off, and which fault of the notebook touches it."""
+    """Each number that disagrees: by how much, and which bug of the notebook affects it."""
     lines = [
-        (Cell(row["what"]), Cell(_off(row)), Cell(row["fault"] or "no fault of the notebook is known to explain it"))
+        (Cell(row["what"]), Cell(_off(row)), Cell(row["fault"] or "unknown: no bug of the notebook explains it"))
         for row in rows
         if row["agrees"] is False
     ]
     if lines:
-        table = Table("Figures that don't agree", ("figure", "how far off", "what is known of the cause"), tuple(lines))
-        yield Section("Which figures disagree?", (table,))
+        table = Table("Numbers that disagree", ("number", "difference", "known cause"), tuple(lines))
+        yield Section("Which numbers disagree?", (table,))
 
 
 def _off(row: Mapping[str, Any]) -> str:
@@ -73,7 +73,7 @@ def _off(row: Mapping[str, Any]) -> str:
         return "not equal"
     (low, high), reported = row["interval"], row["reported"]
     if low <= reported <= high:
-        return "in the range, but the rows as a whole differ"
+        return "in the range, but the distribution of the rows differs"
     side, edge = ("below", low) if reported < low else ("above", high)
     return f"{abs(reported - edge):.3g} {side} the range"
 
@@ -85,24 +85,24 @@ def _part_section(stored: StoredRun, part: str, rows: Sequence[Mapping[str, Any]
     nothing = (
         f"{reasons[0][:1].upper()}{reasons[0][1:]}."
         if len(reasons) == 1
-        else "Nothing can be compared; the table says why."
+        else "Nothing can be compared; the table gives the reasons."
     )
-    answer = f"{agreeing} of {compared} figures that can be compared agree." if compared else nothing
+    answer = f"{agreeing} of {compared} comparable numbers agree." if compared else nothing
     faults = dict.fromkeys(row["fault"] for row in rows if row["fault"])
     blocks: list[Block] = [Paragraph(answer, "answer")]
-    blocks += [Paragraph(f"A fault of the notebook: {fault}.", "warning") for fault in faults]
+    blocks += [Paragraph(f"Bug of the notebook: {fault}.", "warning") for fault in faults]
     there = stored.files()
     blocks += [
-        Picture(title, f"{title}. The table below has the figures in numbers.", stored.read_bytes(name))
+        Picture(title, f"{title}. The table below lists the numbers.", stored.read_bytes(name))
         for name, title in FIGURES.get(part, {}).items()
         if name in there
     ]
     blocks.append(
         Table(
             "Reported and ours",
-            ("figure", "reported", "ours", "range", "agree", "how they are compared"),
+            ("number", "reported", "ours", "range", "agree", "how they are compared"),
             tuple(_row(row) for row in rows),
-            more="Range: where the reported figure should fall if it came from our training.",
+            more="Range: where the reported number should fall if it came from our training.",
         )
     )
     return Section(PARTS[part], tuple(blocks))
@@ -134,4 +134,4 @@ def _steps_section(steps: Sequence[Mapping[str, Any]]) -> Section:
         )
         for step in steps
     )
-    return Section("What was run?", (Table("The tasks", ("task", "part", "how", "seconds", "run"), rows),))
+    return Section("Which tasks were run?", (Table("The tasks", ("task", "part", "status", "seconds", "run"), rows),))

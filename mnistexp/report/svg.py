@@ -1,6 +1,6 @@
-"""Figures for a page: SVG that stands inside HTML under a strict content policy, and what pointing at it tells.
+"""Figures for a page: SVG for HTML with a strict content policy, and the values to show under the pointer.
 
-The policy forbids `style` attributes, so they become attributes of SVG's own. The text stays text, in the page's font.
+The policy forbids `style` attributes, so they become presentation attributes. Text stays text, in the page's font.
 """
 
 import re
@@ -23,7 +23,7 @@ __all__ = ["Drawing", "draw"]
 
 POINTS_PER_INCH = 72
 PIXELS_PER_INCH = 102
-"""Of a page's pixels where there is room: the text is then about as large as that of the page."""
+"""Pixels of the page per inch of a figure at full size: its text is then about as large as that of the page."""
 MOST_POINTS = 600
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
 FONT = re.compile(r"(?:(?P<weight>bold|\d{3}) )?(?P<size>[\d.]+px)")
@@ -34,7 +34,7 @@ BY_VALUE, TURNED = CLASSES = ("by-value", "turned")
 
 @dataclass(frozen=True)
 class Drawing:
-    """`svg`: an element to put into HTML as it is. `panels`: its values by place, in the units of its `viewBox`.
+    """`svg`: an element to embed in HTML. `panels`: its values with their positions in the units of its `viewBox`.
 
     A panel has `box` [left, top, right, bottom] and either `x` (the name of its axis) with `lines` of points
     [left, top, x, y], or `cells` [left, top, width, height, text].
@@ -45,9 +45,9 @@ class Drawing:
 
 
 def draw(figure: "Figure", label: str, prefix: str) -> Drawing:
-    """A figure for a page. `label`: its text for screen readers; `prefix` keeps its ids apart from others' on the page.
+    """A figure for a page. `label`: its text for screen readers; `prefix` makes its ids unique on the page.
 
-    The same figure gives the same text.
+    The same figure always gives the same text.
     """
     figure.set_dpi(POINTS_PER_INCH)
     _prepare(figure)
@@ -64,9 +64,9 @@ def draw(figure: "Figure", label: str, prefix: str) -> Drawing:
 
 
 def _prepare(figure: "Figure") -> None:
-    """Leave out titles, which the page has in its own type, and set apart what must look the same in the dark.
+    """Remove titles, which the page shows itself, and protect colours that must not change in the dark theme.
 
-    The page recolours black and white; a text on a coloured cell gets almost these colours, which are left alone.
+    The page recolours black and white; text on a coloured cell gets almost these colours, which stay as they are.
     """
     from matplotlib.collections import LineCollection
 
@@ -95,7 +95,7 @@ def _saved(figure: "Figure") -> bytes:
 
 
 def _plain(name: str) -> str:
-    """A name without its namespace: HTML's parser knows SVG's elements by their names alone."""
+    """A name without its namespace, as HTML's parser expects SVG elements."""
     return name.rpartition("}")[2]
 
 
@@ -106,7 +106,7 @@ def _references(root: ElementTree.Element) -> set[str]:
 
 
 def _adapt(element: ElementTree.Element, used: set[str], prefix: str) -> None:
-    """Bare names, no style attribute, and only the ids that something refers to, with the prefix before them."""
+    """Bare names, no style attributes, and only the ids that are referred to, with the prefix before them."""
     element.tag = _plain(element.tag)
     attributes = {_plain(name): value for name, value in element.attrib.items()}
     attributes |= _from_style(attributes.pop("style", ""))
@@ -127,7 +127,7 @@ def _adapt(element: ElementTree.Element, used: set[str], prefix: str) -> None:
 
 
 def _from_style(style: str) -> dict[str, str]:
-    """The declarations of a style attribute as attributes; of a font its size and weight, the page knows its family."""
+    """The declarations of a style attribute as attributes; of a font only size and weight, not the family."""
     found: dict[str, str] = {}
     for declaration in filter(None, style.split(";")):
         name, _, value = (part.strip() for part in declaration.partition(":"))
@@ -140,7 +140,7 @@ def _from_style(style: str) -> dict[str, str]:
 
 
 def _panels(figure: "Figure") -> list[dict[str, Any]]:
-    """The values of every panel that has curves over epochs, or cells."""
+    """The values of every panel with curves over epochs, or with cells."""
     height = figure.get_figheight() * POINTS_PER_INCH
     panels = [_cells(axes, height) or _lines(axes, height) for axes in figure.axes if axes.axison]
     return [panel for panel in panels if panel]
@@ -173,7 +173,7 @@ def _lines(axes: "Axes", height: float) -> dict[str, Any] | None:
 
 
 def _cells(axes: "Axes", height: float) -> dict[str, Any] | None:
-    """Cells are squares of side 1 around whole numbers, drawn as an image or as rectangles, with texts in them."""
+    """The cells: squares of side 1 around whole numbers, drawn as an image or as rectangles, with texts in them."""
     columns, rows = (round(abs(high - low)) for low, high in (axes.get_xlim(), axes.get_ylim()))
     squares = {(round(x + 0.5), round(y + 0.5)) for x, y in _corners(axes)}
     if axes.images:
@@ -201,13 +201,13 @@ def _corners(axes: "Axes") -> list[tuple[float, float]]:
     from matplotlib.patches import Rectangle
 
     found = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    # A band over one epoch is a square of side 1 too, but in height it spans the axes, not the data.
+    # A band over one epoch is also a square of side 1, but its height is that of the axes, not of the data.
     found = [patch for patch in found if patch.get_data_transform() == axes.transData]
     return [patch.get_xy() for patch in found if (patch.get_width(), patch.get_height()) == (1, 1)]
 
 
 def _level(axis: "Axis", level: int) -> str:
-    """What a row or column stands for, such as `beta_1 0.5`, or `beta_1 0.5 to 0.6` where its edges are labelled."""
+    """The label of a row or column, such as `beta_1 0.5`, or `beta_1 0.5 to 0.6` if its edges are labelled."""
     labels = {
         float(place): text.get_text() for place, text in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
     }

@@ -1,4 +1,4 @@
-"""What a report says of a sweep: what was best, what can't be told from it, and what the winning score is worth."""
+"""The report of a sweep: the best trial, the trials tied with it, and the winning score corrected for selection."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,8 @@ MOST_TRIALS = 500
 WIDTH = 8.4
 """Inches of a figure with three panels of four cells each side by side."""
 AS_SUBMITTED = (
-    "Run as submitted, with the notebook's fault: every row trained the same network with the same optimizer, whatever "
-    "the row says, and another seed. The differences between the rows are the noise of the seed."
+    "Run as submitted, with the notebook's bug: every row trained the same network with the same optimizer settings, "
+    "whatever the row says; only the seed differs. The differences between rows are seed noise."
 )
 
 
@@ -61,7 +61,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
         headline=f"{shown.percent(best.mean)} with {best.params.get('optimizer.name', name)}",
         lead=(
             f"The best of {len(sweep.trials):,} trials in {found['folds']}-fold cross-validation on "
-            f"{len(sweep.labels)} training digits: {name}. {_tied(sweep)} The test digits took no part."
+            f"{len(sweep.labels)} training digits: {name}. {_tied(sweep)} The test digits were not used."
         ),
         facts=Facts(
             (
@@ -71,7 +71,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
                     f"standard error {100 * best.standard_error:.1f} points",
                 ),
                 Fact("trials", f"{len(sweep.trials):,}", f"{found['folds']} folds, {found['epochs']} epochs each"),
-                Fact("can't be told apart", f"{len(sweep.tied)}", "the best among them"),
+                Fact("tied with the best", f"{len(sweep.tied)}", "including the best"),
                 Fact("fits", f"{sweep.fits_run + sweep.fits_cached:,}", _fits(sweep)),
             )
         ),
@@ -87,24 +87,27 @@ def _fits(sweep: SweepResult) -> str:
 
 def _tied(sweep: SweepResult) -> str:
     if len(sweep.tied) < 2:
-        return "Every other trial is worse on the same digits (exact McNemar test, Holm-corrected)."
-    return f"{len(sweep.tied)} trials, the best among them, can't be told apart by their predictions."
+        return "Every other trial is significantly worse on the same digits (exact McNemar test, Holm-corrected)."
+    return (
+        f"{len(sweep.tied)} trials are tied, including the best: their predictions don't differ significantly from the "
+        "best trial's (exact McNemar test, Holm-corrected)."
+    )
 
 
 def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
     best, keys = sweep.trials[sweep.best], list(sweep.trials[sweep.best].params)
     names = short_names(dict.fromkeys(keys))
-    rows = tuple((Cell(names[key].replace("_", " ")), Cell(_text(best.params[key]))) for key in keys)
-    swept = [parameter.name.replace("_", " ") for parameter in swept_parameters(sweep.trials)]
+    rows = tuple((Cell(names[key]), Cell(_text(best.params[key]))) for key in keys)
+    swept = [parameter.name for parameter in swept_parameters(sweep.trials)]
     question = "Which dropout is best?" if swept == ["dropout"] else "Which optimizer and settings are best?"
     folds = ", ".join(map(shown.percent, best.scores))
     blocks: list[Block] = [
         *standing(stored),
         Paragraph(
-            f"{name_of(best, sweep.trials)}, with {shown.percent(best.mean)}, the mean of the folds ({folds}).",
+            f"{name_of(best, sweep.trials)}: mean accuracy {shown.percent(best.mean)} (folds: {folds}).",
             "answer",
         ),
-        Paragraph(_tied(sweep) + " Which of them wins is luck to some degree." * (len(sweep.tied) > 1)),
+        Paragraph(_tied(sweep) + " Which of them scored highest is partly chance." * (len(sweep.tied) > 1)),
     ]
     if found.get("as_submitted"):
         blocks.append(Paragraph(AS_SUBMITTED, "warning"))
@@ -113,8 +116,8 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
         *warnings(found),
         Table("The chosen settings", ("setting", "value"), rows),
         Paragraph(
-            f"Chosen by {rule.get(found['select'], 'the lowest cost among those tied with the best')}; the score of a "
-            "trial is its accuracy after its last epoch, fixed beforehand."
+            f"Selected by: {rule.get(found['select'], 'the lowest cost among the trials tied with the best')}. A "
+            "trial's score is its accuracy after the last epoch; the number of epochs was fixed beforehand."
         ),
     ]
     return Section(question, tuple(blocks))
@@ -146,13 +149,16 @@ def _families_section(whole: Sequence[TrialResult], families: Sequence[str], swe
 
 def _settings_section(sweep: SweepResult) -> Section:
     figures = {
-        "Accuracy by settings": (sweep_figures.heat_maps, "Heat maps: mean accuracy for each pair of settings."),
-        "Accuracy by each setting": (sweep_figures.marginals, "Accuracy of every trial over each setting by itself."),
+        "Accuracy by pairs of settings": (sweep_figures.heat_maps, "Heat maps of mean accuracy by pairs of settings."),
+        "Accuracy by single setting": (
+            sweep_figures.marginals,
+            "Accuracy of every trial by the value of each setting.",
+        ),
     }
     if len(swept_parameters(sweep.trials)) > 1:
-        figures["Trials from setting to setting"] = (
+        figures["Parallel coordinates of all trials"] = (
             sweep_figures.parallel_coordinates,
-            "Each trial as a line through its settings to its accuracy.",
+            "Parallel coordinates: each trial is a line through its settings and its accuracy.",
         )
     best = name_of(sweep.trials[sweep.best], sweep.trials)
     return Section(
@@ -165,7 +171,7 @@ def _settings_section(sweep: SweepResult) -> Section:
 
 
 def _compact(figure: "Figure") -> "Figure":
-    """No wider than its cells need, so that its text is large enough where a page makes it fit."""
+    """Narrow the figure to its cells, so that its text stays readable when a page scales it."""
     width, height = figure.get_size_inches()
     levels = max(abs(axes.get_xlim()[1] - axes.get_xlim()[0]) for axes in figure.axes)
     figure.set_size_inches(min(width, max(WIDTH, WIDTH * levels / 4)), height)
@@ -174,11 +180,11 @@ def _compact(figure: "Figure") -> "Figure":
 
 def _curves_section(sweep: SweepResult) -> Section:
     return Section(
-        "How do the best trials learn?",
+        "What do the learning curves of the best trials look like?",
         (
             Picture(
                 "Validation curves of the best trials",
-                "Validation loss and accuracy over the epochs, mean and range of the folds of each of the best trials.",
+                "Validation loss and accuracy of the best trials over the epochs: mean and range of their folds.",
                 sweep_figures.top_learning_curves(sweep),
             ),
         ),
@@ -197,16 +203,16 @@ def _ranking_section(sweep: SweepResult) -> Section:
         rows.append((number(rank), *settings, *scores, Cell(folds), Cell(_remark(trial, sweep, tied))))
     cut = len(ranking) > MOST_TRIALS
     return Section(
-        "How did every trial do?",
+        "What did every trial score?",
         (
             Table(
                 "All trials, the best first",
-                ("rank", *(names[key].replace("_", " ") for key in keys), "accuracy", "deviation", "folds", "remark"),
+                ("rank", *(names[key] for key in keys), "accuracy", "standard deviation", "folds", "remark"),
                 tuple(rows),
                 marked=frozenset(row for row, (_, trial) in enumerate(ranking) if trial.index == sweep.best),
-                more=(f"The best {MOST_TRIALS} of {len(ranking):,}; trials.csv has them all. " if cut else "")
-                + "Accuracy: mean over the folds; deviation: their standard deviation (ddof 0); tied: can't be told "
-                "from the best.",
+                more=(f"The best {MOST_TRIALS} of {len(ranking):,}; trials.csv lists them all. " if cut else "")
+                + "Accuracy: mean over the folds; standard deviation: between the folds (ddof 0); tied: not "
+                "significantly different from the best.",
             ),
         ),
     )

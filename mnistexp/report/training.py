@@ -1,11 +1,11 @@
-"""What a report says of a training: the assignment's questions, and what its run folder answers."""
+"""The report of a training: the assignment's questions and the answers from the run folder."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mnistexp import figures
+from mnistexp import figures, shown
 from mnistexp.config import ModelConfig
 from mnistexp.model import layer_table
 from mnistexp.report.accuracy import test_sections, unseen_section
@@ -62,22 +62,23 @@ def training_report(stored: StoredRun) -> RunReport:
 
 
 def _headline(found: Mapping[str, Any]) -> tuple[str, str]:
-    """The accuracy in a line, of repeated trainings their mean, and what it is worth."""
+    """The test accuracy (the mean of repeated trainings) and its confidence interval."""
     right = f"{found['test_correct']} of {found['test_digits']} test digits"
     if repeats := found.get("repeats"):
         spread = (
-            "Two trainings have no interval; it takes at least 3."
+            "A confidence interval needs at least 3 trainings."
             if repeats["interval"] is None
-            else f"The mean over all seeds lies in {percent_range(repeats['interval'])} (95% t interval)."
+            else f"95% confidence interval of the mean over seeds: {percent_range(repeats['interval'])} (Student's t)."
         )
         return (
-            f"{repeats['mean']:.1%} of the test digits recognised, mean of {repeats['count']} trainings",
-            f"{spread} The saved model, of the first training, recognises {right}, {found['test_accuracy']:.1%}.",
+            f"{repeats['mean']:.1%} test accuracy, mean of {repeats['count']} trainings",
+            f"{spread} The saved model, that of the first training, classifies {right} correctly: "
+            f"{found['test_accuracy']:.1%}.",
         )
     return (
-        f"{right} recognised",
-        f"An accuracy of {found['test_accuracy']:.1%}. On all digits like these it lies between "
-        f"{percent_range(found['test_accuracy_interval']).replace(' to ', ' and ')}, with 95% confidence.",
+        f"{right} classified correctly",
+        f"Test accuracy {found['test_accuracy']:.1%}, 95% confidence interval "
+        f"{percent_range(found['test_accuracy_interval'])}.",
     )
 
 
@@ -106,7 +107,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
     if told["min_val_loss"] is not None:
         best, last = told["best_epochs"], told["final_val_loss"]
         ends = "" if last is None else f"{last:.4f} at the end"
-        as_good = f"{best['first']} to {best['last']} are as good" if best["first"] != best["last"] else ""
+        as_good = f"{best['first']} to {best['last']} within 1 SE" if best["first"] != best["last"] else ""
         items.append(Fact("best epoch", f"{told['min_val_loss_epoch']}", as_good))
         items.append(Fact("lowest validation loss", f"{told['min_val_loss']:.4f}", ends))
     return Facts(tuple(items))
@@ -116,50 +117,50 @@ def data_section(stored: StoredRun) -> Section:
     """The digits and their parts, from `data.json`."""
     about = stored.read_json("data.json")
     parts = {
-        "training": (len(about["train"]), "the network learns from them"),
-        "validation": (len(about["validation"]), "the number of epochs is chosen by them"),
-        "test": (len(about["test"]), "they say how good the network is"),
+        "training": (len(about["train"]), "train the network"),
+        "validation": (len(about["validation"]), "choose the number of epochs"),
+        "test": (len(about["test"]), "measure the accuracy"),
     }
     rows = tuple((Cell(name), number(size, ","), Cell(use)) for name, (size, use) in parts.items() if size)
     return Section(
         "What does the data look like?",
         (
             Paragraph(
-                f"{about['digits']:,} {_of_what(about)}, each a picture of 28 {TIMES} 28 grey values; "
-                f"source: {about['source']}. The parts have no digit in common.",
+                f"{about['digits']:,} {_of_what(about)}, each an image of 28 {TIMES} 28 grey values; "
+                f"source: {about['source']}. The parts are disjoint.",
                 "answer",
             ),
             *([Paragraph(f"Converted while reading: {'; '.join(told)}.")] if (told := about.get("converted")) else []),
             Table("The parts of the data", ("part", "digits", "use"), rows),
-            Paragraph(f"SHA-256 of the pictures: {about['sha256']}"),
+            Paragraph(f"SHA-256 of the images: {about['sha256']}"),
         ),
     )
 
 
 def _of_what(about: Mapping[str, Any]) -> str:
-    """What the pictures are of."""
+    """The classes of the images."""
     names = [str(name) for name in about.get("class_names", ())]
     if not names or names == [str(digit) for digit in range(10)]:
         return "handwritten digits, 0 to 9"
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"pictures of {len(names)} classes ({', '.join(names[:10])}{more})"
+    return f"images of {len(names)} classes ({', '.join(names[:10])}{more})"
 
 
 def network_section(stored: StoredRun) -> Section:
-    """The network and how it learns, from the settings."""
+    """The network and its training, from the settings."""
     model, training = setting(stored, "model") or {}, setting(stored, "training") or {}
     optimizer = dict(setting(stored, "optimizer") or {})
     name = optimizer.pop("name", "unknown")
     dropout = model.get("dropout")
-    drops = f"Dropout silences {dropout:.0%} of the units while it learns." if dropout else "No dropout."
-    values = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in optimizer.items())
+    drops = f"Dropout rate {dropout:g} during training." if dropout else "No dropout."
+    values = ", ".join(f"{shown.name(key)} {value:g}" for key, value in optimizer.items())
     return Section(
-        "What network is it, and how does it learn?",
+        "What network was trained, and how?",
         (
             Paragraph(f"{_network(model)} {drops}", "answer"),
             Paragraph(
-                f"It learns with {name} ({values}) in batches of {training.get('batch_size')} digits; the loss is the "
-                "cross-entropy, -log of the probability given to the right digit."
+                f"Optimizer {name} ({values}), batch size {training.get('batch_size')}; the loss is the cross-entropy, "
+                "-log of the probability of the correct digit."
             ),
         ),
     )
@@ -176,8 +177,8 @@ def _network(model: Mapping[str, Any]) -> str:
     try:
         layers = layer_table(ModelConfig.model_validate(model))
     except ValueError:
-        return f"A network of the kind {kind}."
-    return f"A network of the kind {kind}: {', '.join(layer.name for layer in layers)}."
+        return f"A {kind} network."
+    return f"A {kind} network: {', '.join(layer.name for layer in layers)}."
 
 
 def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Section:
@@ -218,7 +219,7 @@ def _course(losses: Sequence[float], diverged: bool) -> str:
     """The first and the last measured value of a curve, and their epochs."""
     known = [(epoch, loss) for epoch, loss in enumerate(losses, start=1) if np.isfinite(loss)]
     if not known:
-        return "is never a number, since the training diverged"
+        return "is not a number in any epoch, because training diverged"
     (first, start), (last, end) = known[0], known[-1]
     course = f"goes from {start:.4f} in epoch {first} to {end:.4f} in epoch {last}"
     if first == last:
@@ -227,13 +228,13 @@ def _course(losses: Sequence[float], diverged: bool) -> str:
 
 
 def _sized(figure: Any) -> Any:
-    """Narrower than on paper, so that its text can be read on a phone."""
+    """Narrower than the PNG, so that its text can be read on a phone."""
     figure.set_size_inches(5.2, 3.4)
     return figure
 
 
 def history_table(history: History, many: str = "") -> Table:
-    """The curves in numbers; `many` says of how many trainings they are the mean."""
+    """The curves as a table; `many` says how many trainings they are the mean of."""
     columns = {name: getattr(history, name) for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
     columns = {name: values for name, values in columns.items() if values}
     chosen = thinned(history.epochs)
@@ -245,7 +246,7 @@ def history_table(history: History, many: str = "") -> Table:
         for epoch in chosen
     )
     headings = tuple(name.replace("val_", "validation ") for name in columns)
-    more = "" if len(chosen) == history.epochs else "Some epochs are left out; history.csv has them all."
+    more = "" if len(chosen) == history.epochs else "A selection of epochs; history.csv lists them all."
     return Table(f"The curves in numbers{many}", ("epoch", *headings), rows, folded=True, more=more)
 
 
@@ -254,7 +255,7 @@ def _measured(value: float, spec: str) -> Cell:
 
 
 def epochs_section(found: Mapping[str, Any]) -> Section:
-    """The best number of epochs, and how far the answer can be trusted."""
+    """The best number of epochs, early stopping, and warnings."""
     stopping = found.get("early_stopping")
     stopped = (Paragraph(stopping["sentence"]),) if stopping else ()
     return Section(

@@ -1,1 +1,1 @@
-"""The whole assignment again, each reported figure beside ours."""
+"""The whole assignment again, with each reported number beside ours."""

@@ -1,4 +1,4 @@
-"""The whole assignment as a list of tasks, each of them a command with its settings."""
+"""The assignment as a list of tasks, each a command with its settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ __all__ = ["BEST", "FIXED", "FULL", "LONG", "QUICK", "SHORT", "WITH_DROPOUT", "S
 
 BEST = "best model"
 SHORT, LONG, WITH_DROPOUT = "sgd_60_epochs", "sgd_150_epochs", "adam_dropout_50_epochs"
-"""The trainings, named as the reported curves are."""
-FIXED = "the dropout sweep's optimizer, never dropping a unit"
+"""The trainings, named like the reported curves."""
+FIXED = "the dropout sweep's optimizer, without dropout"
 DROPOUT_OF_THE_FINAL_MODEL = 0.4
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything. The two sizes are `FULL` and `QUICK`; `epochs` of None are the configured ones.
+    """The size of a reproduction: `FULL` or `QUICK`; `epochs` of None are the configured ones.
 
-    `keys`: so many keys of a grid, its optimizer's name among them, make the rows that repeat the notebook's fault.
-    These rows differ by their seed alone, so fewer of them than the notebook had show the spread as well.
-    `values`: at most so many of each key of the intended grids, and as many keys as `keys`; None is the whole grid.
+    `keys`: the number of keys of a grid, including its optimizer's name, in the rows that repeat the notebook's bug.
+    These rows differ only in their seed, so fewer rows than in the notebook show the same spread.
+    `values`: at most this many values of each key of the intended grids, and `keys` keys; None is the whole grid.
     """
 
     quick: bool
@@ -57,7 +57,7 @@ class Task:
 
 
 def assignment(config: ExperimentConfig, size: Size) -> ExperimentConfig:
-    """The settings of `best` cut to size: its epochs, and of each grid the first values of the first keys."""
+    """The settings of `best` reduced to the size: its epochs, and the first values of the first keys of each grid."""
     parts_of(config)
     assert config.sweep is not None
     sweep, training = config.sweep, config.training
@@ -74,7 +74,7 @@ def assignment(config: ExperimentConfig, size: Size) -> ExperimentConfig:
 def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
     """The tasks in the order of the assignment; `config` is that of `best`.
 
-    Raises `ConfigError` with every setting that `best` has no use for, or without a dropout sweep.
+    Raises `ConfigError` with every setting that `best` doesn't support, or without a dropout sweep.
     """
     cut = assignment(config, size)
     plain = cut.model_copy(update={"sweep": None, "name": None, "repeats": 1})
@@ -84,7 +84,7 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
     seeds = {"repeats": size.curve_seeds}
     parts = parts_of(cut)
     if DROPOUT not in {part.family for part in parts}:
-        message = "has no grid of model.dropout, which is a part of the assignment"
+        message = "has no grid of model.dropout, which the assignment needs"
         raise ConfigError([Problem("configuration", "sweep.grid", message)])
     tasks = [
         Task("example digits", "data", "show-examples", _epochs(sgd, size.short)),
@@ -101,7 +101,7 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
 
 
 def _every_epoch(training: TrainingConfig) -> TrainingConfig:
-    """All epochs trained and validated, as in the notebook: its curves are compared epoch by epoch."""
+    """Validate every epoch, as in the notebook, because its curves are compared epoch by epoch."""
     return training.model_copy(update={"validate_every": 1, "early_stopping": None})
 
 
@@ -110,13 +110,13 @@ def _epochs(config: ExperimentConfig, epochs: int) -> ExperimentConfig:
 
 
 def _as_submitted(part: Part, whole: Part, size: Size) -> Task:
-    """A sweep that repeats the notebook's fault, on the first `keys` keys of the whole grid."""
+    """A sweep that repeats the notebook's bug, on the first `keys` keys of the whole grid."""
     grid = dict(list(_only_grid(whole).items())[: size.keys])
     return Task(part.family, "as submitted", part.command, _swept(part.config, {"grid": grid, "as_submitted": True}))
 
 
 def _fixed(part: Part, size: Size) -> Task:
-    """The dropout sweep's optimizer without dropout, over seeds: what its rows would be if that alone was applied."""
+    """The dropout sweep's optimizer without dropout, over seeds: its rows if only the optimizer settings applied."""
     config = _swept(part.config, {"grid": {"model.dropout": (0.0,)}})
     return Task(FIXED, "as submitted", part.command, config.model_copy(update={"repeats": size.row_seeds}))
 

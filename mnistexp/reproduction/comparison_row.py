@@ -1,4 +1,4 @@
-"""One reported figure beside ours."""
+"""One reported number beside ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ Done = Mapping[tuple[str, str], Outcome]
 Floats = NDArray[np.float64]
 """Scores (n,), a curve (epochs,), or the curves of several seeds (seeds, epochs)."""
 ROUNDED = 0.005
-"""What "about 0.96" may mean to either side."""
+"""The tolerance of "about 0.96" in both directions."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One reported figure beside ours.
+    """One reported number beside ours.
 
-    `interval`: where the reported figure should fall if it came from our training. `agrees`: it does; None where the
-    two can't be compared. `how`: the comparison in words. `fault`: what is wrong with the reported figure.
+    `interval`: where the reported number should fall if it came from our training. `agrees`: whether it does; None if
+    the two can't be compared. `how`: the comparison in words. `fault`: the notebook's bug that affects the number.
     """
 
     part: str
@@ -39,9 +39,9 @@ class Row:
 
 
 def finite(row: Row) -> Row:
-    """The row as it is; where one of its numbers is not finite, the same without these numbers, as not comparable.
+    """The row; if one of its numbers is not finite, the row without these numbers, as not comparable.
 
-    The last of several safeguards: no table may say nan, and no interval of nan may decide.
+    The last of several checks: no table shows nan, and no interval of nan decides.
     """
     values = {"reported": row.reported, "ours": row.ours, "interval": row.interval}
     odd = [name for name, value in values.items() if value is not None and not np.isfinite(value).all()]
@@ -53,5 +53,5 @@ def finite(row: Row) -> Row:
 
 
 def shown_only(row: Row, why: str) -> Row:
-    """The row with both figures but without a comparison, and the reason for that."""
+    """The row with both numbers but without a comparison, and the reason."""
     return replace(row, interval=None, agrees=None, how=why)

@@ -1,4 +1,4 @@
-"""The reported curves against the band of ours over seeds."""
+"""The reported curves compared with the band of ours over seeds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +28,9 @@ def curve_rows(done: Done) -> Iterator[Row]:
 
 
 def _training_loss_rows(name: str, reported: ReportedCurve, seeds: Outcome, own: Outcome) -> Iterator[Row]:
-    """Of the 60 epochs only the training loss survives; the seeds of the longer training have the same beginning."""
+    """Only the training loss of the 60 epochs was recorded; our longer training has the same first epochs."""
     curves = _curves(seeds, "loss", len(reported.loss))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm: that row isn't comparable
+    with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm: not comparable
         logs, theirs = np.log(curves), np.log(reported.loss)[: curves.shape[1]]
     epochs = len(theirs)
     ours = histories_of(own.run_dir)[0].loss[:epochs]
@@ -85,7 +85,7 @@ def seeds_row(
     fault: str | None = None,
     decimals: int = 4,
 ) -> Row:
-    """Is the reported value where one more of our seeds would fall? `ours`: one value per seed, (seeds,)."""
+    """Is the reported value in the prediction interval of one more of our seeds? `ours`: a value per seed, (seeds,)."""
     values, label, why = np.asarray(ours, dtype=np.float64), f"{name}: {what}", FAULTS[fault] if fault else None
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = np.log(values) if logarithmic else values
@@ -95,7 +95,7 @@ def seeds_row(
     mean, ends = float(seen.mean()), (interval.low, interval.high) if interval else None
     if logarithmic:
         mean, ends = float(np.exp(mean)), (float(np.exp(ends[0])), float(np.exp(ends[1]))) if ends else None
-    how = f"where one more seed falls, by {len(values)} of ours{', on a logarithmic scale' * logarithmic}"
+    how = f"95% prediction interval of one more seed, from {len(values)} of ours{', of log values' * logarithmic}"
     return Row(
         "curves",
         label,
@@ -103,17 +103,17 @@ def seeds_row(
         round(mean, decimals) if not logarithmic else mean,
         ends,
         None if ends is None else ends[0] <= reported <= ends[1],
-        how if ends else f"{len(values)} of our seeds are too few for an interval",
+        how if ends else f"an interval needs at least 3 seeds, {len(values)} of our seeds were run",
         why,
         run,
     )
 
 
 def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault: str | None = None) -> Row:
-    """The share of epochs in our band, against that of each of our own seeds in the band of the others."""
+    """The share of epochs in our band, compared with that of each of our seeds in the band of the others."""
     label = f"{name}: share of {len(theirs)} epochs whose {what} is in our band"
     if len(ours) < 4:
-        return Row("curves", label, None, None, None, None, "a band that is to be tested takes 4 seeds", run=run)
+        return Row("curves", label, None, None, None, None, "a test of the band needs at least 4 seeds", run=run)
     if (odd := int((~np.isfinite(ours).all(axis=1)).sum())) > 0:
         return Row("curves", label, None, None, None, None, _odd(odd, len(ours)), run=run)
     share = float(statistics.seed_band(ours).holds(theirs).mean())
@@ -127,14 +127,14 @@ def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault
         float(np.mean(own)),
         (min(own), 1.0),
         share >= min(own),
-        f"at least as much as the worst of our {len(ours)} seeds has in the band of the others",
+        f"at least the lowest share of any of our {len(ours)} seeds in the band of the others",
         FAULTS[fault] if fault else None,
         run,
     )
 
 
 def _odd(seeds: int, of: int) -> str:
-    return f"not comparable: {seeds} of our {of} seeds did not give a number, as after a divergence"
+    return f"not comparable: {seeds} of our {of} seeds gave no finite number (divergence)"
 
 
 def histories_of(folder: Path) -> list[History]:
@@ -145,5 +145,5 @@ def histories_of(folder: Path) -> list[History]:
 
 
 def _curves(outcome: Outcome, field: str, epochs: int) -> Floats:
-    """One field of each repeat's curves, at most the first so many epochs: float64 (repeats, epochs)."""
+    """One field of each repeat's curves, up to a number of epochs: float64 (repeats, epochs)."""
     return np.array([getattr(history, field)[:epochs] for history in histories_of(outcome.run_dir)], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The reported curves over our band, and the reported rows beside ours, as figures."""
+"""Figures of the reported curves with our band, and of the reported rows beside ours."""
 
 from typing import TYPE_CHECKING
 
@@ -19,18 +19,18 @@ __all__ = ["curves_over_band", "of_reproduction", "rows_beside_ours"]
 
 
 FEW_EPOCHS = 20
-"""Fewer are marked each: a line of one epoch can't be seen."""
+"""With fewer epochs each is marked, because a line of one epoch is invisible."""
 
 
 def of_reproduction(done: Done) -> dict[str, "Figure"]:
-    """Every figure of `reproduce` by the name of its file."""
+    """Every figure of `reproduce` by file name."""
     figures = {f"reported_{name}": curves_over_band(done, name) for name in (LONG, WITH_DROPOUT)}
     return {**figures, "reported_rows": rows_beside_ours(done)}
 
 
 @styled
 def curves_over_band(done: Done, name: str) -> "Figure":
-    """The reported validation loss of one training over our seeds': their mean, and where one more would fall."""
+    """The reported validation loss of one training, with mean and prediction band of our seeds."""
     from matplotlib.ticker import MaxNLocator
 
     histories = histories_of(done["curves", name].run_dir)
@@ -46,10 +46,10 @@ def curves_over_band(done: Done, name: str) -> "Figure":
     axes.plot(epochs, values.mean(axis=0), marker=dots, color=BLUE, label=f"ours, mean of {len(values)} seeds{missing}")
     if len(values) >= 3 and len(epochs):
         band = seed_band(values)
-        label = "where one more seed falls (95% at each epoch)"
+        label = "95% prediction band of one more seed"
         axes.fill_between(epochs, band.low, band.high, color=BLUE, alpha=0.18, lw=0, label=label)
     axes.plot(range(1, len(reported) + 1), reported, marker=dots, color=VERMILLION, label="reported")
-    cut = "" if every.shape[1] >= len(whole) else f", its first {len(reported)}"
+    cut = "" if every.shape[1] >= len(whole) else f", first {len(reported)} epochs"
     axes.set(xlabel="epoch", ylabel="validation loss", title=name.replace("_", " ") + cut)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1.3 * max(*reported, *values.mean(axis=0)))
@@ -59,7 +59,7 @@ def curves_over_band(done: Done, name: str) -> "Figure":
 
 @styled
 def rows_beside_ours(done: Done) -> "Figure":
-    """The reported accuracy of every row of a grid, and ours of the same faulty training with further seeds."""
+    """The reported accuracy of every row of a grid, and ours of the same training with other seeds."""
     reported = reported_rows()
     names = [family for family in reported if ("as submitted", family) in done]
     figure = new_figure(6.4, 1.3 + 0.75 * (len(names) + 1))
@@ -67,7 +67,7 @@ def rows_beside_ours(done: Done) -> "Figure":
     lines = [(f"{name}, reported", np.array([row.mean for row in reported[name]]), VERMILLION) for name in names]
     lines += [(f"{name}, ours", row_scores(done["as submitted", name].run_dir), BLUE) for name in names]
     lines.append(
-        ("dropout if its optimizer\nwas applied, ours", seed_scores(done["as submitted", FIXED].run_dir), GREY)
+        ("dropout, with its optimizer\nsettings applied, ours", seed_scores(done["as submitted", FIXED].run_dir), GREY)
     )
     lines = [(name, scores[np.isfinite(scores)], colour) for name, scores, colour in lines]  # a failed row has no score
     lines.sort(key=lambda line: (names.index(line[0].split(",")[0]) if line[2] != GREY else len(names), line[2]))
@@ -77,7 +77,5 @@ def rows_beside_ours(done: Done) -> "Figure":
             axes.plot(100 * scores.mean(), row, "|", ms=14, mew=2, color=colour)
     axes.set(yticks=range(len(lines)), yticklabels=[name for name, _, _ in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.set(
-        xlabel="cross-validation accuracy (%)", title="Rows of the grids as the notebook ran them: seeds alone differ"
-    )
+    axes.set(xlabel="cross-validation accuracy (%)", title="Rows of the grids as submitted: only the seeds differ")
     return figure

@@ -1,4 +1,4 @@
-"""The grids as the notebook ran them, against our training of the same fixed settings over seeds."""
+"""The grids as the notebook ran them, compared with our training of the same fixed settings over seeds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ def submitted_rows(done: Done) -> Iterator[Row]:
         if part == "as submitted" and name != FIXED
     }
     if "adam" in ours and DROPOUT in ours:
-        ours[DROPOUT] = ours["adam"]  # the same network: its dropout rows are the first of these rows once more
+        ours[DROPOUT] = ours["adam"]  # the same network: its dropout rows repeat the first of these rows
     for family in ours:
         means = [row.mean for row in reported.get(family, [])]
         if means:
@@ -33,7 +33,7 @@ def submitted_rows(done: Done) -> Iterator[Row]:
     fixed = done["as submitted", FIXED]
     means = [row.mean for row in reported[DROPOUT]]
     yield _compatible_row(
-        f"{DROPOUT}: mean of {len(means)} rows, if its optimizer was applied and its rates were not",
+        f"{DROPOUT}: mean of {len(means)} rows, if its optimizer settings applied but not its rates",
         means,
         seed_scores(fixed.run_dir),
         fixed.run_dir.name,
@@ -45,7 +45,7 @@ def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str
     mean = float(np.mean(reported))
     if len(ours) < 3 or not np.isfinite(ours).all():
         odd = int((~np.isfinite(ours)).sum())
-        how = f"{odd} of our rows have no score" if odd else f"{len(ours)} of our rows are too few to compare with"
+        how = f"{odd} of our rows have no score" if odd else f"only {len(ours)} of our rows, at least 3 are needed"
         own = None if odd else float(ours.mean())
         return Row("as submitted", what, mean, own, None, None, f"not comparable: {how}", FAULTS["settings"], run)
     found = statistics.compatible(reported, ours)
@@ -56,7 +56,7 @@ def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str
 
 
 def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Iterator[Row]:
-    """The notebook's best, worst and average, and where they would fall if it was run again with other seeds."""
+    """The notebook's best, worst and average, with their prediction intervals for other seeds."""
     if not set(rows) <= set(ours) or not all(len(own) >= 3 and np.isfinite(own).all() for own in ours.values()):
         return
     drawn = np.array([best_of(count, ours[family], seed) for seed, (family, count) in enumerate(rows.items())])
@@ -71,16 +71,16 @@ def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Ite
             float(np.median(values)),
             (float(low), float(high)),
             bool(low <= reported <= high),
-            "where the same arithmetic falls on as many rows of further seeds: 10,000 draws from the predictive "
-            "distribution of normal scores",
+            "95% prediction interval of the same arithmetic on as many rows with other seeds: 10,000 draws from the "
+            "predictive distribution of normal scores",
             FAULTS["arithmetic"],
         )
 
 
 def best_of(count: int, scores: Floats, seed: int, draws: int = 10_000) -> Floats:
-    """The highest of `count` further scores, drawn so often: float64 (draws,).
+    """The highest of `count` further scores, in each of `draws` draws: float64 (draws,).
 
-    Scores are taken as normal, mean and variance as unknown with the prior 1/variance: the variance is
+    Scores are assumed normal, mean and variance unknown with the prior 1/variance: the variance is
     (n - 1) s^2 / chi2(n - 1), the mean normal around ours with that variance over n. Source: Gelman et al. (2013),
     Bayesian Data Analysis, section 3.2.
     """
@@ -97,7 +97,7 @@ def row_scores(folder: Path) -> Floats:
 
 
 def seed_scores(folder: Path) -> Floats:
-    """The mean score over the folds of each repeat of a sweep's only trial: float64 (repeats,). Raises RunError."""
+    """The mean score over the folds of each repeat of a sweep's single trial: float64 (repeats,). Raises RunError."""
     [trial] = read_sweep(folder).trials
     repeats = sorted({fold.repeat for fold in trial.folds})
     return np.array([np.mean([fold.score for fold in trial.folds if fold.repeat == repeat]) for repeat in repeats])

@@ -1,4 +1,4 @@
-"""The story of `reproduce`: every task of the assignment, what is finished taken as it is, and the table of it all."""
+"""`reproduce` step by step: run every task of the assignment, reuse finished ones, and compare the numbers."""
 
 import csv
 import io
@@ -31,18 +31,18 @@ __all__ = ["TaskAhead", "plan_reproduce", "run_reproduce", "size_of"]
 PLAN = "plan.json"
 LABEL = {
     False: "The assignment reproduced, as submitted and as intended.",
-    True: "QUICK RUN: a few epochs and rows, to show that everything works. It compares no training.",
+    True: "QUICK RUN: a few epochs and rows, to check that everything works. Trainings are not compared.",
 }
 UNTRAINED = "data"
-"""The part whose figures no training decides: they are compared in a quick run too."""
+"""The part whose numbers don't depend on training: they are compared in a quick run too."""
 NOT_COMPARED = "not compared: a quick run trains too few epochs and rows"
 
 
 @dataclass(frozen=True)
 class TaskAhead:
-    """A task before it is done: the `run` that has it already, or the `fits` and `epochs` it would train.
+    """A planned task: its finished `run`, or the `fits` and `epochs` to train.
 
-    `cached`: fits that the cache holds; `seconds` is None where no fit was ever timed here.
+    `cached`: fits in the cache; `seconds` is None if no fit was timed in this runs folder.
     """
 
     task: Task
@@ -54,14 +54,14 @@ class TaskAhead:
 
 
 def size_of(*, quick: bool, all_rows: bool) -> Size:
-    """The size of a reproduction. With `all_rows` the faulty sweeps have as many rows as the notebook's."""
+    """The size of a reproduction. With `all_rows` the sweeps as submitted have as many rows as the notebook's."""
     if quick:
         return QUICK
     return replace(FULL, keys=None) if all_rows else FULL
 
 
 def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) -> list[TaskAhead]:
-    """What `run_reproduce` would do, found without training. Raises what it raises before it writes."""
+    """The plan of `run_reproduce`, made without training. Raises what it raises before it writes."""
     digits = data.load(config.data)
     split = data.split(digits, config.data)
     cache = cache_of(config, runs_dir)
@@ -85,16 +85,16 @@ def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) 
 
 
 def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, watch: Watch = unwatched) -> Outcome:
-    """Do the whole assignment, each task in a run folder of its own, and set every reported figure beside ours.
+    """Run the whole assignment, each task in its own run folder, and compare every reported number with ours.
 
-    `config` is that of `best`. A task that `runs_dir` holds finished, of the same settings, digits and code, is not
-    done again, and what was begun is gone on with: sweeps from the cache, trainings from their checkpoints. So the same
-    call continues after any interruption.
+    `config` is that of `best`. A finished task in `runs_dir` with the same settings, digits and code is reused, and
+    unfinished ones continue: sweeps from the cache, trainings from their checkpoints. So the same call continues after
+    any interruption.
 
-    `metrics.json`: `quick` and `label`; `table`, a row for each reported figure (`part`, `what`, `reported`, `ours`,
-    `interval`, `agrees`: true, false or null where they can't be compared, `how`, `fault`, `run`); `agreements` (counts
-    of `yes`, `no`, `not_comparable`); `steps` (`name`, `part`, `command`, `run`, `reused`, `seconds`); `sentences`;
-    `warnings`; `seconds`. `table.csv` has the table again.
+    `metrics.json`: `quick` and `label`; `table`, a row for each reported number (`part`, `what`, `reported`, `ours`,
+    `interval`, `agrees`: true, false or null if not comparable, `how`, `fault`, `run`); `agreements` (counts of `yes`,
+    `no`, `not_comparable`); `steps` (`name`, `part`, `command`, `run`, `reused`, `seconds`); `sentences`; `warnings`;
+    `seconds`. `table.csv` has the same table.
 
     Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` and `Interrupted`.
     """
@@ -154,7 +154,7 @@ def _plan_document(tasks: Sequence[Task]) -> dict[str, Any]:
 def _do(
     task: Task, runs_dir: Path, digits: data.Digits, done: dict[tuple[str, str], Outcome], watch: Watch
 ) -> tuple[Outcome, bool]:
-    """The outcome of a task, and whether a finished run had it."""
+    """The outcome of a task, and whether a finished run was reused."""
     info = reuse.finished(runs_dir, task.command, task.config, digits)
     sweeps = [one.run_dir.name for (part, name), one in done.items() if part == "as intended" and name != BEST]
     if info is not None:
@@ -169,7 +169,7 @@ def _do(
 
 
 def _chose_from(metrics: dict[str, Any], sweeps: Sequence[str]) -> bool:
-    """Whether a finished `best` took these very sweeps and was scored on the unseen digits."""
+    """Whether a finished `best` used exactly these sweeps and was scored on the unseen digits."""
     used = {sweep["run"] for sweep in metrics["choice"]["sweeps"]}
     return used == set(sweeps) and metrics["representative"]["unseen"] is not None
 
@@ -193,7 +193,7 @@ def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str],
 
 
 def _without_steps(watch: Watch) -> Watch:
-    """A watch for a task that has steps of its own: one count of steps is enough."""
+    """A watch that ignores the steps of a task, so that only the steps of `reproduce` are counted."""
 
     def told(event: Event) -> None:
         if not isinstance(event, Step):
@@ -234,10 +234,8 @@ def _document(
 def _sentence(counts: dict[str, int], *, quick: bool) -> str:
     told = f"{counts['yes']} of {counts['yes'] + counts['no']}"
     if quick:
-        return f"Data and network: {told} figures agree. The other {counts['not_comparable']} are shown, not compared."
-    return (
-        f"{told} reported figures that can be compared agree with ours; {counts['not_comparable']} can't be compared."
-    )
+        return f"Data and network: {told} numbers agree. The other {counts['not_comparable']} are shown, not compared."
+    return f"{told} comparable reported numbers agree with ours; {counts['not_comparable']} are not comparable."
 
 
 AGREES = {"yes": True, "no": False, "not_comparable": None}

@@ -1,4 +1,4 @@
-"""Each figure that the notebook reported beside ours: value, interval, and whether the two agree."""
+"""Each number that the notebook reported beside ours: value, interval, and whether the two agree."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["table_of"]
 
 
 def table_of(done: Done, digits: data.Digits) -> list[Row]:
-    """The rows in the order of the assignment. Raises RunError where a run can't be read back."""
+    """The rows in the order of the assignment. Raises RunError if a run can't be read."""
     first = len(digits) == sum(CLASS_COUNTS)
     parts = _data_rows(done, digits, comparable=first), curve_rows(done), submitted_rows(done), _intended_rows(done)
     return [finite(row) for rows in parts for row in rows]
@@ -31,7 +31,7 @@ def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator
         counts,
         None,
         counts == list(CLASS_COUNTS) if comparable else None,
-        "equal, digit for digit" if comparable else "other digits than the notebook's 1,000",
+        "equal counts" if comparable else "not comparable: other digits than the notebook's 1,000",
         run=examples.run_dir.name,
     )
     shown = examples.metrics["examples"]
@@ -45,7 +45,7 @@ def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator
         ours,
         None,
         printed == ours if comparable else None,
-        "ours are the labels of the pictures shown",
+        "equal; ours are the labels of the images shown",
         FAULTS["labels"],
         examples.run_dir.name,
     )
@@ -75,7 +75,7 @@ def _intended_rows(done: Done) -> Iterator[Row]:
             outcome.metrics["best_score"],
             None,
             None,
-            f"settings applied: {_words(outcome.metrics['best_params'])}; the notebook named {_words(best.params)}",
+            f"settings applied: {_words(outcome.metrics['best_params'])}; the notebook's best: {_words(best.params)}",
             FAULTS["settings"],
             outcome.run_dir.name,
         )
@@ -99,9 +99,9 @@ def _best_rows(outcome: Outcome) -> Iterator[Row]:
             notebook["ours"][name],
             corrected,
             low <= notebook["reported"][name] <= high if corrected else None,
-            "the true accuracy of our highest score, corrected for the selection"
+            "95% interval of our highest score, corrected for selection"
             if corrected
-            else "settings applied, so the poor ones are really poor: nothing to compare",
+            else "not comparable: with the settings applied, the worst settings score far lower",
             FAULTS["arithmetic"],
             run,
         )
@@ -114,7 +114,7 @@ def _best_rows(outcome: Outcome) -> Iterator[Row]:
         found["test_accuracy"],
         (interval.low, interval.high),
         interval.low - ROUNDED <= reported <= interval.high + ROUNDED,
-        f'Wilson interval of {found["test_digits"]} digits; reported as "about {reported}"',
+        f'95% Wilson interval on {found["test_digits"]} digits; reported as "about {reported}"',
         run=run,
     )
     unseen = found["representative"]["unseen"]
@@ -125,6 +125,6 @@ def _best_rows(outcome: Outcome) -> Iterator[Row]:
         unseen["accuracy"],
         tuple(unseen["interval"]),
         None,
-        f"the notebook had no such digits. {unseen['sentence']}",
+        f"the notebook had no unseen digits. {unseen['sentence']}",
         run=run,
     )

@@ -1,6 +1,6 @@
-"""Run folders: written whole, listed, found and read back.
+"""Run folders: writing, listing, finding and reading them.
 
-`load`, `histories` and `trials` give them as pandas data frames, see frames.py; they are loaded when first used.
+`load`, `histories` and `trials` return pandas data frames, see frames.py; they are loaded when first used.
 """
 
 from importlib import import_module

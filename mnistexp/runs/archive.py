@@ -1,7 +1,7 @@
-"""Runs as one `.zip`, to be taken in elsewhere: whole folders below their ids, without what is hidden.
+"""Export and import of runs as one `.zip`: whole folders named by id, without hidden files.
 
-The same runs give the same bytes: members are sorted and carry no times. An archive comes from anywhere, so nothing in
-it is trusted: names, sizes and contents are checked before any of its runs can be seen.
+The same runs give the same bytes: members are sorted and have no times. Archives may come from anywhere, so nothing in
+them is trusted: names, sizes and contents are checked before a run is imported.
 """
 
 import os
@@ -26,10 +26,10 @@ from mnistexp.runs.status import STATUS, read_record, write_status
 
 __all__ = ["Imported", "import_archive", "write_archive"]
 
-LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
+LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip
 UNIX = 3
 FILE = (stat.S_IFREG | 0o644) << 16
-# What `zipfile` raises for archives that are damaged, or made to look so.
+# What `zipfile` raises for damaged or malicious archives.
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -44,7 +44,7 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of the runs in an archive, by id: taken in, or skipped because a run of that id is here already."""
+    """The ids of the runs in an archive: imported, or skipped because a run with that id exists already."""
 
     imported: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -53,21 +53,21 @@ class Imported:
 def write_archive(folders: Iterable[Path], output: Path) -> None:
     """Write whole runs to a `.zip`, which appears when it is complete.
 
-    Raises RunError where a run can't be read, is damaged, or holds a link or a file that no archive should; BadInput
-    where two runs have one name.
+    Raises RunError if a run can't be read, is damaged, or has a link or a file not allowed in an archive; BadInput
+    if two runs have the same name.
     """
     sources: dict[str, Path] = {}
     for path in folders:
         folder = path if path.name else path.resolve()
         if sources.setdefault(folder.name, folder).resolve() != folder.resolve():
-            raise BadInput(f"two runs are called {folder.name}, and an archive can hold only one of them")
+            raise BadInput(f"two runs are called {folder.name}; an archive can hold only one of them")
     with files.replacing(output) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for run_id in sorted(sources):
             _write_run(archive, run_id, sources[run_id])
 
 
 def _write_run(archive: zipfile.ZipFile, run_id: str, folder: Path) -> None:
-    # Before the rest: a run that ends meanwhile must not be called done while lacking what it wrote last.
+    # First: a run that ends meanwhile must not be recorded as done without its last files.
     status = files.read_bytes(folder / STATUS)
     for name in _check(folder):
         if problem := check_name(f"{run_id}/{name}"):
@@ -80,7 +80,7 @@ def _write_run(archive: zipfile.ZipFile, run_id: str, folder: Path) -> None:
 
 
 def _check(folder: Path) -> list[str]:
-    """The names of all files of a run. Raises RunError or ConfigError unless all of it that we read can be read."""
+    """The names of all files of a run. Raises RunError or ConfigError if a part of it can't be read."""
     stored = stored_runs.load(folder)
     read_annotations(folder)
     yaml_source.read(folder / CONFIG)
@@ -92,10 +92,10 @@ def _check(folder: Path) -> list[str]:
 
 
 def import_archive(path: Path, runs_dir: Path) -> Imported:
-    """Take in the runs of an archive that aren't in `runs_dir` yet; a run that was going on becomes an interrupted one.
+    """Import the runs of an archive that aren't in `runs_dir` yet; a running run becomes an interrupted one.
 
-    Raises BadInput, with nothing taken in, for a file that is no such archive, is damaged, would unpack to too much,
-    has a name that is unsafe anywhere, or holds anything but sound runs; RunError where they can't be written.
+    Raises BadInput, with nothing imported, for a file that is not such an archive, is damaged, unpacks to too much,
+    has an unsafe name, or contains anything but valid runs; RunError if they can't be written.
     """
     staged: dict[str, Path] = {}
     made: list[Path] = []
@@ -106,7 +106,7 @@ def import_archive(path: Path, runs_dir: Path) -> Imported:
         try:
             for run_id, members in runs.items():
                 if not os.path.lexists(runs_dir / run_id):
-                    # No id, so that whoever clears up after our death takes it for the ruin it is.
+                    # Not an id, so that it is removed if this process dies.
                     staged[run_id] = runs_dir / staging_name(f"import.{run_id}")
                     _unpack(archive, members, staged[run_id], path)
                     _check_unpacked(staged[run_id], run_id, path)
@@ -115,7 +115,7 @@ def import_archive(path: Path, runs_dir: Path) -> Imported:
             for folder in staged.values():
                 shutil.rmtree(folder, ignore_errors=True)
             for parent in reversed(made):
-                with suppress(OSError):  # not empty: all went well
+                with suppress(OSError):  # not empty: runs were imported
                     parent.rmdir()
     return Imported(tuple(imported), tuple(run_id for run_id in runs if run_id not in imported))
 
@@ -127,7 +127,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except (OSError, ValueError) as error:
         raise BadInput(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
     if not ordinary:
-        raise BadInput(f"can't read {path}: not an ordinary file")
+        raise BadInput(f"can't read {path}: not a regular file")
     with files.explained("read", path):
         with _damage_named(path):
             archive = zipfile.ZipFile(path)
@@ -160,7 +160,7 @@ def _unpack(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folde
 
 
 def _check_unpacked(folder: Path, run_id: str, path: Path) -> None:
-    """Raises BadInput unless the folder holds a sound run; a run that went on is marked interrupted."""
+    """Raises BadInput unless the folder is a valid run; a running run is marked interrupted."""
     try:
         status = read_record(folder)
         if status.status == "running":
@@ -168,11 +168,11 @@ def _check_unpacked(folder: Path, run_id: str, path: Path) -> None:
         _check(folder)
     except (RunError, ConfigError) as error:
         said = str(error).replace(f"{folder}{os.sep}", f"{run_id}/")
-        raise BadInput(f"{path} holds a run that can't be taken in: {said}") from error
+        raise BadInput(f"{path} has a run that can't be imported: {said}") from error
 
 
 def _publish(folder: Path, target: Path) -> bool:
-    """Give a run its place; False where another has come there first."""
+    """Move a run to its place; False if another is there already."""
     with files.explained("publish", target):
         try:
             if not os.path.lexists(target):

@@ -1,4 +1,4 @@
-"""What may be in an archive of runs, by its table of contents alone: safe names, plain files, bounded sizes."""
+"""Checks of an archive's table of contents: safe names, plain files, bounded sizes."""
 
 import re
 import stat
@@ -17,17 +17,17 @@ MOST_MEMBERS = 1_000_000
 LARGEST_TOTAL = 64 * 2**30
 LARGEST_PARSED = 32 * 2**20
 PARSED = (".json", ".yaml", ".csv")
-# Runs shrink to a half or a tenth. Whatever is small may shrink as it likes.
+# Runs compress to a half or a tenth. Small archives may have any ratio.
 LARGEST_RATIO = 100
 RATIO_FROM = 64 * 2**20
 DEEPEST = 8
-# What Windows takes for a device, in any folder and with any ending.
+# Device names of Windows, in any folder and with any ending.
 DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 ENCRYPTED = 0x1
 
 
 def check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
-    """Raises BadInput where the archive would unpack to too much, as one made to fill a disk does."""
+    """Raises BadInput if the archive would unpack to too much, like one made to fill a disk."""
     members = archive.infolist()
     total, size = sum(member.file_size for member in members), path.stat().st_size
     if len(members) > MOST_MEMBERS:
@@ -39,15 +39,15 @@ def check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def runs_in(archive: zipfile.ZipFile, source: str) -> dict[str, dict[str, zipfile.ZipInfo]]:
-    """The files of each run in the archive: by id, then by name within the run. `source` stands in messages.
+    """The files of each run in the archive: by id, then by name within the run. `source` is named in messages.
 
-    Raises BadInput unless all names are plain and distinct on every system, all members plain files or folders, and
-    there is a run.
+    Raises BadInput unless all names are plain and distinct on every system, all members are plain files or folders,
+    and there is a run.
     """
     runs: dict[str, dict[str, zipfile.ZipInfo]] = {}
     taken: dict[str, tuple[str, bool]] = {}
     for member in archive.infolist():
-        # `filename` was cut at a null byte and had its separators replaced: judge what stands in the archive.
+        # `filename` was cut at a null byte and its separators replaced: check the original name.
         name = member.orig_filename
         folder = name.endswith("/")
         name = name.removesuffix("/")
@@ -65,39 +65,39 @@ def runs_in(archive: zipfile.ZipFile, source: str) -> dict[str, dict[str, zipfil
 
 
 def check_name(name: str, folder: bool = False) -> str | None:
-    """What is wrong with a member's name, `<id>/<file>` with / between folders; None where it is fit for any system."""
+    """What is wrong with a member's name, `<id>/<file>` with / between folders; None if it is valid on every system."""
     parts = name.split("/")
     if not all(PART.fullmatch(part) for part in parts) or any(DEVICE.fullmatch(part) for part in parts):
         return "has an unsafe name, allowed: plain names, not hidden, with / between folders"
     if len(parts) > DEEPEST:
-        return f"lies {len(parts) - 1} folders deep, allowed: {DEEPEST - 1}"
-    return None if folder or len(parts) > 1 else "lies outside the folder of a run"
+        return f"is {len(parts) - 1} folders deep, allowed: {DEEPEST - 1}"
+    return None if folder or len(parts) > 1 else "is outside the folder of a run"
 
 
 def _check_kind(member: zipfile.ZipInfo, folder: bool) -> str | None:
     if member.header_offset < 0:
-        return "is damaged: it begins before the archive does"
+        return "is damaged: its offset is negative"
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
         return f"is a {'link' if kind == stat.S_IFLNK else 'special file'}, allowed: files and folders"
     if member.flag_bits & ENCRYPTED:
         return "is encrypted"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is packed in a way that isn't read here, allowed: stored and deflated"
+        return "has an unsupported compression, allowed: stored and deflated"
     largest = LARGEST_PARSED if member.orig_filename.endswith(PARSED) else files.LARGEST_READ
     if member.file_size > (0 if folder else largest):
-        return f"is {member.file_size:,} bytes large, allowed: {0 if folder else largest:,}"
+        return f"has {member.file_size:,} bytes, allowed: {0 if folder else largest:,}"
     return None
 
 
 def _claim(taken: dict[str, tuple[str, bool]], name: str, folder: bool) -> str | None:
-    """Note a name and the folders above it in `taken`; what it collides with where capitals or accents don't count."""
+    """Add a name and the folders above it to `taken`; returns what it collides with, ignoring case and accents."""
     parts = name.split("/")
     for end in range(1, len(parts) + 1):
         claim = ("/".join(parts[:end]), folder or end < len(parts))
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", claim[0]).casefold())
         there = taken.setdefault(folded, claim)
-        # Only a folder may come again, as what other members lie in.
+        # Only a folder may occur again, as the parent of other members.
         if there is not claim and (there != claim or not claim[1]):
-            return f"can't lie beside {show(there[0])}: some systems take the two for one"
+            return f"collides with {show(there[0])}: some systems treat the two names as equal"
     return None

@@ -1,4 +1,4 @@
-"""What differs between runs: their kind, their settings, where they ran, their digits, what came out."""
+"""Differences between runs: command, settings, environment, digits and results."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ MISSING = object()
 
 @dataclass(frozen=True)
 class Difference:
-    """A key whose value is not the same in all runs: a value for each run, None where it has none."""
+    """A key whose value differs between runs: a value for each run, None if the run lacks it."""
 
     part: str
     key: str
@@ -28,7 +28,7 @@ class Difference:
 
 
 def compare(runs: Sequence[IndexedRun]) -> list[Difference]:
-    """What differs between runs, by part in the order of `PARTS`. Raises RunError where a file can't be read.
+    """The differences between runs, by part in the order of `PARTS`. Raises RunError if a file can't be read.
 
     `run`: command, name, status, tags, note. `environment`: of environment.json, and a digest of the uncommitted
     changes. `data`: of data.json, the rows of each part as their number and a digest of them.
@@ -48,7 +48,7 @@ def compare(runs: Sequence[IndexedRun]) -> list[Difference]:
 
 
 def differing(described: Sequence[Mapping[str, Value]]) -> list[str]:
-    """The keys whose values are not the same in all, one that only some have among them."""
+    """The keys whose values differ, including keys that only some runs have."""
     keys = dict.fromkeys(key for values in described for key in values)
     return [key for key in keys if len({_same(values.get(key, MISSING)) for values in described}) > 1]
 
@@ -78,7 +78,7 @@ def _data(run: IndexedRun) -> dict[str, Value]:
 
 
 def _rows(value: Any) -> Any:
-    """A list of rows as their number and a digest; anything else as it is."""
+    """A list of rows as their number and a digest; other values unchanged."""
     if not isinstance(value, list):
         return value
     if not value:

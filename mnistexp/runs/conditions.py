@@ -1,4 +1,4 @@
-"""What a filter asks of a run: comparisons, joined by not, and, or. `where.py` reads them from text."""
+"""The conditions of a filter: comparisons joined by not, and, or. `where.py` parses them."""
 
 import math
 import operator as op
@@ -28,17 +28,17 @@ FIELDS = (
     "id", "path", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error", "part_of", "tag",
     "note",
 )  # fmt: skip
-"""Keys that any run has, whatever its command."""
+"""Keys that every run has."""
 TIMES = ("started", "finished")
 MISSING = object()
-"""What `value_of` gives for a key that the run lacks."""
+"""The result of `value_of` if the run lacks the key."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`key operator value`; `at` and `value_at` are where key and value stand in `text`, from 0.
+    """`key operator value`; `at` and `value_at` are the positions of key and value in `text`, from 0.
 
-    `span`: the first moment that the value means and the first after it, where the key is a time.
+    `span`: if the key is a time, the first moment of the value and the first moment after it.
     """
 
     key: str
@@ -50,9 +50,9 @@ class Comparison:
     span: tuple[datetime, datetime] | None = None
 
     def matches(self, run: IndexedRun) -> bool:
-        """Whether a run has such a value; a run without the key never does.
+        """Whether the comparison holds for a run; False if the run lacks the key.
 
-        Raises `BadInput` where the operator orders, the run has a number, and `value` is none.
+        Raises `BadInput` if the operator is an order, the run has a number, and `value` is not a number.
         """
         if self.key == "tag":
             return self._matches_tags(run.tags)
@@ -67,7 +67,7 @@ class Comparison:
                 return _compared(found, self.operator, number)
             if self.operator in ("=", "!="):
                 return self.operator == "!="
-            malformed(self.text, self.value_at, f"{self.key} is a number, and this is none")
+            malformed(self.text, self.value_at, f"{self.key} is a number, but this value is not")
         text = _text(found)
         if self.operator == "~":
             return self.value.casefold() in text.casefold()
@@ -91,12 +91,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Not:
-    """What `not` stands before."""
+    """A condition negated by `not`."""
 
     part: "Condition"
 
     def matches(self, run: IndexedRun) -> bool:
-        """Whether the part doesn't hold; so too for a run that lacks its key."""
+        """Whether the condition does not hold; True for a run that lacks its key."""
         return not self.part.matches(run)
 
 
@@ -107,7 +107,7 @@ class Every:
     parts: tuple["Condition", ...]
 
     def matches(self, run: IndexedRun) -> bool:
-        """Whether all parts hold; those after the first that doesn't are not looked at."""
+        """Whether all conditions hold; stops at the first that doesn't."""
         return all(part.matches(run) for part in self.parts)
 
 
@@ -118,7 +118,7 @@ class Some:
     parts: tuple["Condition", ...]
 
     def matches(self, run: IndexedRun) -> bool:
-        """Whether one of the parts holds; those after it are not looked at."""
+        """Whether any condition holds; stops at the first that does."""
         return any(part.matches(run) for part in self.parts)
 
 
@@ -126,7 +126,7 @@ Condition = Comparison | Not | Every | Some
 
 
 def comparisons(condition: Condition) -> Iterator[Comparison]:
-    """Every comparison in a condition, in the order of writing."""
+    """Every comparison in a condition, in the order of the text."""
     if isinstance(condition, Comparison):
         yield condition
     elif isinstance(condition, Not):
@@ -137,9 +137,9 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
 
 
 def value_of(run: IndexedRun, key: str) -> Value | datetime | object:
-    """What a run has under a key: a value, a time for `started` and `finished`, or `MISSING`.
+    """A run's value of a key: a datetime for `started` and `finished`, `MISSING` if it lacks the key.
 
-    `test_accuracy` and the numbers of the curves are, of repeated trainings, those of their mean.
+    For repeated trainings, `test_accuracy` and the numbers of the curves are those of the mean.
     """
     if key == "tag":
         return ", ".join(run.tags)

@@ -1,4 +1,4 @@
-"""The learning curves of every training of a run, with the time that each epoch took."""
+"""The learning curves of every training of a run, with the time of each epoch."""
 
 import csv
 import math
@@ -25,9 +25,9 @@ class Curve:
 
 
 def read_curves(folder: Path) -> list[Curve]:
-    """The trainings of a run by repeat, from 0; those of a sweep's fits are not among them.
+    """The trainings of a run by repeat, from 0, not including the fits of a sweep.
 
-    Empty for a run that has trained none. Raises RunError where a file is damaged.
+    Empty for a run without trainings. Raises RunError if a file is damaged.
     """
     times = _read_times(folder / TIMINGS) if (folder / TIMINGS).exists() else {}
     repeats = [path for path in (folder / "repeats").glob(f"*/{HISTORY}") if path.parent.name.isdecimal()]

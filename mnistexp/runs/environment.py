@@ -1,4 +1,4 @@
-"""What a result came from: versions, processor, and the state of the code. No names of people, machines or folders."""
+"""The environment of a run: versions, processor, state of the code. No names of people, machines or folders."""
 
 import ast
 import hashlib
@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-__all__ = ["dirty_diff", "environment", "training_code"]
+__all__ = ["VARIABLES", "code_hash", "dirty_diff", "environment", "training_code"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
-OUTSIDE = {"config", "grids", "section", "errors", "results"}
-"""Modules that a training uses and that don't decide its numbers: settings, which count by value, and records."""
+OUTSIDE = {"config", "grids", "section", "errors", "results", "standard_error", "kernels"}
+"""Modules used in training that don't affect its numbers: settings, which are compared by value, records, caches."""
 LARGEST_DIFF = 1_000_000
 
-# Settings that change results or times. Nothing else of the process' environment is ever stored.
+# Variables that change results or times. No others are stored.
 VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "DNNL_MAX_CPU_ISA",
@@ -41,12 +41,12 @@ INSTRUCTIONS = re.compile(r"^(sse4_2|avx\w*|fma|f16c|amx_\w+|asimd\w*|sve\w*|bf1
 
 @cache
 def environment() -> Mapping[str, object]:
-    """Versions, processor and code of this process; asked once, so that later edits and upgrades don't show.
+    """Versions, processor and code of this process; determined once, so later edits and upgrades have no effect.
 
     Keys: `python`, `implementation`, `system`, `release`, `machine`, `cpu`, `instructions`, `cores`, `usable_cores`,
-    `memory_bytes`, `packages` (name to version), `git_commit`, `git_dirty`, `training_code` (SHA-256 of all of it),
-    `variables`. None stands for what can't be had here, and of the git ones for a package that doesn't run from a
-    checkout of its own.
+    `memory_bytes`, `packages` (name to version), `git_commit`, `git_dirty`, `training_code` (SHA-256),
+    `variables`. None if unknown; the git keys are None unless the package runs from its own
+    checkout.
     """
     model, instructions = _processor()
     status = _git("status", "--porcelain", "--", ".") if _in_own_checkout() else None
@@ -65,14 +65,14 @@ def environment() -> Mapping[str, object]:
         "packages": _packages(),
         "git_commit": commit.strip() if commit else None,
         "git_dirty": None if status is None else bool(status.strip()),
-        "training_code": _code_hash(),
+        "training_code": code_hash(),
         "variables": _variables(),
     }
 
 
 @cache
 def dirty_diff() -> str:
-    """What the package's own code has over its last commit, as a patch of at most 1 MB; "" where it has nothing."""
+    """The package's uncommitted changes, as a patch of at most 1 MB; "" if there are none."""
     if not environment()["git_dirty"]:
         return ""
     patch = ("diff", "--no-ext-diff", "--no-textconv", "--no-color")
@@ -87,7 +87,7 @@ def dirty_diff() -> str:
 
 
 def training_code() -> dict[str, bytes]:
-    """Name to source of the modules that `training` is made of: itself and what it imports, but for `OUTSIDE`."""
+    """Name to source of `training` and the modules it imports, except `OUTSIDE`."""
     found: dict[str, bytes] = {}
     waiting = {"training"}
     while waiting:
@@ -99,22 +99,24 @@ def training_code() -> dict[str, bytes]:
     return found
 
 
-def _code_hash() -> str | None:
+@cache
+def code_hash() -> str | None:
+    """SHA-256 of all of `training_code`; None where the package is installed without sources."""
     try:
         parts = [f"{name} {hashlib.sha256(text).hexdigest()}\n" for name, text in sorted(training_code().items())]
-    except OSError:  # installed without sources
+    except OSError:
         return None
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def _in_own_checkout() -> bool:
-    # A package installed below somebody else's repository lies in a checkout, but that repository doesn't track it.
+    # A package installed inside another repository is in a checkout that doesn't track it.
     return _git("ls-files", "--error-unmatch", "--", "runs/environment.py") is not None
 
 
 def _git(*arguments: str, succeeds: tuple[int, ...] = (0,)) -> str | None:
-    """What git prints in the package's folder; None where it isn't installed, fails, or takes longer than 10 s."""
-    # A git hook that starts us has GIT_DIR point elsewhere; without the optional lock we can't disturb a git beside us.
+    """The output of git in the package's folder; None if git is missing, fails, or takes longer than 10 s."""
+    # A git hook sets GIT_DIR, which would point elsewhere; without the optional lock we can't disturb another git.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables["GIT_OPTIONAL_LOCKS"] = "0"
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *arguments]
@@ -128,7 +130,7 @@ def _git(*arguments: str, succeeds: tuple[int, ...] = (0,)) -> str | None:
 
 
 def _packages() -> dict[str, str]:
-    """Versions of mnistexp and of what it works with, extras too, as far as they are installed."""
+    """Versions of mnistexp and its installed requirements, including extras."""
     try:
         asked = importlib.metadata.requires("mnistexp") or []
     except importlib.metadata.PackageNotFoundError:
@@ -145,7 +147,7 @@ def _packages() -> dict[str, str]:
 
 
 def _processor() -> tuple[str | None, list[str]]:
-    """The processor's name and those of its extensions that matter; (None, []) where the system doesn't say."""
+    """The processor's name and its relevant instruction sets; (None, []) if unknown."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -164,7 +166,7 @@ def _memory() -> int | None:
 
 
 def _variables() -> dict[str, str]:
-    """The listed variables that are set; a value that may hold a folder or a name is not stored."""
+    """The listed variables that are set; values that may contain a path or a name are not stored."""
     plain = re.compile(r"[\w.,:=+\- ]*")
     found = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     return {name: value if plain.fullmatch(value) else "set, not stored" for name, value in found.items()}

@@ -1,6 +1,6 @@
 """Tables of runs for other programs: CSV, JSON and Markdown.
 
-Columns: what a listing shows, tags and note, `config.<key>` for each setting that differs between the runs, and
+Columns: those of a listing, tags and note, `config.<key>` for each setting that differs between the runs, and
 `metrics.<key>` for each number and short text in their metrics.
 """
 
@@ -17,7 +17,7 @@ from mnistexp.runs.index import IndexedRun, Value
 __all__ = ["listed", "runs_csv", "runs_document", "runs_markdown"]
 
 FIELDS = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
-# What spreadsheets take for the beginning of a formula, the wide forms of Asian scripts among them.
+# Characters that start a formula in spreadsheets, including full-width forms.
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&])")
 
@@ -29,7 +29,7 @@ def runs_document(runs: Sequence[IndexedRun]) -> dict[str, Any]:
 
 
 def runs_csv(runs: Sequence[IndexedRun]) -> str:
-    """A header and a line for each run. Numbers are numbers; text that a spreadsheet would calculate gets a `'`."""
+    """A header and a line for each run. Text that a spreadsheet would evaluate as a formula gets a `'` in front."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[_cell(value) for value in row] for row in _table(runs)])
     return text.getvalue()
@@ -59,7 +59,7 @@ def _iso(moment: datetime) -> str:
 
 
 def _table(runs: Sequence[IndexedRun]) -> list[list[Value]]:
-    """The header, then a row for each run; None where it lacks a value."""
+    """The header, then a row for each run; None for missing values."""
     config = differing([run.config for run in runs])
     metrics = list(dict.fromkeys(key for run in runs for key in run.metrics))
     names = (f"{part}.{key}" for part, keys in (("config", config), ("metrics", metrics)) for key in keys)
@@ -77,6 +77,6 @@ def _cell(value: Value) -> Value:
 
 
 def _escaped(value: Value) -> str:
-    """A cell's text in Markdown: nothing in it may end the cell or the line, or be taken for markup."""
+    """A cell's text escaped for Markdown tables."""
     text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
     return MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -1,7 +1,7 @@
-"""Files that are written whole or not at all, and strict JSON.
+"""Atomic writing of files, and strict JSON.
 
-Failures of the operating system leave here as a `RunError` that names the path and gives the reason in plain words.
-Names that start with a dot are this package's own business: temporaries, locks, heartbeats. Listings skip them.
+Errors of the operating system become a `RunError` with the path and the reason in plain words. Names that start with a
+dot are internal: temporary files, locks, heartbeats. Listings skip them.
 """
 
 import errno
@@ -50,22 +50,22 @@ _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file is larger than the limit set for this process",
-    errno.ENOENT: "it, or a folder above it, doesn't exist",
+    errno.ENOENT: "no such file or folder",
     errno.ENOTDIR: "a file is where a folder should be",
     errno.EISDIR: "a folder is where a file should be",
     errno.EEXIST: "something else is already there",
     errno.ENOTEMPTY: "something else is already there",
     errno.ENAMETOOLONG: "the name or the path is too long",
-    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.ELOOP: "its symbolic links form a loop",
     errno.EMFILE: "too many files are open in this process",
     errno.ENFILE: "too many files are open on this machine",
     errno.EIO: "the storage reports an input/output error",
     errno.ESTALE: "the network file system lost track of it",
 }
-# A network file system, or a virus scanner on Windows, may refuse for a moment what it allows in the next.
+# Network file systems, or virus scanners on Windows, may refuse access for a moment.
 _PASSING = {errno.EBUSY, errno.ESTALE} | ({errno.EACCES} if sys.platform == "win32" else set())
 _ATTEMPTS = 5
-# Some file systems can't flush a folder, and have nothing to flush.
+# Some file systems can't flush a folder and don't need to.
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
@@ -80,7 +80,7 @@ def explained(action: str, path: Path) -> Iterator[None]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether `path` is a folder; False for what can't even be looked up (too long, a circle of links, a null byte)."""
+    """Whether `path` is a folder; False for invalid paths (too long, a loop of links, a null byte)."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
@@ -88,7 +88,7 @@ def is_folder(path: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Have the content of a file, or the names in a folder, reach the disk. Raises OSError."""
+    """Flush the content of a file, or the names in a folder, to the disk. Raises OSError."""
     folder = path.is_dir()
     try:
         handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
@@ -109,13 +109,13 @@ def sync(path: Path) -> None:
 def move(source: Path, target: Path) -> None:
     """Rename within one file system, flushed to the disk. Raises OSError.
 
-    A rename over NFS that is sent twice reports that the source is missing although the first one was carried out;
-    so after an error the target itself is asked.
+    A rename that is sent twice over NFS reports a missing source although the first one succeeded, so after an error
+    the target is checked.
     """
     identity = _identity(source)
     for attempt in range(_ATTEMPTS):
         try:
-            os.replace(source, target)  # noqa: PTH105 - Path.replace builds a Path that nobody wants
+            os.replace(source, target)  # noqa: PTH105 - Path.replace builds an unused Path
         except OSError as error:
             if identity is not None and _identity(target) == identity:
                 break
@@ -136,9 +136,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def make_folder(path: Path) -> list[Path]:
-    """Make a folder and those above it that are missing; returns the ones made, outermost first.
+    """Create a folder and missing ones above it; returns the created ones, outermost first.
 
-    Raises RunError, of a `NotADirectoryError` where a file stands in the way.
+    Raises RunError, caused by `NotADirectoryError` if a file is in the way.
     """
     with explained("create", path):
         made = []
@@ -146,7 +146,7 @@ def make_folder(path: Path) -> list[Path]:
             try:
                 folder.mkdir()
             except OSError as error:
-                # Some systems answer "read-only" or "permission denied" before "exists": ask what is there instead.
+                # Some systems report "read-only" or "permission denied" before "exists", so check for existence.
                 if is_folder(folder):
                     continue
                 if error.errno == errno.EEXIST:
@@ -160,9 +160,9 @@ def make_folder(path: Path) -> list[Path]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the body a temporary name, with the suffix of `path`, to write to; at the end it becomes `path` in one step.
+    """Yield a temporary name with the suffix of `path` to write to; afterwards it is renamed to `path`.
 
-    When the body raises, `path` is as it was before. An OSError becomes a RunError.
+    If the body raises, `path` is unchanged. An OSError becomes a RunError.
     """
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{path.suffix}")
     with explained("write", path):
@@ -177,7 +177,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, on the disk when this returns. Raises RunError."""
+    """Write a file atomically and flush it to the disk. Raises RunError."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -188,10 +188,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, document: Mapping[str, object], schema_version: int = 1) -> None:
-    """Write a JSON object that any JSON reader takes, whole or not at all. Raises RunError.
+    """Write a standard JSON object atomically. Raises RunError.
 
-    `schema_version` comes first, then the keys in the document's order, a line each. Numpy values are converted;
-    numbers that are not finite become null. Raises TypeError for what has no place in JSON.
+    `schema_version` comes first, then the keys in the document's order, one per line. Numpy values are converted;
+    numbers that are not finite become null. Raises TypeError for other types.
     """
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
@@ -201,7 +201,7 @@ def write_json(path: Path, document: Mapping[str, object], schema_version: int =
 
 
 def plain(value: Any) -> Any:
-    """`value` in JSON's own types; a number that is not finite becomes null. Raises TypeError for what has none."""
+    """`value` in JSON's types; numbers that are not finite become null. Raises TypeError for other types."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, float):
@@ -214,22 +214,22 @@ def plain(value: Any) -> Any:
         return {key if isinstance(key, str) else str(operator.index(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no place in JSON: {value!r}")
+    raise TypeError(f"{type(value).__name__} can't be written as JSON: {value!r}")
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of an ordinary file of at most 256 MiB. Raises RunError."""
+    """The content of a regular file of at most 256 MiB. Raises RunError."""
     with explained("read", path), open(path, "rb", opener=_open_at_once) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise RunError(f"can't read {path}: not an ordinary file")
+            raise RunError(f"can't read {path}: not a regular file")
         if found.st_size > LARGEST_READ:
-            raise RunError(f"can't read {path}: {found.st_size:,} bytes, more than any file of a run has")
+            raise RunError(f"can't read {path}: {found.st_size:,} bytes is too large for a file of a run")
         return file.read()
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open without waiting: a named pipe would keep us for ever."""
+    """Open without blocking, as a named pipe would."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -252,12 +252,12 @@ def read_json(path: Path, versions: Collection[int] = (1,)) -> dict[str, Any]:
     version = document.get("schema_version")
     if type(version) is not int or version not in versions:
         known = ", ".join(str(known) for known in sorted(versions))
-        raise RunError(f"{path} has schema version {version!r}; this mnistexp knows {known}")
+        raise RunError(f"{path} has schema version {version!r}, allowed with this version of mnistexp: {known}")
     return document
 
 
 def holds(path: Path, document: Mapping[str, object]) -> bool:
-    """Whether a JSON file holds this very document, as `write_json` writes it; False where it can't be read."""
+    """Whether a JSON file holds exactly this document, as `write_json` writes it; False if it can't be read."""
     try:
         stored = read_json(path)
     except RunError:
@@ -265,8 +265,17 @@ def holds(path: Path, document: Mapping[str, object]) -> bool:
     return bool({key: value for key, value in stored.items() if key != "schema_version"} == plain(document))
 
 
+def archive(arrays: Mapping[str, Any]) -> bytes:
+    """Arrays by name as an `.npz` archive: the same bytes for the same arrays. `arrays` reads it back."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def arrays(content: bytes) -> dict[str, Any]:
-    """The arrays in an `.npz` archive by name; nothing in it is unpickled. Raises ValueError for anything else."""
+    """The arrays in an `.npz` archive by name, without unpickling. Raises ValueError for anything else."""
     import numpy as np
 
     from mnistexp.data.npy import complaint
@@ -282,9 +291,9 @@ def arrays(content: bytes) -> dict[str, Any]:
                     raise ValueError(f"{entry.filename} {wrong}")
                 name = entry.filename.removesuffix(".npy")
                 found[name] = np.lib.format.read_array(io.BytesIO(array), allow_pickle=False)
-    except MemoryError:  # the promises were kept: it says nothing of the archive
+    except MemoryError:  # not a fault of the archive
         raise
-    except Exception as error:  # whatever zipfile, its decompressors and numpy make of what is not what it says
+    except Exception as error:  # zipfile, its decompressors and numpy raise many kinds
         raise ValueError(f"not an archive of plain arrays: {error or type(error).__name__}") from error
     return found
 

@@ -30,12 +30,12 @@ def load(
     limit: int | None = None,
     runs_dir: Folder | None = None,
 ) -> Any:
-    """A `pandas.DataFrame` with a row for each run that `mnistexp runs list` would show, newest first.
+    """A `pandas.DataFrame` with a row for each run of `mnistexp runs list`, newest first.
 
     Columns: `id`, `command`, `name`, `status`; `started` and `finished`, datetimes in UTC; `seconds`, `exit_code`,
     `error`; `tags`, separated by spaces; `note`; `path`; each setting as `config.<dotted key>`; each metric under its
-    dotted key. What a run doesn't have is missing. Arguments as for `query.select`. Raises `BadInput` where pandas is
-    missing or a reference or filter can't be understood, `RunError` where the folder can't be read.
+    dotted key. Missing values are NaN. Arguments as for `query.select`. Raises `BadInput` if pandas is missing or a
+    reference or filter is invalid, `RunError` if the folder can't be read.
     """
     pandas = _pandas()
     found = pandas.DataFrame([_row(run) for run in _select(references, where, sort, limit, runs_dir)])
@@ -57,7 +57,7 @@ def histories(
     """The learning curves of runs as one long `pandas.DataFrame`, a row for each epoch.
 
     Columns: `run`, an id; `repeat`, from 0; `epoch`, from 1; `loss`, `accuracy`, `val_loss`, `val_accuracy`, NaN where
-    not measured; `seconds` that the epoch took. A run without curves adds no row. Arguments and errors as for `load`.
+    not measured; `seconds`, the time of the epoch. Runs without curves have no rows. Arguments, errors: as `load`.
     """
     pandas = _pandas()
     columns = ["run", "repeat", "epoch", *CURVES, "seconds"]
@@ -70,7 +70,7 @@ def histories(
 def trials(reference: str, *, runs_dir: Folder | None = None) -> Any:
     """The ranked trials of a sweep as a `pandas.DataFrame`: the columns of its `trials.csv`, see `ranking.trials_csv`.
 
-    Raises `BadInput` where pandas is missing, or the run has no such table; `RunError` where it can't be read.
+    Raises `BadInput` if pandas is missing or the run has no such table; `RunError` if it can't be read.
     """
     pandas = _pandas()
     run = references.one(runs_folder(runs_dir), reference)
@@ -99,13 +99,13 @@ def _row(run: IndexedRun) -> dict[str, Any]:
     record = {name: getattr(run.info, name) for name in RECORD if hasattr(run.info, name)}
     record |= {"tags": " ".join(run.tags), "note": run.note, "path": str(run.path)}
     settings = {f"config.{key}": value for key, value in run.config.items()}
-    # What the record says already, such as the command, isn't said twice.
+    # Keys of the record, such as the command, are not repeated.
     metrics = {key: value for key, value in run.metrics.items() if key not in RECORD}
     return {**{name: record[name] for name in RECORD}, **settings, **metrics}
 
 
 def _value(cell: str) -> Any:
-    """The inverse of `ranking.cell`; what has no number, or isn't there, is NaN."""
+    """The inverse of `ranking.cell`; missing values are NaN."""
     if cell in ("", "nan"):
         return math.nan
     try:

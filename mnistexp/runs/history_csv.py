@@ -1,8 +1,7 @@
-"""Learning curves as CSV, exact to the last bit.
+"""Learning curves as CSV, without rounding.
 
 Columns `epoch,loss,accuracy,val_loss,val_accuracy`; epochs count from 1. Numbers are the shortest text that reads back
-as the same float; `nan` and `inf` are written so, and a column that was not measured is empty. Lines end with a line
-feed.
+as the same float, or `nan` and `inf`; a column that was not measured is empty. Lines end with a line feed.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ HEADER = ",".join(("epoch", *COLUMNS))
 
 
 def history_to_csv(history: History) -> str:
-    """The curves as text, byte for byte the same for the same numbers."""
+    """The curves as text; equal numbers give equal bytes."""
     columns = [_cells(getattr(history, column), history.epochs) for column in COLUMNS]
     rows = [",".join((str(epoch), *cells)) for epoch, cells in enumerate(zip(*columns, strict=True), start=1)]
     return "\n".join((HEADER, *rows)) + "\n"
@@ -28,7 +27,7 @@ def _cells(values: Sequence[float], epochs: int) -> list[str]:
 
 
 def history_from_csv(text: str, source: str) -> History:
-    """The curves from text, the inverse of `history_to_csv`. Raises RunError naming `source` and the line at fault."""
+    """The curves from text, the inverse of `history_to_csv`. Raises RunError naming `source` and the bad line."""
     header, *rows = text.split("\n")
     if header != HEADER:
         raise RunError(f"{source} is damaged: its first line is not {HEADER}")

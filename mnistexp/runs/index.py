@@ -1,16 +1,15 @@
-"""What is known of every run, from a rebuildable index: thousands are listed in a fraction of a second.
+"""An index of all runs, which makes listing thousands of runs fast.
 
-The index, `.cache/runs.jsonl` in the folder of runs, is never needed for a right answer. An entry counts only while the
-files that change after a run's beginning (`SOURCES`) still have the same inode, size and time of change as then. All of
-them are replaced by a rename, never written in place, so each version has an inode of its own; and as a clock's tick is
-coarse, a run is kept only once its files have been left alone for `SETTLED_SECONDS`. The settings never change after a
-run can be seen. Never kept: a run whose record says `running`, since its process may die without a word, and one of
-which a part couldn't be read.
+The index, `.cache/runs.jsonl` in the runs folder, is only a cache. An entry is valid while the files that change after
+a run's start (`SOURCES`) have the same inode, size and modification time as when it was made. These files are replaced
+by a rename, never written in place, so each version has its own inode. Because clock ticks are coarse, a run is stored
+only once its files have been unchanged for `SETTLED_SECONDS`. The settings don't change once a run is visible. Not
+stored: runs with status `running`, whose process may die unnoticed, and runs that can't be read completely.
 
-The first line names the format. Each other line is an entry: CRC-32 of the rest, then, between tabs, JSON of the
-folder's name, the stamp of its files and what a table shows; of the metrics; of the settings. A line that doesn't
-agree with its sum is as good as none. Writers replace the file whole, so that the last of several wins, and what it
-didn't know is read afresh the next time.
+The first line names the format. Each other line is an entry: CRC-32 of the rest, then, separated by tabs, JSON of the
+folder's name, the stamp of its files and the fields of a listing; of the metrics; of the settings. A line with a wrong
+checksum is ignored. Writers replace the whole file, so the last of several wins; entries it lacks are read again next
+time.
 """
 
 import json
@@ -42,7 +41,7 @@ INDEX = ".cache/runs.jsonl"
 FORMAT = b"mnistexp runs 2"
 SOURCES = (STATUS, METRICS, ANNOTATIONS)
 SETTLED_SECONDS = 2.0
-# Longer texts are sentences for people, which a table or a filter has no use for.
+# Longer texts are sentences, which tables and filters don't need.
 LONGEST_TEXT = 100
 MOST_VALUES = 2_000
 
@@ -51,11 +50,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class IndexedRun:
-    """One run with what listings, filters and comparisons ask of it.
+    """One run with the data for listings, filters and comparisons.
 
-    `score`: its test accuracy, of repeated trainings the mean, or the best score of a sweep. `unread`: why parts of the
-    run couldn't be read, which are damaged or of versions unknown here. `config` and `metrics` are flat: dotted keys to
-    text, numbers, true, false or None; their JSON is read when first asked for.
+    `score`: its test accuracy (the mean of repeated trainings), or the best score of a sweep. `unread`: the reasons why
+    parts of the run couldn't be read (damaged or of an unknown version). `config` and `metrics` are flat: dotted keys
+    to text, numbers, true, false or None; their JSON is parsed on first use.
     """
 
     info: RunInfo
@@ -83,18 +82,18 @@ class IndexedRun:
 
     @cached_property
     def metrics(self) -> Mapping[str, Value]:
-        """Finite numbers, truth values and short texts of `metrics.json`, without lists; empty where there is none."""
+        """Finite numbers, booleans and short texts of `metrics.json`, without lists; empty if the file is missing."""
         return json.loads(self._metrics)  # type: ignore[no-any-return]
 
     def metric(self, key: str) -> Value:
-        """A number of `metrics.json` by its key, of repeated trainings that of all of them; None where it has none."""
+        """A number of `metrics.json` by its key, for repeated trainings that of all of them; None if missing."""
         return _told(self.info, self.metrics, key)
 
 
 def read_all(runs_dir: Path) -> list[IndexedRun]:
-    """All runs in the folder, oldest first as `list_runs` has them; renews the index. Raises RunError.
+    """All runs in the folder, in the order of `list_runs` (oldest first); updates the index. Raises RunError.
 
-    Where the index can't be written the answer is the same, only later.
+    If the index can't be written, the result is the same but slower.
     """
     stored = _stored(runs_dir / INDEX)
     found: list[IndexedRun] = []
@@ -118,7 +117,7 @@ def read_all(runs_dir: Path) -> list[IndexedRun]:
 
 
 def read(path: Path) -> IndexedRun | None:
-    """One run, from its folder alone; None where it is none. What can't be read is missing, and `unread` says why."""
+    """One run, read from its folder; None if it is not a run. Unreadable parts are missing; `unread` says why."""
     info = read_info(path)
     if info is None or (info.status == "damaged" and not files.is_folder(path)):
         return None
@@ -167,14 +166,14 @@ def _leaves(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, Value]
 
 
 def _comparable(document: Mapping[str, Any]) -> dict[str, Value]:
-    """What of `metrics.json` can be compared: no lists, no sentences, nothing that is missing."""
+    """The comparable values of `metrics.json`, without lists, sentences and nulls."""
     found = flat({key: value for key, value in document.items() if key != "schema_version"})
     return {key: value for key, value in found.items() if value is not None and not _is_prose(key, value)}
 
 
 def _told(info: RunInfo, numbers: Mapping[str, Value], key: str) -> Value:
-    """What all trainings of a run have under a key: their mean, or what the mean of their curves has."""
-    if info.command != "train":  # a best model is the first of its trainings, and its numbers are that one's
+    """The value of a key over all trainings of a run: their mean, or the value of the mean curves."""
+    if info.command != "train":  # the numbers of `best` are those of its first training
         return numbers.get(key)
     return numbers.get("repeats.mean" if key == "test_accuracy" else f"repeats.{key}", numbers.get(key))
 
@@ -186,7 +185,7 @@ def _is_prose(key: str, value: Value) -> bool:
 
 
 class _Entry(NamedTuple):
-    """A line of the index, its JSON read as far as the record."""
+    """A line of the index, with only the JSON of the record parsed."""
 
     stamp: str
     record: list[Any]
@@ -196,11 +195,11 @@ class _Entry(NamedTuple):
 
 
 def _stamp(folder: str) -> tuple[str, int]:
-    """What tells one version of a run's files from the next, and when the last of them was changed, in ns."""
+    """The stamp of the current version of a run's files, and the time of their last change in ns."""
     stamp, changed = "", 0
     for name in SOURCES:
         try:
-            about = os.stat(f"{folder}/{name}")  # noqa: PTH116 - a Path for each of 30,000 files takes as long again
+            about = os.stat(f"{folder}/{name}")  # noqa: PTH116 - a Path for each of 30,000 files doubles the time
         except OSError:
             stamp += "- "
             continue
@@ -212,7 +211,7 @@ def _stamp(folder: str) -> tuple[str, int]:
 
 
 def _lasting(run: IndexedRun) -> bool:
-    """Whether the run stays as it is until its files change: its record says that it has ended, and all was read."""
+    """Whether the entry is valid until the run's files change: the run has ended, and all of it was read."""
     return run.info.finished is not None and not run.unread
 
 
@@ -243,7 +242,7 @@ def _json(value: Any) -> bytes:
 
 
 def _stored(path: Path) -> dict[str, _Entry]:
-    """The entries of the index by the name of the folder; none where it is missing, damaged or of another format."""
+    """The entries of the index by folder name; empty if it is missing, damaged or of another format."""
     try:
         first, *lines = files.read_bytes(path).split(b"\n")
     except RunError:
@@ -251,13 +250,13 @@ def _stored(path: Path) -> dict[str, _Entry]:
     sound = [line for line in lines if _sum_agrees(line)] if first == FORMAT else []
     parts = [line[9:].split(b"\t") for line in sound]
     try:
-        # All at once: a call for each would take twice as long.
+        # All at once: one call per entry takes twice as long.
         heads = json.loads(b"[" + b",".join(part[0] for part in parts) + b"]")
         return {
             name: _Entry(stamp, record, metrics, config, line)
             for (name, stamp, *record), (_, metrics, config), line in zip(heads, parts, sound, strict=True)
         }
-    except (ValueError, TypeError, RecursionError):  # not written by this package, whatever the sums say
+    except (ValueError, TypeError, RecursionError):  # not written by this package, despite a valid checksum
         return {}
 
 
@@ -266,9 +265,9 @@ def _sum_agrees(line: bytes) -> bool:
 
 
 def _store(path: Path, lines: Sequence[bytes]) -> None:
-    """Replace the index; where that fails, as in a folder that can't be written, the next listing reads all again."""
+    """Replace the index; if that fails, as in a read-only folder, the next listing reads all runs again."""
     try:
         files.make_folder(path.parent)
         files.write_bytes(path, b"\n".join((FORMAT, *lines)))
     except RunError as error:
-        logger.debug("the index of runs isn't kept: %s", error)
+        logger.debug("the index of runs can't be written: %s", error)

@@ -1,4 +1,4 @@
-"""Locks between processes, held by the operating system: they can't outlive their holder."""
+"""Locks between processes, held by the operating system and released when the process ends."""
 
 import errno
 import os
@@ -22,12 +22,12 @@ LOCK = ".lock"
 
 @contextmanager
 def lock(folder: Path, *, wait: bool = False, name: str = LOCK) -> Iterator[None]:
-    """Hold a folder for this process alone; the system lets go of it when the process dies, however it dies.
+    """Lock a folder for this process; the system releases the lock when the process dies.
 
-    Locks of different names, all hidden, don't exclude each other.
+    Locks with different names are independent.
 
-    Raises RunError at once where another holds it (`wait` waits instead), or where the file system has no locks.
-    The file stays behind: removing it would let two processes hold two different files of that name.
+    Raises RunError at once if another process holds it (`wait` waits instead), or if the file system has no locks.
+    The lock file is kept: removing it would let two processes lock two different files of that name.
     """
     path = folder / name
     with explained("lock", folder):
@@ -37,7 +37,7 @@ def lock(folder: Path, *, wait: bool = False, name: str = LOCK) -> Iterator[None
             while not _try_lock(handle, wait=wait):
                 if not wait:
                     raise RunError(f"{folder} is in use by another process{_holder(handle)}")
-        # Only a hint for the message above: a full disk must not stop us here.
+        # Only for the message above, so a full disk is no error here.
         with suppress(OSError):
             os.ftruncate(handle, 0)
             os.write(handle, str(os.getpid()).encode())
@@ -47,10 +47,10 @@ def lock(folder: Path, *, wait: bool = False, name: str = LOCK) -> Iterator[None
 
 
 def _try_lock(handle: int, *, wait: bool) -> bool:
-    """Take the lock; False where another process has it: on Windows also after waiting for ten seconds."""
+    """Take the lock; False if another process has it, on Windows after waiting for ten seconds."""
     try:
         if sys.platform == "win32":
-            # Beyond the number that is written there, which others must be able to read.
+            # Beyond the process id written there, which others must be able to read.
             os.lseek(handle, 1000, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
             os.lseek(handle, 0, os.SEEK_SET)

@@ -1,7 +1,7 @@
-"""How far a training is, left in its run's folder for other processes to follow.
+"""The progress of a training, written to its run folder for other processes.
 
-The file is replaced whole, so that a reader never sees half of it; but it isn't flushed to the disk, which would hold
-up the training, and nothing depends on it. It goes when the run ends; of a process that died it stays.
+The file is replaced atomically, but not flushed to the disk, which would slow down the training; nothing depends on it.
+It is removed when the run ends, and stays if the process dies.
 """
 
 import json
@@ -27,11 +27,11 @@ Column = tuple[float | None, ...]
 
 @dataclass(frozen=True)
 class Progress:
-    """A training under way: `epoch` of `epochs` is done, of the repeat numbered `repeat` from 0.
+    """A running training: `epoch` of `epochs` is done, of the repeat numbered `repeat` from 0.
 
-    `at`: the epochs, from 1, that `curves` has numbers of, at most 200 of them; the last is `epoch`. `curves`: a column
-    as long as `at` for each name in `CURVES`, None where not measured or not finite. `epoch_seconds`: median wall time
-    of the last epochs; None after the first one, which takes longer. `age`: seconds since it was written.
+    `at`: the epochs, from 1, of the numbers in `curves`, at most 200; the last is `epoch`. `curves`: a column as long
+    as `at` for each name in `CURVES`, None where not measured or not finite. `epoch_seconds`: median wall time of the
+    last epochs; None after the first, which takes longer. `age`: seconds since it was written.
     """
 
     repeat: int
@@ -45,7 +45,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the pace of the last epochs, for all repeats; None before the second one. It may be stopped sooner."""
+        """Estimated from the last epochs, for all repeats; None before the second epoch. Ignores early stopping."""
         if self.epoch_seconds is None:
             return None
         total, done = self.repeats * self.epochs, self.repeat * self.epochs + self.epoch
@@ -55,9 +55,9 @@ class Progress:
 def leave_progress(
     folder: Path, rows: Sequence[Sequence[float]], seconds: Sequence[float], *, repeat: int, repeats: int, epochs: int
 ) -> None:
-    """Say how far a training is. `rows`: loss, accuracy, val_loss and val_accuracy of each epoch so far, at least one.
+    """Write the progress. `rows`: loss, accuracy, val_loss and val_accuracy of each epoch so far, at least one.
 
-    Never raises: where the folder is gone or the disk full, the run's own writing says so.
+    Never raises: if the folder is missing or the disk full, writing the run's own files reports it.
     """
     step = math.ceil(len(rows) / MOST_POINTS)
     at = range(len(rows) % step or step, len(rows) + 1, step)
@@ -78,7 +78,7 @@ def leave_progress(
 
 
 def read_progress(folder: Path, now: float) -> Progress | None:
-    """What was left, at the time `now` in seconds since 1970; None where there is nothing, or nothing readable."""
+    """The last written progress, at the time `now` in seconds since 1970; None if missing or unreadable."""
     path = folder / PROGRESS
     try:
         age = now - path.stat().st_mtime
@@ -96,6 +96,6 @@ def _column(cells: Sequence[float | None]) -> Column:
 
 
 def remove_progress(folder: Path) -> None:
-    """Remove what was left, if anything was."""
+    """Remove the progress file if it exists."""
     with suppress(OSError):
         (folder / PROGRESS).unlink()

@@ -1,4 +1,4 @@
-"""Which runs a person asks for: references, filters, an order, the best."""
+"""Selecting runs: by references, filters, order, and the best by a metric."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -33,11 +33,11 @@ def select(
     sort: str | None = None,
     limit: int | None = None,
 ) -> list[IndexedRun]:
-    """The runs that the references mean (see references.py), in their order and each once, or all, newest first.
+    """The runs of the references (see references.py), in their order and each once, or all runs, newest first.
 
-    `where` keeps those that match (see where.py). `sort`: keys, separated by commas, `-` before one for descending;
-    runs that lack the key come last. `limit` cuts off what comes after so many. Raises BadInput for what can't be
-    understood, or a reference that means no run or several; RunError where the folder can't be read.
+    `where` keeps those that match (see where.py). `sort`: keys separated by commas, `-` before a key for descending
+    order; runs that lack the key come last. `limit`: the maximum number of runs. Raises BadInput for invalid arguments,
+    or a reference to no run or several; RunError if the folder can't be read.
     """
     condition = parse(where) if where is not None else None
     keys = _sort_keys(sort)
@@ -54,7 +54,7 @@ def select(
 
 
 def none_found(runs_dir: Path, where: str | None) -> str:
-    """Why a selection is empty: no such folder, no runs in it, or none that matches."""
+    """Why a selection is empty: the folder is missing, has no runs, or none matches."""
     if not is_folder(runs_dir):
         return f"there is no folder {runs_dir}; --runs-dir names the folder of the runs"
     if where is None or not known_ids(runs_dir):
@@ -63,10 +63,10 @@ def none_found(runs_dir: Path, where: str | None) -> str:
 
 
 def best(runs: Sequence[IndexedRun], metric: str, *, highest: bool | None = None) -> IndexedRun:
-    """The run with the best value of a number, the first of several with the same.
+    """The run with the best value of a metric, the first of several equal ones.
 
-    `highest`: whether the best is the largest; None goes by the metric's name. Raises BadInput where the name doesn't
-    say, or no run has the metric.
+    `highest`: whether the largest value is the best; None decides by the metric's name. Raises BadInput if the name
+    doesn't tell, or no run has the metric.
     """
     found = [(value, run) for run in runs if _is_number(value := value_of(run, metric))]
     if not found:
@@ -74,35 +74,35 @@ def best(runs: Sequence[IndexedRun], metric: str, *, highest: bool | None = None
         raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
     if highest is None:
         highest = highest_is_best(metric)
-    # `max` and `min` take the first of equals.
+    # `max` and `min` return the first of equal values.
     return (max if highest else min)(found, key=lambda pair: pair[0])[1]
 
 
 def highest_is_best(metric: str) -> bool:
-    """Whether more of a metric is better, from the words in its name. Raises BadInput where they don't say."""
+    """Whether a higher value of a metric is better, from its name. Raises BadInput if the name doesn't tell."""
     words = set(re.split(r"[^a-z]+", metric.lower()))
     if not words & NEITHER:
         if words & LESS_IS_BETTER:
             return False
         if words & MORE_IS_BETTER:
             return True
-    raise BadInput(f"--metric: is more or less of {show(metric)} better? say --max or --min")
+    raise BadInput(f"--metric: give --max or --min, as the name {show(metric)} doesn't tell which is better")
 
 
 def keys_of(where: str | None, sort: str | None) -> list[str]:
-    """The keys that a condition and an order ask for, each once. Raises BadInput as `select`."""
+    """The keys used by a condition and an order, each once. Raises BadInput as `select` does."""
     compared = [part.key for part in comparisons(parse(where))] if where is not None else []
     return list(dict.fromkeys((*compared, *(key for key, _ in _sort_keys(sort)))))
 
 
 def known_ids(runs_dir: Path) -> list[str]:
-    """The ids of all runs, newest first by their names; reads no file of a run whose folder wasn't renamed."""
+    """The ids of all runs, newest first by name; reads files only of runs whose folder was renamed."""
     names = [name for name in run_names(runs_dir) if time_of(name) or (runs_dir / name / STATUS).exists()]
     return sorted(names, key=lambda name: (time_of(name) is not None, name), reverse=True)
 
 
 def known_keys(runs: Iterable[IndexedRun]) -> list[str]:
-    """Every key that filters and orders take: fields, what the runs' metrics and settings hold, and all settings."""
+    """Every key for filters and orders: fields, the runs' metrics and settings, and all settings."""
     from mnistexp.problems import dotted_keys
 
     held = (key for run in runs for part in (run.metrics, run.config) for key in part)
@@ -110,7 +110,7 @@ def known_keys(runs: Iterable[IndexedRun]) -> list[str]:
 
 
 def _check_keys(condition: Condition | None, keys: Sequence[tuple[str, bool]], runs: Sequence[IndexedRun]) -> None:
-    """Raise BadInput for the first key that neither a run nor any configuration has."""
+    """Raise BadInput for the first key that no run and no configuration has."""
     compared = [(part.key, part) for part in comparisons(condition)] if condition else []
     for key, part in (*compared, *((key, None) for key, _ in keys)):
         if key in FIELDS or any(value_of(run, key) is not MISSING for run in runs):
@@ -125,17 +125,17 @@ def _check_keys(condition: Condition | None, keys: Sequence[tuple[str, bool]], r
 
 
 def _sort_keys(sort: str | None) -> list[tuple[str, bool]]:
-    """Each key, and whether from the largest down."""
+    """Each key, and whether its order is descending."""
     if sort is None:
         return []
     keys = [key.strip() for key in sort.split(",")]
     if not all(key.removeprefix("-") for key in keys):
-        raise BadInput(f"--sort {show(sort)}: a key is missing, allowed: such as -test_accuracy, or command,-started")
+        raise BadInput(f"--sort {show(sort)}: a key is missing, for example -test_accuracy, or command,-started")
     return [(key.removeprefix("-"), key.startswith("-")) for key in keys]
 
 
 def _sorted(runs: Sequence[IndexedRun], key: str, *, descending: bool) -> list[IndexedRun]:
-    """Numbers before text; runs that lack the key last in any case."""
+    """Numbers before text; runs that lack the key always come last."""
     values = [(value_of(run, key), run) for run in runs]
     held = [(value, run) for value, run in values if value is not MISSING and value is not None]
     lacking = [run for value, run in values if value is MISSING or value is None]

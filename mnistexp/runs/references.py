@@ -1,4 +1,4 @@
-"""Which runs a reference means: the one reading that every command and the Python API share.
+"""References to runs, with the same meaning in every command and in the Python API.
 
     latest                     the newest run
     3                          the third newest; 1 is the newest
@@ -7,12 +7,13 @@
     runs/20261124T...          the path of a run's folder, here or elsewhere
     baseline                   a tag, or the name of a run: the newest run that has it
 
-Only runs that somebody started are counted, so `latest` and `1` never mean a step of a `reproduce` whose run is in the
+Only runs started by the user are counted, so `latest` and `1` never mean a step of a `reproduce` whose run is in the
 same folder; steps have ids, paths, names and tags like any run.
 
-Where several readings are possible, the first in this order counts: `latest`, a folder of that very name, a range or a
-number, a path, a tag or a name, the beginning of an id. A number of up to three digits always counts from the newest:
-ids begin with a year. A longer one is the beginning of an id where any id begins so; `2026:2026` always counts.
+If several meanings are possible, the first in this order applies: `latest`, a folder of exactly that name, a range or a
+number, a path, a tag or a name, the beginning of an id. A number of up to three digits always counts from the newest,
+because ids begin with a year. A longer one is the beginning of an id if any id begins with it; `2026:2026` is always a
+range.
 """
 
 import os
@@ -39,17 +40,17 @@ LATEST = "latest"
 NUMBER = re.compile(r"[0-9]{1,9}")
 RANGE = re.compile(r"([0-9]{0,9}):([0-9]{0,9})")
 SHORT = 3
-# Up to so many newest runs are read by themselves; for more the index is the shorter way.
+# Up to this many newest runs are read one by one; for more the index is faster.
 FEW = 50
 MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Candidate(Generic[T]):
-    """What a reference may mean.
+    """A run that a reference may mean.
 
-    `ids`: what it is found by, whole or by its beginning; the last one is its own alone. `labels`: tags and names that
-    others may have too.
+    `ids`: found by the whole id or its beginning; the last one is unique. `labels`: tags and names, which other runs
+    may share.
     """
 
     item: T
@@ -58,16 +59,16 @@ class Candidate(Generic[T]):
 
 
 def several(runs_dir: Path, references: Iterable[str]) -> list[IndexedRun]:
-    """The runs that references mean, in their order and each once.
+    """The runs of some references, in their order and each once.
 
-    Raises BadInput where one means no run, or is the beginning of several ids; RunError where the folder can't be read.
+    Raises BadInput if one means no run or is the beginning of several ids; RunError if the folder can't be read.
     """
     found = (run for reference in references for run in _resolve(runs_dir, reference))
     return list({run.path.absolute(): run for run in found}.values())
 
 
 def one(runs_dir: Path, reference: str) -> IndexedRun:
-    """The run that a reference means. Raises BadInput where it means none or several, RunError as `several`."""
+    """The run of a reference. Raises BadInput if it means no run or several, RunError as `several` does."""
     found = _resolve(runs_dir, reference)
     if len(found) > 1:
         raise BadInput(f"{show(reference)} means {len(found)} runs, allowed: a reference to one")
@@ -75,12 +76,12 @@ def one(runs_dir: Path, reference: str) -> IndexedRun:
 
 
 def started(runs_dir: Path, count: float = inf) -> list[IndexedRun]:
-    """The newest runs that somebody started, at most `count`, newest first: no steps of others. Raises RunError."""
+    """The newest runs started by the user (not steps of others), at most `count`, newest first. Raises RunError."""
     return _started(runs_dir, run_names(runs_dir), count)
 
 
 def choose(reference: str, candidates: Sequence[Candidate[T]], place: str) -> list[T]:
-    """What a reference means among candidates that are all counted, the newest first; at least one.
+    """The candidates that a reference means, at least one; all are counted, newest first.
 
     `place`: where they are, for messages. Raises BadInput.
     """
@@ -91,14 +92,14 @@ def choose(reference: str, candidates: Sequence[Candidate[T]], place: str) -> li
 
 
 def _resolve(runs_dir: Path, reference: str) -> list[IndexedRun]:
-    """The runs, at least one, that a reference means."""
+    """The runs of a reference, at least one."""
     names = run_names(runs_dir)
     if reference in names and reference != LATEST and (run := index.read(runs_dir / reference)):
         return [run]
     place = str(runs_dir)
     if span := _span(reference, names):
         first, last = span
-        # What can't be a range is told without reading a run.
+        # An invalid range is reported without reading a run.
         runs = [] if first < 1 or last < first else _started(runs_dir, names, last)
         return _counted(reference, span, runs, place)
     if run := _at_path(reference):
@@ -111,7 +112,7 @@ def _resolve(runs_dir: Path, reference: str) -> list[IndexedRun]:
 
 
 def _span(reference: str, names: Sequence[str]) -> tuple[int, float] | None:
-    """The first and the last place, from 1, that a reference counts from the newest; None where it doesn't count."""
+    """The first and last position, from 1 for the newest, of a range or number; None for other references."""
     if reference == LATEST:
         return 1, 1
     if match := RANGE.fullmatch(reference):
@@ -123,7 +124,7 @@ def _span(reference: str, names: Sequence[str]) -> tuple[int, float] | None:
 
 
 def _started(runs_dir: Path, names: Sequence[str], count: float) -> list[IndexedRun]:
-    """As `started`. For a few runs reads only what can be among them: folders without a time, and the newest times."""
+    """As `started`. For a few runs, reads only folders without a time in their name, and the newest ones."""
     known = set(names)
 
     def own(runs: Iterable[IndexedRun | None]) -> list[IndexedRun]:
@@ -145,16 +146,16 @@ def _started(runs_dir: Path, names: Sequence[str], count: float) -> list[Indexed
 def _counted(reference: str, span: tuple[int, float], items: Sequence[T], place: str) -> list[T]:
     first, last = span
     if first < 1 or last < first:
-        raise BadInput(f"{show(reference)} is no range of runs, allowed: such as 1:5, the newest being 1")
+        raise BadInput(f"{show(reference)} is not a range of runs, allowed: for example 1:5, where 1 is the newest")
     if not items and reference == LATEST:
         raise BadInput(f"there are no runs in {place} yet")
     if first > len(items):
-        raise BadInput(f"no run {show(reference)}, counted from the newest: there are {len(items)} runs in {place}")
+        raise BadInput(f"no run {show(reference)}, counting from the newest: there are {len(items)} runs in {place}")
     return list(items[first - 1 : None if last == inf else int(last)])
 
 
 def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
-    """The newest candidate with that tag or name, or the only one whose id is, or begins with, the reference."""
+    """The newest candidate with that tag or name, or the only one whose id starts with the reference."""
     exact = [candidate for candidate in candidates if reference in candidate.ids]
     labelled = [candidate for candidate in candidates if reference in candidate.labels]
     begun = [
@@ -176,7 +177,7 @@ def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
 
 
 def _at_path(reference: str) -> IndexedRun | None:
-    """The run whose folder a path leads to; None for a name without a separator, and where there is no run."""
+    """The run whose folder is at a path; None for a name without a separator, or if there is no run."""
     separators = [separator for separator in (os.sep, os.altsep) if separator]
     if reference not in (".", "..") and not any(separator in reference for separator in separators):
         return None

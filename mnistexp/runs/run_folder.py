@@ -1,13 +1,14 @@
-"""Writing a run: staged out of sight, published by one rename, marked with how it ended.
+"""Writing a run: prepared in a hidden folder, published by one rename, marked with its final status.
 
     runs/
       20261124T053712Z-train-sgd-150-1a2b/     a run: UTC start, command, short name, four random hex digits
         config.yaml        the resolved settings, re-runnable as they are
         status.json        running | done | failed | interrupted, see status.py
         environment.json   versions, processor, commit; code.patch beside it where the code differs from the commit
-        run.log            what was said on the way, with UTC times
-        ...                what the command adds: metrics.json, history.csv, trials/<n>.json, figures, model.keras
-      .staging-...<id>/    a run that nobody has been shown yet
+        run.log            the log, with UTC times
+        ...                the command's files: metrics.json, history.csv, trials/<n>.json, figures, model.keras,
+                           predictions.npz
+      .staging-...<id>/    a run that is not published yet
 
 Only this module, staging.py before it and stored_runs.py after it know this layout.
 """
@@ -26,6 +27,7 @@ from typing import Self
 
 from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, TrialsFailed
 from mnistexp.runs import files
+from mnistexp.runs.annotations import write_launched
 from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import remove_progress
@@ -39,7 +41,7 @@ CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 PATCH = "code.patch"
 LOG = "run.log"
-# Not hidden, and free of what any file system refuses.
+# Not hidden, and valid on every file system.
 PARENT: ContextVar[str | None] = ContextVar("PARENT", default=None)
 """The id of the run whose steps are being created here."""
 PART = re.compile(r'[^.\x00-\x1f\x7f<>:"/\\|?*][^\x00-\x1f\x7f<>:"/\\|?*]{0,199}(?<![. ])')
@@ -48,8 +50,8 @@ PART = re.compile(r'[^.\x00-\x1f\x7f<>:"/\\|?*][^\x00-\x1f\x7f<>:"/\\|?*]{0,199}
 class Run:
     """A run being written; use it as a context manager.
 
-    Leaving the `with` block finishes the run, or marks it by what was raised: `interrupted` for Ctrl-C, `failed` for
-    the rest. A run that hasn't added a file leaves nothing behind if it ends so in staging, or by bad input anywhere.
+    Leaving the `with` block finishes the run, or marks it according to the exception: `interrupted` for Ctrl-C, else
+    `failed`. A run without files is removed if it ends like this before it is published, or by bad input at any time.
     `add`, `writing` and `log` may be called from several threads.
     """
 
@@ -65,11 +67,11 @@ class Run:
 
     @classmethod
     def create(cls, runs_dir: Path, command: str, name: str, config_yaml: str, *, visible: bool = False) -> Self:
-        """Start a run in `runs_dir`, which is made where it is missing.
+        """Start a run in `runs_dir`, which is created if it is missing.
 
-        With `visible` the run can be seen, followed and resumed from now on, as `running`; without, it stays in staging
-        and appears, complete, when it ends. `name` is shortened to plain letters for the id and kept whole in the
-        status. Raises RunError where the folder can't be written.
+        With `visible` the run is published at once as `running`, and can be watched and resumed; otherwise it stays in
+        staging and is published when it ends. `name` is shortened to plain letters in the id and kept whole in the
+        status. Raises RunError if the folder can't be written.
         """
         clean_stale_staging(runs_dir)
         status = Status(command, name, "running", started=now(), owner=Owner.current(), part_of=PARENT.get())
@@ -82,6 +84,7 @@ class Run:
             files.write_json(folder / ENVIRONMENT, environment())
             if patch := dirty_diff():
                 files.write_text(folder / PATCH, patch)
+            write_launched(folder, command)
             if visible:
                 run._publish()
                 run._hold()
@@ -92,14 +95,14 @@ class Run:
 
     @classmethod
     def resume(cls, folder: Path) -> Self:
-        """Take up a run that was interrupted or failed, in its folder.
+        """Resume an interrupted or failed run in its folder.
 
-        Raises RunError where another process works on it or the folder can't be written, BadInput where it is done.
+        Raises RunError if another process is working on it or the folder can't be written, BadInput if it is done.
         """
         _resumable(folder)
         with ExitStack() as held:
             held.enter_context(lock(folder))
-            # Again, now that nobody else can change it.
+            # Again, now that no other process can change it.
             status = _resumable(folder)
             with files.explained("write", folder):
                 for leftover in folder.rglob(f"{files.TEMPORARY}*"):
@@ -119,12 +122,12 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """Where the run is now; another place after a run in staging has ended."""
+        """The current folder of the run; it changes when a run in staging ends."""
         return self._folder
 
     @property
     def status(self) -> State:
-        """As this process last wrote it; see `status.State`."""
+        """The status last written by this process; see `status.State`."""
         return self._status.status
 
     @contextmanager
@@ -137,14 +140,14 @@ class Run:
             PARENT.reset(token)
 
     def add(self, name: str, content: bytes | str | Mapping[str, object]) -> Path:
-        """Store one file, whole or not at all: bytes, text, or a mapping as strict JSON. See `add_file`."""
+        """Store one file atomically: bytes, text, or a mapping as strict JSON. See `add_file`."""
         path = add_file(self._folder, name, content)
         self._added = True
         return path
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """For libraries that save to a path: write to the path given, and it becomes the file `name` in one step."""
+        """For libraries that save to a path: yields a temporary path, which is renamed to `name` afterwards."""
         with files.replacing(_make_place(self._folder, name)) as temporary:
             yield temporary
         self._added = True
@@ -158,11 +161,11 @@ class Run:
             file.write(line.encode("utf-8", "backslashreplace"))
 
     def finish(self, exit_code: int = 0) -> None:
-        """Mark the run done, publish it where it wasn't, and return once all of it is on the disk. Raises RunError."""
+        """Mark the run done, publish it if it wasn't, and flush it to the disk. Raises RunError."""
         self._end("done", exit_code, None)
 
     def fail(self, error: BaseException) -> None:
-        """Mark the run failed, with the error's last line; an error that is a bug leaves its traceback in the log."""
+        """Mark the run failed, with the error's last line; unexpected errors are logged with their traceback."""
         text = str(error) if isinstance(error, MnistexpError) else "".join(traceback.format_exception_only(error))
         if not isinstance(error, MnistexpError):
             with suppress(RunError):
@@ -174,11 +177,11 @@ class Run:
         self._end("interrupted", Interrupted.exit_code, None)
 
     def discard(self) -> None:
-        """Leave nothing behind, neither the run nor the folders that were made for it."""
+        """Remove the run and the folders that were created for it."""
         self._ended = True
         self._holds.close()
         if self._published:
-            # Out of sight first: removing takes a while, and half a run must not be seen.
+            # Hide it first: removing takes a while, and a partial run must not be visible.
             hidden = self._folder.with_name(staging_name(self.id))
             with suppress(OSError):
                 files.move(self._folder, hidden)
@@ -199,7 +202,7 @@ class Run:
         if error is None:
             self.finish()
             return
-        # Whatever goes wrong here, such as a full disk, must not hide the error that led here.
+        # An error here, such as a full disk, must not hide the original error.
         with suppress(RunError):
             if isinstance(error, TrialsFailed):
                 self.finish(error.exit_code)
@@ -237,20 +240,20 @@ class Run:
         self._published = True
 
     def _hold(self) -> None:
-        """Show that this process works on the run."""
+        """Mark the run as in use by this process."""
         try:
             self._holds.enter_context(lock(self._folder, wait=True))
         except RunError as error:
-            # Some clusters' file systems have no locks. Nobody knows this run yet, and the heartbeat shows it in use.
-            self.log(f"goes on without a lock: {error}")
+            # Some cluster file systems have no locks. The run is new, and the heartbeat shows that it is in use.
+            self.log(f"running without a lock: {error}")
         self._holds.callback(Heartbeat(self._folder).stop)
 
 
 def add_file(folder: Path, name: str, content: bytes | str | Mapping[str, object]) -> Path:
-    """Store a file in a run's folder, finished or not, whole or not at all, and return its path.
+    """Store a file atomically in the folder of a finished or unfinished run, and return its path.
 
-    `name` may have folders, as in `trials/17.json`; they are made. A mapping becomes strict JSON with a schema version.
-    Raises RunError where it can't be written, BadInput for a name that would leave the folder or isn't fit for every
+    `name` may have folders, as in `trials/17.json`; they are created. A mapping becomes strict JSON with a schema
+    version. Raises RunError if it can't be written, BadInput for a name that leaves the folder or is not valid on every
     file system.
     """
     path = _make_place(folder, name)
@@ -264,21 +267,21 @@ def add_file(folder: Path, name: str, content: bytes | str | Mapping[str, object
 
 
 def remove_file(folder: Path, name: str) -> None:
-    """Remove a file that was added; no error where it isn't there. Raises RunError and BadInput as `add_file`."""
+    """Remove a file that was added; a missing file is no error. Raises RunError and BadInput as `add_file` does."""
     path = _place(folder, name)
     with files.explained("remove", path):
         path.unlink(missing_ok=True)
 
 
 def _place(folder: Path, name: str) -> Path:
-    """Where the file `name` belongs."""
+    """The path of the file `name`."""
     if name == STATUS or not all(PART.fullmatch(part) for part in name.split("/")):
-        raise BadInput(f"{name!r} can't be the name of a file in a run: use plain names, with / between folders")
+        raise BadInput(f"{name!r} can't be the name of a file in a run, allowed: plain names, with / between folders")
     return folder / name
 
 
 def _make_place(folder: Path, name: str) -> Path:
-    """Where the file `name` belongs, with the folders up to there; never the run's own, which may have been removed."""
+    """The path of the file `name`; creates the folders below the run's own folder, which may have been removed."""
     path = _place(folder, name)
     for parent in list(reversed(path.relative_to(folder).parents))[1:]:
         with files.explained("create", folder / parent), suppress(FileExistsError):
@@ -290,7 +293,7 @@ def _make_place(folder: Path, name: str) -> Path:
 def _resumable(folder: Path) -> Status:
     status = read_status(folder)
     if status.status == "done":
-        raise BadInput(f"{folder} is done: nothing is left to resume")
+        raise BadInput(f"{folder} is done, allowed: an interrupted or failed run")
     if status.status == "running":
         raise RunError(f"{folder} is in use by another process (process {status.owner.pid})")
     return status

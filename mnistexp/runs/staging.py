@@ -1,8 +1,8 @@
-"""A run's name, and its way from staging to that name.
+"""The name of a run's folder, and how an unpublished (staging) folder gets it.
 
-The name, also called id, is `<UTC start>-<command>-<short name>-<four random hex digits>`. Until everything is in it,
-the folder is called `.staging-<boot>.<pid>.<process start>.<id>`: listings ignore it, it tells whose it is from its
-first moment, and a path that would be too long shows at once and not at the end.
+The name, also called id, is `<UTC start>-<command>-<short name>-<four random hex digits>`. Until the run is published,
+the folder is called `.staging-<boot>.<pid>.<process start>.<id>`: listings ignore it, the name identifies its process,
+and a path that is too long fails at once and not at the end.
 """
 
 import os
@@ -33,15 +33,15 @@ __all__ = [
 STAGING = re.compile(r"\.staging-([0-9a-f]*)\.(\d{1,19})\.(\d{1,19})\.(.+)")
 ID = re.compile(r"(\d{8}T\d{6}Z)-[a-z0-9-]+-[0-9a-f]{4}")
 LONGEST_NAME = 40
-# A clock that ran further ahead than this was wrong; one that ran ahead less may have been set back a little since.
+# A clock further ahead than this was wrong; one less far ahead may have been set back slightly since.
 FORGIVEN_CLOCK = timedelta(days=1)
-# Staging whose process can't be seen from here, say on another machine, is left alone for so long.
+# Staging folders of processes that can't be checked, such as on another machine, are kept this long.
 UNSEEN_STAGING_SECONDS = 86_400.0
 ATTEMPTS = 20
 
 
 def time_of(run_id: str) -> datetime | None:
-    """The time in a run's id, in UTC, to the second; None where the name has not the form of an id."""
+    """The time in a run's id, in UTC, to the second; None if the name is not an id."""
     match = ID.fullmatch(run_id)
     try:
         return datetime.fromisoformat(match[1]) if match else None
@@ -50,7 +50,7 @@ def time_of(run_id: str) -> datetime | None:
 
 
 def staging_name(run_id: str) -> str:
-    """What the folder of a run is called while this process prepares or removes it."""
+    """The name of a run's folder while this process prepares or removes it."""
     owner = Owner.current()
     return f".staging-{owner.boot}.{owner.pid}.{owner.started}.{run_id}"
 
@@ -62,9 +62,9 @@ def id_of(folder: Path) -> str:
 
 
 def new_id(runs_dir: Path, command: str, name: str) -> str:
-    """An id nobody else draws; it sorts after those in `runs_dir` even if the clock was set back by up to a day."""
+    """A unique id; it sorts after those in `runs_dir` even if the clock was set back by up to a day."""
     moment = now()
-    # Later times are later in the alphabet too, so that only one name of thousands has to be looked at.
+    # Later times also sort later as text, so only one name of thousands has to be parsed.
     newest = next((found for name in sorted(_names(runs_dir), reverse=True) if (found := time_of(name))), moment)
     if moment < newest < moment + FORGIVEN_CLOCK:
         moment = newest + timedelta(seconds=1)
@@ -72,7 +72,7 @@ def new_id(runs_dir: Path, command: str, name: str) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """All names in a folder; none where it can't be read."""
+    """All names in a folder; empty if it can't be read."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries]
@@ -81,13 +81,13 @@ def _names(folder: Path) -> list[str]:
 
 
 def _short(name: str) -> str:
-    """`name` in letters, digits and hyphens that any file system takes."""
+    """`name` reduced to letters, digits and hyphens, valid on any file system."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", letters)[:LONGEST_NAME].strip("-") or "unnamed"
 
 
 def make_staging(runs_dir: Path, command: str, name: str) -> tuple[Path, list[Path]]:
-    """Make the folder a run is prepared in; returns it, and the folders that were made above it. Raises RunError."""
+    """Create the folder for preparing a run; returns it, and the folders created above it. Raises RunError."""
     for attempt in range(ATTEMPTS):
         made = files.make_folder(runs_dir)
         folder = runs_dir / staging_name(new_id(runs_dir, command, name))
@@ -96,46 +96,46 @@ def make_staging(runs_dir: Path, command: str, name: str) -> tuple[Path, list[Pa
                 folder.mkdir()
                 break
             except (FileNotFoundError, FileExistsError):
-                # Either a run that came to nothing took away the folder above, which it had made, or another drew the
-                # same digits in the same second.
+                # Either a discarded run removed the folder above, which it created, or another process drew the same
+                # digits in the same second.
                 if attempt == ATTEMPTS - 1:
                     raise
     return folder, made
 
 
 def publish(folder: Path) -> Path:
-    """Give a folder in staging its name in one step; returns the new path. Raises RunError.
+    """Rename a staging folder to its id; returns the new path. Raises RunError.
 
-    Draws other digits in the unlikely case that the name is taken.
+    Draws other digits in the unlikely case that the name exists.
     """
     run_id = id_of(folder)
     while True:
         target = folder.with_name(run_id)
         try:
-            # A rename replaces an empty folder without a word, so look first. Nobody but us makes names like this one,
-            # and a folder of ours is never empty: should a run get there between the two lines, the rename fails.
+            # A rename silently replaces an empty folder, so check first. Only this package creates such names, and its
+            # folders are never empty: if a run is published between the two lines, the rename fails.
             if not os.path.lexists(target):
                 with files.explained("publish", folder):
                     files.move(folder, target)
                 return target
         except RunError:
-            # With our folder gone the name was given, and only flushing it failed.
+            # If our folder is gone, the rename succeeded and only flushing failed.
             if not os.path.lexists(target) or not os.path.lexists(folder):
                 raise
         run_id = f"{run_id[:-4]}{secrets.token_hex(2)}"
 
 
 def clean_stale_staging(runs_dir: Path) -> None:
-    """Clear up after processes that died: publish what was finished and lacked only its name, remove the rest."""
+    """Clean up after processes that died: publish finished runs, remove unfinished ones."""
     for folder in stale_staging(runs_dir):
         with suppress(OSError):
             _clear(folder)
 
 
 def stale_staging(runs_dir: Path) -> list[Path]:
-    """Folders in staging whose processes died.
+    """Staging folders of processes that died.
 
-    Those of living processes are none; nor is, for a day, one whose process can't be seen from here.
+    A folder whose process can't be checked from here counts only after a day.
     """
     found = []
     for name in _names(runs_dir):

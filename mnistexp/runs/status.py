@@ -1,4 +1,4 @@
-"""How a run stands: the record `status.json`, who writes it, and whether that process still lives."""
+"""The status of a run: the record `status.json`, the process that writes it, and whether that process is alive."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ State = Literal["running", "done", "failed", "interrupted"]
 STATUS = "status.json"
 HEARTBEAT = ".heartbeat"
 BEAT_SECONDS = 2.0
-# Network file systems show another machine's changes up to a minute late.
+# On network file systems, changes of another machine appear up to a minute late.
 STALE_SECONDS = 120.0
 
 
@@ -33,8 +33,8 @@ def now() -> datetime:
 
 
 @cache
-def _boot(process: int) -> str:  # noqa: ARG001 - a forked child may live in another namespace: ask again for each pid
-    """A digest of this boot of this machine and of the namespace its process ids count in; "" where it can't be had."""
+def _boot(process: int) -> str:  # noqa: ARG001 - a forked child may be in another namespace: once per pid
+    """A digest of this machine's boot and of the namespace of process ids; "" if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()
         namespace = Path("/proc/self/ns/pid").readlink()
@@ -45,9 +45,9 @@ def _boot(process: int) -> str:  # noqa: ARG001 - a forked child may live in ano
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that writes a run. A later process with the same number differs in `started`, a later boot in `boot`.
+    """The process that writes a run. A later process with the same id differs in `started`, a later boot in `boot`.
 
-    `boot` is a digest that names no machine; `started` counts clock ticks since the boot. "" and 0 where unknown.
+    `boot` is a digest that identifies no machine; `started` is in clock ticks since the boot. "" and 0 if unknown.
     """
 
     pid: int
@@ -56,11 +56,11 @@ class Owner:
 
     @classmethod
     def current(cls) -> "Owner":
-        """The process that asks."""
+        """The current process."""
         return cls(os.getpid(), _boot(os.getpid()), _started(os.getpid()) or 0)
 
     def alive(self) -> bool | None:
-        """Whether the process still runs; None where that can't be seen from here, as on another machine."""
+        """Whether the process is alive; None if that can't be checked from here, as on another machine."""
         if not self.boot or self.boot != _boot(os.getpid()):
             return None
         try:
@@ -71,9 +71,9 @@ class Owner:
 
 
 def _started(pid: int) -> int | None:
-    """When a process started, in clock ticks since the boot; None where there is none, or only what is left of it.
+    """When a process started, in clock ticks since the boot; None if it doesn't exist or is a zombie.
 
-    Raises PermissionError where the process exists but is hidden from us.
+    Raises PermissionError if the process exists but is hidden.
     """
     if pid <= 0:
         return None
@@ -93,9 +93,9 @@ def _started(pid: int) -> int | None:
 class Status:
     """The record in `status.json`.
 
-    `started`, `finished`: UTC; the clock's word, so `finished` may come first when the clock was set back. `seconds`:
-    how long the last process worked on the run, unmoved by the clock. `error`: one line, where the run failed.
-    `part_of`: the id of the run that this one is a step of, as in `reproduce`; None for a run that somebody started.
+    `started`, `finished`: UTC by the system clock, so `finished` may be earlier if the clock was set back. `seconds`:
+    how long the last process worked on the run, by a monotonic clock. `error`: one line, if the run failed.
+    `part_of`: the id of the run that this one is a step of, as in `reproduce`; None for a run started by the user.
     """
 
     command: str
@@ -130,7 +130,7 @@ def write_status(folder: Path, status: Status) -> None:
 
 
 def read_record(folder: Path) -> Status:
-    """What the run last said of itself. Raises RunError where the record is missing or damaged."""
+    """The record as last written by the run. Raises RunError if it is missing or damaged."""
     path = folder / STATUS
     document = files.read_json(path)
     try:
@@ -142,10 +142,10 @@ def read_record(folder: Path) -> Status:
 
 
 def read_status(folder: Path) -> Status:
-    """The record, except that a run that says `running` and whose process is gone reads `interrupted`.
+    """The record, with `running` replaced by `interrupted` if the process is dead.
 
-    Where the process can't be seen from here, a heartbeat of the last two minutes speaks for it. Raises RunError as
-    `read_record`.
+    If the process can't be checked from here, a heartbeat in the last two minutes counts as alive. Raises RunError as
+    `read_record` does.
     """
     status = read_record(folder)
     if status.status != "running":
@@ -160,7 +160,7 @@ def _parse(document: dict[str, Any]) -> Status:
     if document["status"] not in get_args(State):
         raise ValueError(f"status is {document['status']!r}, not one of {', '.join(get_args(State))}")
     finished, seconds, exit_code = (document.get(key) for key in ("finished", "seconds", "exit_code"))
-    error, part_of = (document.get(key) for key in ("error", "part_of"))  # older records lack the second
+    error, part_of = (document.get(key) for key in ("error", "part_of"))  # older records lack part_of
     return Status(
         command=_typed(document["command"], str),
         name=_typed(document["name"], str),
@@ -199,14 +199,14 @@ def _beating(folder: Path) -> bool:
         age = time.time() - (folder / HEARTBEAT).stat().st_mtime
     except OSError:
         return False
-    # A beat from the future is one from before the clock was set back, so no sign of life either.
+    # A heartbeat in the future is from before the clock was set back, so it doesn't count.
     return abs(age) < STALE_SECONDS
 
 
 class Heartbeat:
-    """Touches `.heartbeat` in a run's folder every two seconds, on a thread of its own, until stopped.
+    """Touches `.heartbeat` in a run's folder every two seconds, in its own thread, until stopped.
 
-    The thread never speaks up: when the folder is gone or the disk is full, the run's own writing says so.
+    The thread reports no errors: if the folder is missing or the disk full, writing the run's files reports it.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading runs back: list them, load one."""
+"""Listing and loading stored runs."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from mnistexp.runs.run_folder import CONFIG, ENVIRONMENT
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import STATUS, State, read_status
 
-if TYPE_CHECKING:  # it loads pydantic, which listing runs does without
+if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config import ExperimentConfig
 
 __all__ = [
@@ -42,7 +42,7 @@ UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 class RunInfo:
     """One run as a listing shows it; times in UTC.
 
-    `status` is `damaged` where the run's record can't be read: then `error` says why, and `started` is the id's time.
+    `status` is `damaged` if the record can't be read: then `error` has the reason, and `started` is the id's time.
     `part_of`: the id of the run that this one is a step of.
     """
 
@@ -61,7 +61,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run read back. `metrics` and `history` are None where it hasn't got so far, or is of another kind.
+    """A stored run. `metrics` and `history` are None if it has none yet, or is of another kind.
 
     `config_text` is its `config.yaml`.
     """
@@ -74,7 +74,7 @@ class StoredRun:
 
     @property
     def path(self) -> Path:
-        """Its folder, where the files are that `read_text` and the like read."""
+        """Its folder."""
         return self.info.path
 
     @property
@@ -102,31 +102,31 @@ class StoredRun:
         return files.read_text(self.path / name)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """One JSON file. Raises RunError where it is missing, damaged or of a version unknown here."""
+        """One JSON file. Raises RunError if it is missing, damaged or of an unknown version."""
         return files.read_json(self.path / name)
 
 
 def runs_folder(given: str | os.PathLike[str] | None = None) -> Path:
-    """Where runs are kept: the folder given, else the one that MNISTEXP_RUNS_DIR names, else `runs`.
+    """The runs folder: the one given, else that of MNISTEXP_RUNS_DIR, else `runs`.
 
     An empty variable counts as unset. Raises `BadInput` for an empty path, which would be the current folder.
     """
     if given is not None and not os.fspath(given):
-        raise BadInput("runs_dir: '' is not a folder; write . for the current one")
+        raise BadInput("runs_dir: '' is not a folder; use . for the current folder")
     return Path(given if given is not None else os.environ.get(RUNS_DIR) or "runs")
 
 
 def list_runs(runs_dir: Path) -> list[RunInfo]:
-    """All runs in the folder, oldest first; hidden and foreign folders are passed over. Raises RunError.
+    """All runs in the folder, oldest first; hidden and foreign folders are ignored. Raises RunError.
 
-    The order is that of the ids' times, then of the recorded start, then of the id. No folder is no runs.
+    The order is by the time in the id, then the recorded start, then the id. A missing folder has no runs.
     """
     found = (read_info(runs_dir / name) for name in run_names(runs_dir))
     return sorted((info for info in found if info), key=order)
 
 
 def load(path: Path) -> StoredRun:
-    """Read a run's folder. Raises RunError where it is none, or a part is damaged or of a version unknown here."""
+    """Read a run's folder. Raises RunError if it is not a run, or a part is damaged or of an unknown version."""
     info = read_info(path)
     if info is None:
         raise RunError(f"{path} is not the folder of a run: {STATUS} is missing")
@@ -150,12 +150,12 @@ def read_config(folder: Path) -> "ExperimentConfig":
 
 
 def read_history(path: Path) -> History:
-    """The curves of one `history.csv`. Raises RunError where it is missing or damaged."""
+    """The curves of one `history.csv`. Raises RunError if it is missing or damaged."""
     return history_from_csv(files.read_text(path), str(path))
 
 
 def run_names(runs_dir: Path) -> list[str]:
-    """The folders that may be runs, in no order; none where `runs_dir` is missing. Raises RunError."""
+    """The folders that may be runs, unordered; empty if `runs_dir` is missing. Raises RunError."""
     with files.explained("list", runs_dir):
         try:
             with os.scandir(runs_dir) as entries:
@@ -165,12 +165,12 @@ def run_names(runs_dir: Path) -> list[str]:
 
 
 def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
-    # `is_dir` raises for a link that leads in a circle.
+    # `is_dir` raises for a loop of links.
     return files.is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
 def read_info(path: Path) -> RunInfo | None:
-    """What a listing says of a folder; None for a foreign one, which has neither the record nor the name of a run."""
+    """The entry of a folder in a listing; None for a foreign one, without the record and the name of a run."""
     name = path.name or path.resolve().name
     try:
         status = read_status(path)
@@ -195,7 +195,7 @@ def read_info(path: Path) -> RunInfo | None:
 
 
 def order(info: RunInfo) -> tuple[datetime, datetime, str]:
-    """What runs are sorted by: the time of the id, then the recorded start, then the id."""
+    """The sort key of runs: the time of the id, then the recorded start, then the id."""
     return time_of(info.id) or info.started.replace(microsecond=0), info.started, info.id
 
 

@@ -1,9 +1,9 @@
-"""The trash: runs taken out of sight by one rename each, brought back by one, removed for good by `empty`.
+"""The trash: runs are moved there by a rename, restored by a rename, and deleted permanently by `empty`.
 
 runs/
   .trash/
     20261124T054500.123456Z.<id>/     a run that was moved here at that time, in UTC
-    .removing-<random>/               a run on its way out of the world; whoever empties the trash next goes on
+    .removing-<random>/               a run being deleted; the next emptying of the trash continues
 """
 
 import os
@@ -33,7 +33,7 @@ REMOVING = ".removing-"
 
 @dataclass(frozen=True)
 class Trashed:
-    """A run in the trash: its id, where it is now, and when it was moved there, in UTC."""
+    """A run in the trash: its id, its current path, and when it was moved there, in UTC."""
 
     id: str
     path: Path
@@ -41,25 +41,25 @@ class Trashed:
 
 
 def discard(folders: Iterable[Path]) -> list[Trashed]:
-    """Move runs to the trash of the folder that each lies in. All stay where one of them is in use.
+    """Move runs to the trash of their runs folders. None is moved if one of them is in use.
 
-    Raises RunError where a run is in use, or can't be moved; then those before it are in the trash. BadInput for a
-    folder that is hidden or in the trash.
+    Raises RunError if a run is in use, or can't be moved; then those before it are in the trash. BadInput for a folder
+    that is hidden or in the trash.
     """
     places = list(dict.fromkeys(_place(folder) for folder in folders))
     for place in places:
         if place.name.startswith(".") or place.parent.name == TRASH:
-            raise BadInput(f"{place} can't be moved to the trash: it is there already, or is not a run")
+            raise BadInput(f"{place} can't be moved to the trash: it is in the trash already, or is not a run")
         _refuse_running(place)
     return [_move(place) for place in places]
 
 
 def list_trash(runs_dir: Path) -> list[Trashed]:
-    """What is in the trash, the longest there first. Raises RunError where it can't be read."""
+    """The content of the trash, oldest first. Raises RunError if it can't be read."""
     trash = runs_dir / TRASH
     with files.explained("list", trash):
         try:
-            names = os.listdir(trash)  # noqa: PTH208 - names are all we need
+            names = os.listdir(trash)  # noqa: PTH208 - only names are needed
         except FileNotFoundError:
             return []
     found = [
@@ -71,10 +71,10 @@ def list_trash(runs_dir: Path) -> list[Trashed]:
 
 
 def find_trashed(runs_dir: Path, references: Iterable[str]) -> list[Trashed]:
-    """The runs in the trash that references mean, each once; see references.py. The newest is the one moved there last.
+    """The runs in the trash of some references, each once; see references.py. The newest is the one moved there last.
 
-    A name in the trash, time and id, is a reference too: it tells apart runs of the same id. Raises BadInput where one
-    means none, or several that it doesn't count.
+    A name in the trash (time and id) is a reference too, for runs with the same id. Raises BadInput if one means no
+    run, or is ambiguous.
     """
     entries = list_trash(runs_dir)[::-1]
     candidates = [Candidate(entry, (entry.id, entry.path.name), _labels(entry.path)) for entry in entries]
@@ -83,25 +83,25 @@ def find_trashed(runs_dir: Path, references: Iterable[str]) -> list[Trashed]:
 
 
 def restore(entries: Sequence[Trashed]) -> list[Path]:
-    """Bring runs back to where they were; returns their folders.
+    """Restore runs to their folders, which are returned.
 
-    Raises BadInput, before any is moved, where an id is taken; RunError where one can't be moved.
+    Raises BadInput, before any is moved, if an id exists already; RunError if one can't be moved.
     """
     targets = [entry.path.parent.parent / entry.id for entry in entries]
     for target in targets:
         if os.path.lexists(target) or targets.count(target) > 1:
-            raise BadInput(f"can't restore {target.name}: another run of that id is in the way, in {target.parent}")
+            raise BadInput(f"can't restore {target.name}: a run with that id exists in {target.parent}")
     for entry, target in zip(entries, targets, strict=True):
-        # Of two that restore a run at once the second finds nothing to rename; nobody else makes a folder of this name.
+        # If two processes restore a run at once, the second finds nothing to rename; nothing else creates this name.
         with files.explained("restore", entry.path):
             files.move(entry.path, target)
     return targets
 
 
 def empty(runs_dir: Path, entries: Sequence[Trashed]) -> None:
-    """Remove these runs from the trash for good, and what an emptying before left over. Raises RunError.
+    """Delete these runs in the trash permanently, and leftovers of an earlier emptying. Raises RunError.
 
-    Links are removed and never followed. Half a run can't be restored: each is renamed before it is taken apart.
+    Links are removed, not followed. Each run is renamed before it is deleted, so a partial run can't be restored.
     """
     trash = runs_dir / TRASH
     if trash.is_symlink():
@@ -120,13 +120,13 @@ def empty(runs_dir: Path, entries: Sequence[Trashed]) -> None:
 
 
 def _labels(folder: Path) -> tuple[str, ...]:
-    """Name and tags of a run; none where they can't be read."""
+    """Name and tags of a run; empty if they can't be read."""
     run = index.read(folder)
     return tuple(filter(None, (run.info.name, *run.tags))) if run else ()
 
 
 def _place(folder: Path) -> Path:
-    """The one path of a run's folder; where the folder is a link, of the link."""
+    """The canonical path of a run's folder; if the folder is a link, that of the link."""
     with files.explained("find", folder):
         named = folder.name not in ("", "..")
         return folder.parent.resolve(strict=True) / folder.name if named else folder.resolve(strict=True)
@@ -137,7 +137,7 @@ def _refuse_running(folder: Path) -> None:
         status = read_status(folder)
     except RunError:
         if time_of(folder.name) or os.path.lexists(folder / STATUS):
-            return  # a damaged run may go
+            return  # a damaged run may be removed
         raise
     if status.status == "running":
         raise RunError(f"{folder} is in use by another process (process {status.owner.pid})")
@@ -147,11 +147,11 @@ def _move(folder: Path) -> Trashed:
     trash = folder.parent / TRASH
     with ExitStack() as held:
         held.enter_context(lock(folder))
-        # Again, now that nobody can take up the run.
+        # Again, now that no process can resume the run.
         _refuse_running(folder)
         files.make_folder(trash)
         if sys.platform == "win32":
-            held.close()  # no folder with an open file in it can be renamed there
+            held.close()  # Windows can't rename a folder with an open file
         moved = now()
         target = trash / f"{moved:%Y%m%dT%H%M%S.%fZ}.{folder.name}"
         with files.explained("move to the trash", folder):

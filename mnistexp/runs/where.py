@@ -1,4 +1,4 @@
-"""Which runs match: a small language of comparisons.
+"""The language of filters (`--where`): comparisons joined by not, and, or.
 
     expression = all {"or" all}        all = one {"and" one}        one = "not" one | "(" expression ")" | comparison
     comparison = key operator value    operator = "=" | "!=" | "<" | "<=" | ">" | ">=" | "~"
@@ -6,14 +6,14 @@
     command=train and test_accuracy>0.92 and started>-6h
     (tag=baseline or note~"second try") and not status=failed
 
-Keys are the fields of a listing (`FIELDS`), `tag`, `note`, names in metrics.json and dotted settings; where two have
-one name, the field comes before the metric and that before the setting. A run that lacks the key doesn't match. Values
-are bare, or in single or double quotes, with a backslash before a quote or a backslash. `~` looks for the text
-anywhere, in capitals or not. Numbers are compared as numbers; text with < and > by its characters.
+Keys are the fields of a listing (`FIELDS`), `tag`, `note`, keys of metrics.json and dotted settings; for equal names,
+fields take precedence over metrics, and metrics over settings. A run that lacks the key doesn't match. Values are bare,
+or in single or double quotes, with a backslash before a quote or a backslash. `~` finds the text anywhere, ignoring
+case. Numbers are compared as numbers; text with < and > by its characters.
 
-`started` and `finished` are compared with ISO dates, with or without time, in UTC unless they give a zone, or with a
-time before now such as -6h (s, m, h, d, w). A date means that whole day: `started=2026-11-24` matches all day long, and
-`started>2026-11-24` from the next day on.
+`started` and `finished` are compared with ISO dates, with or without time, in UTC unless a zone is given, or with a
+time before now such as -6h (s, m, h, d, w). A date means the whole day: `started=2026-11-24` matches any time of that
+day, and `started>2026-11-24` from the next day on.
 """
 
 import re
@@ -38,14 +38,14 @@ DEEPEST = 50
 
 
 def parse(text: str, now: datetime | None = None) -> Condition:
-    """The condition that `text` writes down; times before now count from `now`. Raises BadInput with the place."""
+    """The condition in `text`; relative times count from `now`. Raises BadInput with the position."""
     if len(text) > LONGEST:
         raise BadInput(f"--where is {len(text):,} characters long, allowed: {LONGEST:,}")
     return _Parser(text, now or datetime.now(UTC)).condition()
 
 
 class _Parser:
-    """Recursive descent over the tokens: kind, text and place of each, the last one being the end."""
+    """Recursive descent parser of the tokens: kind, text and position of each; the last is the end."""
 
     def __init__(self, text: str, now: datetime) -> None:
         self._text = text
@@ -86,12 +86,12 @@ class _Parser:
         return self._comparison()
 
     def _comparison(self) -> Comparison:
-        key, at = self._word("a key is missing, such as test_accuracy", ("word",))
+        key, at = self._word("a key is missing, for example test_accuracy", ("word",))
         kind, operator, operator_at = self._take()
         if kind != "operator":
             malformed(self._text, operator_at, f"an operator is missing after {key}, allowed: = != < <= > >= ~")
         if key == "tag" and operator not in ("=", "!=", "~"):
-            malformed(self._text, operator_at, "a tag has no order, allowed: = != ~")
+            malformed(self._text, operator_at, "tags can't be ordered, allowed: = != ~")
         value, value_at = self._word(f"a value is missing after {key}{operator}", ("word", "quoted"))
         timed = key in TIMES and operator != "~"
         span = self._span(value, value_at) if timed else None
@@ -102,7 +102,7 @@ class _Parser:
             return _moments(value, self._now)
         except (ValueError, OverflowError):
             malformed(
-                self._text, at, "not a time, allowed: 2026-11-24, 2026-11-24T08:30, or before now: -6h, -30d, -2w"
+                self._text, at, "not a time, allowed: 2026-11-24, 2026-11-24T08:30, or relative to now: -6h, -30d, -2w"
             )
 
     def _word(self, message: str, kinds: Sequence[str]) -> tuple[str, int]:
@@ -135,7 +135,9 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
         if match is None:
             place = at + len(text[at:]) - len(text[at:].lstrip())
             malformed(
-                text, place, "the quote isn't closed" if text[place] in "\"'" else f"{text[place]!r} has no meaning"
+                text,
+                place,
+                "the quote isn't closed" if text[place] in "\"'" else f"{text[place]!r} is not allowed here",
             )
         kind = str(match.lastgroup)
         found.append((kind, match[kind], match.start(kind)))
@@ -144,7 +146,7 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
 
 
 def _moments(value: str, now: datetime) -> tuple[datetime, datetime]:
-    """The first moment that a value means, and the first after it."""
+    """The first moment of a value, and the first moment after it."""
     if match := RELATIVE.fullmatch(value):
         start = now - timedelta(**{UNITS[match[2]]: float(match[1])})
         return start, start + timedelta(microseconds=1)

@@ -1,10 +1,10 @@
-"""The statistics under one name: what accuracies and curves say, and what not. `docs/statistics.md` explains each.
+"""Statistics of accuracies and learning curves. `docs/statistics.md` explains each.
 
-intervals.py         one accuracy, two accuracies, a future accuracy, repeats
-learning_curves.py   the best number of epochs, and where overfitting starts
+intervals.py         intervals of one accuracy, two accuracies, a future accuracy, repeats
+learning_curves.py   the best number of epochs, and the start of overfitting
 comparison.py        two trials on the same digits, ties with the best, best against worst and average
-selection_bias.py    choosing a trial, and what its score is worth then; nested cross-validation
-seed_noise.py        the band over seeds; are reported accuracies what our seeds give?
+selection_bias.py    choosing a trial, its score corrected for the choice; nested cross-validation
+seed_noise.py        the band of curves over seeds; whether reported accuracies agree with our seeds
 """
 
 import numpy as np
@@ -33,6 +33,7 @@ from mnistexp.statistics.intervals import (
 )
 from mnistexp.statistics.learning_curves import BestEpochs, best_epochs, guessing, loss_standard_error
 from mnistexp.statistics.seed_noise import Band, Compatibility, compatible, seed_band
+from mnistexp.statistics.seeds_and_digits import PairedRuns, compare_paired
 from mnistexp.statistics.selection_bias import (
     NestedScore,
     SelectionBias,
@@ -53,12 +54,14 @@ __all__ = [
     "NestedScore",
     "NotebookFigures",
     "PairedDifference",
+    "PairedRuns",
     "Repeats",
     "SelectionBias",
     "SelectionRule",
     "accuracy_difference",
     "bbc_cv",
     "best_epochs",
+    "compare_paired",
     "compare_trials",
     "compatible",
     "confusion_matrix",
@@ -82,18 +85,17 @@ __all__ = [
 
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int = 10) -> NDArray[np.int64]:
-    """How often each class was taken for each: int64 (classes, classes), row = true label, column = prediction.
+    """Counts of each true and predicted class: int64 (classes, classes), row = true label, column = prediction.
 
-    `labels`, `predictions`: (digits,). Source: scikit-learn's `confusion_matrix`.
+    `labels`, `predictions`: (digits,), from 0 to below `classes`. Source: as scikit-learn's `confusion_matrix`.
     """
-    from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
-
-    result: NDArray[np.int64] = sklearn_confusion_matrix(labels, predictions, labels=np.arange(classes))
-    return result
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (np.asarray(labels, np.int64), np.asarray(predictions, np.int64)), 1)
+    return counts
 
 
 def per_class_accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of each class's digits that were recognised, float64 (classes,); NaN for a class with no digits.
+    """Share of each class's digits that were classified correctly, float64 (classes,); NaN for a class without digits.
 
     `confusion`: int64 (classes, classes), see `confusion_matrix`. Also called recall. With 200 test digits a class has
     about 20: `wilson` on that few is 20 to 30 points wide. Source: as scikit-learn's `recall_score` without averaging.

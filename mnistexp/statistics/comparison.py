@@ -30,7 +30,7 @@ TieTest = Literal["mcnemar", "bootstrap"]
 
 @dataclass(frozen=True)
 class McNemar:
-    """`first_only`, `second_only`: digits that one of the two got right alone; `p_value` of "equally accurate"."""
+    """`first_only`, `second_only`: digits that only one of the two got right; `p_value` of "equally accurate"."""
 
     first_only: int
     second_only: int
@@ -40,7 +40,7 @@ class McNemar:
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     """Exact McNemar test of two classifiers on the same digits; bool (digits,), True where right.
 
-    Only digits where the two disagree tell them apart: of b + c such, b ~ Binomial(b + c, 1/2) if both are equally
+    Only digits where the two disagree count: of b + c such, b ~ Binomial(b + c, 1/2) if both are equally
     accurate; p = min(1, 2 P(X <= min(b, c))). Assumes digits drawn independently and models fixed beforehand.
 
     Source: McNemar (1947), Psychometrika 12; for classifiers, Dietterich (1998), Neural Computation 10.
@@ -54,7 +54,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Holm's adjusted p-values, float64 (m,), in the order of `p_values` (m,).
 
-    Rejecting where they are <= alpha errs anywhere with P <= alpha, under any dependence. The i-th smallest of m (i
+    Rejecting those <= alpha has a family-wise error rate <= alpha, under any dependence. The i-th smallest of m (i
     from 1) becomes max over j <= i of (m - j + 1) p_(j), at most 1.
 
     Source: Holm (1979), Scandinavian Journal of Statistics 6.
@@ -100,22 +100,22 @@ def paired_difference(
     `first`, `second`: (digits,), True where right, or shares in [0, 1] where repeats or trials are averaged. `weights`:
     (digits,), how much each digit counts, equally if None. Each resample weighs every digit by an exponential draw, the
     same for both, so that what the two have in common cancels; the interval spans the middle `level` of the resamples.
-    Two pseudo-digits of half a digit's weight, each right for one of the two alone, stand for the disagreements not
-    seen yet. Without them (and with whole counts for draws) two models that differ on few digits get an interval that
-    is too narrow, or of no width at all.
+    Two pseudo-digits of half a digit's weight, each right for one of the two only, stand for disagreements not seen
+    in the sample. Without them (and with whole counts for draws) two models that differ on few digits get an interval
+    that is too narrow, or of width 0.
 
-    Assumes digits drawn independently and the pair chosen beforehand: a pair chosen for being best and worst on these
-    digits looks further apart than it is. Raises `BadInput` for different lengths.
+    Assumes digits drawn independently and the pair chosen beforehand: for a pair chosen as best and worst on these
+    digits the difference is overestimated. Raises `BadInput` for different lengths.
 
     Source: Rubin (1981), The Bayesian Bootstrap, Annals of Statistics 9; pseudo-digits: Jeffreys' prior (1/2 each).
     """
     check_level(level)
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1 or not len(x):
-        raise BadInput(f"first, second: shapes {x.shape} and {y.shape}; the same digits are needed, (digits,) each")
+        raise BadInput(f"first, second: shapes {x.shape} and {y.shape}, allowed: equal shapes (digits,)")
     w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
     if w.shape != x.shape or not (w > 0).all():
-        raise BadInput(f"weights: {w.size} for {x.size} digits; a positive one for each is needed")
+        raise BadInput(f"weights: {w.size} for {x.size} digits, allowed: a positive weight for each digit")
     w = w / w.mean()
     rng = np.random.default_rng(seed)
     difference, reduction = np.full((2, resamples), np.nan)
@@ -143,7 +143,7 @@ def paired_difference(
 def tied_with_best(
     correct: NDArray[np.bool_], best: int, method: TieTest = "mcnemar", level: float = 0.95
 ) -> tuple[int, ...]:
-    """Indices, in order and `best` among them, of the trials that can't be told from trial `best`.
+    """Sorted indices, `best` included, of the trials whose predictions don't differ significantly from trial `best`.
 
     `correct`: bool (trials, digits) or (trials, repeats, digits), True where the out-of-fold prediction is right.
     Every other trial is tested against `best`; those whose Holm-adjusted p-value exceeds 1 - level are tied.
@@ -153,8 +153,9 @@ def tied_with_best(
     "bootstrap": twice the smaller share of `paired_difference`'s resamples on one side of 0, in closed form: the
     weights on either side sum to gamma variables. Exact with one repeat; with more, a gamma matched in two moments.
 
-    Being tied is not being equal: with more digits some of them would part. And `best` was chosen on these digits, so
-    the truly best trial is among the tied less often than `level`. Raises `BadInput` for a bad shape, index or method.
+    Tied does not mean equal: with more digits some differences would become significant. And `best` was chosen on these
+    digits, so the truly best trial is among the tied less often than `level`. Raises `BadInput` for a bad shape, index
+    or method.
 
     Source: `mcnemar`, `holm`, `paired_difference`; sign patterns: Fisher (1935), The Design of Experiments, chapter 3;
     two moments: Satterthwaite (1946), Biometrics Bulletin 2.
@@ -178,10 +179,10 @@ def tied_with_best(
 
 @dataclass(frozen=True)
 class Gap:
-    """How far the best trial of a family is from its worst and from the average of all its trials.
+    """The difference between the best trial of a family and its worst trial and average.
 
-    `best`, `worst`: trial indices in the whole sweep. The average is over trials of their accuracies: what a setting
-    picked blindly from the grid would get in expectation.
+    `best`, `worst`: trial indices in the whole sweep. The average is that of the trials' accuracies: the expected
+    accuracy of a setting drawn at random from the grid.
     """
 
     family: str
@@ -203,14 +204,14 @@ def compare_trials(
     """Best against worst and against the average of all trials: overall ("all") first, then each family in order.
 
     `correct`: as in `tied_with_best`; `families`: one name per trial, such as its optimizer. `weights`: (repeats,
-    digits), how much each prediction counts, equally if None. Equal accuracies go by the grid's order. Method,
+    digits), how much each prediction counts, equally if None. Ties are broken by the grid's order. Method,
     assumptions and source: `paired_difference`; its warning about chosen pairs applies here in full. Raises `BadInput`
     for a bad shape or a wrong number of families.
     """
     earned, most = earnings(correct, weights)
     shares, scores = earned / most, earned.sum(axis=1)
     if len(families) not in (0, len(shares)):
-        raise BadInput(f"families: {len(families)} names for {len(shares)} trials; one each is needed")
+        raise BadInput(f"families: {len(families)} names for {len(shares)} trials, allowed: one name per trial")
     names = np.array(families)
     groups = {"all": np.arange(len(shares))} | {n: np.flatnonzero(names == n) for n in dict.fromkeys(families)}
     gaps = []
@@ -224,7 +225,7 @@ def compare_trials(
 
 @dataclass(frozen=True)
 class NotebookFigures:
-    """The three numbers of the assignment notebook, all taken from the best scores of its sweeps."""
+    """The assignment notebook's three numbers, all computed from the best scores of its sweeps."""
 
     best: float
     worst: float
@@ -249,8 +250,8 @@ def counts_of(correct: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
     """
     if correct.dtype != np.bool_ or correct.ndim not in (2, 3) or not correct.size:
         raise BadInput(
-            f"correct: {correct.dtype} of shape {correct.shape}; "
-            "bool (trials, digits) or (trials, repeats, digits) is needed"
+            f"correct: {correct.dtype} of shape {correct.shape}, "
+            "allowed: bool (trials, digits) or (trials, repeats, digits)"
         )
     if correct.ndim == 2:
         return correct.astype(np.int32), 1
@@ -260,7 +261,7 @@ def counts_of(correct: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
 def earnings(
     correct: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What each trial earns on each digit, int64 (trials, digits), and what it could at most, int64 (digits,).
+    """The score of each trial on each digit, int64 (trials, digits), and the highest possible, int64 (digits,).
 
     In whole numbers, so that equal scores are exactly equal. `correct`: as in `tied_with_best`; `weights`: (repeats,
     digits), how much each prediction counts, equally if None. Raises `BadInput` for a bad shape.
@@ -269,14 +270,15 @@ def earnings(
     if weights is None:
         return counts.astype(np.int64), np.full(counts.shape[1], repeats)
     if weights.shape != (repeats, counts.shape[1]) or not (weights > 0).all():
-        raise BadInput(f"weights: shape {weights.shape} for {repeats} repeats of {counts.shape[1]} digits; all above 0")
+        expected = (repeats, counts.shape[1])
+        raise BadInput(f"weights: shape {weights.shape}, allowed: positive weights of shape {expected}")
     whole = np.rint(2.0**48 * weights / weights.sum()).astype(np.int64)
     predictions = correct.reshape(len(correct), repeats, -1)
     return np.einsum("trd,rd->td", predictions, whole), whole.sum(axis=0)
 
 
 def _middle(draws: NDArray[np.float64], level: float, estimate: float) -> Interval:
-    """The middle of the draws, stretched to the estimate where that is at the end of what is possible."""
+    """The middle `level` of the draws, extended to the estimate if that lies outside."""
     low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(min(float(low), estimate), max(float(high), estimate), level, "paired Bayesian bootstrap")
 

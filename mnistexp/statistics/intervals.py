@@ -1,4 +1,4 @@
-"""Intervals of an accuracy: of one, of the difference of two, of a future one, and over repeats."""
+"""Confidence intervals of an accuracy and of a difference of two; prediction intervals; means over repeats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Interval:
-    """All values from `low` to `high`, both included; `level` is the share of such intervals that hold the truth."""
+    """The values from `low` to `high`, both included; `level`: the share of such intervals that cover the truth."""
 
     low: float
     high: float
@@ -35,10 +35,10 @@ class Interval:
 
 
 def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
-    """Wilson's score interval of an accuracy: which true accuracies fit `successes` right answers on `n` digits?
+    """Wilson's score interval of an accuracy, from `successes` correct predictions on `n` digits.
 
-    All p with |k/n - p| <= z sqrt(p (1 - p) / n). Assumes n digits drawn independently and a model fixed before they
-    were looked at. Neither count need be whole (`selection_bias` uses that). Raises `BadInput` unless
+    All p with |k/n - p| <= z sqrt(p (1 - p) / n). Assumes n digits drawn independently and a model fixed before it is
+    scored on them. The counts need not be whole (`selection_bias` uses that). Raises `BadInput` unless
     0 <= successes <= n and n > 0.
 
     Source: Wilson (1927), JASA 22; recommended by Brown, Cai & DasGupta (2001), Statistical Science 16.
@@ -72,10 +72,10 @@ def accuracy_difference(
 
 
 def predict_accuracy(successes: float, n: float, m: float, level: float = 0.95) -> Interval:
-    """Where will the accuracy on `m` further digits fall, after `successes` of `n`?
+    """Prediction interval of the accuracy on `m` further digits, after `successes` of `n`.
 
     All y with |k/n - y| <= z sqrt(q (1 - q) (1/n + 1/m)), where q = (k + m y) / (n + m) pools both sets; a quadratic
-    in y. Wider than `wilson`, which it becomes as m grows: the m digits have luck of their own. Assumes that all
+    in y. Wider than `wilson`, its limit for large m, because the m digits are a sample too. Assumes that all
     n + m digits come independently from one source. Raises `BadInput` for impossible counts.
 
     Source: Krishnamoorthy & Peng (2011), J. Statistical Planning and Inference 141, the joint sampling approach.
@@ -106,13 +106,14 @@ class Repeats:
 
     @property
     def sentence(self) -> str:
-        """The mean and what it is worth, in plain language."""
+        """The mean, its standard deviation and its confidence interval, as a sentence."""
         if self.interval is None or self.std is None:
-            number = "One training has" if self.n == 1 else "Two trainings have"
-            return f"Mean {self.mean:.4f}. {number} no interval: repeat with at least 3 seeds."
+            over = "1 seed" if self.n == 1 else f"{self.n} seeds"
+            return f"Mean {self.mean:.4f} over {over}. A confidence interval needs at least 3 seeds."
         return (
-            f"Mean {self.mean:.4f} over {self.n} seeds, standard deviation {self.std:.4f}; the mean over all seeds "
-            f"lies in {self.interval.low:.4f} to {self.interval.high:.4f} ({self.interval.level:.0%} t interval)."
+            f"Mean {self.mean:.4f} over {self.n} seeds, standard deviation {self.std:.4f}; "
+            f"{self.interval.level:.0%} confidence interval of the mean {self.interval.low:.4f} to "
+            f"{self.interval.high:.4f} (Student's t)."
         )
 
 
@@ -120,9 +121,10 @@ def over_repeats(values: ArrayLike, level: float = 0.95, resolution: float = 0.0
     """Mean, standard deviation and Student's t interval, mean +- t(n - 1) s / sqrt(n), of one value per seed (n,).
 
     `resolution`: the step of the values; pass 1/digits for an accuracy, and the interval is at least half a step to
-    each side. Without that, three seeds that happen to agree would give an interval of no width, and intervals on 200
-    digits would cover 91% instead of 95% where seeds differ by one digit only. Two values have no interval: theirs is
-    worse still. Assumes seeds drawn independently and values about normal; says nothing of other digits.
+    each side. Without that, three seeds that happen to agree would give an interval of width 0, and intervals on 200
+    digits would cover 91% instead of 95% where seeds differ by one digit only. Two values have no interval, because
+    its coverage would be lower still. Assumes independent seeds and values that are about normal; covers the seeds
+    only, not other digits.
 
     Raises `BadInput` for no values or values that are not finite. Source: Student (1908), Biometrika 6.
     """
@@ -139,7 +141,7 @@ def over_repeats(values: ArrayLike, level: float = 0.95, resolution: float = 0.0
 
 
 def prediction_interval(values: ArrayLike, level: float = 0.95, resolution: float = 0.0) -> Interval | None:
-    """Where one more seed's value will fall: mean +- t(n - 1) s sqrt(1 + 1/n); None for fewer than three values.
+    """Prediction interval of one more seed's value: mean +- t(n - 1) s sqrt(1 + 1/n); None below three values.
 
     `values` (seeds,), `resolution`, assumptions and errors are those of `over_repeats`.
     Source: Hahn & Meeker (1991), Statistical Intervals, chapter 4.
@@ -156,20 +158,20 @@ def prediction_interval(values: ArrayLike, level: float = 0.95, resolution: floa
 def check_level(level: float) -> None:
     """Raises `BadInput` unless 0 < level < 1."""
     if not 0 < level < 1:
-        raise BadInput(f"level: {level!r} is not a confidence level; it lies between 0 and 1, for example 0.95")
+        raise BadInput(f"level: {level!r} is not a confidence level, allowed: between 0 and 1, such as 0.95")
 
 
 def _check_counts(successes: float, n: float) -> None:
     if not (n > 0 and isfinite(n)):
-        raise BadInput(f"n: {n!r} digits; at least one is needed")
+        raise BadInput(f"n: {n!r} digits, allowed: at least 1")
     if not 0 <= successes <= n:
-        raise BadInput(f"successes: {successes!r} right answers of {n!r} digits; from 0 to {n!r} are possible")
+        raise BadInput(f"successes: {successes!r} correct of {n!r} digits, allowed: 0 to {n!r}")
 
 
 def _finite(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     x = np.asarray(values, dtype=np.float64).ravel()
     if not len(x):
-        raise BadInput("values: none given; at least one is needed")
+        raise BadInput("values: none given, allowed: at least 1")
     if not np.isfinite(x).all():
         raise BadInput(f"values: {_first_odd(x)} is not a finite number")
     return x

@@ -1,4 +1,4 @@
-"""What the curve of the validation loss says: the best number of epochs, and where overfitting starts."""
+"""The best number of epochs, and the epoch from which the network overfits, from the validation loss."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ SPREAD_OF_LOSS = 4.0
 """Standard deviation of the digits' cross-entropy over its mean, near the minimum: 2.9 to 4.4 with the CNN here."""
 
 WINDOW = 5
-"""Epochs in the running median that overfitting is judged by."""
+"""Epochs in the running median that decides on overfitting."""
 
 FEWEST = 3
-"""Measured epochs that a rise must last to be called overfitting: no single epoch decides."""
+"""A rise counts as overfitting if it lasts at least this many measured epochs."""
 
 Shape = Literal["unmeasured", "single", "chance", "falling", "flat", "rising", "overfitting", "unstable"]
 Curve = NDArray[np.float64]
@@ -28,12 +28,12 @@ Curve = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BestEpochs:
-    """The answer to "what is the best number of epochs?". Epochs count from 1.
+    """The best number of epochs, and what follows it. Epochs count from 1.
 
     `epoch`: the first epoch of the minimum; `ties`: all of them. `flat_first` to `flat_last`: the unbroken range of
     measured epochs around `epoch` whose validation loss is at most one `standard_error` above the minimum;
     `flat_measured`: how many these are. `overfitting_from`: see `best_epochs`; None unless `shape` is `overfitting`.
-    `rising_from`: where the rise begins that `overfitting`, `unstable` and `rising` (too short to tell) speak of.
+    `rising_from`: where the rise begins for the shapes `overfitting`, `unstable` and `rising` (too short to tell).
     `accuracy`: the validation accuracy in `epoch`, where given. `final`: the last measured validation loss; `ratio`:
     final / minimum. `diverged_at`: the first epoch whose training loss is not a number; it and those after it are not
     measured. `approximated`: the standard error is the rule of thumb. All None, and no ties, where none was measured.
@@ -63,16 +63,16 @@ class BestEpochs:
         """The answer in plain language; every part follows from the fields."""
         parts = [self._best(), self._range(), self._after()]
         if self.diverged_at is not None:
-            parts.append(f"Training diverged in epoch {self.diverged_at}: its loss is not a number from there on.")
+            parts.append(f"Training diverged in epoch {self.diverged_at}: from then on its loss is not a number.")
         return " ".join(part for part in parts if part)
 
     def _best(self) -> str:
         if self.epoch is None:
             before = "" if self.diverged_at is None else " before training diverged"
-            return f"No validation loss was measured{before}, so no epoch can be called best."
+            return f"No validation loss was measured{before}, so the best number of epochs is unknown."
         others = [str(epoch) for epoch in self.ties[1:]]
         named = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-        same = f", the same again at epoch {named}" if others else ""
+        same = f", and equally low at epoch {named}" if others else ""
         return f"The validation loss is lowest, {self.minimum:.4f}, at epoch {self.epoch}{same}."
 
     def _range(self) -> str:
@@ -81,10 +81,10 @@ class BestEpochs:
         about = "about " if self.approximated else ""
         error = f"one standard error ({about}{self.standard_error:.4f})"
         if self.flat_measured == 1:
-            return f"The epochs measured next to it are worse by more than {error}."
+            return f"The measured epochs next to it are more than {error} higher."
         every = self.flat_measured == self.flat_last - self.flat_first + 1
         which = "Epochs" if every else f"The {self.flat_measured} measured epochs from"
-        return f"{which} {self.flat_first} to {self.flat_last} are as good within {error}."
+        return f"{which} {self.flat_first} to {self.flat_last} are within {error} of it."
 
     def _after(self) -> str:
         grown = "" if self.final is None else f"{self.final:.4f}"
@@ -97,34 +97,34 @@ class BestEpochs:
         )
         return {
             "unmeasured": "",
-            "single": "With one measured epoch there is nothing to compare it with.",
+            "single": "Only one epoch was measured, so there is no other to compare it with.",
             "chance": self._chance(),
-            "falling": f"It is the last measured epoch: no overfitting is seen{more}.",
-            "flat": f"No overfitting is seen: the loss ends at {grown}.",
+            "falling": f"It is the last measured epoch: no sign of overfitting{more}.",
+            "flat": f"There is no sign of overfitting: the loss ends at {grown}.",
             "rising": (
-                f"From epoch {self.rising_from} on the validation loss is higher, and ends at {grown}: too few epochs "
-                "to call it overfitting."
+                f"From epoch {self.rising_from} on the validation loss is higher and ends at {grown}; these are too "
+                "few epochs to call it overfitting."
             ),
             "overfitting": (
-                f"From epoch {self.rising_from} on the network overfits: {above}, while the training loss is lower on "
-                f"average than there; it ends at {grown}."
+                f"The network overfits from epoch {self.rising_from} on: {above}, while the training loss is on "
+                f"average lower than at that minimum. The validation loss ends at {grown}."
             ),
             "unstable": (
-                f"From epoch {self.rising_from} on {above} and ends at {grown}; but the training loss is on average no "
-                "lower than there, so this is unstable training rather than overfitting."
+                f"From epoch {self.rising_from} on {above} and ends at {grown}, but the training loss is on average "
+                "not lower than at that minimum: training is unstable rather than overfitting."
             ),
         }[self.shape]
 
     def _chance(self) -> str:
         if self.accuracy is not None and self.accuracy <= guessing(self.digits, self.classes):
             return (
-                f"At epoch {self.epoch} the accuracy on these digits, {self.accuracy:.1%}, is no better than "
-                "chance: the network has learned nothing that helps on them, so there is no overfitting to speak of."
+                f"The validation accuracy at epoch {self.epoch}, {self.accuracy:.1%}, is no better than chance, so "
+                "overfitting can't be assessed."
             )
         still = "" if self.accuracy is None else f", though the accuracy is {self.accuracy:.1%}"
         return (
-            f"Yet the loss there is no lower than that of guessing, ln({self.classes}) = {log(self.classes):.4f}"
-            f"{still}: nothing can be said of overfitting."
+            f"This loss is no lower than that of guessing, ln({self.classes}) = {log(self.classes):.4f}{still}, so "
+            "overfitting can't be assessed."
         )
 
 
@@ -137,22 +137,22 @@ def best_epochs(
     digits: int = 200,
     classes: int = 10,
 ) -> BestEpochs:
-    """The epoch of the lowest validation loss, the range as good as it, and where overfitting starts.
+    """The epoch of the lowest validation loss, the range within one standard error of it, and the start of overfitting.
 
     `loss`, `val_loss`: one value per epoch, and `val_accuracy` too where it is known; a validation loss that is not
-    finite was not measured and is passed over, and so is all from the first training loss on that is not finite.
+    finite was not measured and is ignored, like every epoch from the first training loss on that is not finite.
     `standard_error`: that of the mean validation loss at the minimum (`loss_standard_error`), or one value per epoch.
     Without it, a rule of thumb: 4 min(val_loss) / sqrt(digits), `digits` being the number of validation digits; the
     digits' losses have a standard deviation of 3 to 4.5 times their mean at the minimum.
 
     Overfitting starts at the first measured epoch after the range from which on, to the end and for at least 3
     measured epochs, the running median of 5 epochs of the validation loss is more than one standard error above the
-    minimum. The median is that of measured epochs after the range alone, fewer at its ends; it lets no single epoch
-    decide. Two things must hold besides. The training loss is lower there (its mean from that epoch on) than at the
-    minimum. And the network is better than chance in the epoch of the minimum: the loss is below ln(classes), that of
-    equal probabilities, and the accuracy is above `guessing(digits, classes)`.
+    minimum. The median is over measured epochs after the range, fewer at its ends, so that no single epoch decides.
+    Two further conditions: the mean training loss from that epoch on is lower than at the minimum; and the network is
+    better than chance in the epoch of the minimum, with a loss below ln(classes), that of equal probabilities, and an
+    accuracy above `guessing(digits, classes)`.
 
-    The digits that chose the epoch flatter it: the minimum is lower than the loss on other digits would be.
+    The minimum is optimistic, because the same digits chose the epoch: on other digits the loss would be higher.
     Raises `BadInput` for curves of different lengths, a negative standard error or fewer than two classes.
 
     Source: the one-standard-error rule of Breiman, Friedman, Olshen & Stone (1984), Classification and Regression
@@ -205,7 +205,7 @@ def best_epochs(
 
 
 def guessing(digits: int, classes: int) -> float:
-    """The highest accuracy that guessing explains: 1 / classes and two standard errors of a share of `digits` digits.
+    """The highest accuracy that guessing explains: 1 / classes plus two standard errors of a share of `digits` digits.
 
     Assumes classes of about one size.
     Source: the normal approximation in Brown, Cai & DasGupta (2001), Statistical Science 16(2), section 1.
@@ -216,7 +216,7 @@ def guessing(digits: int, classes: int) -> float:
 def loss_standard_error(losses: ArrayLike) -> float:
     """Standard error of a mean loss, s / sqrt(n) with ddof 1, from the losses of n validation digits (n,).
 
-    Assumes digits drawn independently; says how far the mean would move on other digits. Raises `BadInput` for n < 2.
+    Assumes digits drawn independently; estimates how much the mean varies between samples. Raises `BadInput` for n < 2.
     Source: as scipy's `stats.sem`.
     """
     x = np.asarray(losses, dtype=np.float64).ravel()
@@ -228,10 +228,12 @@ def loss_standard_error(losses: ArrayLike) -> float:
 def _error_at(
     given: float | Sequence[float | None] | None, index: int, epochs: int, minimum: float, digits: int
 ) -> tuple[float, bool]:
-    """The standard error at the minimum, and whether it is only the rule of thumb."""
+    """The standard error at the minimum, and whether it is the rule of thumb."""
     if given is not None and not isinstance(given, int | float):
         if len(given) != epochs:
-            raise BadInput(f"standard_error: {len(given)} values for {epochs} epochs; give one each, or one number")
+            raise BadInput(
+                f"standard_error: {len(given)} values for {epochs} epochs; give one per epoch, or one number"
+            )
         given = given[index]
     if given is None or not isfinite(given):
         return SPREAD_OF_LOSS * abs(minimum) / sqrt(digits), True
@@ -250,7 +252,7 @@ def _run_around(inside: NDArray[np.bool_], at: int) -> tuple[int, int]:
 def _shape(
     curve: Curve, last: int, limit: float, able: bool, is_lower_from: Callable[[int], bool]
 ) -> tuple[Shape, int | None]:
-    """What the measured validation losses do after the range that ends at `last`, and the index where they rise.
+    """The shape of the measured validation losses after the range that ends at `last`, and the index where they rise.
 
     `able`: the network is better than chance at the minimum. `is_lower_from(index)`: the training loss is lower from
     there on than at the minimum.

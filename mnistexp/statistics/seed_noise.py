@@ -1,4 +1,4 @@
-"""What our training gives over seeds: the band of its curves, and whether reported accuracies are among its own."""
+"""The variation of our training over seeds: the band of its curves, and whether reported accuracies agree with it."""
 
 from dataclasses import dataclass
 
@@ -22,20 +22,20 @@ class Band:
     level: float
 
     def holds(self, curve: ArrayLike) -> NDArray[np.bool_]:
-        """Which values of one more curve lie inside, epoch by epoch: bool (epochs,)."""
+        """Whether each value of another curve lies in the band: bool (epochs,)."""
         values = np.asarray(curve, dtype=np.float64)
         return (self.low <= values) & (values <= self.high)
 
 
 def seed_band(curves: ArrayLike, level: float = 0.95) -> Band:
-    """The band that one more seed's curve passes through: at each epoch its `prediction_interval`.
+    """The band of one more seed's curve: the `prediction_interval` at each epoch.
 
-    `curves`: (seeds, epochs), at least 3 seeds. The level holds for each epoch by itself; a curve may leave the band
-    somewhere far more often. Raises `BadInput` for fewer seeds. Source: `prediction_interval`.
+    `curves`: (seeds, epochs), at least 3 seeds. The level holds for each epoch separately; a curve leaves the band
+    at some epoch far more often. Raises `BadInput` for fewer seeds. Source: `prediction_interval`.
     """
     values = np.asarray(curves, dtype=np.float64)
     if values.ndim != 2 or len(values) < 3:
-        raise BadInput(f"curves: shape {values.shape}; a band needs the curves of at least 3 seeds, (seeds, epochs)")
+        raise BadInput(f"curves: shape {values.shape}, allowed: (seeds, epochs) with at least 3 seeds")
     nothing = Interval(np.nan, np.nan, level, "none")
     bands = [(prediction_interval(at, level) if np.isfinite(at).all() else None) or nothing for at in values.T]
     low, high = np.array([band.low for band in bands]), np.array([band.high for band in bands])
@@ -49,7 +49,7 @@ class Compatibility:
     `p_mean`, `p_spread`, `p_shape`: permutation p-values of "both come from one distribution", looking at the means,
     the standard deviations, and the largest gap between the distribution functions (`ks_distance`). `agrees`: none of
     the three is significant at 1 - level after Holm's correction. `inside`: how many of the `reported` values lie in
-    `interval`, where one more of our seeds would fall.
+    `interval`, the prediction interval of one more of our seeds.
     """
 
     reported: int
@@ -68,18 +68,18 @@ class Compatibility:
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain language, with the means, the spreads and the smallest p-value."""
+        """The verdict as a sentence, with means, standard deviations and the smallest p-value."""
         smallest = min(self.p_mean, self.p_spread, self.p_shape)
         verdict = (
-            "nothing tells the two apart"
+            "no significant difference"
             if self.agrees
-            else "the two differ by more than chance between seeds explains"
+            else "the difference is larger than the variation between seeds explains"
         )
         return (
-            f"Reported {self.reported_mean:.4f} on average (standard deviation {self.reported_std:.4f}, "
-            f"{self.reported} values), ours {self.our_mean:.4f} ({self.our_std:.4f}, {self.ours} seeds): {verdict} "
-            f"(smallest of three p-values {smallest:.3f}). {self.inside} of {self.reported} lie where one more of our "
-            "seeds would fall."
+            f"Reported: mean {self.reported_mean:.4f}, standard deviation {self.reported_std:.4f}, {self.reported} "
+            f"values; ours: {self.our_mean:.4f}, {self.our_std:.4f}, {self.ours} seeds: {verdict} (smallest of three "
+            f"p-values {smallest:.3f}). {self.inside} of the {self.reported} reported values lie in the prediction "
+            "interval of one more of our seeds."
         )
 
 
@@ -90,16 +90,16 @@ def compatible(
 
     Three statistics, one set of permutations: |difference of means|; |log of the ratio of standard deviations|, each
     sample about its own mean; and the two-sample Kolmogorov-Smirnov distance. p = (1 + permutations at least as far
-    out) / (1 + permutations). Permuting allows for ties, which accuracies on few digits are full of.
+    out) / (1 + permutations). Permutation tests allow ties, which are common among accuracies on few digits.
 
-    Assumes that values within each sample are exchangeable (independent seeds, same digits). Not significant is not
-    proof of sameness: few values can't show small differences. Raises `BadInput` for fewer than 3 values on a side.
+    Assumes that values within each sample are exchangeable (independent seeds, same digits). No significant difference
+    is not proof of equality: few values can't show small differences. Raises `BadInput` below 3 values in a sample.
 
     Source: Phipson & Smyth (2010), Statistical Applications in Genetics and Molecular Biology 9(1):39.
     """
     x, y = np.asarray(reported, dtype=np.float64).ravel(), np.asarray(ours, dtype=np.float64).ravel()
     if min(len(x), len(y)) < 3 or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise BadInput(f"reported, ours: {len(x)} and {len(y)} values; at least 3 finite ones on each side are needed")
+        raise BadInput(f"reported, ours: {len(x)} and {len(y)} values, allowed: at least 3 finite values each")
     interval = prediction_interval(y, level)
     assert interval is not None
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Choosing one trial of a sweep, and what its score is worth once it has been chosen."""
+"""Choosing one trial of a sweep, and correcting its score for the choice (selection bias)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ SCORES_AT_ONCE = 2**22
 def one_standard_error(means: ArrayLike, standard_errors: ArrayLike) -> tuple[int, ...]:
     """Indices, in order, of the trials whose mean is at most one standard error below the best mean.
 
-    `means`, `standard_errors`: (trials,). The standard error is the best trial's own. A rule of thumb, no test: it
-    ignores that trials share their digits. A mean that is NaN is never near. Raises `BadInput` for unequal lengths or
-    no finite mean.
+    `means`, `standard_errors`: (trials,). The standard error is that of the best trial. A rule of thumb, not a test: it
+    ignores that trials share their digits. A mean that is NaN is never included. Raises `BadInput` for unequal lengths
+    or no finite mean.
 
     Source: Breiman, Friedman, Olshen & Stone (1984), Classification and Regression Trees, section 3.4.3.
     """
     scores, errors = _scores(means), np.asarray(standard_errors, dtype=np.float64)
     if errors.shape != scores.shape:
-        raise BadInput(f"standard_errors: {errors.size} values for {scores.size} trials; one each is needed")
+        raise BadInput(f"standard_errors: {errors.size} values for {scores.size} trials, allowed: one per trial")
     best = int(scores.argmax())
     margin = errors[best] if np.isfinite(errors[best]) else 0.0
     return tuple(int(index) for index in np.flatnonzero(scores >= scores[best] - margin))
@@ -52,12 +52,12 @@ def select(
     costs: ArrayLike,
     tied: Sequence[int] = (),
 ) -> int:
-    """The trial that `--select` names, as an index.
+    """The index of the trial that the rule of `--select` chooses.
 
     "best": the highest mean. "one-se": the cheapest within `one_standard_error` of it. "cheapest": the cheapest among
-    `tied`, the trials that `tied_with_best` can't tell from the best. Equal costs go by the higher mean, equal means
-    by the grid's order. All three are (trials,); `costs` should be a property of the setting, not a measured time, or
-    the choice would differ from run to run. Raises `BadInput` for an unknown rule, unequal lengths or no finite mean.
+    `tied`, the trials that `tied_with_best` gives. Equal costs are decided by the higher mean, equal means by the
+    grid's order. All three are (trials,); `costs` should be a property of the setting, not a measured time, or the
+    choice would differ from run to run. Raises `BadInput` for an unknown rule, unequal lengths or no finite mean.
 
     Source: `one_standard_error`; of the ties, `tied_with_best`.
     """
@@ -69,7 +69,7 @@ def select(
         raise BadInput(f"--select: {rule!r}; allowed: {', '.join(allowed)}{nearest(rule, allowed)}")
     price = np.asarray(costs)
     if price.shape != scores.shape:
-        raise BadInput(f"costs: {price.size} values for {scores.size} trials; one each is needed")
+        raise BadInput(f"costs: {price.size} values for {scores.size} trials, allowed: one per trial")
     near = one_standard_error(means, standard_errors) if rule == "one-se" else tied or (int(scores.argmax()),)
     return min(near, key=lambda index: (price[index], -scores[index], index))
 
@@ -78,7 +78,7 @@ def select(
 class SelectionBias:
     """The winning score before and after correction, as fractions.
 
-    `raw`: the winner's accuracy on the digits it was chosen by; `corrected`: what BBC-CV expects on other digits;
+    `raw`: the winner's accuracy on the digits it was chosen on; `corrected`: BBC-CV's estimate for other digits;
     `bias` = raw - corrected. `interval`: for the winner's true accuracy. `percentiles`: the interval as published,
     wider than its level says. `stability`: the share of resamples that choose the same winner.
     """
@@ -93,12 +93,13 @@ class SelectionBias:
 
     @property
     def sentence(self) -> str:
-        """The score before and after correction in plain language, in percentage points."""
+        """The score before and after correction, as a sentence."""
+        side = "lower" if self.raw >= self.corrected else "higher"
         return (
-            f"The winner scored {percent(self.raw)}; being chosen for its score explains about "
-            f"{points(self.raw, self.corrected)} points of that, so expect {percent(self.corrected)} "
-            f"({self.interval.level:.0%} interval {span(self.interval.low, self.interval.high)}). It wins in "
-            f"{self.stability:.0%} of the resamples."
+            f"The best score is {percent(self.raw)}; corrected for selection, about "
+            f"{points(self.raw, self.corrected)} points {side}, it is {percent(self.corrected)} "
+            f"({self.interval.level:.0%} interval {span(self.interval.low, self.interval.high)}). The same trial is "
+            f"the best in {self.stability:.0%} of the resamples."
         )
 
 
@@ -109,19 +110,19 @@ def bbc_cv(
     seed: int = 0,
     weights: NDArray[np.float64] | None = None,
 ) -> SelectionBias:
-    """Bootstrap bias-corrected cross-validation: what the best of many trials is worth on digits that didn't choose it.
+    """Bootstrap bias-corrected cross-validation: the accuracy of the best of many trials, corrected for selection.
 
     `correct`: bool (trials, digits) or (trials, repeats, digits), pooled out-of-fold predictions. `weights`: (repeats,
     digits), how much each prediction counts, equally if None. Each resample draws
-    as many digits with replacement, chooses the best trial on them (equal ones by the grid's order), and scores that
+    as many digits with replacement, chooses the best trial on them (ties: the grid's order), and scores that
     trial on the digits not drawn. `corrected` is the mean over resamples; `percentiles` their middle `level`.
 
     A resample scores on the share f = 0.37 of the digits it left out, so its scores vary (1 - f) / f = 1.7 times as
-    much as an accuracy on all digits does, and the percentiles cover 97-100%. `interval` puts that right: Wilson's
+    much as an accuracy on all digits does, and the percentiles cover 97-100%. `interval` corrects that: Wilson's
     interval around `corrected` with n = corrected (1 - corrected) / (v f / (1 - f)) digits, v the scores' variance. It
-    covers 95-96% where a few trials are good and the others worse; where all are equally good it is too wide still.
+    covers 95-96% if a few trials are better than the others; if all are equally good it is still too wide.
 
-    Assumes digits drawn independently. Trains nothing again: the seeds' noise is in it only as far as the repeats
+    Assumes digits drawn independently. Nothing is trained again: seed noise is included only as far as the repeats
     show it, and the score is that of models trained on the folds' part of the digits. Needs about
     16 trials * digits bytes + 100 MB. Raises `BadInput` for a bad shape or fewer than 10 digits.
 
@@ -131,7 +132,7 @@ def bbc_cv(
     earned, most = earnings(correct, weights)
     trials, digits = earned.shape
     if digits < 10:
-        raise BadInput(f"correct: {digits} digits; resampling needs at least 10")
+        raise BadInput(f"correct: {digits} digits, allowed: at least 10")
     rng = np.random.default_rng(seed)
     right = earned.astype(np.float64)  # whole numbers whose sums stay below 2**53 are exact
     scores, shares, winners = np.empty(resamples), np.empty(resamples), np.empty(resamples, dtype=np.int64)
@@ -159,7 +160,7 @@ def bbc_cv(
 
 @dataclass(frozen=True)
 class NestedScore:
-    """Nested cross-validation in one number: `accuracy`, the mean of the outer folds, `std` (ddof 1) between them."""
+    """Nested cross-validation: `accuracy`, the mean of the outer folds, and `std` (ddof 1) between them."""
 
     accuracy: float
     std: float | None
@@ -172,18 +173,18 @@ def nested_summary(scores: ArrayLike, sizes: ArrayLike, level: float = 0.95) -> 
     """The accuracy of "sweep, choose, train" as a whole, from its score on each outer fold and the fold's digits.
 
     `scores`, `sizes`: (folds,). The mean over folds, as a trial's score is, with `wilson`'s interval on all the digits.
-    Each digit is scored once by a model whose settings it had no part in choosing. Assumes digits independent; the
-    outer folds share training digits, which the interval doesn't know (Bates, Hastie & Tibshirani 2024, JASA 119), so
-    it is slightly narrow where training sets matter. It describes the procedure, not one setting: the folds may choose
+    Each digit is scored once, by a model whose settings were chosen without it. Assumes independent digits; the outer
+    folds share training digits, which the interval ignores (Bates, Hastie & Tibshirani 2024, JASA 119), so it is
+    slightly narrow where training sets matter. It describes the procedure, not one setting: the folds may choose
     different ones. Raises `BadInput` for unequal lengths, no folds or scores outside [0, 1].
 
     Source: Varma & Simon (2006), BMC Bioinformatics 7:91.
     """
     x, n = np.asarray(scores, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
     if x.shape != n.shape or not len(x):
-        raise BadInput(f"sizes: {n.size} values for {x.size} outer folds; one each is needed, for at least one fold")
+        raise BadInput(f"sizes: {n.size} values for {x.size} outer folds, allowed: one per fold, at least one fold")
     if not ((x >= 0) & (x <= 1)).all() or not (n > 0).all():
-        raise BadInput(f"scores: {x.tolist()} on {n.tolist()} digits; accuracies in [0, 1] of at least one digit")
+        raise BadInput(f"scores: {x.tolist()} on {n.tolist()} digits, allowed: 0 to 1, on at least one digit")
     accuracy, digits = float(x.mean()), float(n.sum())
     std = float(x.std(ddof=1)) if len(x) > 1 else None
     return NestedScore(accuracy, std, len(x), round(digits), wilson(accuracy * digits, digits, level))
@@ -203,7 +204,7 @@ def _drawn(rng: np.random.Generator, resamples: int, digits: int) -> NDArray[np.
 
 
 def _rescaled(center: float, variance: float, share: float, digits: int, level: float) -> Interval:
-    """Wilson's interval around `center`, as wide as out-of-bag scores' variance says once scaled to all digits."""
+    """Wilson's interval around `center`, its width from the variance of out-of-bag scores scaled to all digits."""
     scaled = variance * share / (1 - share)
     n = center * (1 - center) / scaled if scaled > 0 else float(digits)
     wide = wilson(center * n, n, level)

@@ -1,1 +1,1 @@
-"""Grid searches: settings to trials, trials to fits, fits to a ranked table, on any executor."""
+"""Hyperparameter sweeps: settings to trials, trials to fits, fits to a ranked table, on any executor."""

@@ -1,4 +1,4 @@
-"""The settings that a sweep varied, laid out for axes: levels one by one, or bins on a linear or logarithmic scale."""
+"""The axis of each setting that a sweep varied: one level per value, or bins on a linear or logarithmic scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp import shown
 from mnistexp.results import TrialResult
 
 __all__ = ["Parameter", "name_of", "swept_parameters"]
 
 MANY = 10
-"""More different numbers than these are laid out on a scale, in bins, instead of one by one."""
+"""With more different numbers than this, the axis has bins instead of one level per value."""
 BINS = 6
 
 
@@ -20,7 +21,7 @@ BINS = 6
 class Parameter:
     """One swept setting and where each trial stands on its axis, whose levels or bins are centred on 0, 1, ...
 
-    `level`: int64 (trials,), the nearest of them, -1 where a trial doesn't have the setting. `place`: float64
+    `level`: int64 (trials,), the nearest level or bin, -1 where a trial lacks the setting. `place`: float64
     (trials,), the exact place, NaN where missing. `ticks`: places and their labels: of each level, or of the edges of
     the bins where `binned`. `ordered`: the levels are numbers.
     """
@@ -35,7 +36,7 @@ class Parameter:
 
 
 def swept_parameters(trials: Sequence[TrialResult]) -> list[Parameter]:
-    """The settings in which the trials differ, or all settings where they don't, in the order of the grid."""
+    """The settings that differ between trials, or all settings if none does, in the order of the grid."""
     columns: dict[str, list[Any]] = {key: [] for trial in trials for key in trial.params}
     for key, values in columns.items():
         values.extend(trial.params.get(key, _Missing) for trial in trials)
@@ -45,7 +46,7 @@ def swept_parameters(trials: Sequence[TrialResult]) -> list[Parameter]:
 
 
 def name_of(trial: TrialResult, trials: Sequence[TrialResult]) -> str:
-    """A trial by the settings in which it differs from others, such as `learning_rate 0.01, beta_1 0.5`."""
+    """A trial by the settings in which it differs from others, such as `learning rate 0.01, beta_1 0.5`."""
     names = short_names({key: None for other in trials for key in other.params})
     differ = {
         key
@@ -57,8 +58,8 @@ def name_of(trial: TrialResult, trials: Sequence[TrialResult]) -> str:
 
 
 def short_names(keys: dict[str, Any]) -> dict[str, str]:
-    """Each dotted key's last part, where no other key has the same, or the whole key; `optimizer` for its name."""
-    last = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
+    """Each dotted key's last part in words if it is unique, else the whole key; `optimizer` for `optimizer.name`."""
+    last = [shown.name(key.removesuffix(".name")) for key in keys]
     return {key: short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)}
 
 
@@ -67,7 +68,7 @@ class _Missing:
 
 
 def _identity(value: Any) -> tuple[str, str]:
-    """What makes two values the same level: 1 and 1.0 do, 1 and True don't."""
+    """Equal for values of the same level: 1 and 1.0 are the same, 1 and True are not."""
     return ("number", repr(float(value))) if _is_number(value) else (type(value).__name__, str(value))
 
 

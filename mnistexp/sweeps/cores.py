@@ -1,4 +1,4 @@
-"""How many processor cores and how much memory there are to work with."""
+"""The number of usable processor cores, and the memory limit."""
 
 import math
 import os
@@ -11,18 +11,18 @@ __all__ = ["cpu_quota", "memory_limit", "physical_cores", "usable_cores"]
 CGROUPS = Path("/proc/self/cgroup")
 ROOT = Path("/sys/fs/cgroup")
 UNLIMITED = 2**60
-"""Version 1 of the control groups writes no limit as a number of this size, in bytes."""
+"""Version 1 of control groups writes "no limit" as a number of this size, in bytes."""
 
 
 def usable_cores() -> int:
-    """Physical cores that this process may use: those of its affinity, at most the CPU time of its control groups."""
+    """Physical cores that this process may use: its affinity, limited by the CPU quota of its control groups."""
     if sys.platform != "linux":
         return os.cpu_count() or 1
     return math.ceil(min(_physical(os.sched_getaffinity(0)), cpu_quota()))
 
 
 def physical_cores() -> int:
-    """Physical cores of this machine, as far as the system tells."""
+    """Physical cores of this machine, as reported by the system."""
     return _physical(range(os.cpu_count() or 1))
 
 
@@ -32,27 +32,27 @@ def _physical(cpus: Iterable[int]) -> int:
 
 
 def cpu_quota(cgroups: Path = CGROUPS, root: Path = ROOT) -> float:
-    """CPU seconds per second that the control groups of this process allow, of version 1 or 2; infinite without limit.
+    """CPU seconds per second allowed by the control groups of this process, version 1 or 2; infinite without limit.
 
-    The least of its own group and of those above it. `cgroups` names the groups, `root` is where they are mounted.
+    The lowest limit of its own group and its parents. `cgroups` lists the groups, `root` is their mount point.
     """
     return min(map(_quota, _groups("cpu", cgroups, root)), default=math.inf)
 
 
 def memory_limit(cgroups: Path = CGROUPS, root: Path = ROOT) -> float:
-    """Bytes of memory that the control groups of this process allow, as `cpu_quota` reads them."""
+    """Bytes of memory allowed by the control groups of this process; see `cpu_quota`."""
     return min(map(_bytes, _groups("memory", cgroups, root)), default=math.inf)
 
 
 def _groups(controller: str, cgroups: Path, root: Path) -> Iterator[Path]:
-    """The folders of the groups that have a say: its own and those above it."""
+    """The folders of the process's own group and its parents."""
     for line in _text(cgroups).splitlines():
         _, controllers, name = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
         mounts = [root / controllers, root / controller] if controllers else [root]
         mount = next((mount for mount in mounts if mount.is_dir()), root)
-        # Inside a container the name may be the host's: then it isn't there, and the mount itself is the group.
+        # Inside a container the name may be that of the host: then it doesn't exist, and the mount is the group.
         group = mount / name.lstrip("/")
         for folder in (group, *group.parents):
             if folder.is_relative_to(mount):

@@ -1,4 +1,4 @@
-"""A Dask cluster as an executor: one that runs already, or one of worker processes on this machine.
+"""A Dask cluster as an executor: an existing one, or one of worker processes on this machine.
 
 Importing this module loads Dask, which is an optional extra.
 """
@@ -24,26 +24,26 @@ SECONDS_TO_CONNECT = 10
 SECONDS_TO_CLOSE = 20.0
 
 SETTINGS = {
-    # `outcomes` counts the deaths itself; with Dask's own count a fit would kill four workers in each try.
+    # `outcomes` counts worker deaths itself; with Dask's count a fit would kill four workers per attempt.
     "distributed.scheduler.allowed-failures": 0,
-    # Dask closes a worker for good where its successor isn't up in 15 seconds. On a busy machine this closed them all,
-    # and the tasks waited for ever.
+    # Dask removes a worker if its replacement isn't ready in 15 seconds. On a busy machine this removed all of them,
+    # and the tasks waited forever.
     "distributed.deploy.lost-worker-timeout": "1000 days",
-    # Where no worker can be started any more, a try fails after this time.
+    # If no worker can be started any more, an attempt fails after this time.
     "distributed.scheduler.no-workers-timeout": "10 minutes",
 }
-"""Dask's settings while a cluster of this machine lasts, in place of the user's."""
+"""Dask's settings for a cluster on this machine; they override the user's."""
 
 
 class Cluster(Executor):
-    """The workers of a Dask cluster, present and future, which have all called the initializer.
+    """The current and future workers of a Dask cluster; each has called the initializer.
 
-    With an address the cluster stays as it is afterwards; without, `workers` processes of one thread each are started
-    on this machine and ended with the executor. Raises `BadInput` where no scheduler answers at the address.
+    With an address the cluster is left as it is afterwards; without, `workers` processes of one thread each are started
+    on this machine and stopped with the executor. Raises `BadInput` if no scheduler answers at the address.
     """
 
     at_once = 1000
-    """Enough for the scheduler of a cluster that grows with its work to see that it could do with more workers."""
+    """Enough queued tasks for an adaptive cluster to start more workers."""
 
     def __init__(
         self, address: str | None, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]
@@ -61,19 +61,21 @@ class Cluster(Executor):
 
     @property
     def workers(self) -> int:
-        """How many tasks the cluster works on at present; at least 1, as more may join."""
+        """How many tasks the cluster can work on now; at least 1, as workers may join."""
         threads: dict[str, int] = self._client.nthreads()
         return max(1, sum(threads.values()))
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have a worker call the function. Raises `RunError` where the scheduler is gone."""
+        """Let a worker call the function. Raises `RunError` if the scheduler is gone."""
         if self._client.status != "running":
-            raise RunError(f"the Dask scheduler at {self._address or 'this machine'} is gone; finished fits are kept")
+            raise RunError(
+                f"the Dask scheduler at {self._address or 'this machine'} no longer answers; finished fits are kept"
+            )
         future: Future[Any] = self._executor.submit(function, *args, **kwargs)
         return future
 
     def shutdown(self, *_: Any, **__: Any) -> None:
-        """Leave the cluster, and end the workers that were started here at once; quietly where it is gone."""
+        """Leave the cluster, and stop workers started here at once; no error if the cluster is gone."""
         with _quiet():
             self._opened.close()
 
@@ -87,7 +89,7 @@ class Cluster(Executor):
 
 
 class _Initialize(WorkerPlugin):  # type: ignore[misc]
-    """Has each worker call the initializer when it joins; what it takes travels to a worker once."""
+    """Lets each worker call the initializer when it joins; its arguments are sent once per worker."""
 
     def __init__(self, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
         self.start = (initializer, *initargs)
@@ -98,7 +100,7 @@ class _Initialize(WorkerPlugin):  # type: ignore[misc]
 
 
 class _Nanny(Nanny):  # type: ignore[misc]
-    """Starts a worker process, and a new one when that dies, without the main program."""
+    """Starts a worker process, and a new one if it dies, without importing the main program."""
 
     async def instantiate(self) -> Any:
         with spawning():
@@ -139,18 +141,18 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
 
 
 def _end(cluster: LocalCluster) -> None:
-    """End the workers first, as they keep nothing that would need to be put away: Dask then has none to wait for."""
+    """Stop the workers first, so that Dask doesn't wait for them; they have no state to save."""
     _kill_workers(cluster)
     try:
         cluster.close(timeout=SECONDS_TO_CLOSE)
     except TimeoutError:
-        cluster.shutdown_on_close = False  # Dask would wait once more when this process ends
+        cluster.shutdown_on_close = False  # otherwise Dask waits again when this process ends
         _kill_workers(cluster)
 
 
 def _kill_workers(cluster: LocalCluster) -> None:
     for nanny in list(cluster.workers.values()):
-        nanny.close_gracefully()  # it starts no other worker
+        nanny.close_gracefully()  # so that it starts no other worker
         if nanny.pid:
             with suppress(ProcessLookupError):
                 os.kill(nanny.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
@@ -158,7 +160,7 @@ def _kill_workers(cluster: LocalCluster) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep to ourselves what Dask logs of connections that end because we end them."""
+    """Suppress Dask's log messages about connections that we close."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)

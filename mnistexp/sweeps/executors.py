@@ -1,7 +1,6 @@
-"""Where fits are run, and how they are handed out.
+"""Executors of fits: in this process, in worker processes of this machine, or on a Dask cluster.
 
-In this process, in worker processes of this machine, or on a Dask cluster: each a `concurrent.futures.Executor` whose
-workers have called an initializer once. `outcomes` drives any of them.
+Each is a `concurrent.futures.Executor` whose workers have called an initializer once. `outcomes` distributes the tasks.
 """
 
 from collections import deque
@@ -24,13 +23,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Lost:
-    """What became of a task whose workers died as often as it was tried."""
+    """The outcome of a task whose workers died in every attempt."""
 
     reason: str
 
 
 class Serial(Executor):
-    """Runs each task at once, in this process."""
+    """Runs each task immediately, in this process."""
 
     workers = at_once = 1
 
@@ -38,7 +37,7 @@ class Serial(Executor):
         initializer(*initargs)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A future that is done already; what the function raises is in it, but Ctrl-C comes through."""
+        """A finished future with the result or exception of the function; Ctrl-C is raised."""
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args, **kwargs))
@@ -60,10 +59,9 @@ def open_executor(
     initializer: Callable[..., None],
     initargs: tuple[Any, ...],
 ) -> "Workers":
-    """An executor, to be used in a `with` block. It tells its number of `workers`, and of tasks it takes `at_once`.
+    """An executor, for a `with` block. It has the number of `workers`, and of tasks it accepts `at_once`.
 
-    `workers` of None are as many as there are usable cores. Raises `BadInput` where Dask is missing or its scheduler
-    doesn't answer.
+    `workers` of None is one per usable core. Raises `BadInput` if Dask is missing or its scheduler doesn't answer.
     """
     count = workers or usable_cores()
     if kind == "serial":
@@ -73,7 +71,7 @@ def open_executor(
     try:
         from mnistexp.sweeps.dask_cluster import Cluster
     except ImportError:
-        raise BadInput("sweep.executor: dask needs an extra: pip install 'mnistexp[dask]'") from None
+        raise BadInput("sweep.executor: dask needs Dask: pip install 'mnistexp[dask]'") from None
     return Cluster(scheduler, count, initializer, initargs)
 
 
@@ -84,9 +82,9 @@ class _Attempt(Generic[Task]):
 
 
 class _Line(Generic[Task]):
-    """The tasks that wait: those to try again first, then fresh ones, and at the end, alone, those on their last try.
+    """The waiting tasks: first those to retry, then new ones, at the end those on their last attempt, one at a time.
 
-    Alone because it may have been memory that their workers lacked.
+    One at a time because their workers may have died for lack of memory.
     """
 
     def __init__(self, tasks: Iterable[Task], retries: int) -> None:
@@ -102,7 +100,7 @@ class _Line(Generic[Task]):
         return self._last.popleft() if attempt is None and alone and self._last else attempt
 
     def died(self, attempt: _Attempt[Task]) -> bool:
-        """Line the task up once more; False where it has been tried often enough."""
+        """Queue the task again; False if it has no attempts left."""
         attempt.deaths += 1
         if attempt.deaths > self._retries:
             return False
@@ -111,7 +109,7 @@ class _Line(Generic[Task]):
 
 
 def unheard(task: object, reason: str) -> None:
-    """For callers who don't want to be told of deaths."""
+    """For callers that don't need notice of worker deaths."""
 
 
 def outcomes(
@@ -122,11 +120,10 @@ def outcomes(
     retries: int,
     died: Callable[[Task, str], None] = unheard,
 ) -> Iterator[tuple[Task, Result | Lost]]:
-    """Each task with what `function` makes of it, in the order in which they end.
+    """Each task with the result of `function`, in the order of completion.
 
-    An exception that comes back stands for the end of a worker, so `function` must not raise; the task is then tried
-    again, `retries` times at most; `died` is called with each task that is, and the reason. Only `executor.at_once`
-    tasks are under way, however many there are.
+    An exception means that a worker died, so `function` must not raise; the task is then retried, at most `retries`
+    times, and `died` is called with the task and the reason. At most `executor.at_once` tasks are submitted at a time.
     """
     line = _Line(tasks, retries)
     ended: SimpleQueue[Future[Result]] = SimpleQueue()
@@ -148,7 +145,7 @@ def outcomes(
                 if line.died(attempt):
                     died(attempt.task, reason)
                     continue
-                outcome = Lost(f"{reason} (tried {attempt.deaths} times)")
+                outcome = Lost(f"{reason} ({attempt.deaths} attempts)")
             yield attempt.task, outcome
     finally:
         for future in running:

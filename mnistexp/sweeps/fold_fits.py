@@ -1,6 +1,6 @@
-"""One trial trained on one fold: what it depends on, and the work itself, wherever a worker does it.
+"""One fit: a trial trained on one fold, and the key of its cached result.
 
-Nothing here loads TensorFlow but `fit_fold`, so that a sweep whose fits are all cached never does.
+Only `fit_fold` loads TensorFlow, so a sweep whose fits are all cached never does.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ __all__ = [
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 (n, 28, 28) and labels int64 (n,)."""
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Positions int64 of the digits to learn from (n,) and to validate on (m,)."""
+"""Positions int64 of the training digits (n,) and validation digits (m,)."""
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
 VARIABLES = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_DETERMINISTIC_OPS", "XLA_FLAGS")
@@ -47,9 +47,9 @@ VARIABLES = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", 
 
 @dataclass(frozen=True)
 class FoldFit:
-    """A fit to do. `digits` and `part` say on what: digits that workers have received, and one of their folds.
+    """A fit to run. `digits` and `part`: the digits, which workers have received, and one of their folds.
 
-    `seed_repeat` takes part in the seed in place of `repeat`; the two differ only where rows have seeds of their own.
+    `seed_repeat` is used for the seed instead of `repeat`; the two differ only if each row has its own seed.
     """
 
     trial: int
@@ -64,7 +64,7 @@ class FoldFit:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a worker gives back: the result, the traceback where the fit raised, and the `numerics` of the worker."""
+    """The answer of a worker: the result, the traceback if the fit raised, and the `numerics` of the worker."""
 
     result: FoldResult
     numerics: str
@@ -73,10 +73,10 @@ class Fitted:
 
 @cache
 def numerics() -> str:
-    """A hash of what decides the bits of a result beside its settings, digits and seed.
+    """A hash of everything besides settings, digits and seed that affects the exact result.
 
-    The code of a training, the versions of `LIBRARIES`, the processor's architecture and instructions, by which
-    numerical libraries choose their kernels, and the environment variables that steer that choice.
+    That is the code of the training, the versions of `LIBRARIES`, the processor's architecture and instruction sets, by
+    which numerical libraries choose their kernels, and the environment variables that affect this choice.
     """
     here = environment()
     code = {name: hashlib.sha256(text).hexdigest() for name, text in training_code().items()}
@@ -92,7 +92,7 @@ def numerics() -> str:
 
 
 def fold_hash(digits: Digits, fold: Fold) -> str:
-    """A hash of the digits of a fold, in their order, whatever they are a part of."""
+    """A hash of the digits of a fold, in their order."""
     found = hashlib.sha256()
     for rows in fold:
         for array in digits:
@@ -103,7 +103,7 @@ def fold_hash(digits: Digits, fold: Fold) -> str:
 
 
 def fit_key(config: ExperimentConfig, fold_sha256: str, fold: int, seed_repeat: int) -> str:
-    """The name of a fit's numbers: two fits with the same key have the same ones, whichever sweep they belong to."""
+    """The cache key of a fit: fits with equal keys have equal results, in any sweep."""
     training = config.training.model_dump(mode="json", exclude={"validation_fraction", "early_stopping"})
     return _hash_of(
         {
@@ -127,17 +127,17 @@ _ONE_FIT = Lock()
 
 
 def receive(name: str, digits: Digits, folds: Sequence[Fold]) -> None:
-    """Have digits and their folds at hand in this worker."""
+    """Keep digits and their folds in this worker."""
     _RECEIVED[name] = digits, folds
 
 
 def fit_fold(work: FoldFit) -> Fitted:
-    """Do one fit. A fit that raises is a result too: its error and its traceback."""
+    """Run one fit. If it raises, the result has the error and the traceback."""
     digits, folds = _RECEIVED[work.digits]
     learn, held_out = folds[work.part]
     began = time.perf_counter()
     try:
-        # A worker of a cluster may have several threads; TensorFlow's graph and our one thread for it are shared.
+        # A worker of a cluster may have several threads, which share TensorFlow's graph and its single thread.
         with _ONE_FIT:
             began = time.perf_counter()
             result = _fit(work, digits, learn, held_out)
@@ -170,7 +170,7 @@ def _fit(work: FoldFit, digits: Digits, learn: NDArray[np.int64], held_out: NDAr
 
 
 def failed(work: FoldFit, error: str, seconds: float = 0.0) -> FoldResult:
-    """The result of a fit that came to no end."""
+    """The result of a fit that failed."""
     return FoldResult(
         fold=work.fold,
         repeat=work.repeat,

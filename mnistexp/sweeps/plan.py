@@ -1,4 +1,4 @@
-"""What a sweep has to do: the fits of each trial, which of them are cached, and how long the others would take."""
+"""The plan of a sweep: the fits of each trial, which of them are cached, and the estimated time of the others."""
 
 import hashlib
 import math
@@ -19,14 +19,14 @@ from mnistexp.sweeps.trial_cache import TrialCache
 __all__ = ["Fits", "Plan", "PlannedTrial", "plan_sweep"]
 
 SECONDS_TO_START = 6.0
-"""What a worker takes, about, to load TensorFlow and to trace its first fit."""
+"""Approximate time of a worker to load TensorFlow and trace its first fit."""
 
 
 class Fits:
-    """The training digits of a sweep cut into folds, and the fits that each trial does on them.
+    """The training digits of a sweep cut into folds, and the fits of each trial on them.
 
-    All trials share the seed of a (fold, repeat) pair, so that they are compared on equal terms. Where folds are
-    shuffled each repeat cuts anew; the first one as scikit-learn does with the experiment's seed.
+    All trials share the seed of a (fold, repeat) pair, for a fair comparison. If folds are shuffled, each repeat has
+    different ones; those of the first are scikit-learn's with the experiment's seed.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Fits:
 
     @property
     def labels(self) -> data.Labels:
-        """Those of the training digits, int64 (n_train,)."""
+        """The labels of the training digits, int64 (n_train,)."""
         return self.digits[1]
 
     def of(self, trial: Trial) -> list[FoldFit]:
@@ -65,7 +65,7 @@ class Fits:
         return FoldFit(trial.index, trial.config, self.name, part, fold, repeat, seed_repeat, key)
 
     def cached(self, work: FoldFit) -> FoldResult | None:
-        """The stored result of a fit; None where there is none, or no cache."""
+        """The cached result of a fit; None if there is none, or no cache."""
         if self._cache is None:
             return None
         return self._cache.get(work.key, fold=work.fold, repeat=work.repeat, rows=self.parts[work.part][1])
@@ -78,7 +78,7 @@ class Fits:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial that is known before anything is trained, and how many of its fits are in the cache."""
+    """A planned trial, and how many of its fits are in the cache."""
 
     index: int
     params: Mapping[str, Value]
@@ -87,9 +87,9 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep would do. `fits` counts all of them, also those of trials that later scores decide on.
+    """The plan of a sweep. `fits` counts all fits, including those of trials that depend on later scores.
 
-    `seconds`: how long the fits that are not cached would take, judged by the times of cached ones; None without any.
+    `seconds`: estimated time of the fits that are not cached, from the times of cached ones; None without any.
     """
 
     trials: tuple[PlannedTrial, ...]
@@ -99,14 +99,14 @@ class Plan:
 
     @property
     def to_run(self) -> int:
-        """How many fits would be trained; where later scores decide on trials, at most."""
+        """How many fits would be trained; the maximum if trials depend on later scores."""
         return self.fits - self.cached
 
 
 def plan_sweep(
     config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None = None
 ) -> Plan:
-    """What `run_sweep` would do, found without training. Raises `ConfigError` with every problem of `config.sweep`."""
+    """The plan of `run_sweep`, made without training. Raises `ConfigError` with every problem of `config.sweep`."""
     fits = Fits(config, digits, split, cache)
     asking = search(config)
     planned: list[PlannedTrial] = []
@@ -134,7 +134,7 @@ def plan_sweep(
 def _seconds(
     config: ExperimentConfig, fits: Fits, missing: list[FoldFit], later: int, cache: TrialCache | None
 ) -> float | None:
-    """Wall time of the missing fits and of those of later trials; these, at most, train for all the epochs."""
+    """Wall time of the missing fits and of those of later trials, which are assumed to train for all epochs."""
     if not missing:
         return 0.0
     pace = cache.pace() if cache else None

@@ -1,12 +1,19 @@
-"""Loaded by the process that workers are forked from: TensorFlow, but none of its threads, which a fork would lose."""
+"""Loads TensorFlow in the process that workers are forked from, without its threads, which a fork would lose."""
 
 import atexit
 import os
 
+from mnistexp import kernels
 from mnistexp.runtime import import_tensorflow
 from mnistexp.sweeps.processes import leave_signals_to_the_parent
 
+
+def _leave() -> None:
+    """Exit at once: TensorFlow would take a second while readers of our output wait."""
+    kernels.end()
+    os._exit(0)
+
+
 leave_signals_to_the_parent()
-import_tensorflow()
-# It has nothing to put away, and TensorFlow would take a second to leave while whoever reads our output waits.
-atexit.register(os._exit, 0)
+kernels.open_private(import_tensorflow())  # one for all workers: they are killed, and couldn't remove theirs
+atexit.register(_leave)

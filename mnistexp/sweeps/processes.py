@@ -1,7 +1,7 @@
-"""Worker processes on this machine: started so that they disturb nobody, and ended however this process ends.
+"""Worker processes on this machine, which always end with this process.
 
-On Linux they are forked from a server process that has loaded TensorFlow, without having run any of it: so it is loaded
-once for all of them, and while this process does other things. Elsewhere each worker starts and loads it by itself.
+On Linux they are forked from a server process that has loaded TensorFlow without running it: so it is loaded once for
+all of them, and in the background. On other systems each worker loads it itself.
 """
 
 import multiprocessing
@@ -32,7 +32,7 @@ _HIDDEN: list[ModuleType] = []
 
 
 class WorkerDied(BrokenExecutor):
-    """The worker that had the task is gone; the task itself may be fine."""
+    """The worker of a task has died; the task itself may be fine."""
 
 
 _RESERVE: "ContextVar[list[_Worker] | None]" = ContextVar("reserve", default=None)
@@ -40,7 +40,7 @@ _RESERVE: "ContextVar[list[_Worker] | None]" = ContextVar("reserve", default=Non
 
 @contextmanager
 def workers_kept() -> Iterator[None]:
-    """Have every `Processes` of the `with` block leave its workers to the next, as their start costs seconds."""
+    """Let every `Processes` of the `with` block pass its workers on to the next, as starting them takes seconds."""
     if _RESERVE.get() is not None:
         yield
         return
@@ -55,7 +55,7 @@ def workers_kept() -> Iterator[None]:
 
 
 def load_ahead() -> None:
-    """Have TensorFlow loaded for the workers to come, in a process beside this one."""
+    """Load TensorFlow for future workers, in another process."""
     if FORKED:
         with spawning():
             multiprocessing.set_forkserver_preload([PRELOADED])
@@ -63,12 +63,12 @@ def load_ahead() -> None:
 
 
 class Processes(Executor):
-    """Worker processes, each in a pool of its own, which have all called the initializer.
+    """Worker processes, each in its own pool; each has called the initializer.
 
-    A pool breaks whole when one of its workers dies. With a pool for each, a death costs one task, which gets
-    `WorkerDied`, while the others go on. `submit` waits until a worker is idle. A worker that is killed, as the system
-    does for want of memory, is not replaced while there are others; one that ends otherwise is. Leaving the `with`
-    block by an exception, Ctrl-C among them, ends the workers at once; so does the death of this process.
+    A pool breaks as a whole if one of its workers dies. With one pool per worker, a death affects one task, which gets
+    `WorkerDied`, while the others continue. `submit` waits until a worker is idle. A worker that is killed, for example
+    by the system for lack of memory, is not replaced while there are others; one that ends otherwise is. Leaving the
+    `with` block by an exception, including Ctrl-C, ends the workers at once; so does the death of this process.
     """
 
     def __init__(self, workers: int, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
@@ -80,18 +80,18 @@ class Processes(Executor):
         try:
             for _ in range(workers):
                 self._idle.put(self._new())
-        except BaseException:  # Ctrl-C too: who would end them?
+        except BaseException:  # Ctrl-C too, or nothing would end them
             self.shutdown()
             raise
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Wait until a worker is idle, and have it call the function; `WorkerDied` is in the future where it dies."""
+        """Wait for an idle worker, and let it call the function; if it dies, the future raises `WorkerDied`."""
         worker = self._idle.get()
         outer: Future[Any] = Future()
         outer.set_running_or_notify_cancel()
         try:
             inner = worker.submit(function, *args, **kwargs)
-        except BrokenExecutor as error:  # it died while it had nothing to do
+        except BrokenExecutor as error:  # it died while it was idle
             inner = Future()
             inner.set_exception(error)
         inner.add_done_callback(lambda done: self._settle(worker, done, outer))
@@ -106,7 +106,7 @@ class Processes(Executor):
             self.workers = self.at_once = len(self._workers)
         else:
             replaced = worker
-        # Before the result is known, so that who waits for it finds an idle worker.
+        # Before the result is set, so that a waiting caller finds an idle worker.
         if replaced is not None:
             self._idle.put(replaced)
         if error is None:
@@ -117,7 +117,7 @@ class Processes(Executor):
     def _new(self) -> "_Worker":
         worker = self._reserve.pop() if self._reserve else _Worker()
         self._workers.add(worker)
-        with suppress(BrokenExecutor):  # which its first task will find, and be given to another
+        with suppress(BrokenExecutor):  # its first task finds this, and goes to another worker
             worker.submit(*self._start)
         return worker
 
@@ -128,13 +128,13 @@ class Processes(Executor):
             self.shutdown()
 
     def shutdown(self, *_: Any, **__: Any) -> None:
-        """End all workers at once, whatever they do and however it is called."""
+        """End all workers at once, whatever they are doing."""
         for worker in list(self._workers):
             worker.end()
 
 
 class _Worker:
-    """A pool of one process, which is started by the first task and does all in the order of submission."""
+    """A pool of one process, which starts with the first task and runs tasks in the order of submission."""
 
     def __init__(self) -> None:
         load_ahead()
@@ -145,7 +145,7 @@ class _Worker:
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self.process is not None:
             return self.pool.submit(function, *args, **kwargs)
-        # A worker whose parent is interrupted while it starts complains: so that comes afterwards.
+        # A starting worker prints an error if its parent is interrupted, so signals are delayed.
         with _ONE_AT_A_TIME, _held_back(INTERRUPTIONS), spawning():
             others = set(multiprocessing.active_children())
             future = self.pool.submit(function, *args, **kwargs)
@@ -153,7 +153,7 @@ class _Worker:
         return future
 
     def end(self) -> None:
-        """At once: a worker keeps nothing that would need to be put away, and TensorFlow takes a second to leave."""
+        """End the worker at once: it has nothing to clean up, and TensorFlow takes a second to exit."""
         if self.process is not None:
             self.process.kill()
         self.pool.shutdown(cancel_futures=True)
@@ -169,16 +169,16 @@ class _Worker:
         return f"the worker process was ended by {name}{' (out of memory?)' if self.was_killed() else ''}"
 
     def was_killed(self) -> bool:
-        """Whether it ended as those do that the system, short of memory, ends."""
+        """Whether it was killed, as the system does when memory runs out."""
         return sys.platform != "win32" and self.process is not None and self.process.exitcode == -signal.SIGKILL
 
 
 @contextmanager
 def spawning() -> Iterator[None]:
-    """While this lasts, processes that this thread starts ignore Ctrl-C from birth and don't import the main program.
+    """Processes started by this thread in the block ignore Ctrl-C from the start and don't import the main program.
 
-    Tasks are functions of importable modules, so that workers need no main program; otherwise a script that calls a
-    sweep without `if __name__ == "__main__"` would be run once more by each worker. May be entered several times.
+    Tasks are functions of importable modules, so workers don't need the main program; otherwise each worker would run a
+    script that calls a sweep without `if __name__ == "__main__"` again. May be entered several times.
     """
     with _held_back({signal.SIGINT}):
         with _HIDING:
@@ -188,7 +188,7 @@ def spawning() -> Iterator[None]:
             yield
         finally:
             with _HIDING:
-                # The oldest is the program itself; those that entered later found an empty one in its place.
+                # The oldest is the program itself; later ones found an empty module in its place.
                 oldest = _HIDDEN[0]
                 _HIDDEN.pop()
                 if not _HIDDEN:
@@ -202,17 +202,17 @@ def _start_worker() -> None:
 
 @contextmanager
 def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
-    """Let this thread, and the processes that it starts, hear of these signals afterwards only."""
+    """Delay these signals for this thread, and for the processes that it starts, until afterwards."""
     if sys.platform == "win32":
         yield
         return
-    # It runs beside the first process that needs it, and Python lets the signals through once it has started it.
+    # The resource tracker starts with the first process that needs it, and Python then unblocks the signals.
     resource_tracker.ensure_running()
     heard: list[int] = []
     handlers = {}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     if threading.current_thread() is threading.main_thread():
-        # The system may tell another thread; Python then interrupts this one all the same.
+        # The system may deliver the signal to another thread; Python still interrupts this one.
         for number in filter(lambda number: callable(signal.getsignal(number)), signals):
             handlers[number] = signal.signal(number, lambda number, _: heard.append(number))
     try:
@@ -226,13 +226,13 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
 
 
 def leave_signals_to_the_parent() -> None:
-    """Ignore what a terminal, or `timeout`, sends to the whole group: the parent hears it too, and ends us."""
+    """Ignore signals that a terminal or `timeout` sends to the whole group: the parent gets them too, and ends us."""
     for interruption in INTERRUPTIONS:
         signal.signal(interruption, signal.SIG_IGN)
 
 
 def _end_with_parent() -> None:
-    """Leave when the parent is gone, even by kill -9: the system then closes its end of a pipe."""
+    """Exit when the parent has died, even by kill -9: the system then closes its end of a pipe."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

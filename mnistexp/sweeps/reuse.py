@@ -1,4 +1,4 @@
-"""Work that a runs folder already holds: a run of the same command, settings, digits and code, finished or begun."""
+"""Finding a run of the same command, settings, digits and code in a runs folder, finished or interrupted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,18 +15,18 @@ from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
 __all__ = ["finished", "unfinished"]
 
 CODE = ("python", "machine", "instructions", "packages", "git_commit", "git_dirty")
-"""What of `environment.json` must be the same for a result to count as this code's."""
+"""Keys of `environment.json` that must be equal to reuse a result."""
 WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast"}
-"""Settings of a sweep that only say how it is carried out."""
+"""Settings of a sweep that don't affect its results."""
 
 
 def finished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> RunInfo | None:
-    """The newest finished run that did this very work; None where there is none. Raises RunError."""
+    """The newest finished run of exactly this work; None if there is none. Raises RunError."""
     return next((info for info in _same_work(runs_dir, command, config, digits) if _succeeded(info)), None)
 
 
 def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> RunInfo | None:
-    """The newest interrupted run of this very work, to go on with; None where there is none. Raises RunError."""
+    """The newest interrupted run of exactly this work, to be resumed; None if there is none. Raises RunError."""
     runs = _same_work(runs_dir, command, config, digits)
     return next((info for info in runs if info.status == "interrupted"), None)
 
@@ -45,7 +45,7 @@ def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: d
                 and _same_digits(info.path, digits)
                 and _same_code(info.path)
             )
-        except (MnistexpError, KeyError):  # a damaged run is no work done
+        except (MnistexpError, KeyError):  # a damaged run can't be reused
             continue
         if same:
             yield info
@@ -58,7 +58,7 @@ def _work(config: ExperimentConfig) -> dict[str, Any]:
 
 def _same_digits(folder: Path, digits: data.Digits) -> bool:
     if not (folder / "data.json").exists():
-        return True  # it needed none, or was stopped before it had them; the settings name the same source
+        return True  # it used no digits, or was stopped before it had any; the settings have the same source
     return digits.match(files.read_json(folder / "data.json"))
 
 

@@ -1,7 +1,7 @@
-"""In what order the trials of a sweep are made: all at once, by halving, or as Optuna suggests after the scores so far.
+"""Search strategies of a sweep: all points of the grid, successive halving, or TPE by Optuna.
 
 A search is a generator: it yields a generation of trials and is sent their mean scores, NaN for a failed one, until it
-ends. What it asks for next depends on whole generations only, so not on the number of workers nor on their speed.
+ends. The next trials depend on whole generations only, not on the number of workers or their speed.
 """
 
 import math
@@ -22,7 +22,7 @@ def search(config: ExperimentConfig) -> Search:
     """The search that `config.sweep` describes. Raises `ConfigError` with every problem, before the first trial."""
     sweep = config.sweep or SweepConfig()
     points = base_points(config)
-    # A value that its key doesn't take might be drawn late, or never: try the ends of every range beforehand.
+    # An invalid value might be drawn late, or never, so check the ends of every range first.
     resolved(config, [point | end for point in points for end in _ends(sweep)])
     if sweep.strategy == "tpe":
         return _tpe(config, sweep, points)
@@ -33,7 +33,7 @@ def search(config: ExperimentConfig) -> Search:
 
 
 def after(asking: Search, scores: Sequence[float]) -> list[Trial] | None:
-    """The generation that follows the one with these scores; None after the last."""
+    """The next generation after the one with these scores; None after the last."""
     try:
         return asking.send(scores)
     except StopIteration:
@@ -41,7 +41,7 @@ def after(asking: Search, scores: Sequence[float]) -> list[Trial] | None:
 
 
 def most_trials(config: ExperimentConfig) -> int:
-    """How many trials the search of `config` makes if no two of its points are the same."""
+    """The number of trials of the search of `config` if all its points are different."""
     sweep = config.sweep or SweepConfig()
     points = len(base_points(config)) * (sweep.samples if sweep.random else 1)
     if sweep.strategy == "halving":
@@ -54,10 +54,10 @@ def _product(trials: list[Trial]) -> Search:
 
 
 def rounds(sweep: SweepConfig, points: int, epochs: int) -> list[tuple[int, int]]:
-    """Epochs and number of trials of each round of halving; the last round trains for all the epochs.
+    """Epochs and number of trials of each round of halving; the last round trains for all epochs.
 
     Successive halving after Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
-    optimization" (AISTATS 2016), in whole rounds: whether a trial survives does not depend on who finishes first.
+    optimization" (AISTATS 2016), in whole rounds: whether a trial survives does not depend on the order of completion.
     """
     longest = max(0, math.floor(math.log(epochs / sweep.min_epochs, sweep.factor) + 1e-9)) if epochs else 0
     useful = max(0, math.ceil(math.log(points, sweep.factor) - 1e-9))
@@ -86,7 +86,7 @@ def _distinct(config: ExperimentConfig, points: list[Point]) -> list[Point]:
 
 
 def _ends(sweep: SweepConfig) -> list[Point]:
-    """Points that between them hold every end of a range and every value of a list in `random`."""
+    """Points that cover both ends of every range and every value of every list in `random`."""
     columns = [
         [(key, end) for end in (_range_ends(values) if isinstance(values, Range) else values)]
         for key, values in sweep.random.items()
@@ -101,7 +101,7 @@ def _range_ends(values: Range) -> tuple[float, float]:
 
 
 def _tpe(config: ExperimentConfig, sweep: SweepConfig, points: list[Point]) -> Search:
-    """A study of its own for each base point, all of them asked for a generation at a time.
+    """One study per base point; each is asked for a whole generation.
 
     Tree-structured Parzen estimator: Bergstra et al., "Algorithms for hyper-parameter optimization" (NIPS 2011).
     """
@@ -132,7 +132,7 @@ def _study(seed: int) -> Any:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        # The liar keeps the samples of one generation apart: each is drawn as if those before it had scored badly.
+        # The constant liar spreads the samples of a generation: each is drawn as if the earlier ones had low scores.
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         return optuna.create_study(direction="maximize", sampler=sampler)
     finally:
@@ -140,7 +140,7 @@ def _study(seed: int) -> Any:
 
 
 def _distributions(sweep: SweepConfig) -> dict[str, Any]:
-    """Optuna's form of the space; a list is given by position, as Optuna takes no lists for choices."""
+    """The space for Optuna; choices are given by index, as Optuna doesn't accept lists."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     space: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The settings that a sweep tries: its grid, its paired values and its random draws, checked and resolved to trials."""
+"""The search space of a sweep: grid, paired values and random samples, checked and resolved to trials."""
 
 import hashlib
 import math
@@ -24,7 +24,7 @@ Params = dict[str, Value]
 
 @dataclass(frozen=True)
 class Point:
-    """Values for the swept keys, and under which key of the configuration each value stands."""
+    """Values of the swept keys, and the key of the configuration that each value comes from."""
 
     params: Params
     places: Mapping[str, str]
@@ -35,10 +35,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Trial:
-    """One row of a sweep: `params`, as the resolved configuration has them, and the configuration to train.
+    """One row of a sweep: `params` as in the resolved configuration, and the configuration to train.
 
-    The two differ where the sweep repeats the notebook's fault. `repeat_from` is the first of the repeat numbers that
-    its seeds derive from: 0, unless each row is to have a seed of its own.
+    The two differ if the sweep repeats the notebook's bug. `repeat_from` is the first repeat number for deriving its
+    seeds: 0, unless each row has its own seed.
     """
 
     index: int
@@ -48,9 +48,9 @@ class Trial:
 
 
 def default_grid(names: Sequence[str]) -> tuple[dict[str, tuple[Value, ...]], ...]:
-    """The default grid of each optimizer, one after the other; `all` stands for every optimizer there is.
+    """The default grid of each named optimizer, in order; `all` stands for every optimizer.
 
-    A name may be written in any case, and several with commas between. Raises `BadInput` for an unknown name.
+    Names may have any case, and several may be separated by commas. Raises `BadInput` for an unknown name.
     """
     given = [name.strip().lower() for listed in names for name in listed.split(",")]
     chosen = list(OPTIMIZERS) if "all" in given else list(dict.fromkeys(given))
@@ -65,9 +65,9 @@ def default_grid(names: Sequence[str]) -> tuple[dict[str, tuple[Value, ...]], ..
 
 
 def swept_key(name: str) -> str:
-    """The dotted key that a name such as `learning_rate` or `epochs` is the end of, as `--set` takes it.
+    """The dotted key of a short name such as `learning_rate` or `epochs`, as `--set` accepts it.
 
-    Raises `BadInput` for a name that no setting to sweep has.
+    Raises `BadInput` for a name that is not that of a setting to sweep.
     """
     keys = sweepable_keys()
     found = full_key(ABBREVIATIONS[name] if name == "optimizer" else name, keys)
@@ -79,7 +79,7 @@ def swept_key(name: str) -> str:
 
 
 def base_points(config: ExperimentConfig) -> list[Point]:
-    """Every combination of a grid's point and a row of paired values, in the order of scikit-learn's `ParameterGrid`.
+    """Every combination of a grid point and a row of paired values, in the order of scikit-learn's `ParameterGrid`.
 
     Raises `ConfigError` with every key that can't be swept, is swept twice, or makes too many points.
     """
@@ -94,7 +94,7 @@ def base_points(config: ExperimentConfig) -> list[Point]:
     points = []
     for where, grid in _grids(sweep):
         places = {key: f"{where}.{key}" for key in grid}
-        # An optimizer's name comes first: it starts the section anew, with nothing of the values before it.
+        # An optimizer's name comes first, because it resets the section.
         order = sorted(grid, key=lambda key: (not key.endswith(".name"), key))
         points += [
             Point({key: params[key] for key in order}, places) | row for params in ParameterGrid(grid) for row in rows
@@ -104,19 +104,21 @@ def base_points(config: ExperimentConfig) -> list[Point]:
 
 def _sweep_of(config: ExperimentConfig) -> SweepConfig:
     if config.sweep is None:
-        raise ConfigError([Problem("configuration", "sweep", "is missing, allowed: a section that says what to try")])
+        raise ConfigError(
+            [Problem("configuration", "sweep", "is missing, allowed: a section with the settings to try")]
+        )
     return config.sweep
 
 
 def _grids(sweep: SweepConfig) -> list[tuple[str, dict[str, tuple[Value, ...]]]]:
-    """Each grid, and the key under which it stands; where there is none, one that leaves everything as it is."""
+    """Each grid and its key; without any, one empty grid."""
     if isinstance(sweep.grid, dict):
         return [("sweep.grid", sweep.grid)]
     return [(f"sweep.grid.{number}", grid) for number, grid in enumerate(sweep.grid)] or [("sweep.grid", {})]
 
 
 def _misplaced(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
-    """Dotted key and message of what can't be swept, whatever the values."""
+    """Dotted key and message of keys that can't be swept, with any values."""
     grids = _grids(sweep)
     sections: list[tuple[str, Mapping[str, Any]]] = [*grids, ("sweep.zip", sweep.zip), ("sweep.random", sweep.random)]
     for where, section in sections:
@@ -127,11 +129,11 @@ def _misplaced(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
             elif earlier != where and where in {"sweep.zip", "sweep.random"}:
                 yield f"{where}.{key}", f"is swept twice, also by {earlier}"
             elif key == "training.epochs" and sweep.strategy == "halving":
-                yield f"{where}.{key}", "can't be swept by halving, which decides itself how long each trial trains"
+                yield f"{where}.{key}", "can't be swept by halving, which decides the number of epochs itself"
     if sweep.strategy == "tpe" and not sweep.random:
-        yield "sweep.random", "is empty; tpe needs ranges or lists to draw from"
+        yield "sweep.random", "is empty, allowed with tpe: ranges or lists to sample from"
     if sweep.as_submitted and sweep.strategy != "product":
-        yield "sweep.as_submitted", f"has no use with strategy {sweep.strategy}: its scores don't depend on the rows"
+        yield "sweep.as_submitted", f"is not supported with strategy {sweep.strategy}, allowed: product"
     points = sum(math.prod(map(len, grid.values())) for _, grid in grids)
     points *= max(map(len, sweep.zip.values()), default=1) * (sweep.samples if sweep.random else 1)
     if points > LARGEST:
@@ -145,7 +147,7 @@ def _hint(key: str) -> str:
 
 
 def draws(space: Mapping[str, Range | tuple[Value, ...]], samples: int, seed: int) -> list[Point]:
-    """Random samples of a space; each key has its own stream, so that neither more samples nor more keys change it."""
+    """Random samples of a space; each key has its own stream, so more samples or keys don't change its values."""
     if not space:
         return [Point({}, {})]
     columns = {}
@@ -172,9 +174,9 @@ def _draw(values: Range | tuple[Value, ...], generator: np.random.Generator) -> 
 
 
 def resolved(config: ExperimentConfig, points: Sequence[Point], first: int = 0) -> list[Trial]:
-    """The points as trials numbered from `first`; of points that come to the same configuration only the first.
+    """The points as trials numbered from `first`; of points with equal configurations only the first.
 
-    Raises `ConfigError` with every value that its key doesn't take, once each.
+    Raises `ConfigError` with every invalid value, once each.
     """
     sweep = _sweep_of(config)
     base = config.model_copy(update={"sweep": None, "name": None})
@@ -193,7 +195,7 @@ def resolved(config: ExperimentConfig, points: Sequence[Point], first: int = 0) 
 
 
 def _place(point: Point, key: str) -> str:
-    """Where the value stands that a problem with `key` comes from: a section's problem is that of a key in it."""
+    """The origin of the value that causes a problem with `key`: a section's problem is that of a key in it."""
     for swept, place in point.places.items():
         if swept == key or swept.startswith(f"{key}.") or key.startswith(f"{swept}."):
             return place
@@ -208,7 +210,7 @@ def _value(config: ExperimentConfig, key: str) -> Value:
 
 
 def _as_submitted(trial: Trial, base: ExperimentConfig) -> Trial:
-    """What the notebook's row trained: its `create_model` ignored its arguments, and its seeds ran on."""
+    """The training of a row in the notebook: `create_model` ignored its arguments, and each row had another seed."""
     optimizer = trial.config.optimizer
     default = {"model": ModelConfig(), "optimizer": type(optimizer)(name=optimizer.name)}
     return Trial(trial.index, trial.params, base.model_copy(update=default), trial.index * base.repeats)

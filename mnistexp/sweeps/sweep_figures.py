@@ -1,4 +1,4 @@
-"""What a sweep found, as figures: accuracy over its settings, and the curves of its best trials."""
+"""Figures of a sweep: accuracy by settings, and the learning curves of the best trials."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["heat_maps", "marginals", "of_sweep", "parallel_coordinates", "top_learning_curves"]
 
 WIDE = 20.0
-"""From so many points of accuracy between worst and best on, the colours favour the differences among the best."""
+"""If worst and best differ by at least this many points, the colour scale emphasises differences among the best."""
 MANY = 500
-"""With more trials than these, their lines and dots are pixels in an SVG too, to keep it small."""
+"""With more trials than this, lines and dots are rasterised in the SVG, to keep it small."""
 BELOW = -0.12
 FAINT = "#b0b0b0"
 CROSS = "\N{MULTIPLICATION SIGN}"
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 
 def of_sweep(sweep: SweepResult) -> dict[str, "Figure"]:
-    """Every figure of a sweep by the name of its file."""
+    """Every figure of a sweep by file name."""
     return {
         "heat_maps": heat_maps(sweep),
         "marginals": marginals(sweep),
@@ -43,9 +43,9 @@ def of_sweep(sweep: SweepResult) -> dict[str, "Figure"]:
 
 @styled
 def heat_maps(sweep: SweepResult) -> "Figure":
-    """Accuracy over each pair of settings, in per cent: the mean of the trials that share both values or bins.
+    """Accuracy for each pair of settings, in per cent: the mean of the trials that share both values or bins.
 
-    Of a single setting, one row.
+    For a single setting, one row.
     """
     parameters, scores = swept_parameters(sweep.trials), _scores(sweep)
     pairs = [
@@ -74,20 +74,20 @@ def heat_maps(sweep: SweepResult) -> "Figure":
     figure.colorbar(
         shade, ax=list(panels), label="accuracy (%)", ticks=ticks, format="%.1f", pad=0.02, aspect=20 * rows
     )
-    _title(figure, "Accuracy by settings", f"frame: the best trial; {CROSS}: a trial diverged or failed")
+    _title(figure, "Mean accuracy by pairs of settings", f"frame: the best trial; {CROSS}: a trial diverged or failed")
     return figure
 
 
 @styled
 def marginals(sweep: SweepResult) -> "Figure":
-    """Accuracy of every trial over each setting by itself, in per cent, and the mean of each level or bin."""
+    """Accuracy of every trial by the value of each setting, in per cent, and the mean of each level or bin."""
     parameters, scores = swept_parameters(sweep.trials), _scores(sweep)
     columns = max(1, min(len(parameters), 4))
     rows = max(1, -(-len(parameters) // columns))
     figure = new_figure(max(3.4, 0.6 + 2.2 * columns), 2.5 * rows + 0.4)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     diverged = np.array([_diverged(trial) for trial in sweep.trials])
-    spread = ((np.arange(len(scores)) * 0.618) % 1 - 0.5) * 0.3  # so that trials of one level don't hide each other
+    spread = ((np.arange(len(scores)) * 0.618) % 1 - 0.5) * 0.3  # separates trials of one level
     for axes, parameter in zip(panels, parameters, strict=False):
         place = parameter.place + (0 if parameter.binned else spread)
         axes.plot(
@@ -113,15 +113,15 @@ def marginals(sweep: SweepResult) -> "Figure":
         panels[0].set_ylim(0, 100)
     for axes in panels[::columns]:
         axes.set_ylabel("accuracy (%)")
-    _title(figure, "Accuracy by each setting", f"bar: mean; {CROSS}: diverged or, at the bottom, failed")
+    _title(figure, "Accuracy by single setting", f"bar: mean; {CROSS}: diverged or, at the bottom, failed")
     return figure
 
 
 @styled
 def parallel_coordinates(sweep: SweepResult) -> "Figure":
-    """Each trial as a line through its settings to its accuracy, coloured by it; the best trial in black.
+    """Parallel coordinates: each trial is a line through its settings, coloured by accuracy; the best is black.
 
-    A trial without a setting passes below its axis; one that diverged or failed is dotted.
+    The line of a trial that lacks a setting passes below its axis; that of a diverged or failed trial is dotted.
     """
     parameters, scores = swept_parameters(sweep.trials), _scores(sweep)
     heights = _heights(parameters, scores)
@@ -136,7 +136,7 @@ def parallel_coordinates(sweep: SweepResult) -> "Figure":
     _scale(axes, len(parameters), "accuracy (%)", ticks, missing=bool(np.isnan(scores).any()))
     axes.set(xlim=(-0.3, len(parameters) + 0.35), ylim=(min(0, heights.min()) - 0.05, 1.05))
     axes.axis("off")
-    _title(figure, "Trials from setting to setting", "black: the best; dotted: diverged or failed")
+    _title(figure, "Parallel coordinates of all trials", "black: the best; dotted: diverged or failed")
     return figure
 
 
@@ -148,7 +148,7 @@ def top_learning_curves(sweep: SweepResult, n: int = 5) -> "Figure":
     for trial in (sweep.trials[number] for number in best):
         score = "no score" if np.isnan(trial.mean) else percent(trial.mean)
         named[f"{name_of(trial, sweep.trials)} ({score})"] = [fold.history for fold in trial.folds]
-    return learning_curves(named, f"The best {len(named)} of {len(sweep.trials)} trials, mean and range of their folds")
+    return learning_curves(named, f"Best {len(named)} of {len(sweep.trials)} trials: mean and range over folds")
 
 
 def _scores(sweep: SweepResult) -> Floats:
@@ -157,7 +157,7 @@ def _scores(sweep: SweepResult) -> Floats:
 
 
 def _mean(scores: Floats) -> float:
-    """Of those that are numbers; NaN where none is."""
+    """The mean of the finite values; NaN if there are none."""
     finite = scores[np.isfinite(scores)]
     return float(finite.mean()) if len(finite) else np.nan
 
@@ -179,13 +179,13 @@ def _shades(scores: Floats) -> "ScalarMappable":
 
 
 def _range(scores: Floats) -> tuple[float, float]:
-    """The least and the greatest that is a number; 0 and 100 where none is."""
+    """The lowest and highest finite value; 0 and 100 if there are none."""
     finite = scores[np.isfinite(scores)]
     return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 100.0)
 
 
 def _cell_means(one: Parameter, other: Parameter, scores: Floats) -> Floats:
-    """Mean accuracy over the trials of each cell, float64 (levels of one, levels of other); NaN without any."""
+    """Mean accuracy over the trials of each cell, float64 (levels of one, levels of other); NaN for empty cells."""
     return np.array(
         [
             [_mean(scores[(one.level == row) & (other.level == column)]) for column in range(other.levels)]
@@ -215,7 +215,7 @@ def _heat_map(axes: "Axes", one: Parameter, other: Parameter, means: Floats, sha
 
 
 def _mark_cells(axes: "Axes", one: Parameter, other: Parameter, diverged: NDArray[np.bool_], best: int | None) -> None:
-    """Cross the cells in which a trial diverged or failed, and frame that of the best trial."""
+    """Mark the cells with a diverged or failed trial by a cross, and frame that of the best trial."""
     from matplotlib.patches import Rectangle
 
     inside = diverged & (one.level >= 0) & (other.level >= 0)
@@ -227,7 +227,7 @@ def _mark_cells(axes: "Axes", one: Parameter, other: Parameter, diverged: NDArra
 
 
 def _ticks(axes: "Axes", parameter: Parameter, side: str) -> None:
-    """Put a parameter's name and levels on one side; long labels slanted."""
+    """Label one side with a parameter's name and levels; long labels are slanted."""
     axis = axes.xaxis if side == "x" else axes.yaxis
     labels = [label for _, label in parameter.ticks]
     axis.set_ticks([place for place, _ in parameter.ticks], labels)
@@ -237,9 +237,9 @@ def _ticks(axes: "Axes", parameter: Parameter, side: str) -> None:
 
 
 def _heights(parameters: Sequence[Parameter], scores: Floats) -> Floats:
-    """Where each trial crosses each axis, from 0 to 1 and at BELOW where it has no value: float64 (trials, axes)."""
+    """The height of each trial on each axis, from 0 to 1, BELOW if it has no value: float64 (trials, axes)."""
     rank = np.argsort(np.argsort(np.nan_to_num(scores, nan=-1), kind="stable"), kind="stable")
-    fan = 0.3 * (rank - rank.mean()) / max(len(scores) - 1, 1)  # the better a trial, the higher within its level
+    fan = 0.3 * (rank - rank.mean()) / max(len(scores) - 1, 1)  # better trials are higher within their level
     low, high = _range(scores)
     columns = [
         (parameter.place + (0 if parameter.binned else fan) + 0.5) / parameter.levels for parameter in parameters
@@ -249,7 +249,7 @@ def _heights(parameters: Sequence[Parameter], scores: Floats) -> Floats:
 
 
 def _lines(axes: "Axes", heights: Floats, scores: Floats, sweep: SweepResult) -> None:
-    """The trials as lines through their heights, the better above the worse and the best in black above all."""
+    """The trials as lines through their heights; better trials are drawn over worse ones, the best in black on top."""
     from matplotlib.collections import LineCollection
 
     order = np.argsort(np.nan_to_num(scores, nan=-1), kind="stable")
@@ -269,7 +269,7 @@ def _lines(axes: "Axes", heights: Floats, scores: Floats, sweep: SweepResult) ->
 
 
 def _scale(axes: "Axes", x: int, name: str, ticks: list[tuple[float, str]], missing: bool) -> None:
-    """One vertical axis of the parallel coordinates, with its name above and a place for what is missing below."""
+    """One vertical axis of the parallel coordinates, with its name above and a mark for missing values below."""
     axes.plot([x, x], [0, 1], color=BLACK, lw=0.8, zorder=4)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for place, label in [*ticks, *([(BELOW, "none")] if missing else [])]:

@@ -1,13 +1,12 @@
 """A sweep in its run folder: a file for each finished fit, the ranked table, and the out-of-fold predictions.
 
 trials/<trial>-<repeat>-<fold>.json             settings, score, curves and time of one fit
-trials/<trial>-<repeat>-<fold>.traceback.txt    where it failed
+trials/<trial>-<repeat>-<fold>.traceback.txt    the traceback of a failed fit
 trials.csv                                      the ranked table, the same bytes for the same work
 predictions.npz                                 probabilities of all trials and the labels, likewise
-sweep.json                                      what was chosen, what is tied, counts and notes
+sweep.json                                      the chosen trial, ties, counts and notes
 """
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -22,6 +21,7 @@ from mnistexp.errors import RunError
 from mnistexp.ranking import probabilities, trials_csv
 from mnistexp.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.runs import files
+from mnistexp.runs.predictions import PREDICTIONS
 
 __all__ = ["fit_document", "fit_name", "read_sweep", "sweep_documents"]
 
@@ -30,12 +30,12 @@ Content = bytes | str | Mapping[str, object]
 
 
 def fit_name(trial: int, result: FoldResult) -> str:
-    """Where a fit's files go, without their suffix."""
+    """The path of a fit's files, without suffix."""
     return f"trials/{trial:05d}-{result.repeat}-{result.fold}"
 
 
 def fit_document(trial: int, params: Mapping[str, Value], result: FoldResult) -> dict[str, object]:
-    """One fit as JSON, all but its probabilities."""
+    """One fit as JSON, without its probabilities."""
     return {
         "trial": trial,
         "params": dict(params),
@@ -51,16 +51,15 @@ def fit_document(trial: int, params: Mapping[str, Value], result: FoldResult) ->
 
 
 def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
-    """Name to content of the files that a finished sweep adds to those of its fits."""
+    """The files of a finished sweep besides those of its fits: name to content."""
     rows = np.full((max(len(trial.folds) for trial in sweep.trials), len(sweep.labels)), False)
     for trial in sweep.trials:
         for number, fold in enumerate(trial.folds):
             rows[number, fold.rows] = True
-    buffer = io.BytesIO()
-    np.savez(buffer, probabilities=probabilities(sweep.trials, len(sweep.labels)), labels=sweep.labels, held_out=rows)
+    arrays = {"probabilities": probabilities(sweep.trials, len(sweep.labels)), "labels": sweep.labels, "held_out": rows}
     return {
         "trials.csv": trials_csv(sweep),
-        "predictions.npz": buffer.getvalue(),
+        PREDICTIONS: files.archive(arrays),
         "sweep.json": {
             "best": sweep.best,
             "tied": sweep.tied,
@@ -74,7 +73,7 @@ def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
 
 
 class _Record(BaseModel):
-    """What a file must hold; more is left alone, as later versions may have more."""
+    """The required keys of a file; others are ignored, as later versions may have more."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
@@ -105,8 +104,8 @@ CURVE = TypeAdapter(list[float | None], config=ConfigDict(strict=True))
 
 
 def read_sweep(folder: Path) -> SweepResult:
-    """The finished sweep in a run folder. Raises RunError where a file is missing or damaged."""
-    arrays = _arrays(folder / "predictions.npz")
+    """The finished sweep in a run folder. Raises RunError if a file is missing or damaged."""
+    arrays = _arrays(folder / PREDICTIONS)
     with _damage_named(folder / "sweep.json"):
         about = _StoredSweep.model_validate(files.read_json(folder / "sweep.json"))
     params: dict[int, dict[str, Value]] = {}
@@ -133,7 +132,7 @@ def read_sweep(folder: Path) -> SweepResult:
 
 def _check_known(trials: set[int], params: Mapping[int, object]) -> None:
     if unknown := trials - params.keys():
-        raise ValueError(f"speaks of trial {min(unknown)}, of which there is no fit")
+        raise ValueError(f"names trial {min(unknown)}, which has no fit")
 
 
 @contextmanager
@@ -154,7 +153,7 @@ def _arrays(path: Path) -> dict[str, Any]:
                 f"probabilities {shape}, held_out {arrays['held_out'].shape} and {digits} labels don't fit"
             )
         if [arrays[name].dtype.kind for name in ("probabilities", "labels", "held_out")] != ["f", "i", "b"]:
-            raise ValueError("its arrays are of other kinds of numbers")
+            raise ValueError("its arrays have wrong types")
         return arrays
 
 
@@ -163,7 +162,7 @@ def _fold(fit: _StoredFit, document: Mapping[str, Any], arrays: Mapping[str, Any
     rows = np.flatnonzero(arrays["held_out"][fit.repeat * folds + fit.fold])
     if fit.error is not None:
         rows = rows[:0]
-    # A curve that the version before did not record is empty.
+    # A curve that an earlier version did not record is empty.
     curves = {name: CURVE.validate_python(document.get(name, [])) for name in CURVES}
     return FoldResult(
         score=np.nan if fit.score is None else fit.score,

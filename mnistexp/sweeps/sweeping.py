@@ -1,4 +1,4 @@
-"""Sweeps: every trial fitted on every fold, wherever the executor says, and the ranking of what came out."""
+"""Sweeps: fitting every trial on every fold with an executor, and ranking the results."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +30,8 @@ __all__ = ["cost", "run_sweep"]
 
 Watch = Callable[[FitDone], None]
 WRITERS = 8
-OTHER_WORKERS = "Some fits were done by workers with other code, library versions or processors; those are not cached."
-LOST_WORKERS = "Some fits lost their worker and were tried again, after a kill with a worker less: see run.log."
+OTHER_WORKERS = "Some fits ran on workers with other code, library versions or processors; these fits are not cached."
+LOST_WORKERS = "Workers died during some fits, which were retried, with one worker less after each kill: see run.log."
 Place = tuple[int, int, int]
 
 
@@ -44,14 +44,14 @@ def run_sweep(
     run: Run | None = None,
     watch: Watch | None = None,
 ) -> SweepResult:
-    """Fit what `config.sweep` asks for on the training digits, `split.train`, and rank it.
+    """Fit the trials of `config.sweep` on the training digits, `split.train`, and rank them.
 
-    Each finished fit is stored at once, in the cache and as a file of `run`; fits that the cache holds are not done
-    again, so that the same call goes on where an interrupted one stopped. The result is the same bits for every
-    executor, number of workers and order, interrupted or not. TensorFlow is loaded only where something is fitted.
+    Each finished fit is stored at once, in the cache and as a file of `run`; cached fits are not repeated, so the same
+    call continues after an interruption. The result is bit-identical for every executor, number of workers and order,
+    interrupted or not. TensorFlow is loaded only if something is fitted.
 
     Raises `ConfigError` with every problem of `config.sweep`, `TrialsFailed` for the first failed fit with `fail_fast`
-    or where no trial came through, and `KeyboardInterrupt` on Ctrl-C, with the workers ended.
+    or if every trial failed, and `KeyboardInterrupt` on Ctrl-C, after ending the workers.
     """
     began = time.perf_counter()
     with ExitStack() as stack:
@@ -68,7 +68,7 @@ def run_sweep(
 
 
 class _Sweep:
-    """A sweep under way: its results so far, and the workers, which are started for the first fit to do."""
+    """A running sweep: its results so far, and the workers, which are started for the first fit."""
 
     def __init__(
         self, config: ExperimentConfig, fits: Fits, run: Run | None, watch: Watch | None, stack: ExitStack
@@ -85,13 +85,13 @@ class _Sweep:
         self._notes: dict[str, None] = {}
 
     def fit(self, generation: list[Trial]) -> list[float]:
-        """Do the fits of some trials, and return the mean score of each; NaN where one of its fits failed."""
+        """Run the fits of some trials, and return the mean score of each; NaN if one of its fits failed."""
         self._trials += generation
         works = [work for trial in generation for work in self._fits.of(trial)]
         found = [(work, result) for work in works if (result := self._fits.cached(work)) is not None]
         for work, result in found:
             self._note(work, result)
-        # Many files at once: on a disk each takes milliseconds to be safe, all together hardly more.
+        # Write many files at once: flushing each takes milliseconds, all together hardly more.
         with ThreadPoolExecutor(WRITERS) as writers:
             list(writers.map(lambda pair: self._write(*pair), found))
         self._cached += len(found)
@@ -119,7 +119,7 @@ class _Sweep:
             assert self._workers is not None  # one of them has died
             workers = self._workers.workers
             left = f"{workers} worker{'s' if workers > 1 else ''}"
-            self._run.log(f"trial {work.trial}, fold {work.fold + 1}: {reason}; to be tried again, with {left}")
+            self._run.log(f"trial {work.trial}, fold {work.fold + 1}: {reason}; will be retried with {left}")
 
     def _finish(self, work: FoldFit, outcome: Fitted | Lost) -> None:
         if isinstance(outcome, Lost):
@@ -184,7 +184,7 @@ class _Sweep:
         candidates = [trials[trial.index] for trial in final]
         if all(trial.failed for trial in candidates):
             error = next(fold.error for trial in candidates for fold in trial.folds if fold.error)
-            raise TrialsFailed(f"every trial failed; the first fit with: {error}")
+            raise TrialsFailed(f"every trial failed; error of the first fit: {error}")
         costs = [cost(trial.config) for trial in final]
         best, tied = choose(self._settings.select, candidates, self._fits.labels, costs)
         return SweepResult(
@@ -200,7 +200,7 @@ class _Sweep:
         )
 
     def _is_final(self, trial: Trial) -> bool:
-        """Whether the trial was trained as long as the sweep asks for, and not for an early round of halving only."""
+        """Whether the trial was trained for all epochs, not only in an early round of halving."""
         return self._settings.strategy != "halving" or trial.config.training.epochs == self._config.training.epochs
 
 
@@ -209,9 +209,9 @@ def _label(trial: Trial) -> str:
 
 
 def cost(config: ExperimentConfig) -> float:
-    """Numbers that a training reads and writes: parameters, gradient and optimizer state, in every epoch.
+    """The cost of a trial: numbers read and written (parameters, gradients, optimizer state) over all epochs.
 
-    A property of the settings; measured times would select another trial in another run.
+    It depends on the settings only; measured times would select different trials in different runs.
     """
     parameters = sum(layer.parameters for layer in layer_table(config.model))
     return float(config.training.epochs * parameters * (2 + len(config.optimizer.slots)))

@@ -1,4 +1,4 @@
-"""The sweeps that `best` chooses from: which it asks for, and which of them a runs folder already has."""
+"""The sweeps that `best` chooses from: those of its configuration, and the finished ones in a runs folder."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Swept:
-    """A finished sweep read back; `families` are what its trials belong to."""
+    """A finished sweep; `families` are those of its trials."""
 
     run: str
     path: Path
@@ -42,7 +42,7 @@ class Swept:
 
 @dataclass(frozen=True)
 class LeftAside:
-    """A finished sweep of the runs folder that can't be chosen from together with others, and `why`."""
+    """A finished sweep of the runs folder that is not used, and `why`."""
 
     run: str
     why: str
@@ -51,7 +51,7 @@ class LeftAside:
 def parts_of(config: ExperimentConfig) -> list[Part]:
     """The sweeps that `config.sweep.grid` lists: one for each optimizer named in it, and one for the dropout rate.
 
-    Raises `ConfigError` with every grid and setting that `best` has no use for.
+    Raises `ConfigError` with every grid and setting that `best` doesn't support.
     """
     problems = list(_misfits(config))
     parts: dict[str, Part] = {}
@@ -62,7 +62,11 @@ def parts_of(config: ExperimentConfig) -> list[Part]:
             problems.append(Problem("configuration", f"sweep.grid.{number}", message))
         for family in families:
             if family in parts:
-                problems.append(Problem("configuration", f"sweep.grid.{number}", f"sweeps {family} a second time"))
+                problems.append(
+                    Problem(
+                        "configuration", f"sweep.grid.{number}", f"sweeps {family} again, allowed: one grid for each"
+                    )
+                )
             parts[family] = _part(config, family, grid)
     if not problems and not parts:
         message = "is empty, allowed: a grid for each optimizer, and one of model.dropout"
@@ -74,12 +78,14 @@ def parts_of(config: ExperimentConfig) -> list[Part]:
 
 def _misfits(config: ExperimentConfig) -> Iterator[Problem]:
     if config.sweep is None:
-        yield Problem("configuration", "sweep", "is missing, allowed: a section that says what to choose from")
+        yield Problem("configuration", "sweep", "is missing, allowed: a section with the grids to choose from")
         return
     plain = SweepConfig()
     for key in ("zip", "random", "strategy", "as_submitted"):
         if getattr(config.sweep, key) != getattr(plain, key):
-            yield Problem("configuration", f"sweep.{key}", "has no use here: best chooses from grids trained in full")
+            yield Problem(
+                "configuration", f"sweep.{key}", "is not supported by best, which needs grids trained for all epochs"
+            )
     if config.training.validation_fraction:
         yield Problem("configuration", "training.validation_fraction", "is above 0, allowed: 0 for the final model")
 
@@ -92,7 +98,7 @@ def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:
 
 
 def _families(grid: Mapping[str, Any], optimizer: str) -> tuple[str, ...]:
-    """The families of a grid's trials: optimizers, or dropout; none for a grid that best can't combine."""
+    """The families of a grid's trials: optimizers, or dropout; empty for a grid that best doesn't support."""
     if grid and all(key.startswith("optimizer.") for key in grid):
         return tuple(str(name) for name in grid.get("optimizer.name", (optimizer,)))
     if "model.dropout" in grid and set(grid) <= {"model.dropout", "optimizer.name"}:
@@ -101,7 +107,7 @@ def _families(grid: Mapping[str, Any], optimizer: str) -> tuple[str, ...]:
 
 
 def families_of(config: ExperimentConfig) -> tuple[str, ...]:
-    """The families of a sweep's trials; none where some of its keys are of neither kind."""
+    """The families of a sweep's trials; empty if some of its keys belong to no family."""
     sweep = config.sweep or SweepConfig()
     others = dict.fromkeys((*sweep.zip, *sweep.random), ())
     found = [_families({**grid, **others}, config.optimizer.name) for grid in sweep.grids or ({},)]
@@ -111,9 +117,9 @@ def families_of(config: ExperimentConfig) -> tuple[str, ...]:
 def find_sweeps(
     asked: ExperimentConfig, digits: data.Digits, split: data.Split, runs_dir: Path
 ) -> tuple[list[Swept], list[LeftAside]]:
-    """The finished sweeps in `runs_dir` that ask the same question as `asked`, oldest first, and the others.
+    """The finished sweeps in `runs_dir` that are comparable with `asked`, oldest first, and the others.
 
-    Such a sweep has the same digits, split, folds, epochs, repeats, batches, network and seed; its grid may be another.
+    Comparable means the same digits, split, folds, epochs, repeats, batch size, network and seed; grids may differ.
     Raises RunError.
     """
     found, others = [], []
@@ -126,7 +132,7 @@ def find_sweeps(
             if not why:
                 found.append(_read(info, config))
         except (ConfigError, RunError, KeyError):
-            why = "is damaged or of another version"
+            why = "damaged or of another version"
         if why:
             others.append(LeftAside(info.id, why))
     return found, others
@@ -135,9 +141,9 @@ def find_sweeps(
 def read_swept(
     reference: str, asked: ExperimentConfig, digits: data.Digits, split: data.Split, runs_dir: Path
 ) -> Swept:
-    """The sweep that a person named. Its epochs may be others than `asked`.
+    """A sweep named by the user. Its epochs may differ from those of `asked`.
 
-    Raises `BadInput` where it is none to choose from, with the reason, and `RunError` where it is damaged.
+    Raises `BadInput` with the reason if it can't be used, and `RunError` if it is damaged.
     """
     info = references.one(runs_dir, reference).info
     if info.status != "done" or not (info.path / "sweep.json").exists():
@@ -145,12 +151,12 @@ def read_swept(
         raise BadInput(f"--sweep {info.id} is {what}, allowed: a finished sweep")
     config = read_config(info.path)
     if why := _unusable(config):
-        raise BadInput(f"--sweep {info.id} {why}: best can't choose from it")
+        raise BadInput(f"--sweep {info.id} can't be used: it {why}")
     differ = differences(config, asked, info.path, digits, split)
     differ.pop("training.epochs", None)
     differ.pop("repeats", None)
     if differ:
-        raise BadInput(f"--sweep {info.id} did other work: {_told(differ)}")
+        raise BadInput(f"--sweep {info.id} is not comparable: {_told(differ)}")
     return _read(info, config)
 
 
@@ -159,10 +165,10 @@ def _told(differ: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def _unusable(config: ExperimentConfig) -> str:
-    """Why a sweep can't be chosen from; "" where all its trials trained in full with their own settings."""
+    """Why a sweep can't be used; "" if all its trials were trained for all epochs with their own settings."""
     sweep = config.sweep or SweepConfig()
     if sweep.as_submitted:
-        return "repeats the notebook's fault, so its rows differ by their seed only"
+        return "repeats the notebook's bug, so its rows differ only in the seed"
     if sweep.strategy == "halving":
         return "stopped most trials early"
     return "" if families_of(config) else "sweeps other keys than those of optimizer, or model.dropout alone"
@@ -175,9 +181,9 @@ def _read(info: RunInfo, config: ExperimentConfig) -> Swept:
 def differences(
     config: ExperimentConfig, asked: ExperimentConfig, folder: Path, digits: data.Digits, split: data.Split
 ) -> dict[str, tuple[Any, Any]]:
-    """What a sweep did otherwise than asked, by dotted key: its value and the one asked for.
+    """The differences between a sweep and `asked` by dotted key: its value and the one of `asked`.
 
-    Settings that trials vary, and those that only say where to run, don't count. Raises `RunError`.
+    Swept settings, and those that don't affect results, are ignored. Raises `RunError`.
     """
     about = files.read_json(folder / "data.json")
     found: dict[str, tuple[Any, Any]] = {

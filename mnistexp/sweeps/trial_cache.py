@@ -1,7 +1,6 @@
-"""Finished fits by what their numbers depend on, shared by all sweeps that write into one `runs/`."""
+"""The cache of finished fits, shared by all sweeps of one runs folder."""
 
 import hashlib
-import io
 import json
 import logging
 import time
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """How many fits are stored where, in how many bytes; `oldest` and `newest` in seconds since 1970, None for none."""
+    """Number of cached fits, their folder and size in bytes; `oldest`, `newest`: seconds since 1970, None if empty."""
 
     folder: Path
     fits: int
@@ -41,32 +40,32 @@ class CacheInfo:
 
 
 def cache_of(config: ExperimentConfig, runs_dir: Path) -> "TrialCache | None":
-    """Where the sweep of a configuration finds and keeps fits; None where it has no sweep, or one without a cache."""
+    """The cache for the sweep of a configuration; None without a sweep, or if it doesn't use the cache."""
     return TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
 
 
 class TrialCache:
-    """The cache of a `runs/`: a file for each fit, written whole or not at all, under the hash that names the fit."""
+    """The cache of a runs folder: one file per fit, written atomically and named by the key of the fit."""
 
     def __init__(self, runs_dir: Path) -> None:
         self.folder = runs_dir / FOLDER
         self._made: set[Path] = set()
 
     def get(self, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult | None:
-        """The fit stored under `key`, for a fold whose validation digits are at `rows`; None where there is none.
+        """The fit stored under `key`, for a fold whose validation digits are at `rows`; None if there is none.
 
-        `rows`: int64 (digits of the fold,). A damaged entry is logged as a warning and counts as none.
+        `rows`: int64 (digits of the fold,). A damaged entry is logged as a warning and ignored.
         """
         path = self._path(key)
         try:
             return from_bytes(files.read_bytes(path), key, fold=fold, repeat=repeat, rows=rows)
         except (RunError, *DAMAGE) as error:
             if path.exists():
-                logger.warning("the cached fit %s is damaged and will be trained anew: %s", path, error)
+                logger.warning("the cached fit %s is damaged and will be trained again: %s", path, error)
             return None
 
     def put(self, key: str, result: FoldResult, learnt: int) -> None:
-        """Store a finished fit that learnt from so many digits. It is on the disk on return. Raises RunError."""
+        """Store a finished fit with its number of training digits, flushed to the disk. Raises RunError."""
         path = self._path(key)
         if path.parent not in self._made:
             files.make_folder(path.parent)
@@ -74,14 +73,14 @@ class TrialCache:
         files.write_bytes(path, to_bytes(key, result, learnt))
 
     def info(self) -> CacheInfo:
-        """What is stored at present; 0 fits where the folder is missing."""
+        """The current content; 0 fits if the folder is missing."""
         return _sum(self.folder, self._entries())
 
     def prune(self, older_than: float | None = None) -> CacheInfo:
-        """Remove the fits stored more than `older_than` seconds ago, or all; returns what is gone. Raises RunError."""
+        """Remove the fits stored more than `older_than` seconds ago, or all; describes the removed. Raises RunError."""
         limit = time.time() - older_than if older_than is not None else None
         chosen = [entry for entry in self._entries() if limit is None or entry[2] < limit]
-        # What a killed process was writing goes too, once nobody can be writing it any more.
+        # Temporary files of killed processes are removed too, once no process can be writing them.
         cut_off = [entry for entry in self._entries(".*") if entry[2] < time.time() - SECONDS_TO_WRITE]
         for path, _, _ in (*chosen, *cut_off):
             with files.explained("remove", path):
@@ -89,7 +88,7 @@ class TrialCache:
         return _sum(self.folder, iter(chosen))
 
     def pace(self, fits: int = 20) -> float | None:
-        """Seconds for each digit learnt in each epoch, over the newest so many fits; None without any."""
+        """Seconds per training digit and epoch, over the newest fits; None without any."""
         seconds = digits = 0.0
         for path, _, _ in sorted(self._entries(), key=lambda entry: -entry[2])[:fits]:
             try:
@@ -100,7 +99,7 @@ class TrialCache:
         return seconds / digits if digits else None
 
     def _entries(self, names: str = "[!.]*") -> Iterator[tuple[Path, int, float]]:
-        """Path, bytes and time of each entry; what vanishes meanwhile is left out."""
+        """Path, bytes and time of each entry; entries removed meanwhile are skipped."""
         for path in sorted(self.folder.glob(f"*/{names}{SUFFIX}")):
             try:
                 found = path.stat()
@@ -121,12 +120,12 @@ def _sum(folder: Path, entries: Iterator[tuple[Path, int, float]]) -> CacheInfo:
 
 
 def _trained(loss: NDArray[np.float64]) -> int:
-    """Epochs before the curve was filled up with NaN for having diverged."""
+    """The number of epochs before the curve was padded with NaN after a divergence."""
     return int(np.isfinite(loss).sum()) or 1
 
 
 def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
-    """A finished fit as an npz archive after the SHA-256 of the rest and a line feed."""
+    """A finished fit as the SHA-256 of the rest, a line feed, and an npz archive."""
     about = {
         "key": key,
         "score": result.score,
@@ -135,26 +134,20 @@ def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
         "learnt": learnt,
     }
     curves: dict[str, Any] = {name: np.array(getattr(result.history, name), np.float64) for name in CURVES}
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        about=np.frombuffer(json.dumps(about).encode(), np.uint8),
-        probabilities=result.probabilities,
-        **curves,
-    )
-    content = buffer.getvalue()
+    written = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    content = files.archive({"about": written, "probabilities": result.probabilities, **curves})
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
 def from_bytes(content: bytes, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult:
     """The inverse of `to_bytes`; `rows` as in `TrialCache.get`, int64 (digits of the fold,).
 
-    Raises ValueError where a single bit is wrong or the entry is another fit's.
+    Raises ValueError if a single bit is wrong or the entry is that of another fit.
     """
     about, arrays = _opened(content)
     curves = {name: tuple(arrays[name].tolist()) for name in CURVES}
     if about["key"] != key or arrays["probabilities"].shape[:-1] != (len(rows),):
-        raise ValueError("it holds another fit")
+        raise ValueError("it is the entry of another fit")
     return FoldResult(
         fold=fold,
         repeat=repeat,
@@ -171,6 +164,6 @@ def from_bytes(content: bytes, key: str, *, fold: int, repeat: int, rows: NDArra
 def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     checksum, _, rest = content.partition(b"\n")
     if hashlib.sha256(rest).hexdigest().encode() != checksum:
-        raise ValueError("its checksum doesn't agree with its content")
+        raise ValueError("its checksum doesn't match its content")
     arrays = files.arrays(rest)
     return json.loads(arrays.pop("about").tobytes()), arrays

@@ -1,10 +1,10 @@
 
-/* The page of `mnistexp serve`: asks for a snapshot every second and shows it. All text is set as text, never as markup. */
+/* The page of `mnistexp serve`: fetches a snapshot every second and shows it. Text is set as text, never as markup. */
 const WIDTH = 480, HEIGHT = 170, LEFT = 58, RIGHT = 8, TOP = 10, BOTTOM = 22;
 const COLOURS = ["#0072b2", "#d55e00"];
 const place = (id) => document.getElementById(id);
 
-/* The secret has become a cookie: keep it out of the history. */
+/* The secret is now in a cookie: remove it from the address and the history. */
 history.replaceState(null, "", location.pathname);
 
 function make(name, attributes = {}, ...children) {
@@ -31,7 +31,7 @@ function duration(seconds) {
 const four = (value) => value.toFixed(4);
 const known = (values) => values.filter((value) => value !== null);
 
-/* What a run has reached: how much of how much, in words, and its curves. */
+/* The progress of a run: done and total, in words, and its curves. */
 function reached(run) {
   if (run.training) return reachedTraining(run.training);
   if (run.sweep) return reachedSweep(run.sweep);
@@ -59,16 +59,17 @@ function reachedSweep(sweep) {
   if (sweep.cached) words.push(`${sweep.cached} cached`);
   if (sweep.failed) words.push(`${sweep.failed} failed`);
   if (sweep.best !== null) {
-    const setting = Object.entries(sweep.best_params).map(([key, value]) => `${key.split(".").pop()} ${value}`).join(" ");
+    const word = (key) => key.split(".").pop().replace(/_(?!\d)/g, " ");
+    const setting = Object.entries(sweep.best_params).map(([key, value]) => `${word(key)} ${value}`).join(", ");
     words.push(`best so far ${four(sweep.best)} (${setting || "as configured"})`);
   }
   const x = sweep.scores.map((_, index) => index + 1);
   let best = -Infinity;
   const lines = [
-    { name: "accuracy of a trial", x, y: sweep.scores },
+    { name: "trial", x, y: sweep.scores },
     { name: "best so far", x, y: sweep.scores.map((score) => (best = Math.max(best, score))) },
   ];
-  const figures = sweep.scores.length ? [{ title: "Scores", x: "finished trial", lines }] : [];
+  const figures = sweep.scores.length ? [{ title: "Accuracy", x: "finished trial", lines }] : [];
   return { done: sweep.done, total: sweep.total ?? Math.max(1, sweep.done), words: words.join(", "), figures };
 }
 
@@ -76,7 +77,7 @@ function cameOut(run) {
   const words = run.training || run.sweep ? [reached(run).words] : [];
   for (const [name, value] of Object.entries(run.result ?? {})) words.push(`${name.replaceAll("_", " ")} ${four(value)}`);
   if (run.error) words.push(run.error);
-  else if (run.state === "dead") words.push("its process is gone");
+  else if (run.state === "dead") words.push("its process has died");
   return words.join(", ");
 }
 
@@ -118,7 +119,7 @@ function makeFigure(figure) {
   return make("figure", {}, make("figcaption", {}, `${figure.title} `, legend(figure)), svg);
 }
 
-/* A card for each running run, kept while it runs, so that nothing jumps and the focus stays. */
+/* A card for each running run, kept while it runs, so that layout and focus don't change. */
 const cards = new Map();
 
 function makeCard(run) {
@@ -162,7 +163,7 @@ function showRow(run, moment) {
   return kept.row;
 }
 
-/* Bring the children of a container into this order, touching only what is out of place. */
+/* Put the children of a container into this order, moving only those out of place. */
 function arrange(container, wanted) {
   for (const child of [...container.children]) if (!wanted.includes(child)) child.remove();
   wanted.forEach((child, index) => {
@@ -189,12 +190,12 @@ async function look() {
     const answer = await fetch("live.json", { cache: "no-store", signal: AbortSignal.timeout(10_000) });
     if (answer.ok) {
       show(await answer.json());
-      say(connection, "Looks every second.");
+      say(connection, "Updated every second.");
     } else {
       say(connection, `Not up to date: ${await answer.text()}`);
     }
   } catch {
-    say(connection, "Not up to date: mnistexp serve doesn't answer. Trying again.");
+    say(connection, "Not up to date: mnistexp serve doesn't respond. Retrying.");
   }
   setTimeout(look, document.hidden ? 5000 : 1000);
 }

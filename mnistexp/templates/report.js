@@ -1,6 +1,6 @@
 "use strict";
 
-/* The theme: what the system wants, until the button is used. */
+/* The theme: that of the system until the button is used. */
 {
   const button = document.getElementById("theme");
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -16,7 +16,7 @@
   button.hidden = false;
 }
 
-/* Tables: a button in each heading sorts; rows without a number come last either way. */
+/* Tables: a button in each heading sorts; rows without a number always come last. */
 function compare(one, other, column, direction) {
   const cells = [one.cells[column], other.cells[column]];
   const [a, b] = cells.map((cell) => cell.dataset.number === undefined ? null : Number(cell.dataset.number));
@@ -44,7 +44,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-/* Figures: the values under the pointer, or under a cursor that the arrow keys move. */
+/* Figures: show the values under the pointer, or under a cursor moved by the arrow keys. */
 const SVG = "http://www.w3.org/2000/svg";
 
 function shape(parent, name, attributes) {

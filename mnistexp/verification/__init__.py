@@ -1,1 +1,1 @@
-"""Doing a stored run's work again, and saying whether the same comes out."""
+"""Repeating a stored run and comparing the results."""

@@ -1,4 +1,4 @@
-"""What is otherwise here and now than where and when a run was made."""
+"""Differences between the environment of a run and the current one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ __all__ = ["Change", "changed_data", "changed_surroundings", "known_settings"]
 
 PATCH = "code.patch"
 PLAIN = ("python", "implementation", "system", "machine", "cpu", "instructions", "git_commit", "training_code")
-"""Keys of `environment.json` that are compared whole; cores, memory and the kernel's release change no number."""
+"""Keys of `environment.json` to compare; cores, memory and the kernel's release don't change results."""
 KEYED = ("packages", "variables")
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that has changed; None stands for what isn't there, or was not recorded."""
+    """One change; None stands for a missing value or one that was not recorded."""
 
     what: str
     then: Any
@@ -31,7 +31,7 @@ class Change:
 
 
 def known_settings(text: str, where: str) -> tuple[ExperimentConfig, list[Change]]:
-    """The configuration in YAML text, without the settings that this version doesn't know, and those.
+    """The configuration in YAML text without settings unknown to this version, and these settings.
 
     Raises `ConfigError` with every other problem.
     """
@@ -56,7 +56,7 @@ def _unknown_keys(values: Mapping[str, Any]) -> list[str]:
 
 
 def changed_data(stored: StoredRun, digits: Digits, split: Split) -> list[Change]:
-    """What a run's `data.json` says of its digits and split otherwise than they are now. Raises `RunError`."""
+    """Differences between a run's `data.json` and the current digits and split. Raises `RunError`."""
     then = stored.read_json("data.json")
     hashes = {
         "digits (SHA-256)": ("sha256", digits.sha256),
@@ -66,14 +66,14 @@ def changed_data(stored: StoredRun, digits: Digits, split: Split) -> list[Change
     rows = {"train": split.train, "validation": split.validation, "test": split.test}
     other = [part for part, now in rows.items() if then.get(part) != now.tolist()]
     if other:
-        found.append(Change("rows of the split", f"other {' and '.join(other)} rows", "as config.yaml splits them"))
+        found.append(Change("rows of the split", f"different {' and '.join(other)} rows", "those of config.yaml"))
     return found
 
 
 def changed_surroundings(stored: StoredRun) -> Iterator[Change]:
-    """What `environment.json` and `code.patch` say otherwise than this process is. Raises `RunError`.
+    """Differences between `environment.json` and `code.patch` and this process. Raises `RunError`.
 
-    `training_code` and what else an older version did not record is left out.
+    Values that an older version did not record, such as `training_code`, are skipped.
     """
     then, now = stored.environment, environment()
     for key in PLAIN:

@@ -1,4 +1,4 @@
-"""Comparing what is stored with what came out again: the same bits or not, and how far apart."""
+"""Comparing stored results with repeated ones: identical or not, and how large the difference is."""
 
 import math
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 @dataclass(frozen=True)
 class Compared:
-    """One thing that was compared; `detail` says in words what was found.
+    """One comparison; `detail` is the result in words.
 
-    `difference`: how far apart at most, relative to the greatest value; infinite where two things are too unlike to be
-    measured, None where only identity is asked.
+    `difference`: the largest difference relative to the greatest value; infinite if the two can't be compared
+    numerically, None if only identity is checked.
     """
 
     what: str
@@ -30,8 +30,8 @@ class Compared:
 def relative_difference(then: Sequence[float], now: Sequence[float]) -> float:
     """The largest distance between two lists of numbers, as a share of the greatest absolute value in them.
 
-    A share of each single value would say more of the smallest losses than of the curve: where a loss of 0.001 becomes
-    0.0014, nothing has changed. Infinite where the lengths differ, or a number stands against something that is none.
+    Relative to each single value, the smallest losses would dominate: a change from 0.001 to 0.0014 is irrelevant.
+    Infinite if the lengths differ, or if only one of two values is a number.
     """
     old, new = np.asarray(then, np.float64), np.asarray(now, np.float64)
     if old.shape != new.shape:
@@ -46,7 +46,7 @@ def relative_difference(then: Sequence[float], now: Sequence[float]) -> float:
 
 
 def curve_difference(then: History, now: History) -> tuple[float, str]:
-    """The largest `relative_difference` of two histories' curves, and the name of that curve, "" where all agree."""
+    """The largest `relative_difference` of two histories' curves, and the name of that curve, "" if all are equal."""
     found = [(relative_difference(getattr(then, name), getattr(now, name)), name) for name in CURVES]
     difference, name = max(found, key=lambda pair: pair[0])
     return difference, name if difference else ""

@@ -1,4 +1,4 @@
-"""The story of `verify`: read a run's settings and digits, do its work again, compare, and say what has changed since.
+"""`verify` step by step: read a run's settings and digits, repeat its work, compare, and list changes since then.
 
 Nothing is written to the run.
 """
@@ -29,13 +29,13 @@ TOLERANCE = 0.03
 """Kernels for another instruction set moved the curves of trainings by up to 0.023, another seed by 0.12."""
 FITS = 3
 PROCESSOR = {"machine", "cpu", "instructions", *(f"variables.{name}" for name in VARIABLES)}
-"""What decides which kernels a training uses, as `Change.what` names it."""
+"""The changes, by `Change.what`, that decide which kernels a training uses."""
 FINAL = "final.yaml"
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was compared, what has changed since the run was made, and the verdict."""
+    """The comparisons, the changes since the run was made, and the verdict."""
 
     run: StoredRun
     tolerance: float
@@ -45,7 +45,7 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
-        """By all that was compared: the greatest difference decides where not everything is identical."""
+        """The overall verdict: if not everything is identical, the largest difference decides."""
         if all(item.identical for item in self.compared):
             return "identical"
         differences = [item.difference for item in self.compared if item.difference is not None]
@@ -53,19 +53,19 @@ class Verification:
 
     @property
     def exit_code(self) -> int:
-        """0, 4 or 5, the verdict's in `EXIT_CODES`."""
+        """0, 4 or 5: that of the verdict in `EXIT_CODES`."""
         return EXIT_CODES[self.verdict]
 
     @property
     def reason(self) -> str:
-        """That the processor or its kernels have changed, in a sentence, where the results differ; "" otherwise."""
+        """A sentence if results differ and the processor or its kernels have changed; else ""."""
         names = [change.what for change in self.changed if change.what in PROCESSOR]
         if self.verdict == "identical" or not names:
             return ""
-        return f"The processor or its kernels have changed ({', '.join(names)}): they round differently."
+        return f"The processor or its kernels have changed ({', '.join(names)}), which changes rounding."
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints.
+        """The document that `--json` prints.
 
         `run`, `run_dir`, `command`, `verdict`, `exit_code`, `tolerance`, `note`, `reason`, and the lists
         `compared` (`Compared` each) and `changed` (`Change` each).
@@ -92,26 +92,26 @@ def verify(
     seed: int | None = None,
     watch: Watch = unwatched,
 ) -> Verification:
-    """Train again what `stored` trained, from its own settings, and compare.
+    """Repeat the trainings of `stored` with its own settings, and compare.
 
-    `tolerance`: how far curves and accuracies may lie apart, as a share of their greatest value. Of a sweep `fits` fits
-    are done again (`FITS` unless given), drawn by `seed` or by the sweep's own; of a training all repeats; of `best`
-    its final training.
+    `tolerance`: the allowed difference of curves and accuracies, as a share of their greatest value. Of a sweep, `fits`
+    fits are repeated (`FITS` unless given), drawn with `seed` or the sweep's own seed; of a training, all repeats; of
+    `best`, the final training.
 
-    Raises `BadInput` where the run has nothing to verify, `RunError` and `DataError` where its work can't be done again
-    or it is damaged, `Interrupted` on Ctrl-C.
+    Raises `BadInput` if the run has nothing to verify, `RunError` and `DataError` if it can't be repeated or is
+    damaged, `Interrupted` on Ctrl-C.
     """
     sweep = stored.info.command.startswith("sweep")
     _check(stored, tolerance, fits)
     if not sweep and (fits, seed) != (None, None):
-        raise BadInput(f"--fits and --seed draw fits of a sweep, and {stored.info.id} is a {stored.info.command} run")
+        raise BadInput(f"--fits and --seed are for sweeps, but {stored.info.id} is a {stored.info.command} run")
     with _possible(stored):
         source = FINAL if stored.info.command == "best" else CONFIG
         config, unknown = known_settings(stored.read_text(source), str(stored.path / source))
         digits = data.load(config.data)
         split = data.split(digits, config.data, config.training.validation_fraction)
         changed = (*unknown, *changed_data(stored, digits, split), *changed_surroundings(stored))
-        note = "The choice of its setting is not repeated: its sweeps are runs that can be verified themselves."
+        note = "The choice of the setting is not repeated; verify the sweeps by themselves."
         try:
             if sweep:
                 drawn_by = config.seed if seed is None else seed
@@ -128,9 +128,9 @@ def verify(
 def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
     info = stored.info
     if not (info.command in ("train", "best") or info.command.startswith("sweep")):
-        raise BadInput(f"{info.id} is a {info.command} run: nothing to verify, allowed: a train, best or sweep run")
+        raise BadInput(f"{info.id} is a {info.command} run: can't be verified, allowed: a train, best or sweep run")
     if info.status != "done":
-        raise BadInput(f"{info.id} is {info.status}: nothing to verify before it is done")
+        raise BadInput(f"{info.id} is {info.status}, allowed: a run that is done")
     if info.command.startswith("sweep") and not (info.path / "sweep.json").exists():
         raise BadInput(f"{info.id} has no finished trial: nothing to verify")
     if not 0 <= tolerance < math.inf:
@@ -141,8 +141,8 @@ def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
 
 @contextmanager
 def _possible(stored: StoredRun) -> Iterator[None]:
-    """What is bad about a stored run's own settings is no bad input of the person who asked to verify it."""
+    """Raise `RunError` instead of `BadInput` for a stored run's own settings: the user's input is not at fault."""
     try:
         yield
     except BadInput as error:
-        raise RunError(f"{stored.info.id} can't be done again here: {error}") from error
+        raise RunError(f"{stored.info.id} can't be repeated here: {error}") from error

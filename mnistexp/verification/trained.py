@@ -1,4 +1,4 @@
-"""A stored training, or the final training of `best`, done again and compared."""
+"""Verifying a stored training, or the final training of `best`: repeats and compares it."""
 
 import math
 import tempfile
@@ -26,12 +26,12 @@ __all__ = ["compare_trainings"]
 def compare_trainings(
     stored: StoredRun, config: ExperimentConfig, digits: Digits, split: Split, watch: Watch
 ) -> list[Compared]:
-    """Do every repeat of a training again, and compare its curves, weights, predictions and accuracy.
+    """Run every repeat of a training again, and compare curves, weights, predictions and accuracy.
 
-    Raises `RunError` where a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
+    Raises `RunError` if a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
     """
     held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.info.command == "best":  # its final training is validated on nothing
+    if stored.info.command == "best":  # its final training has no validation
         held_out = None
     accuracies = _accuracies(stored, config.repeats)
     found: list[Compared] = []
@@ -47,7 +47,7 @@ def compare_trainings(
 def _train(
     stored: StoredRun, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
 ) -> list[TrainingResult]:
-    """The trainings, in a folder of their own that is gone afterwards, whatever happens."""
+    """The trainings, run in a temporary folder that is always removed."""
     place = Path(tempfile.gettempdir())
     with files.explained("make a scratch folder in", place):
         scratch = tempfile.TemporaryDirectory(prefix="mnistexp-verify-")
@@ -64,7 +64,7 @@ def _accuracies(stored: StoredRun, repeats: int) -> list[float]:
     found = metrics["repeats"].get("test_accuracies") if "repeats" in metrics else [metrics.get("test_accuracy")]
     if not isinstance(found, list) or len(found) != repeats or not all(isinstance(value, float) for value in found):
         raise RunError(
-            f"{stored.path / 'metrics.json'} is damaged: it lacks the test accuracies of {repeats} trainings"
+            f"{stored.path / 'metrics.json'} is damaged: the test accuracies of {repeats} trainings are missing"
         )
     return found
 
@@ -80,17 +80,17 @@ def _history(folder: Path, result: TrainingResult, before: str) -> Compared:
 def _model(
     folder: Path, config: ExperimentConfig, result: TrainingResult, images: NDArray[np.uint8], before: str
 ) -> Iterator[Compared]:
-    """The weights in `model.keras`, and what that model says of the test digits."""
+    """Compare the weights in `model.keras`, and that model's predictions of the test digits."""
     weights = [np.asarray(weight) for weight in load_model(folder / MODEL).get_weights()]
     if [weight.shape for weight in weights] != [weight.shape for weight in result.weights]:
-        yield Compared(f"{before}weights", False, math.inf, f"{MODEL} holds another network")
+        yield Compared(f"{before}weights", False, math.inf, f"{MODEL} has a different network")
         return
     pairs = list(zip(weights, result.weights, strict=True))
     identical = all(np.array_equal(then, now, equal_nan=True) for then, now in pairs)
     furthest = max(
         (float(np.abs(then - now).max()) for then, now in pairs), key=lambda far: (not math.isfinite(far), far)
     )
-    far = f"up to {furthest:.2g} apart" if math.isfinite(furthest) else "some are not numbers"
+    far = f"differ by up to {furthest:.2g}" if math.isfinite(furthest) else "some are not numbers"
     yield Compared(f"{before}weights", identical, None, "" if identical else far)
     probabilities = training.predict(config, weights, images)
     likeliest = probabilities.argmax(axis=1)
@@ -99,7 +99,7 @@ def _model(
         f"{before}predictions",
         np.array_equal(probabilities, result.probabilities, equal_nan=True),
         relative_difference([float((likeliest == result.labels).mean())], [result.test_accuracy]),
-        f"{others} of {len(images)} test digits are taken for others" if others else "",
+        f"{others} of {len(images)} test digits have another prediction" if others else "",
     )
 
 

@@ -124,7 +124,7 @@ DIFFERENCE = re.compile(
     r"(?P<d>[\d.]+) (?:percentage )?points",
 )
 CORRECTED = re.compile(
-    r"scored (?P<a>[\d.]+)%;[^%]*?(?P<d>[\d.]+) points?[^%]*?(?:expect|leaves|corrected[^%]*?) (?P<b>[\d.]+)%"
+    r"best score is (?P<a>[\d.]+)%;[^%]*?(?P<d>[\d.]+) points (?:lower|higher), it is (?P<b>[\d.]+)%"
 )
 
 

@@ -13,7 +13,7 @@ from .records import Record
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
-TITLES = {"loss_curves": "Loss", "accuracy_curves": "Accuracy", "confusion_matrix": "recognised"}
+TITLES = {"loss_curves": "Loss", "accuracy_curves": "Accuracy", "confusion_matrix": "classified correctly"}
 """What a figure's own words must hold, by the name of its file."""
 FIELDS = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
 

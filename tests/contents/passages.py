@@ -26,7 +26,7 @@ BLOCKS = {
 
 
 class Passage(NamedTuple):
-    """`place`: such as `How good is it? / Accuracy for each digit / 3 / recognised`."""
+    """`place`: such as `How accurate is it? / Accuracy of each digit / 3 / correct`."""
 
     place: str
     text: str

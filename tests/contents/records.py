@@ -66,7 +66,7 @@ class Record:
             return None
         import keras
 
-        with np.load(Path(__file__).parents[2] / "mnistexp" / "digits" / "first_1000.npz") as arrays:
+        with np.load(Path(__file__).parents[2] / "mnistexp" / "data" / "digits" / "first_1000.npz") as arrays:
             images = arrays["images"][about["test"], ..., None].astype(np.float32) / np.float32(255)
         others = sorted(self.path.glob("repeats/*/model.keras"), key=lambda file: int(file.parent.name))
         models = [keras.models.load_model(file, compile=False) for file in (self.path / "model.keras", *others)]
@@ -75,5 +75,5 @@ class Record:
     @cached_property
     def labels(self) -> np.ndarray:
         """The correct digits of the test."""
-        with np.load(Path(__file__).parents[2] / "mnistexp" / "digits" / "first_1000.npz") as arrays:
+        with np.load(Path(__file__).parents[2] / "mnistexp" / "data" / "digits" / "first_1000.npz") as arrays:
             return np.asarray(arrays["labels"][self.json("data.json")["test"]])

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mnistexp import shown
+
 from .claims import About, Rule
 from .records import Record
 from .training import numbers_of, wilson
@@ -63,10 +65,10 @@ def _cells(trials: pd.DataFrame, names: Sequence[str], folds: np.ndarray) -> dic
         place = f"all trials, the best first / {rank}"
         cells[f"{place} / rank"] = rank
         cells[f"{place} / accuracy"] = rows.mean_test_score.to_numpy()
-        cells[f"{place} / deviation"] = rows.std_test_score.to_numpy()
+        cells[f"{place} / standard deviation"] = rows.std_test_score.to_numpy()
         cells[f"{place} / folds"] = 100 * folds[[list(trials.trial).index(number) for number in rows.trial]].ravel()
         for name in names:
-            cells[f"{place} / {name.rpartition('.')[2].replace('_', ' ')}"] = numbers_of(rows[name].tolist())
+            cells[f"{place} / {shown.name(name)}"] = numbers_of(rows[name].tolist())
     return cells
 
 
@@ -156,7 +158,7 @@ RULES = [
     Rule(r"^tile trials", r".", "trials, folds, epochs"),
     Rule(r"^tile fits", r".", "fits, fits run"),
     Rule(r"^tile tied", r".", "others tied"),
-    Rule(r"", r"told apart|tied", "tied"),
+    Rule(r"", r"told apart|tied|differ significantly", "tied"),
     Rule(r"settings|dropout|^terminal", r"dropout \d|beta|rate|setting|best trial", "chosen"),
     Rule(r"chosen settings", r".", "chosen"),
     Rule(r"optimizers by|optimizers compare", r".", "scores, family trials, family averages, params"),

@@ -64,16 +64,16 @@ def test_a_headline_of_the_first_seed_is_found(finished: dict[str, Path]) -> Non
     record = Record(finished["repeats"])
     known, first = training_quantities(record), record.metrics["repeats"]["test_accuracies"][0]
     assert first != known["accuracy"]
-    told = [Passage("headline", f"{first:.2%} of the test digits recognised")]
+    told = [Passage("headline", f"{first:.2%} test accuracy")]
     assert any("is none of" in fault for fault in faults_of(told, TRAINING_RULES, known))
-    mean = [Passage("headline", f"{known['accuracy']:.2%} of the test digits recognised")]
+    mean = [Passage("headline", f"{known['accuracy']:.2%} test accuracy")]
     assert faults_of(mean, TRAINING_RULES, known) == []
 
 
 def test_a_count_of_ties_that_is_off_by_one_is_found(finished: dict[str, Path]) -> None:
     known = quantities(Record(finished["sweep"]))
     for count, right in ((known["tied"], True), (known["tied"] + 1, False)):
-        told = [Passage("plain", f"{count} trials, this one among them, can't be told apart by their predictions.")]
+        told = [Passage("plain", f"{count} trials are tied, including the best.")]
         assert (faults_of(told, RULES, known) == []) is right
 
 
@@ -84,7 +84,7 @@ def test_a_rounded_difference_that_contradicts_is_found() -> None:
     ]
     assert difference_faults(row)
     assert not difference_faults([*row[:2], Passage(f"{head} / points", "-1.5")])
-    said = "The winner scored 23.8%; being chosen explains about {} points of that, so expect 21.8%."
+    said = "The best score is 23.8%; corrected for selection, about {} points lower, it is 21.8%."
     assert difference_faults([Passage("answer", said.format("1.9"))])
     assert not difference_faults([Passage("answer", said.format("2.0"))])
 

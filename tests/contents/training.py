@@ -24,7 +24,9 @@ def quantities(record: Record) -> dict[str, Any]:
         curves = record.curves(field)
         means = np.nanmean(curves, axis=0) if curves.size else np.zeros(0)
         if means.size:
-            found |= {f"{field} by epoch": means, f"first {field}": means[0], f"last {field}": means[-1]}
+            known = np.flatnonzero(np.isfinite(means))[[0, -1]] if np.isfinite(means).any() else []
+            found |= {f"{field} by epoch": means, f"last {field}": means[-1]}
+            found |= {f"ends of {field}": [*means[known], *np.add(known, 1)]}
             found |= {f"lasts {field}": [row[np.isfinite(row)][-1] for row in curves]}
     if val_loss.size and np.isfinite(val_loss).any():
         mean = np.nanmean(val_loss, axis=0)
@@ -62,11 +64,11 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
                 head = field.replace("val_", "validation ")
                 cells[f"the curves in numbers / {epoch} / {head}"] = found[f"{field} by epoch"][epoch - 1]
     for digit, (shown, right) in enumerate(zip(found["shown"], found["recognised"], strict=True)):
-        row = f"accuracy for each digit / {digit}"
-        cells |= {f"{row} / digit": digit, f"{row} / shown": shown, f"{row} / recognised": right}
+        row = f"accuracy of each digit / {digit}"
+        cells |= {f"{row} / digit": digit, f"{row} / test digits": shown, f"{row} / correct": right}
         cells |= {f"{row} / accuracy": right / shown, f"{row} / 95% interval": wilson(right, shown)} if shown else {}
     for number, accuracy in enumerate(found["accuracy of each"], start=1):
-        row = f"the same training with other seeds / {number}"
+        row = f"the same training with different seeds / {number}"
         cells |= {f"{row} / training": number, f"{row} / test accuracy": accuracy}
         if "minima" in found:
             cells |= {f"{row} / {word} validation loss": found["minima"][number - 1] for word in ("least", "lowest")}
@@ -134,7 +136,7 @@ def numbers_of(value: Any) -> list[float]:
 
 TESTED = [
     Rule(r"confidence|confus|taken for", r".", "confusions, digits"),
-    Rule(r"accuracy for each digit", r".", "digits, shown, recognised, class accuracy, class interval"),
+    Rule(r"accuracy of each digit", r".", "digits, shown, recognised, class accuracy, class interval"),
 ]
 BASIS = "accuracy, correct, test digits, interval, interval of digits"
 PER_SEED = "correct of each, accuracy of each, minima, repeats"
@@ -145,32 +147,30 @@ RULES = [
     Rule(r"^tile .*(?:loss)", r".", "last loss, last val_loss, minimum"),
     Rule(
         r"data look like|network|^terminal",
-        r"handwritten|parts|filters|learns|dropout|drops|dense|batch",
+        r"handwritten|parts|filters|optimizer|dropout|drops|dense|batch",
         "all, parts, settings",
     ),
     Rule(r"data look like.*(?:part|training|validation|test) /", r".", "parts"),
-    Rule(r"", r"training loss (?:goes|falls|ends|rises)", "first loss, last loss"),
-    Rule(
-        r"", r"loss on the|validation loss (?:goes|falls)", "first val_loss, last val_loss, minimum, epoch of minimum"
-    ),
+    Rule(r"", r"training loss (?:goes|falls|ends|rises)", "ends of loss"),
+    Rule(r"", r"loss on the|validation loss (?:goes|falls)", "ends of val_loss, minimum, epoch of minimum"),
     Rule(r"description", r"over \d+ epochs|(?:means|mean) of|^Lines", "epochs, repeats"),
     Rule(r"curves in numbers .*/ epoch$", r".", "epoch"),
     Rule(
         r"",
-        r"validation loss is lowest|lowest|minimum|same again",
+        r"validation loss is lowest|lowest|minimum|equally low",
         "minimum, epoch of minimum, repeats, standard error",
     ),
-    Rule(r"", r"as good|within|neighbours are worse|worse by more", "flat, standard error, minimum, repeats"),
+    Rule(r"", r"as good|within|standard error", "flat, standard error, minimum, repeats"),
     Rule(
         r"",
-        r"overfit|stays|unstable|ends at|times the|still falling",
+        r"overfit|stays|unstable|ends at|times the",
         "overfitting, last val_loss, times, epoch of minimum, minimum, repeats, standard error",
     ),
-    Rule(r"good is it|^terminal", r"recognis|accura|digits are a sample", f"{BASIS}, test loss, repeats, spread"),
+    Rule(r"accurate is it|^terminal", r"correct|accura|are a sample", f"{BASIS}, test loss, repeats, spread"),
     Rule(r"", r"test loss", "test loss"),
     Rule(r"each digit /", r".", "digits, shown, recognised, class accuracy, class interval"),
     Rule(r"description", r"confusion", "digits, confusions"),
-    Rule(r"", r"taken for", "digits, confusions"),
+    Rule(r"", r"taken for|confusions:", "digits, confusions"),
     Rule(
         r"seed", r"mean|spread|standard deviation|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}"
     ),
@@ -180,8 +180,8 @@ RULES = [
         f"{PER_SEED}, epochs of minima, training, test digits, lasts val_loss",
     ),
     Rule(r"^terminal", r"^mean|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}, test digits"),
-    Rule(r"unseen", r"further digits|should be|recognised|prediction", "others, predicted, accuracy"),
-    Rule(r"", r"has not learnt|diverged", "lasts accuracy, settings, training, epochs"),
+    Rule(r"unseen", r"further digits|prediction", "others, predicted, accuracy"),
+    Rule(r"", r"has not learned|diverged|learning rate below", "lasts accuracy, settings, training, epochs"),
     Rule(r"how was this made", r".", "settings, environment, seconds, seed"),
     Rule(r"", r"^Training \d", f"training, {PER_SEED}, lasts accuracy"),
     *TESTED,

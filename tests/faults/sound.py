@@ -18,7 +18,7 @@ from mnistexp.runs.status import read_record
 
 ALWAYS = {"config.yaml", "environment.json", "status.json"}
 WHEN_DONE = {
-    "train": {"metrics.json", "history.csv", "model.keras", "loss_curves.png", "loss_curves.svg", "timings.csv"},
+    "train": {"metrics.json", "history.csv", "model.keras", "predictions.npz", "loss_curves.png", "timings.csv"},
     "best": {"metrics.json", "history.csv", "model.keras", "choice.json", "final.yaml"},
     "sweep-optimizer": {"metrics.json", "trials.csv", "predictions.npz", "sweep.json"},
     "reproduce": {"metrics.json", "table.csv"},

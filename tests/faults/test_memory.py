@@ -67,10 +67,8 @@ def test_a_machine_with_room_for_one_worker_finishes_a_sweep_of_several(
     ]
     assert sound.results(reference) == sound.results(work)
     assert "out of memory?" in (work / "run.log").read_text()
-    assert "to be tried again, with 1 worker" in (work / "run.log").read_text()
-    assert any(
-        "lost their worker" in warning for warning in json.loads((work / "metrics.json").read_text())["warnings"]
-    )
+    assert "will be retried with 1 worker" in (work / "run.log").read_text()
+    assert any("Workers died" in warning for warning in json.loads((work / "metrics.json").read_text())["warnings"])
     tried(
         "sweep of several workers where only one has room",
         len(ended),

@@ -1,0 +1,42 @@
+"""The terms of `templates/glossary.md`, and their definitions as tooltips of a page."""
+
+import re
+from functools import cache
+from importlib import resources
+
+from markupsafe import Markup
+
+__all__ = ["Tooltips", "definitions"]
+
+TERM = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)
+GENERAL = "\n## Runs\n"
+"""The terms from here on are about the program, and too general for tooltips: "run", "tag"."""
+
+
+@cache
+def definitions() -> dict[str, str]:
+    """The terms that pages explain, each with its definition."""
+    text = resources.files("mnistexp").joinpath("templates", "glossary.md").read_text("utf-8")
+    return dict(TERM.findall(text.partition(GENERAL)[0]))
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    longest_first = sorted(definitions(), key=len, reverse=True)
+    return re.compile(rf"\b({'|'.join(map(re.escape, longest_first))})(?=s?\b)", re.IGNORECASE)
+
+
+class Tooltips:
+    """Escapes the texts of one page, and marks the first occurrence of each term in it with its definition."""
+
+    def __init__(self) -> None:
+        self._waiting = {term.lower(): definition for term, definition in definitions().items()}
+
+    def __call__(self, text: str) -> Markup:
+        """The text as HTML."""
+        parts = _pattern().split(text)
+        return Markup("").join(self._marked(part) if place % 2 else part for place, part in enumerate(parts))
+
+    def _marked(self, term: str) -> str:
+        definition = self._waiting.pop(term.lower(), None)
+        return term if definition is None else Markup('<abbr title="{}">{}</abbr>').format(definition, term)

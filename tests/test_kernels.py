@@ -1,0 +1,206 @@
+"""Compiled kernels are kept between processes: with them a training gives the same bits, and without them too."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from programs import call, program, untouched
+
+from mnistexp import kernels
+
+SMALL = ["--set", "data.digits=100", "--set", "model.filters=[4,8]", "--set", "model.dense_units=16", "--epochs", "2"]
+SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]}", "--set", "sweep.cache=false"]
+NAME = "xla_compile_cache__1__2__XLA_CPU_JIT.pb"
+TENSORFLOW = SimpleNamespace(version=SimpleNamespace(VERSION="2.0", GIT_VERSION="a", COMPILER_VERSION="b"))
+NEWER = SimpleNamespace(version=SimpleNamespace(VERSION="2.1", GIT_VERSION="a", COMPILER_VERSION="b"))
+
+Process = Callable[..., list[Path]]
+
+
+@pytest.fixture
+def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
+    """Starts a process of this TensorFlow, or of another, that compiles one kernel; the kernels that it found."""
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.setenv("MNISTEXP_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    def run(tensorflow: SimpleNamespace = TENSORFLOW, compiles: str = NAME, content: bytes = b"kernel") -> list[Path]:
+        kernels.end()
+        with kernels.offered(tensorflow):
+            flags = os.environ.get("TF_XLA_FLAGS", "")
+        private = Path(flags.rpartition("=")[2])
+        if str(tmp_path / "temporary") not in flags:
+            return []
+        found = sorted(private.glob("*.pb"))
+        assert all(path.read_bytes() == content for path in found)
+        if compiles:
+            private.mkdir(exist_ok=True)
+            (private / compiles).write_bytes(content)
+        kernels.keep()
+        return found
+
+    yield run
+    kernels.end()
+
+
+def kept(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "cache" / "kernels").glob("*/*.pb"))
+
+
+def test_what_one_process_compiles_the_next_finds(process: Process, tmp_path: Path) -> None:
+    assert process() == []
+    assert [path.name for path in process()] == [NAME]
+    kernels.end()
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "changed", "longer", "without its checksum"])
+def test_what_is_damaged_is_not_found_but_replaced(damage: str, process: Process, tmp_path: Path) -> None:
+    process()
+    [path] = kept(tmp_path)
+    whole = path.read_bytes()
+    changed = {
+        "truncated": whole[:-2],
+        "empty": b"",
+        "changed": whole[:-1] + b"x",
+        "longer": whole + b"x",
+        "without its checksum": b"kernel",
+    }
+    path.write_bytes(changed[damage])
+    assert process() == []
+    assert path.read_bytes() == whole
+    assert len(process()) == 1
+
+
+@pytest.mark.parametrize("variable", ["XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"])
+def test_other_flags_find_nothing(variable: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    process()
+    monkeypatch.setenv(variable, "--tf_xla_clustering_debug")
+    assert process() == []
+    assert len(process()) == 1
+
+
+def test_other_versions_and_other_code_find_nothing(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    process()
+    assert process(NEWER) == []
+    monkeypatch.setattr(kernels, "code_hash", lambda: "0" * 64)
+    assert process() == []
+
+
+@pytest.mark.parametrize("own", ["--tf_xla_persistent_cache_directory=/mine", "/a/file/of/flags"])
+def test_flags_of_ones_own_are_left_alone(own: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    process()
+    monkeypatch.setenv("TF_XLA_FLAGS", own)
+    assert process() == []
+    kernels.end()
+    with kernels.offered(TENSORFLOW):
+        assert os.environ["TF_XLA_FLAGS"] == own
+
+
+def test_other_flags_of_ones_own_are_kept(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
+    process()
+    assert os.environ["TF_XLA_FLAGS"] == "--tf_xla_clustering_debug"
+    assert len(process()) == 1
+
+
+def test_everything_may_be_deleted_at_any_time(process: Process, tmp_path: Path) -> None:
+    process()
+    shutil.rmtree(tmp_path / "cache")
+    for private in (tmp_path / "temporary").iterdir():
+        shutil.rmtree(private)
+    kernels.keep()
+    assert process() == []
+    assert len(process()) == 1
+
+
+def test_the_oldest_go_where_it_gets_too_much(
+    process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process(NEWER)
+    [oldest] = kept(tmp_path)
+    os.utime(oldest, (0, 0))
+    monkeypatch.setattr(kernels, "LARGEST", 1.5 * oldest.stat().st_size)
+    process()
+    assert len(kept(tmp_path)) == 1
+    assert not oldest.exists()
+
+
+def test_info_and_prune_know_the_kernels(process: Process, tmp_path: Path) -> None:
+    process()
+    process(NEWER)
+    first, second = kept(tmp_path)
+    assert (kernels.info().kernels, kernels.info().bytes) == (2, 2 * first.stat().st_size)
+    os.utime(first, (0, time.time() - 3600))
+    assert kernels.prune(60).kernels == 1
+    assert kept(tmp_path) == [second]
+    assert kernels.prune().kernels == 1
+    assert list((tmp_path / "cache" / "kernels").iterdir()) == []
+
+
+def test_a_folder_that_anybody_can_write_to_is_not_used(process: Process, tmp_path: Path) -> None:
+    process()
+    (tmp_path / "cache" / "kernels").chmod(0o777)
+    assert process() == []
+
+
+@pytest.mark.parametrize("place", ["off", "/dev/null/nowhere"])
+def test_without_a_place_nothing_is_kept(place: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNISTEXP_CACHE_DIR", place)
+    assert process() == process() == []
+    assert kernels.info().kernels == kernels.prune().kernels == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_process_leaves_the_folder_to_its_parent(process: Process, tmp_path: Path) -> None:
+    process()
+    [private] = (tmp_path / "temporary").iterdir()
+    if (child := os.fork()) == 0:
+        kernels.end()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert private.is_dir()
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """The variables of a program whose cache and temporary files are below a folder."""
+    (folder / "temporary").mkdir(exist_ok=True)
+    return untouched() | {"MNISTEXP_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder / "temporary")}
+
+
+def histories(folder: Path) -> set[bytes]:
+    return {path.read_bytes() for path in folder.glob("runs/*/history.csv")}
+
+
+def test_trainings_at_once_and_afterwards_give_the_bits_of_one_without_kernels(tmp_path: Path) -> None:
+    command = program("train", "-q", *SMALL)
+    variables = environment_of(tmp_path)
+    at_once = [subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [running.wait(300) for running in at_once] == [0, 0]
+    names = [path.name for path in kept(tmp_path)]
+    assert len(names) >= 5
+    for more in ({}, {"MNISTEXP_CACHE_DIR": "off"}):
+        done = subprocess.run(command, cwd=tmp_path, env=variables | more, capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in kept(tmp_path)] == names
+    assert len(list(tmp_path.glob("runs/*/history.csv"))) == 4
+    assert len(histories(tmp_path)) == 1
+    assert list((tmp_path / "temporary").glob("mnistexp-kernels-*")) == []
+
+
+def test_workers_of_a_sweep_keep_theirs_and_leave_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = environment_of(tmp_path)
+    monkeypatch.setenv("MNISTEXP_CACHE_DIR", variables["MNISTEXP_CACHE_DIR"])
+    command = program("sweep-dropout", "-q", *SMALL, *SWEEP)
+    subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, check=True, timeout=300)
+    assert len(kept(tmp_path)) >= 5
+    assert f"{len(kept(tmp_path))} compiled kernels" in call("cache", "info", cwd=tmp_path).stdout
+    assert f"{len(kept(tmp_path))} compiled kernels" in call("cache", "prune", cwd=tmp_path).stdout
+    assert kept(tmp_path) == []
+    assert list((tmp_path / "temporary").glob("mnistexp-kernels-*")) == []
