@@ -56,7 +56,7 @@ BAD_COMMAND_LINES = {
     "empty training part": (["train", "--validation-fraction", "0.999"], "at least 10"),
     "early stopping on test digits": (["train", "--set", "training.early_stopping={}"], "validation_fraction above 0"),
     "a name that is a path": (["train", "--name", "../up"], "allowed: letters, digits"),
-    "resume nothing": (["train", "--resume", "latest"], "no run"),
+    "resume nothing": (["train", "--resume", "latest"], "no training in runs was interrupted"),
     "resume and set": (["train", "--resume", "latest", "--epochs", "3"], "--epochs"),
     "index out of range": (["show-examples", "--index", "800"], "is 800, allowed: 0 to 799"),
     "negative index": (["show-examples", "--index", "-1"], "is -1, allowed: 0 to 799"),

@@ -8,14 +8,14 @@ from mnistexp.cli.voice import Voice
 
 __all__ = ["cache_app"]
 
-cache_app = Commands(help="Inspect and prune the caches of sweep fits and of compiled kernels.")
+cache_app = Commands(help="Inspect and prune the caches of fits and compiled kernels.")
 
 
 @cache_app.command(
     "info", epilog=examples({"mnistexp cache info": "show the number and size of cached fits and compiled kernels"})
 )
 def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """Show the number, location and size of cached fits and compiled kernels."""
+    """Show the size of the caches of fits and compiled kernels."""
     from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 
@@ -48,7 +48,7 @@ def cache_prune(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Remove cached fits and compiled kernels; they are made again when needed."""
+    """Remove cached fits and kernels; they are rebuilt when needed."""
     from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
 

@@ -52,7 +52,7 @@ def compare(
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Compare runs: which is better on the same test digits, and what differs."""
+    """Compare runs: which is better, and what differs."""
     voice = Voice(json)
     if by is not None:
         if output:

@@ -180,12 +180,17 @@ def over_seeds(repeats: Mapping[str, Any]) -> str:
 def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
     """The trials ahead, and how many fits they take."""
     keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.params))
-    table = plain_table("trial", *(key.rpartition(".")[2] for key in keys), "cached fits")
+    table = plain_table("trial", *map(_name, keys), "cached fits")
     for trial in plan.trials:
         table.add_row(str(trial.index), *(_value(trial.params, key) for key in keys), str(trial.cached))
     yield table
     seconds = "time unknown: no fit timed yet" if plan.seconds is None else f"about {duration(plan.seconds)}"
     yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({seconds})")
+
+
+def _name(key: str) -> str:
+    """The name of a setting by its dotted key: `beta_1`, and `optimizer` for the name of one."""
+    return "optimizer" if key == "optimizer.name" else key.rpartition(".")[2]
 
 
 def _score(value: float | None) -> str:
@@ -197,7 +202,7 @@ def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]
     """The ranked table, the best setting, and what can't be told from it."""
     found = outcome.metrics
     keys = list(dict.fromkeys(key for row in found["ranking"] for key in row["params"]))
-    table = plain_table("rank", *(key.rpartition(".")[2] for key in keys), "mean", "std", "folds", "")
+    table = plain_table("rank", *map(_name, keys), "mean", "std", "folds", "")
     for row in found["ranking"][:rows]:
         notes = [note for note, holds in (("tied", row["tied"]), ("diverged", row["diverged"])) if holds]
         scores = " ".join(map(_score, row["scores"]))
@@ -207,7 +212,7 @@ def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]
     yield whole_columns(table, "folds")
     if len(found["ranking"]) > rows:
         yield Text(f"... and {len(found['ranking']) - rows} more trials in trials.csv")
-    best = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in found["best_params"].items())
+    best = ", ".join(f"{_name(key)} {value}" for key, value in found["best_params"].items())
     yield Text.assemble(
         ("Best          ", "bold"), best, ("  accuracy ", "bold"), (f"{found['best_score']:.4f}", "bold green")
     )

@@ -94,7 +94,7 @@ SetOption = Annotated[
         TRAINING,
         "--set -s",
         "Set any key, e.g. training.batch_size=16; repeatable",
-        metavar="KEY=VALUE",
+        metavar="KEY=VAL",
         autocompletion=completion.assignments,
     ),
 ]

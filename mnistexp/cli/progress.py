@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
+from math import isfinite, nan
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -66,7 +66,7 @@ class _BarWatch:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._best = (inf, 0)
+        self._losses: dict[str, list[float]] = {}
         self._task = self._begin()
 
     def _begin(self) -> TaskID:
@@ -96,13 +96,17 @@ class _BarWatch:
         self._progress.update(self._task, description=name, completed=done, total=total, figures=figures, left=left)
 
     def _figures(self, event: EpochDone) -> str:
-        """The loss and the lowest so far of this training; on a wide terminal, all losses and accuracies."""
-        loss = event.loss if event.val_loss is None else event.val_loss
-        self._best = min((inf, 0) if event.epoch == 1 else self._best, (loss, event.epoch))
-        best = f"best {self._best[0]:.4f}"
+        """The validation loss, or else the loss, and the lowest so far; on a wide terminal all figures."""
+        if event.epoch == 1:
+            self._losses = {}
+        for name, value in (("val. loss", event.val_loss), ("loss", event.loss)):
+            if value is not None:
+                self._losses.setdefault(name, []).append(value)
+        name = max(self._losses)  # the validation loss where there is one
+        best = f"best {min((value for value in self._losses[name] if isfinite(value)), default=nan):.4f}"
         if self._progress.console.width >= self.WIDE and event.repeats == 1:
-            return f"{figures_of(event, short=True)}, {best} (epoch {self._best[1]})"
-        return f"{'loss' if event.val_loss is None else 'val. loss'} {loss:.4f}, {best}"
+            return f"{figures_of(event, short=True)}, {best}"
+        return f"{name} {self._losses[name][-1]:.4f}, {best}"
 
 
 class _LineWatch:

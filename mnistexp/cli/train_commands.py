@@ -42,7 +42,7 @@ __all__ = ["show_examples", "summary", "train"]
 
 ValidationOption = Annotated[
     float | None,
-    number_option(TRAINING, "--validation-fraction", "Share of digits held out", metavar="FRACTION"),
+    number_option(TRAINING, "--validation-fraction", "Share of digits held out", metavar="SHARE"),
 ]
 ResumeOption = Annotated[
     str | None,
