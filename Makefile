@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= $(or $(MNISTEXP_RUNS_DIR),runs)
 
-.PHONY: help setup train examples summary sweeps best reproduce test check coverage repeat faults format bench docs docs-examples release-check digits lock clean
+.PHONY: help setup check-run train examples summary sweeps best reproduce test check coverage repeat faults format bench docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ best: setup  ## Combine the sweeps' winners and train the final model
 
 reproduce: setup  ## The whole assignment, each reported figure beside ours
 	$(BIN)/mnistexp reproduce --runs-dir $(RUNS)
+
+check-run: setup  ## Check a run: make check-run RUN=latest REQUIRE='test_accuracy>=0.9' BASELINE=released
+	$(BIN)/mnistexp runs check $(or $(RUN),latest) --require '$(or $(REQUIRE),test_accuracy>=0.85)' \
+	    $(if $(BASELINE),--baseline $(BASELINE)) --runs-dir $(RUNS)
 
 test: $(VENV)/installed-dev  ## Lint, type-check and test: what CI runs
 	$(BIN)/ruff check .

@@ -6,7 +6,8 @@
     ├── DataError              the digits can't be downloaded, or the packaged ones are damaged
     ├── RunError               a run folder is missing, damaged or in use
     ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
-    └── TrialsFailed           exit code 3: the sweep finished, but some of its trials failed
+    ├── TrialsFailed           exit code 3: the sweep finished, but some of its trials failed
+    └── NotMet                 exit code 6: the run was checked, and does not meet a requirement
 
 Only `cli/app.py` turns these into messages and exit codes; a library user catches `MnistexpError`.
 """
@@ -22,6 +23,7 @@ __all__ = [
     "DataError",
     "Interrupted",
     "MnistexpError",
+    "NotMet",
     "Problem",
     "RunError",
     "TrialsFailed",
@@ -86,6 +88,12 @@ class TrialsFailed(MnistexpError):
     """A sweep finished, but some of its trials failed; the others are stored."""
 
     exit_code = 3
+
+
+class NotMet(MnistexpError):
+    """A run was checked and does not meet a requirement; `runs check` has said which."""
+
+    exit_code = 6
 
 
 def show(value: Any) -> str:

@@ -72,9 +72,11 @@ def terminal_pictures(config: ExperimentConfig, outcome: Outcome, width: int, un
     """The digits of `run_examples` as text for a terminal of `width` columns, side by side if they fit."""
     digits = data.load(config.data)
     images = digits.images[data.split(digits, config.data).train]
-    pictures = [
-        drawings.terminal_digit(images[example["index"]], unicode=unicode) for example in outcome.metrics["examples"]
-    ]
+    pictures = []
+    for example in outcome.metrics["examples"]:
+        lines = drawings.terminal_digit(images[example["index"]], unicode=unicode)
+        title = f"digit {example['index']}: label {example['label']}"
+        pictures.append([title.ljust(max(map(len, lines), default=0)), *lines])
     return drawings.side_by_side(pictures, width)
 
 

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
-from mnistexp.runs.annotations import ANNOTATIONS, Annotations, annotate, read_annotations
+from mnistexp.runs.annotations import ANNOTATIONS, Annotations, annotate, launched, read_annotations
 from mnistexp.runs.locks import lock
+from mnistexp.runs.run_folder import Run
 
 
 def test_tags_and_note_are_read_back(tmp_path: Path) -> None:
@@ -94,3 +97,31 @@ def test_the_file_is_json_for_anyone(tmp_path: Path) -> None:
     annotate(tmp_path, add=["a"], note="why")
     document = json.loads((tmp_path / ANNOTATIONS).read_text())
     assert document == {"schema_version": 1, "tags": ["a"], "note": "why"}
+
+
+# At launch
+
+
+@pytest.mark.parametrize("command", ["train", "sweep-dropout"])
+def test_a_run_is_tagged_and_noted_when_it_is_launched(command: str, tmp_path: Path) -> None:
+    small = ["data.digits=60", "model.filters=[2, 2]", "model.dense_units=4", "training.epochs=1"]
+    sweep = ["--grid", "dropout=0", "--executor", "serial"] if command != "train" else []
+    words = [command, *(word for pair in small for word in ("--set", pair)), *sweep, "--runs-dir", str(tmp_path)]
+    marks = ["--tag", "nightly", "--tag", "a.b", "--note", "the first"]
+    done = CliRunner().invoke(app, [*words, *marks, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    run = Path(json.loads(done.stdout)["run_dir"])
+    assert read_annotations(run) == Annotations(("a.b", "nightly"), "the first")
+    with pytest.raises(BadInput, match="can't be a tag"):
+        CliRunner().invoke(app, [*words, "--tag", "no tag"], catch_exceptions=False)
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == [run.name]
+
+
+def test_only_runs_of_the_launched_command_are_marked(tmp_path: Path) -> None:
+    added = Annotations(("nightly",), "")
+    with launched("best", added):
+        made = [Run.create(tmp_path, command, "x", "seed: 2\n") for command in ("sweep-dropout", "best")]
+    with made[0], made[1]:
+        for run in made:
+            run.add("notes.txt", "x")
+    assert [read_annotations(run.path) for run in made] == [Annotations(), added]

@@ -14,12 +14,12 @@ ORDER = """
     data.names data.npy data.content data.part data.idx data.pictures data.tables data.folders data.archives
     data.sources data.packaged data.forms data.polarity data.ready data.splits data.dataset data.reading data.noted data
     statistics.intervals statistics.learning_curves statistics.comparison statistics.selection_bias
-    statistics.seed_noise statistics
+    statistics.seed_noise statistics.seeds_and_digits statistics
     standard_error
     runs runs.files runs.locks runs.annotations runs.environment runs.status runs.progress runs.staging runs.run_folder
     runs.history_csv runs.predictions runs.stored_runs runs.archive_members runs.archive
     runs.index runs.references runs.trash runs.conditions runs.where runs.query runs.comparison runs.export
-    runs.curves runs.frames
+    runs.curves runs.frames runs.paired runs.checking runs.groups
     ranking metrics
     figures drawings sweeps.axes sweeps.sweep_figures
     kernels runtime model winograd loop training
@@ -40,8 +40,8 @@ ORDER = """
     cli.printable cli.console cli.console_best cli.console_live cli.completion cli.progress cli.voice cli.options
     cli.help cli.parsing cli.train_commands cli.sweep_commands cli.cache_commands cli.best_commands cli.config_commands
     cli.doctor_commands cli.report_commands cli.verify_commands cli.evaluate_commands cli.live_commands
-    cli.console_runs cli.run_commands cli.tag_commands cli.upkeep_commands cli.archive_commands cli.bridge_commands
-    cli.app
+    cli.console_runs cli.console_compare cli.run_commands cli.compare_commands cli.check_commands cli.tag_commands
+    cli.upkeep_commands cli.archive_commands cli.bridge_commands cli.app
 """.split()  # noqa: SIM905 - a line for each layer
 """Each module imports only from those before it."""
 

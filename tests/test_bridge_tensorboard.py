@@ -211,7 +211,7 @@ def test_the_command(finished: dict[str, Path], tmp_path: Path) -> None:
     assert document == {"output": str(output), "runs": [finished["train"].name]}
     assert len(read(output / finished["train"].name).Scalars("loss")) == 5
     said = CliRunner().invoke(app, command).stdout
-    assert said == f"1 run in {output}; look at them with: tensorboard --logdir {output}\n"
+    assert said == f"1 run in {output}; view with: tensorboard --logdir {output}\n"
     (tmp_path / "file").touch()
     taken = CliRunner().invoke(app, [*command[:-1], str(tmp_path / "file")])
-    assert str(taken.exception) == f"--output {tmp_path / 'file'} is a file, allowed: a folder, which may be missing"
+    assert str(taken.exception) == f"--output {tmp_path / 'file'} is a file, allowed: a folder, new or existing"

@@ -265,7 +265,7 @@ def test_dry_run_shows_the_settings_and_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "training.epochs" in done.stdout
     assert "--epochs" in done.stdout
-    assert "1 training of 7 epochs, 25 updates an epoch from 800 digits" in done.stdout
+    assert "1 training of 7 epochs, 25 updates per epoch on 800 digits" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

@@ -71,7 +71,7 @@ def test_a_schema_beside_a_copy_is_named_in_its_first_line(here: Path) -> None:
 
 def test_a_file_is_replaced_only_by_force(here: Path) -> None:
     (here / "mine.yaml").write_text("seed: 5\n")
-    assert "mine.yaml is already there, allowed: another name, or --force" in str(refused("init", "mine"))
+    assert "mine.yaml already exists, allowed: another name, or --force" in str(refused("init", "mine"))
     assert (here / "mine.yaml").read_text() == "seed: 5\n"
     assert config("init", "mine", "--force").exit_code == 0
     assert "epochs: 60" in (here / "mine.yaml").read_text()
@@ -82,9 +82,9 @@ def test_a_file_is_replaced_only_by_force(here: Path) -> None:
     [
         (["mine", "--from", "sweep-droput"], "did you mean 'sweep-dropout'?"),
         (["no/such/mine"], "there is no folder 'no/such'"),
-        ([""], "is no name of a file"),
-        (["/"], "is no name of a file"),
-        (["folder.yaml", "--force"], "folder.yaml is already there"),
+        ([""], "isn't a file name"),
+        (["/"], "isn't a file name"),
+        (["folder.yaml", "--force"], "folder.yaml already exists"),
     ],
 )
 def test_copies_that_cannot_be_made_are_refused_and_write_nothing(

@@ -448,9 +448,9 @@ def test_export_and_import_from_the_command_line(runs: Path, tmp_path: Path) -> 
     [
         (["export", "--format", "xlsx"], "allowed: csv, json, md, zip"),
         (["export", "--format", "jsn"], "did you mean 'json'?"),
-        (["export", "--output", "runs.txt"], "runs.txt ends like no format"),
-        (["export", "--format", "zip"], "say --output FILE"),
-        (["export", "--format", "csv", "--json"], "--format csv asks for something else"),
+        (["export", "--output", "runs.txt"], "runs.txt: unknown ending"),
+        (["export", "--format", "zip"], "add --output FILE"),
+        (["export", "--format", "csv", "--json"], "--format csv conflict"),
         (["export", "nobody"], "no run 'nobody'"),
         (["import", "missing.zip"], "can't read missing.zip"),
     ],

@@ -349,7 +349,7 @@ def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_p
     ]  # fmt: skip
     assert plan["fits"] == 93 * 3 + 45 * 3 + 8 * 3 + 3
     for arguments, expected in {
-        ("--quick", "--all-rows"): "only one of the two",
+        ("--quick", "--all-rows"): "exclude each other",
         ("--set", "sweep.grid=[]"): "sweep.grid: is empty",
     }.items():
         refused = call("reproduce", *arguments, cwd=tmp_path)

@@ -321,7 +321,7 @@ BAD = {
     "limit": (["list", "--limit", "0"], "--limit is 0"),
     "no run": (["show", "99"], "counting from the newest"),
     "several runs": (["show", "1:2"], "means 2 runs"),
-    "one run": (["compare", "latest"], "needs two runs or more"),
+    "one run": (["compare", "latest"], "compare needs at least 2 runs, got 1"),
     "no metric": (["best", "--metric", "test_acuracy"], "did you mean 'test_accuracy'?"),
     "no direction": (["best", "--metric", "epochs"], "--max or --min"),
     "ending": (["compare", "1", "2", "--output", "x.pdf"], "allowed: a name that ends in .png or .svg"),

@@ -435,7 +435,7 @@ def test_the_command_prints_its_address_and_ends_at_ctrl_c(
         answer = connection.getresponse()
         assert json.loads(answer.read())["running"] == []
         process.send_signal(sign)  # with a connection still open
-        assert process.stderr.read() == "Ctrl-C ends it.\n"
+        assert process.stderr.read() == "Press Ctrl-C to stop.\n"
         connection.close()
     assert process.returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -182,7 +182,7 @@ def test_several_need_yes_where_nobody_can_be_asked(runs: Path) -> None:
     store(runs), store(runs), store(runs)
     code, _, said = mnistexp(runs, "rm", "1:2")
     assert (code, len(ids(runs))) == (2, 3)
-    assert "say --yes" in said
+    assert "add --yes" in said
     code, out, _ = mnistexp(runs, "rm", "latest", "--json")
     assert (code, len(ids(runs))) == (0, 2)
     assert [run["id"] for run in json.loads(out)["moved"]] == in_trash(runs)
@@ -246,7 +246,7 @@ def test_the_trash_is_emptied_by_the_time_in_the_trash(runs: Path) -> None:
     out = mnistexp(runs, "prune", "--trash", "--older-than", "30d", "--dry-run", "--json")[1]
     assert [entry["id"] for entry in json.loads(out)["removed"]] == [old.id]
     code, _, said = mnistexp(runs, "prune", "--trash", "--older-than", "30d")
-    assert (code, "say --yes" in said) == (2, True)
+    assert (code, "add --yes" in said) == (2, True)
     assert in_trash(runs) == [old.id, young.id]
     assert mnistexp(runs, "prune", "--trash", "--older-than", "30d", "--yes")[0] == 0
     assert in_trash(runs) == [young.id]
@@ -257,16 +257,16 @@ def test_the_trash_is_emptied_by_the_time_in_the_trash(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["rm"], "no run is given"),
+        (["rm"], "no run given"),
         (["rm", "20200101"], "no run '20200101'"),
         (["rm", "--where", "colour=red"], "colour"),
-        (["prune"], "nothing says which runs"),
+        (["prune"], "no selection given"),
         (["prune", "--failed", "--older-than", "old"], "'old' is no age"),
         (["prune", "--trash", "--failed"], "--older-than"),
-        (["tag", "--add", "a"], "no run is given"),
+        (["tag", "--add", "a"], "no run given"),
         (["tag", "latest", "--add", "two words"], "can't be a tag"),
         (["tag", "latest", "--remove", "bse"], "did you mean 'base'?"),
-        (["note", "latest", "a", "--clear"], "only one of the two"),
+        (["note", "latest", "a", "--clear"], "exclude each other"),
         (["note", "latest", " "], "--clear"),
     ],
 )

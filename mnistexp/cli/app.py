@@ -59,7 +59,7 @@ app = Commands(
         }
     )
     + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
-    "tolerance, 5 differs.\n",
+    "tolerance, 5 differs; runs check: 6 a requirement is not met.\n",
 )
 app.add_typer(config_commands.config_app, name="config", rich_help_panel=SET_UP)
 app.add_typer(cache_commands.cache_app, name="cache", rich_help_panel=SET_UP)

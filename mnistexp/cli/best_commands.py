@@ -17,6 +17,7 @@ from mnistexp.cli.options import (
     ExecutorOption,
     JsonOption,
     NameOption,
+    NoteOption,
     OptimizersOption,
     QuietOption,
     RepeatsOption,
@@ -25,6 +26,7 @@ from mnistexp.cli.options import (
     SeedOption,
     SelectOption,
     SetOption,
+    TagOption,
     VerboseOption,
     WorkersOption,
     examples,
@@ -88,6 +90,8 @@ def best(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     name: NameOption = None,
+    tag: TagOption = None,
+    note: NoteOption = None,
     runs_dir: RunsOption = RUNS,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
@@ -96,6 +100,9 @@ def best(
 ) -> None:
     """Train the best setting of all sweeps and evaluate it."""
     voice = Voice(json, quiet, verbose)
+    from mnistexp.runs.annotations import checked, launched
+
+    added = checked(tag or (), note or "")
     given = {
         "select": select, "epochs": epochs, "batch_size": batch_size, "repeats": repeats, "seed": seed,
         "data": data, "executor": executor, "workers": workers, "scheduler": scheduler, "name": name,
@@ -111,7 +118,7 @@ def best(
         plan = plan_best(found.config, runs_dir, references, listed_only=bool(opt), with_nested=nested)
         voice.plan(found, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
         return
-    with watching(voice.err, quiet=quiet) as watch:
+    with watching(voice.err, quiet=quiet) as watch, launched("best", added):
         outcome = story.run_best(
             found.config,
             runs_dir,

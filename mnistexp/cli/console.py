@@ -18,8 +18,11 @@ if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.sweeps.plan import Plan
 
 __all__ = [
+    "counted",
+    "cut",
     "divergence",
     "dry_run_document",
+    "duration",
     "examples_report",
     "json_text",
     "settings_table",
@@ -28,6 +31,7 @@ __all__ = [
     "sweep_report",
     "training_plan",
     "training_report",
+    "whole_columns",
 ]
 
 
@@ -47,6 +51,30 @@ def plain_table(*headings: str) -> Table:
     return table
 
 
+def cut(text: str) -> Text:
+    """Text of a cell that ends in an ellipsis where its column is too narrow, so that a row stays one line."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def whole_columns(table: Table, *but: str) -> Table:
+    """The table with columns that keep their width on a narrow terminal, `but` these: they give way first."""
+    for column in table.columns:
+        column.no_wrap = column.header not in but
+        if column.header in but:
+            column.header = cut(str(column.header))
+    return table
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min` or `3 d 4 h`."""
+    whole = round(seconds)
+    for size, name, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"
+
+
 def settings_table(found: Settings) -> Table:
     """Each setting, its value and where that came from."""
     table = plain_table("key", "value", "from")
@@ -58,12 +86,17 @@ def settings_table(found: Settings) -> Table:
     return table
 
 
+def counted(count: int, what: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
 def training_plan(config: "ExperimentConfig") -> Text:
     """What a training would do."""
     updates = -(-config.training_digits // config.training.batch_size)
     return Text(
-        f"{config.repeats} training{'s' if config.repeats > 1 else ''} of {config.training.epochs} epochs, "
-        f"{updates} updates an epoch from {config.training_digits} digits"
+        f"{counted(config.repeats, 'training')} of {counted(config.training.epochs, 'epoch')}, "
+        f"{counted(updates, 'update')} per epoch on {config.training_digits} digits"
     )
 
 
@@ -99,7 +132,7 @@ def summary_report(outcome: "Outcome") -> Iterator[RenderableType]:
     yield Text(f"Loss          {found['loss']}")
     yield Text(f"Optimizer     {found['optimizer']['name']}: {settings}")
     yield Text(
-        f"Updates       {found['updates_per_epoch']} an epoch: {found['training_digits']} digits in batches of "
+        f"Updates       {found['updates_per_epoch']} per epoch: {found['training_digits']} digits in batches of "
         f"{found['batch_size']}"
     )
     yield _folder(outcome)
@@ -151,7 +184,7 @@ def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
     for trial in plan.trials:
         table.add_row(str(trial.index), *(_value(trial.params, key) for key in keys), str(trial.cached))
     yield table
-    seconds = "no fit was ever timed here" if plan.seconds is None else f"about {plan.seconds:.0f} s"
+    seconds = "time unknown: no fit timed yet" if plan.seconds is None else f"about {duration(plan.seconds)}"
     yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({seconds})")
 
 
@@ -170,8 +203,8 @@ def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]
         scores = " ".join(map(_score, row["scores"]))
         note = ", ".join(["failed"] if row["error"] else notes)
         shown = [_value(row["params"], key) for key in keys]
-        table.add_row(str(row["rank"]), *shown, _score(row["mean"]), _score(row["std"]), scores, note)
-    yield table
+        table.add_row(str(row["rank"]), *shown, _score(row["mean"]), _score(row["std"]), cut(scores), note)
+    yield whole_columns(table, "folds")
     if len(found["ranking"]) > rows:
         yield Text(f"... and {len(found['ranking']) - rows} more trials in trials.csv")
     best = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in found["best_params"].items())
@@ -180,7 +213,7 @@ def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]
     )
     tied = len(found["tied"])
     if tied > 1:
-        yield Text(f"{tied} trials, the best among them, can't be told apart by their out-of-fold predictions.")
+        yield Text(f"{tied} trials, including the best, are statistically tied by their out-of-fold predictions.")
     yield Text(f"Fits          {found['fits_run']} run, {found['fits_cached']} cached, {found['fits_failed']} failed")
     for warning in found["warnings"]:
         yield Text(f"Note: {warning}", style="yellow")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp import shown
-from mnistexp.cli.console import plain_table
+from mnistexp.cli.console import counted, duration, plain_table
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from collections.abc import Mapping, Sequence
@@ -62,15 +62,15 @@ def best_plan_report(plan: "BestPlan") -> Iterator[RenderableType]:
         yield Text(f"Not used      {one.run} ({one.why})", style="yellow")
     if plan.chosen:
         yield Text(f"Chosen        {shown.setting(plan.chosen)}")
-    yield Text(f"Combination   {plan.confirming} fits at most to cross-validate it")
-    many = f"{plan.repeats} training{'s' * (plan.repeats > 1)} of {plan.epochs} epochs"
+    yield Text(f"Combination   at most {plan.confirming} fits to cross-validate it")
+    many = f"{counted(plan.repeats, 'training')} of {counted(plan.epochs, 'epoch')}"
     yield Text(f"Final model   {many}, {_seconds(plan.seconds)}")
-    why = " (no fit was ever timed here)" if plan.total_seconds is None else ""
+    why = " (no fit timed yet)" if plan.total_seconds is None else ""
     yield Text(f"Together      {_seconds(plan.total_seconds)}{why}")
 
 
 def _seconds(seconds: float | None) -> str:
-    return "time unknown" if seconds is None else f"about {seconds:.0f} s"
+    return "time unknown" if seconds is None else f"about {duration(seconds)}"
 
 
 def best_report(outcome: "Outcome") -> Iterator[RenderableType]:
@@ -113,7 +113,7 @@ def _worth(choice: dict[str, Any]) -> str:
     """The score of the chosen setting, among how many, and how many can't be told from the best of them."""
     tied, repeated = choice["chosen"]["tied"], choice["repeated"]
     once = f" ({repeated} more trials repeat one of them)" if repeated else ""
-    told = f"; {tied} of them, the best among these, can't be told apart" if tied > 1 else ""
+    told = f"; {tied} of them, including the best, are statistically tied" if tied > 1 else ""
     return f"{shown.percent(choice['chosen']['accuracy'])}, of {choice['settings']} settings{once}{told}"
 
 
@@ -172,7 +172,7 @@ def reproduce_plan_report(ahead: "Sequence[TaskAhead]") -> Iterator[RenderableTy
         table.add_row(one.task.name, one.task.part, one.task.command, "", *counts, _seconds(one.seconds))
     yield table
     fits, cached = sum(one.fits for one in ahead), sum(one.cached for one in ahead)
-    why = " (no fit was ever timed here)" if _together(ahead) is None else ""
+    why = " (no fit timed yet)" if _together(ahead) is None else ""
     yield Text(f"{fits} fits: {cached} cached, {fits - cached} to run; together {_seconds(_together(ahead))}{why}")
 
 

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import plain_table
+from mnistexp.cli.console import duration, plain_table
 from mnistexp.cli.printable import one_line
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
@@ -57,16 +57,6 @@ def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, *, unicode: boo
     low, high = min(means, default=0.0), max(means, default=0.0)
     scale = (len(bars) - 1) / (high - low) if high > low else 0.0
     return "".join(bars[round((mean - low) * scale)] for mean in means)
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `3 min 5 s`, `2 h 10 min` or `3 d 4 h`."""
-    whole = round(seconds)
-    for size, name, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {name}" + (f" {rest} {below}" if rest else "")
-    return f"{whole} s"
 
 
 def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
@@ -147,8 +137,8 @@ def _came_out(run: "LiveRun") -> Iterator[str]:
 
 
 def _ended(snapshot: "Snapshot") -> Table:
-    table = plain_table("ended", "run", "how", "what came out")
-    table.title, table.title_justify, table.title_style = "Ended, the newest first", "left", "dim"
+    table = plain_table("ended", "run", "status", "result")
+    table.title, table.title_justify, table.title_style = "Ended, most recent first", "left", "dim"
     for run in snapshot.ended:
         ago = duration((snapshot.moment - run.ended).total_seconds()) if run.ended else ""
         outcome = one_line(", ".join((*_so_far(run), *_came_out(run))))

@@ -1,6 +1,7 @@
 """Lists of runs, one run, and what differs between several, for a terminal or a pipe. Nothing here prints."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import plain_table
+from mnistexp.cli.console import cut, duration, plain_table, whole_columns
 from mnistexp.cli.printable import one_line
 from mnistexp.results import History
 
@@ -37,17 +38,24 @@ def lines(runs: "Sequence[IndexedRun]", keys: Sequence[str]) -> Iterator[str]:
 
 def table(runs: "Sequence[IndexedRun]", keys: Sequence[str], now: datetime) -> Table:
     """The same as a table; the start as how long it is ago."""
-    found = plain_table("id", "status", "started", "time", "score", *keys, "tags", "note")
-    found.columns[0].no_wrap = True
-    for run in runs:
+    added = [_added(run, keys, _short) for run in runs]
+    names = (*keys, "tags", "note")
+    shown = [place for place, name in enumerate(names) if name in keys or any(row[place] for row in added)]
+    found = plain_table("id", "status", "started", "time", "score", *(names[place] for place in shown))
+    for run, row in zip(runs, added, strict=True):
         info = run.info
-        ago = f"{_duration((now - info.started).total_seconds())} ago"
-        took = "" if info.seconds is None else _duration(info.seconds)
+        ago = f"{_age((now - info.started).total_seconds())} ago"
+        took = "" if info.seconds is None else duration(info.seconds)
         status = Text(info.status, style=COLOURS[info.status])
         found.add_row(
-            Text(_clean(info.id)), status, ago, took, _short(run.score), *map(Text, _added(run, keys, _short))
+            Text(_clean(info.id)), status, ago, took, _short(run.score), *(cut(row[place]) for place in shown)
         )
-    return found
+    return whole_columns(found, *keys, "tags", "note")
+
+
+def _age(seconds: float) -> str:
+    """A time in its largest unit."""
+    return " ".join(duration(seconds).split()[:2])
 
 
 def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -> list[str]:
@@ -61,13 +69,13 @@ def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -
 
 
 def run_report(
-    run: "IndexedRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str], blocks: str
+    run: "IndexedRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str]
 ) -> Iterator[RenderableType]:
     """All that a run's folder says: what it was, settings, metrics, the curves (of repeats their mean), files."""
     info = run.info
     about = {
         "run": info.id, "folder": info.path, "command": info.command, "status": info.status, "started": info.started,
-        "time": "" if info.seconds is None else _duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
+        "time": "" if info.seconds is None else duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
         "step of": info.part_of, "error": info.error if info.status != "damaged" else "",
     }  # fmt: skip
     yield _pairs({key: value for key, value in about.items() if value})
@@ -79,7 +87,7 @@ def run_report(
             yield _pairs(values)
     if curves:
         yield Text()
-        yield _curves(curves, blocks)
+        yield _curves(curves)
     yield Text("\nFiles", style="bold")
     for name in files:
         yield Text(_clean(name))
@@ -87,29 +95,30 @@ def run_report(
 
 def comparison_report(
     runs: "Sequence[IndexedRun]",
+    answers: Iterable[RenderableType],
     differences: "Sequence[Difference]",
     histories: "Sequence[Sequence[History]]",
-    blocks: str,
 ) -> Iterator[RenderableType]:
-    """What differs, a table for each part, and the loss of each run with curves, of repeats the mean, on one scale."""
+    """Answers; what differs, a table for each part; and the loss of each run, of repeats the mean, on one scale."""
     numbers = [str(number) for number in range(1, len(runs) + 1)]
     yield _pairs({number: run.id for number, run in zip(numbers, runs, strict=True)})
+    yield from answers
     if not differences:
         yield Text("\nNothing differs.")
     for part in dict.fromkeys(difference.part for difference in differences):
         found = plain_table(part, *numbers)
         for difference in differences:
             if difference.part == part:
-                found.add_row(Text(difference.key), *map(Text, _told_apart(difference.values)))
+                found.add_row(Text(difference.key), *map(cut, _told_apart(difference.values)))
         yield Text()
-        yield found
+        yield whole_columns(found, *numbers)
     means = [(number, History.mean(own)) for number, own in zip(numbers, histories, strict=True) if own]
     curves = [(number, mean.val_loss or mean.loss) for number, mean in means]
     finite = [value for _, curve in curves for value in curve if isfinite(value)]
     if curves:
         found = plain_table("loss over the epochs", "", *ENDS)
         for number, curve in curves:
-            found.add_row(number, *_curve(curve, blocks, (min(finite, default=0.0), max(finite, default=0.0))))
+            found.add_row(number, *_curve(curve, (min(finite, default=0.0), max(finite, default=0.0))))
         yield Text()
         yield found
 
@@ -120,20 +129,21 @@ def _told_apart(values: Sequence[Any]) -> list[str]:
     return shown if len(set(shown)) == len(set(values)) else [_plain(value) for value in values]
 
 
-def _curves(histories: "Sequence[History]", blocks: str) -> Table:
+def _curves(histories: "Sequence[History]") -> Table:
     history = History.mean(histories)
     of = f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
     found = plain_table(f"over {history.epochs} epochs{of}", "", *ENDS)
     for name, words in CURVES.items():
         if values := getattr(history, name):
-            found.add_row(words, *_curve(values, blocks))
+            found.add_row(words, *_curve(values))
     return found
 
 
-def _curve(values: Sequence[float], blocks: str, bounds: tuple[float, float] | None = None) -> list[Text]:
+def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -> list[Text]:
     """A curve's picture, then its first, last, lowest and highest value that is a number."""
     finite = [value for value in values if isfinite(value)]
     ends = (finite[0], finite[-1], min(finite), max(finite)) if finite else ()
+    blocks = BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else SHADES
     return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
 
 
@@ -179,11 +189,3 @@ def _plain(value: Any) -> str:
 def _short(value: Any) -> str:
     """A value with four digits where it is a number with a fraction."""
     return f"{value:.4g}" if isinstance(value, float) else _plain(value)
-
-
-def _duration(seconds: float) -> str:
-    """A time in the largest unit that it fills once, or in seconds."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if abs(seconds) >= 10 else f"{seconds:.1f} s"

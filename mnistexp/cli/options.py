@@ -120,6 +120,8 @@ DataOption = Annotated[
         autocompletion=completion.data_sources,
     ),
 ]
+TagOption = Annotated[list[str] | None, option(OUTPUT, "--tag", "Tag the run; repeatable", metavar="TAG")]
+NoteOption = Annotated[str | None, option(OUTPUT, "--note", "Note on the run: one line of text", metavar="TEXT")]
 NameOption = Annotated[str | None, option(OUTPUT, "--name", "Short name, added to the run's id", metavar="NAME")]
 RunsOption = Annotated[
     Path,

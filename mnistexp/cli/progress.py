@@ -3,10 +3,14 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
 
+from mnistexp.cli.console import duration
 from mnistexp.results import EpochDone, Event, FitDone, Noted, Reading, Step, Watch, Working
 
 __all__ = ["Watch", "cursor_kept", "watching"]
@@ -34,51 +38,71 @@ def cursor_kept(console: Console) -> Iterator[None]:
 
 
 def _bar(console: Console) -> Progress:
+    whole = Column(no_wrap=True)
     return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("{task.fields[figures]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", table_column=whole),
+        BarColumn(bar_width=max(8, min(16, console.width // 6))),
+        TextColumn("{task.fields[figures]}", table_column=whole),
+        _TimeLeft(table_column=whole),
         console=console,
         transient=True,
         redirect_stderr=False,
     )
 
 
+class _TimeLeft(ProgressColumn):
+    """The time left, as whoever works says or else as the pace so far lets expect."""
+
+    def render(self, task: Task) -> Text:
+        """The time in words; nothing where it isn't known."""
+        left = task.fields["left"] if task.fields["left"] is not None else task.time_remaining
+        return Text("" if left is None else f"{duration(left)} left", style="cyan")
+
+
 class _BarWatch:
-    """One bar for the epochs of a training, or for the fits of a sweep."""
+    """One bar for the epochs of a training, or for the fits of a sweep; it moves before the first of them as well."""
+
+    WIDE = 136
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task: TaskID | None = None
+        self._best = (inf, 0)
+        self._task = self._begin()
+
+    def _begin(self) -> TaskID:
+        return self._progress.add_task("preparing", total=None, figures="", left=None)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Step | Noted):
             line = step_line(event) if isinstance(event, Step) else event.text
             self._progress.console.print(line, markup=False, highlight=False)
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-                self._task = None
-            return
-        if self._task is None:
-            self._task = self._progress.add_task("", total=1, figures="")
-        if isinstance(event, Reading):
-            self._progress.update(self._task, description="reading (%)", completed=100 * event.done, total=100)
-            return
-        if isinstance(event, Working):
+            self._progress.remove_task(self._task)
+            self._task = self._begin()
+        elif isinstance(event, Reading):
+            self._progress.update(self._task, description="reading digits", completed=event.done, total=1)
+        elif isinstance(event, Working):
             self._progress.update(self._task, completed=event.done, total=event.total)
-            return
-        if isinstance(event, EpochDone):
-            name = "epoch" if event.repeats == 1 else f"training {event.repeat + 1}/{event.repeats}, epoch"
+        elif isinstance(event, EpochDone):
             done, total = event.repeat * event.epochs + event.epoch, event.repeats * event.epochs
-            figures = figures_of(event)
+            name = f"epoch {event.epoch}/{event.epochs}"
+            if event.repeats > 1:
+                name = f"training {event.repeat + 1}/{event.repeats}, {name}"
+            self._show(name, done, total, self._figures(event))
         else:
-            name, done, total = "fit", event.done, event.total
-            figures = f"best {event.best:.4f}" if event.best is not None else ""
-        self._progress.update(self._task, description=name, completed=done, total=total, figures=figures)
+            figures = f"best accuracy {event.best:.4f}" if event.best is not None else ""
+            self._show(f"fit {event.done}/{event.total}", event.done, event.total, figures, event.seconds_left)
+
+    def _show(self, name: str, done: float, total: float, figures: str, left: float | None = None) -> None:
+        self._progress.update(self._task, description=name, completed=done, total=total, figures=figures, left=left)
+
+    def _figures(self, event: EpochDone) -> str:
+        """The loss and the lowest so far of this training; on a wide terminal, all losses and accuracies."""
+        loss = event.loss if event.val_loss is None else event.val_loss
+        self._best = min((inf, 0) if event.epoch == 1 else self._best, (loss, event.epoch))
+        best = f"best {self._best[0]:.4f}"
+        if self._progress.console.width >= self.WIDE and event.repeats == 1:
+            return f"{figures_of(event, short=True)}, {best} (epoch {self._best[1]})"
+        return f"{'loss' if event.val_loss is None else 'val. loss'} {loss:.4f}, {best}"
 
 
 class _LineWatch:
@@ -105,11 +129,11 @@ class _LineWatch:
             self._said = self._started = now
         elif isinstance(event, FitDone):
             best = f", best so far {event.best:.4f}" if event.best is not None else ""
-            left = f", about {event.seconds_left:.0f} s left" if event.seconds_left is not None else ""
+            left = f", about {duration(event.seconds_left)} left" if event.seconds_left is not None else ""
             self._say(f"fit {event.done}/{event.total}: {event.what}{best}{left}")
         elif event.epoch == event.epochs or now - self._said > self.SECONDS:
             name = f"training {event.repeat + 1}/{event.repeats}, " if event.repeats > 1 else ""
-            self._say(f"{name}epoch {event.epoch}/{event.epochs}: {figures_of(event)}, {now - self._started:.0f} s")
+            self._say(f"{name}epoch {event.epoch}/{event.epochs}: {figures_of(event)}, {duration(now - self._started)}")
             self._said = now
 
     def _say(self, line: str) -> None:
@@ -121,9 +145,10 @@ def step_line(event: Step) -> str:
     return f"step {event.number}/{event.total}: {event.what}"
 
 
-def figures_of(event: EpochDone) -> str:
-    """The losses and accuracies of an epoch in one line."""
+def figures_of(event: EpochDone, *, short: bool = False) -> str:
+    """The losses and accuracies of an epoch in one line; `short` writes `val.` for `validation`."""
     figures = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
     if event.val_loss is not None and event.val_accuracy is not None:
-        figures += f", validation loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
+        word = "val." if short else "validation"
+        figures += f", {word} loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
     return figures

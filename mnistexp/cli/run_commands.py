@@ -1,4 +1,4 @@
-"""The commands that look at runs: list, show, compare, best, path."""
+"""The commands that look at runs: list, show, best, path."""
 
 import io
 import sys
@@ -6,15 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
-from mnistexp.cli import completion, console_runs
+from mnistexp.cli import console_compare, console_runs
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import (
-    OUTPUT,
-    REFERENCES,
     RUN_SELECTION,
     RUNS,
     JsonOption,
@@ -28,11 +25,10 @@ from mnistexp.cli.options import (
 )
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import Printable
-from mnistexp.cli.voice import WIDE
-from mnistexp.errors import BadInput, RunError
+from mnistexp.cli.voice import WIDE, Voice
+from mnistexp.errors import RunError
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.results import History
     from mnistexp.runs.index import IndexedRun
 
 __all__ = ["runs_app"]
@@ -41,10 +37,6 @@ runs_app = Commands(help="List, show, compare and manage runs.")
 
 ON_A_SCREEN = 50
 """How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""
-
-OutputOption = Annotated[
-    Path | None, option(OUTPUT, "--output -o", "Plot the learning curves to a .png or .svg file", metavar="FILE")
-]
 
 
 @runs_app.command(
@@ -65,6 +57,9 @@ def list_(
         option(RUN_SELECTION, "--sort", "Sort by keys, comma-separated; - for descending", metavar="KEYS"),
     ] = None,
     limit: Annotated[int | None, count_option(RUN_SELECTION, "--limit", "Maximum number of runs")] = None,
+    group: Annotated[
+        bool, option(RUN_SELECTION, "--group", "Group by all settings but the seed; show each group's mean")
+    ] = False,
     runs_dir: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
@@ -76,6 +71,12 @@ def list_(
 
     found = query.select(runs_dir, runs or (), where=where, sort=sort, limit=limit)
     _say_if_none(found, runs_dir, where)
+    if group and found:
+        from mnistexp.runs import groups
+
+        grouped = groups.group(found)
+        Voice(json).result(console_compare.grouped_document(grouped), *console_compare.grouped_report(grouped))
+        return
     if json:
         _print([json_text({"runs": [_document(run) for run in found]})])
         return
@@ -118,45 +119,7 @@ def show(
         columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
         _print([json_text(_document(found) | {"unread": notes, "curves": columns, "files": names})])
     else:
-        _show(console_runs.run_report(found, notes, curves, names, _blocks()))
-
-
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs compare 1 2": "compare the newest two",
-            "mnistexp runs compare 1:4 --output curves.png": "plot the newest four",
-        }
-    )
-)
-def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)],
-    output: OutputOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-) -> None:
-    """Compare runs: show what differs, and the loss curves."""
-    from mnistexp.runs import comparison, query
-    from mnistexp.runs.curves import read_curves
-
-    kind = _figure_kind(output)
-    found = query.select(runs_dir, runs)
-    if len(found) < 2:
-        raise BadInput(f"compare needs at least 2 runs, got {len(found)}")
-    differences = comparison.compare(found)
-    histories = [[curve.history for curve in read_curves(run.path)] for run in found]
-    if output:
-        _draw(found, histories, output, kind)
-    if json:
-        parts: dict[str, dict[str, Any]] = {part: {} for part in comparison.PARTS}
-        for one in differences:
-            parts[one.part][one.key] = list(one.values)
-        drawn = {"figure": str(output)} if output else {}
-        _print([json_text({"runs": [run.id for run in found], "differences": parts} | drawn)])
-        return
-    _show(console_runs.comparison_report(found, differences, histories, _blocks()))
-    if output:
-        _show([Text(f"\nFigure  {output}")])
+        _show(console_runs.run_report(found, notes, curves, names))
 
 
 @runs_app.command(
@@ -231,29 +194,6 @@ def _document(run: "IndexedRun") -> dict[str, Any]:
 
     added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
     return listed(run) | {"part_of": run.info.part_of, "run_dir": str(run.path)} | added
-
-
-def _figure_kind(output: Path | None) -> str:
-    kind = output.suffix.lower().removeprefix(".") if output else "png"
-    if kind not in ("png", "svg"):
-        raise BadInput(f"--output {output}: allowed: a name that ends in .png or .svg")
-    return kind
-
-
-def _draw(runs: "Sequence[IndexedRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
-    """The learning curves of runs in one figure, each the mean of its repeats."""
-    from mnistexp import figures
-    from mnistexp.runs import files
-
-    named = {run.id: own for run, own in zip(runs, histories, strict=True) if own}
-    if not named:
-        raise BadInput("--output: none of these runs has learning curves, allowed: runs of train and best")
-    figure = figures.learning_curves(named, f"Learning curves of {len(named)} runs")
-    files.write_bytes(output, figures.render(figure, "svg" if kind == "svg" else "png"))
-
-
-def _blocks() -> str:
-    return console_runs.BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else console_runs.SHADES
 
 
 def _show(renderables: Iterable[Any]) -> None:

@@ -17,6 +17,7 @@ from mnistexp.cli.options import (
     ExecutorOption,
     JsonOption,
     NameOption,
+    NoteOption,
     OptimizersOption,
     QuietOption,
     RepeatsOption,
@@ -25,6 +26,7 @@ from mnistexp.cli.options import (
     SeedOption,
     SelectOption,
     SetOption,
+    TagOption,
     VerboseOption,
     WorkersOption,
     count_option,
@@ -101,6 +103,8 @@ def sweep(
     cache: CacheOption = None,
     fail_fast: FailFastOption = None,
     name: NameOption = None,
+    tag: TagOption = None,
+    note: NoteOption = None,
     runs_dir: RunsOption = RUNS,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
@@ -110,6 +114,9 @@ def sweep(
     """Search settings by cross-validation on the training digits; the test digits are not used."""
     command = str(context.info_name)
     voice = Voice(json, quiet, verbose)
+    from mnistexp.runs.annotations import checked, launched
+
+    added = checked(tag or (), note or "")
     given = {
         "epochs": epochs, "folds": folds, "shuffle_folds": shuffle_folds, "stratified": stratified, "repeats": repeats,
         "seed": seed, "select": select, "as_submitted": as_submitted, "data": data, "executor": executor,
@@ -125,7 +132,7 @@ def sweep(
     from mnistexp import experiments
     from mnistexp.cli.progress import watching
 
-    with watching(voice.err, quiet=quiet) as watch:
+    with watching(voice.err, quiet=quiet) as watch, launched(command, added):
         outcome = experiments.run_sweep(found.config, command, runs_dir, watch)
     voice.result(outcome.document(), *console.sweep_report(outcome))
     if failed := outcome.metrics["fits_failed"]:

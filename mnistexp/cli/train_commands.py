@@ -20,12 +20,14 @@ from mnistexp.cli.options import (
     JsonOption,
     LearningRateOption,
     NameOption,
+    NoteOption,
     OptimizerOption,
     QuietOption,
     RepeatsOption,
     RunsOption,
     SeedOption,
     SetOption,
+    TagOption,
     VerboseOption,
     count_option,
     examples,
@@ -89,6 +91,8 @@ def train(
     validation_fraction: ValidationOption = None,
     data: DataOption = None,
     name: NameOption = None,
+    tag: TagOption = None,
+    note: NoteOption = None,
     resume: ResumeOption = None,
     runs_dir: RunsOption = RUNS,
     dry_run: DryRunOption = False,
@@ -98,12 +102,21 @@ def train(
 ) -> None:
     """Train the network and plot its loss curves."""
     voice = Voice(json, quiet, verbose)
+    from mnistexp.runs.annotations import checked, launched
+
+    added = checked(tag or (), note or "")
     given = {
         "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "learning_rate": learning_rate,
         "batch_size": batch_size, "dropout": dropout,
         "validation_fraction": validation_fraction, "data": data, "name": name,
     }  # fmt: skip
-    refused = ["--config"] * bool(config) + ["--set"] * bool(sets) + ["--dry-run"] * dry_run
+    refused = (
+        ["--tag"] * bool(tag)
+        + ["--note"] * (note is not None)
+        + ["--config"] * bool(config)
+        + ["--set"] * bool(sets)
+        + ["--dry-run"] * dry_run
+    )
     if resume is not None and (refused := [*_flags(given), *refused]):
         raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
     found = settings_for("train", config, sets, **given)
@@ -119,7 +132,7 @@ def train(
     from mnistexp import experiments
     from mnistexp.cli.progress import watching
 
-    with watching(voice.err, quiet=quiet or json) as watch:
+    with watching(voice.err, quiet=quiet or json) as watch, launched("train", added):
         if resume is not None:
             outcome = experiments.resume_training(experiments.unfinished_training(runs_dir, resume), watch)
         else:

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli import completion
+from mnistexp.cli.check_commands import runs_app
 from mnistexp.cli.console import plain_table
 from mnistexp.cli.options import (
     CHANGES,
@@ -24,7 +25,6 @@ from mnistexp.cli.options import (
     examples,
     option,
 )
-from mnistexp.cli.run_commands import runs_app
 from mnistexp.cli.tag_commands import chosen
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted

@@ -159,7 +159,8 @@ def predict(
     if not 1 <= top <= len(learnt.classes):
         raise BadInput(f"--top is {top}, allowed: 1 to {len(learnt.classes)}")
     pictures = read_pictures(images, way, centre, learnt.transposed)
-    probabilities = prediction.probabilities(prediction.load_model(path), pictures, learnt)
+    with voice.working("loading the model"):
+        probabilities = prediction.probabilities(prediction.load_model(path), pictures, learnt)
     rows = [
         prediction.row(picture, values, top, learnt.classes)
         for picture, values in zip(pictures, probabilities, strict=True)

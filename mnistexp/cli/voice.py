@@ -1,6 +1,7 @@
 """Where commands speak: results on standard output, everything else on standard error."""
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,11 @@ class Voice:
         """What `--dry-run` says: the work ahead, and the settings, which a terminal sees with `--verbose` only."""
         shown = [console.settings_table(found)] if self.verbose else []
         self.result(console.dry_run_document(found) | document, *shown, *renderables)
+
+    def working(self, what: str) -> AbstractContextManager[Any]:
+        """Show on a terminal that something is going on, until the block ends."""
+        console = self.err
+        return console.status(what) if console.is_terminal and not self.quiet else nullcontext()
 
     def error(self, message: str) -> None:
         """What went wrong though there is a result."""

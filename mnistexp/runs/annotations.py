@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,24 @@ from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
 from mnistexp.runs.locks import lock
 
-__all__ = ["ANNOTATIONS", "Annotations", "annotate", "parse_annotations", "read_annotations"]
+__all__ = [
+    "ANNOTATIONS",
+    "Annotations",
+    "annotate",
+    "checked",
+    "launched",
+    "parse_annotations",
+    "read_annotations",
+    "write_launched",
+]
 
 ANNOTATIONS = "annotations.json"
 # A separate lock, because the run's own lock is held while it runs, and running runs can be annotated.
 LOCK = ".annotations.lock"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 MOST_TAGS = 50
+LAUNCHED: ContextVar[tuple[str, "Annotations"] | None] = ContextVar("LAUNCHED", default=None)
+"""The command that a person gave, and the tags and the note for its run."""
 LONGEST_NOTE = 4000
 # Control characters, halves of surrogate pairs, and the separators of lines and paragraphs.
 REFUSED = ("Cc", "Cs", "Zl", "Zp")
@@ -49,7 +62,7 @@ def parse_annotations(document: Mapping[str, Any], path: Path) -> Annotations:
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags) or not isinstance(note, str):
         raise RunError(f"{path} is damaged: not a list of tags and a note")
     try:
-        return _checked(tags, note)
+        return checked(tags, note)
     except BadInput as error:
         raise RunError(f"{path} is damaged: {error}") from error
 
@@ -62,18 +75,40 @@ def annotate(
     Safe for several processes at once and while the run is running. Removing a missing tag changes nothing. Raises
     BadInput for tags and notes that aren't allowed, RunError if they can't be read, locked or written.
     """
-    _checked([*add, *remove], note or "")
+    checked([*add, *remove], note or "")
     if both := sorted(set(add) & set(remove)):
         raise BadInput(f"the tag {show(both[0])} is both added and removed")
     with lock(folder, wait=True, name=LOCK):
         before = read_annotations(folder)
-        after = _checked({*before.tags, *add} - {*remove}, before.note if note is None else note)
+        after = checked({*before.tags, *add} - {*remove}, before.note if note is None else note)
         if after != before:
-            files.write_json(folder / ANNOTATIONS, {"tags": after.tags, "note": after.note})
+            _write(folder, after)
     return after
 
 
-def _checked(tags: Collection[str], note: str) -> Annotations:
+@contextmanager
+def launched(command: str, annotations: Annotations) -> Iterator[None]:
+    """Give the runs of a command that are created in the block these tags and this note; no runs of other commands."""
+    token = LAUNCHED.set((command, annotations))
+    try:
+        yield
+    finally:
+        LAUNCHED.reset(token)
+
+
+def write_launched(folder: Path, command: str) -> None:
+    """Write the tags and the note that a new run of a command was launched with, if any. Raises RunError."""
+    given = LAUNCHED.get()
+    if given and given[0] == command and given[1] != Annotations():
+        _write(folder, given[1])
+
+
+def _write(folder: Path, annotations: Annotations) -> None:
+    files.write_json(folder / ANNOTATIONS, {"tags": annotations.tags, "note": annotations.note})
+
+
+def checked(tags: Collection[str], note: str) -> Annotations:
+    """These tags and this note. Raises BadInput for what isn't allowed."""
     for tag in tags:
         if not TAG.fullmatch(tag):
             raise BadInput(

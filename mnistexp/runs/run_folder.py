@@ -27,6 +27,7 @@ from typing import Self
 
 from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, TrialsFailed
 from mnistexp.runs import files
+from mnistexp.runs.annotations import write_launched
 from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import remove_progress
@@ -83,6 +84,7 @@ class Run:
             files.write_json(folder / ENVIRONMENT, environment())
             if patch := dirty_diff():
                 files.write_text(folder / PATCH, patch)
+            write_launched(folder, command)
             if visible:
                 run._publish()
                 run._hold()

@@ -33,6 +33,7 @@ from mnistexp.statistics.intervals import (
 )
 from mnistexp.statistics.learning_curves import BestEpochs, best_epochs, guessing, loss_standard_error
 from mnistexp.statistics.seed_noise import Band, Compatibility, compatible, seed_band
+from mnistexp.statistics.seeds_and_digits import PairedRuns, compare_paired
 from mnistexp.statistics.selection_bias import (
     NestedScore,
     SelectionBias,
@@ -53,12 +54,14 @@ __all__ = [
     "NestedScore",
     "NotebookFigures",
     "PairedDifference",
+    "PairedRuns",
     "Repeats",
     "SelectionBias",
     "SelectionRule",
     "accuracy_difference",
     "bbc_cv",
     "best_epochs",
+    "compare_paired",
     "compare_trials",
     "compatible",
     "confusion_matrix",

@@ -1,0 +1,136 @@
+"""A gate for a run: requirements that it must meet, and no drop of its test accuracy below a baseline's."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from mnistexp.errors import BadInput, nearest, show
+from mnistexp.runs import files, paired
+from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, comparisons, malformed, value_of
+from mnistexp.runs.index import IndexedRun, Value, flat
+from mnistexp.runs.stored_runs import METRICS
+from mnistexp.runs.where import parse
+from mnistexp.shown import percent
+
+__all__ = ["Checked", "Requirement", "check"]
+
+ACCURACY = "test_accuracy"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One requirement, whether it is met, and what was found: values by key, or the comparison with the baseline."""
+
+    text: str
+    met: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A run held against requirements. `smallest_drop`: see `PairedRuns`; None without a comparison by noise."""
+
+    run: str
+    baseline: str | None
+    requirements: tuple[Requirement, ...]
+    smallest_drop: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether all requirements are met."""
+        return all(each.met for each in self.requirements)
+
+
+def check(
+    run: IndexedRun, require: Sequence[str] = (), baseline: IndexedRun | None = None, tolerance: float | None = None
+) -> Checked:
+    """Hold a run against conditions (see where.py) and a baseline.
+
+    Against a baseline it fails for a drop of the test accuracy that noise doesn't explain, which `compare_paired` tells
+    from none with p <= 0.05; or, where `tolerance` is given, for a drop of more than so much, 0.01 being one point.
+    Raises `BadInput` where nothing is asked, for a key that the run lacks, and where the two runs can't be compared;
+    `RunError` where a file is damaged.
+    """
+    if not require and baseline is None:
+        raise BadInput("nothing to check: --require CONDITION or --baseline RUN says what")
+    if tolerance is not None and not (baseline and 0 <= tolerance <= 1):
+        raise BadInput(f"--tolerance is {tolerance:g}, allowed: 0 to 1, with --baseline; 0.01 is one point")
+    whole = _with_nulls(run)
+    met = [_requirement(whole, text) for text in require]
+    if baseline is None:
+        return Checked(run.id, None, tuple(met))
+    if tolerance is not None:
+        return Checked(run.id, baseline.id, (*met, _within(whole, _with_nulls(baseline), tolerance)))
+    against, drop = _unexplained(run, baseline)
+    return Checked(run.id, baseline.id, (*met, against), drop)
+
+
+def _requirement(run: IndexedRun, text: str) -> Requirement:
+    with _named():
+        condition = parse(text)
+        parts = list(comparisons(condition))
+        for part in parts:
+            if value_of(run, part.key) is MISSING:
+                _lacking(run, part)
+        found = ", ".join(dict.fromkeys(f"{part.key} is {_shown(value_of(run, part.key))}" for part in parts))
+        return Requirement(text, condition.matches(run), found)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Have errors in a condition name the option that it was given by."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(str(error).replace("--where", "--require", 1)) from None
+
+
+def _lacking(run: IndexedRun, part: Comparison) -> None:
+    known = (*FIELDS, *run.metrics, *run.config)
+    has = f"the {run.info.status} run {run.id} has no {show(part.key)}"
+    malformed(part.text, part.at, f"{has}{nearest(part.key, known)}")
+
+
+def _with_nulls(run: IndexedRun) -> IndexedRun:
+    """The run with those metrics, too, that are null, such as the loss of a training that diverged."""
+    if not (run.path / METRICS).exists():
+        return run
+    document = flat(files.read_json(run.path / METRICS))
+    empty: dict[str, Value] = {key: None for key, value in document.items() if value is None}
+    return replace(run, _metrics=json.dumps(empty | dict(run.metrics)).encode())
+
+
+def _accuracy(run: IndexedRun) -> float:
+    value = value_of(run, ACCURACY)
+    if not isinstance(value, float | int) or isinstance(value, bool):
+        raise BadInput(f"the {run.info.status} {run.info.command} run {run.id} has no {ACCURACY} to compare")
+    return float(value)
+
+
+def _within(run: IndexedRun, baseline: IndexedRun, tolerance: float) -> Requirement:
+    one, other = _accuracy(run), _accuracy(baseline)
+    if reason := paired.other_digits(baseline, run):
+        raise BadInput(f"--baseline {baseline.id} can't be compared: {reason}")
+    drop = other - one
+    met = drop <= tolerance or math.isclose(drop, tolerance)
+    text = f"at most {100 * tolerance:g} points below {baseline.id}"
+    return Requirement(text, met, f"{percent(one)} against {percent(other)}")
+
+
+def _unexplained(run: IndexedRun, baseline: IndexedRun) -> tuple[Requirement, float]:
+    [answer] = paired.compare_with_first([baseline, run])
+    if answer.found is None:
+        raise BadInput(f"--baseline {baseline.id} can't be compared: {answer.reason}")
+    found = answer.found
+    says = (
+        f"{percent(found.second)} against {percent(found.first)}, p = {answer.p_value:.2g}; a drop of "
+        f"{100 * found.smallest_drop:.1f} points or more would have been noticed"
+    )
+    text = f"no drop below {baseline.id} beyond noise"
+    return Requirement(text, answer.verdict != "worse", says), found.smallest_drop
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

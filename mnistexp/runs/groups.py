@@ -1,0 +1,104 @@
+"""Runs that were made separately, grouped by their settings: how a number varies over seeds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mnistexp.errors import BadInput, nearest, show
+from mnistexp.runs.comparison import differing
+from mnistexp.runs.conditions import MISSING, value_of
+from mnistexp.runs.index import IndexedRun, Value
+from mnistexp.runs.query import known_keys
+from mnistexp.statistics import Repeats, over_repeats
+
+__all__ = ["SETTINGS", "Group", "Grouped", "group"]
+
+SETTINGS = "settings"
+"""What `--by` takes for: all settings but the seed."""
+NOT_COMPARED = ("seed", "name")
+"""Settings that runs of one group may differ in; a name changes no number."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs with the same settings, the newest first. `settings`: what tells them from the other groups' runs.
+
+    `values`: of the metric, one a run, of repeated trainings their mean; `over_runs` sums them up.
+    """
+
+    settings: Mapping[str, Value]
+    runs: tuple[IndexedRun, ...]
+    values: tuple[float, ...]
+    over_runs: Repeats
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The groups, the largest mean first. `keys`: the settings that differ between them.
+
+    `without`: runs that lack the metric. `again`: runs whose seed and settings a newer one has, which did the same work
+    and are not counted twice.
+    """
+
+    metric: str
+    keys: tuple[str, ...]
+    groups: tuple[Group, ...]
+    without: int
+    again: int
+
+
+def group(runs: Sequence[IndexedRun], by: Sequence[str] = (SETTINGS,), metric: str = "test_accuracy") -> Grouped:
+    """Group runs, given the newest first, by the values of the keys `by`, or by all settings but the seed.
+
+    Mean, standard deviation (ddof 1) and 95% t interval of the metric over the runs of each group, see
+    `statistics.over_repeats`. Raises `BadInput` for a key that no run has, or where none has the metric.
+    """
+    everything = tuple(by) == (SETTINGS,)
+    if not everything:
+        _check(by, runs)
+    numbers = {run.path: value_of(run, metric) for run in runs}
+    kept = [run for run in runs if _is_number(numbers[run.path])]
+    if not kept:
+        raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, _names(runs))}")
+    distinct = {(run.info.command, run.config.get("seed"), _settings(run)): run for run in reversed(kept)}.values()
+    found: dict[object, list[IndexedRun]] = {}
+    for run in sorted(distinct, key=kept.index):
+        key = (run.info.command, _settings(run)) if everything else tuple(_value(run, each) for each in by)
+        found.setdefault(key, []).append(run)
+    described = [{"command": own[0].info.command, **dict(_settings(own[0]))} for own in found.values()]
+    keys = differing(described) if everything else list(by)
+    groups = [_group(own, keys, [numbers[run.path] for run in own], metric) for own in found.values()]
+    groups.sort(key=lambda each: -each.over_runs.mean)
+    return Grouped(metric, tuple(keys), tuple(groups), len(runs) - len(kept), len(kept) - len(distinct))
+
+
+def _group(runs: Sequence[IndexedRun], keys: Iterable[str], values: Sequence[object], metric: str) -> Group:
+    digits = runs[0].metrics.get("test_digits")
+    step = 1 / digits if metric == "test_accuracy" and isinstance(digits, int) else 0.0
+    floats = tuple(float(value) for value in values if _is_number(value))  # type: ignore[arg-type]
+    settings = {key: _value(runs[0], key) for key in keys}
+    return Group(settings, tuple(runs), floats, over_repeats(floats, resolution=step))
+
+
+def _settings(run: IndexedRun) -> tuple[tuple[str, Value], ...]:
+    return tuple(sorted((key, value) for key, value in run.config.items() if key not in NOT_COMPARED))
+
+
+def _value(run: IndexedRun, key: str) -> Value:
+    found = value_of(run, key)
+    return None if found is MISSING else found if isinstance(found, str | int | float | bool) else str(found)
+
+
+def _check(by: Sequence[str], runs: Sequence[IndexedRun]) -> None:
+    known = [SETTINGS, *known_keys(runs)]
+    for key in by:
+        if key not in known or key == SETTINGS:
+            allowed = "settings alone, or keys of settings with commas between"
+            raise BadInput(f"--by: unknown key {show(key)}, allowed: {allowed}{nearest(key, known)}")
+
+
+def _names(runs: Sequence[IndexedRun]) -> set[str]:
+    return {key for run in runs for key, value in run.metrics.items() if _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
