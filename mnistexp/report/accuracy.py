@@ -51,7 +51,7 @@ def _test_section(found: Mapping[str, Any]) -> Section:
         name = Cell(names[digit]) if "class_names" in found else number(digit)
         rows.append((name, number(total), number(int(right)), share, Cell(span)))
     which = "The saved model, that of the first training," if "repeats" in found else "The model"
-    loss = "" if found["test_loss"] is None else f" Test loss: {found['test_loss']:.4f}."
+    loss = "" if found["test_loss"] is None else f" Test loss {found['test_loss']:.4f}."
     blocks: list[Block] = [
         Paragraph(
             f"{which} classifies {found['test_correct']} of {found['test_digits']} test digits correctly, an accuracy "
@@ -59,7 +59,7 @@ def _test_section(found: Mapping[str, Any]) -> Section:
             "answer",
         ),
         Paragraph(
-            f"The test digits are a sample of {found['test_digits']}: the 95% confidence interval of the accuracy is "
+            f"The test digits are a sample of {found['test_digits']}; the 95% confidence interval of the accuracy is "
             f"{percent_range(found['test_accuracy_interval'])} (Wilson). A difference of a point or two between two "
             "networks is therefore no evidence by itself. The interval covers digits drawn like these and this one "
             "trained network, not other handwriting or other seeds."

@@ -170,7 +170,7 @@ RULES = [
     Rule(r"", r"test loss", "test loss"),
     Rule(r"each digit /", r".", "digits, shown, recognised, class accuracy, class interval"),
     Rule(r"description", r"confusion", "digits, confusions"),
-    Rule(r"", r"taken for|confusions:", "digits, confusions"),
+    Rule(r"description", r"\d as \d", "digits, confusions"),
     Rule(
         r"seed", r"mean|spread|standard deviation|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}"
     ),
