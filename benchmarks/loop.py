@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from mnistexp import data
-from mnistexp.config import DataConfig
+from mnistexp.config.models import DataConfig
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "performance.md"

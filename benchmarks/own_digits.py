@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import data
-from mnistexp.config import DataConfig
+from mnistexp.config.models import DataConfig
 
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- benchmarks/own_digits.py writes from here -->", "<!-- to here -->"

@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mnistexp import settings
 from mnistexp.api import configure
-from mnistexp.results import History
+from mnistexp.config import settings
 from mnistexp.runs.comparison import DATA
 from mnistexp.runs.environment import environment
 from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.results import History
 from mnistexp.runs.run_folder import CONFIG, ENVIRONMENT
 from mnistexp.runs.status import STATUS, Owner, Status, write_status
 from mnistexp.runs.stored_runs import HISTORY, METRICS

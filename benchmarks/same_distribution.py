@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mnistexp import data
-from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
-from mnistexp.model import build_optimizer
-from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.runtime import start_tensorflow
-from mnistexp.training import Seed, fit
+from mnistexp.config.models import DataConfig, ExperimentConfig, ModelConfig, TrainingConfig
+from mnistexp.config.optimizers import OPTIMIZERS
+from mnistexp.training.fitting import Seed, fit
+from mnistexp.training.model import build_optimizer
+from mnistexp.training.runtime import start_tensorflow
 
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- benchmarks/same_distribution.py writes from here -->", "<!-- to here -->"

@@ -25,12 +25,13 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from mnistexp import data, training
+from mnistexp import data
 from mnistexp.api import configure
-from mnistexp.best_model.story import run_best
-from mnistexp.config import ExperimentConfig, SweepConfig
-from mnistexp.model import Seed
-from mnistexp.settings import override
+from mnistexp.commands.best.story import run_best
+from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.config.settings import override
+from mnistexp.training import fitting
+from mnistexp.training.model import Seed
 
 DOCS = Path(__file__).parent.parent / "docs" / "seeds.md"
 BETAS = {"optimizer.beta_1": [0.5, 0.9], "optimizer.beta_2": [0.8, 0.9, 0.999]}
@@ -78,8 +79,8 @@ def fold_networks(config: ExperimentConfig, winner: dict[str, Any]) -> float:
     found = []
     parts = data.folds(labels, folds=sweep.folds, shuffle=False, stratified=False, seed=config.seed)
     for fold, (learn, _) in enumerate(parts):
-        weights = training.fit(setting, images[learn], labels[learn], None, Seed(config.seed, fold)).weights
-        right = training.predict(setting, weights, unseen.images).argmax(axis=1) == unseen.labels
+        weights = fitting.fit(setting, images[learn], labels[learn], None, Seed(config.seed, fold)).weights
+        right = fitting.predict(setting, weights, unseen.images).argmax(axis=1) == unseen.labels
         found.append(float(right.mean()))
     return statistics.mean(found)
 

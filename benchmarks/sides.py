@@ -35,9 +35,9 @@ def parts(path: str, digits: int) -> tuple[Any, Any, Any, Any]:
 
 def loop(path: str, optimizer: str, digits: int, batch: int) -> Epoch:
     """This package's loop."""
-    from mnistexp.config import DataConfig, ExperimentConfig, TrainingConfig
-    from mnistexp.optimizers import OPTIMIZERS as CLASSES
-    from mnistexp.training import Seed, fit
+    from mnistexp.config.models import DataConfig, ExperimentConfig, TrainingConfig
+    from mnistexp.config.optimizers import OPTIMIZERS as CLASSES
+    from mnistexp.training.fitting import Seed, fit
 
     x, y, *validation = parts(path, digits)
     config = ExperimentConfig(
@@ -49,9 +49,9 @@ def loop(path: str, optimizer: str, digits: int, batch: int) -> Epoch:
 
 
 def keras_model(optimizer: str, **options: Any) -> Any:
-    from mnistexp.config import ModelConfig
-    from mnistexp.model import build_model, build_optimizer
-    from mnistexp.optimizers import OPTIMIZERS as CLASSES
+    from mnistexp.config.models import ModelConfig
+    from mnistexp.config.optimizers import OPTIMIZERS as CLASSES
+    from mnistexp.training.model import build_model, build_optimizer
 
     model = build_model(ModelConfig(), 2)
     peer = build_optimizer(CLASSES[optimizer].model_validate(OPTIMIZERS[optimizer]))
@@ -111,9 +111,9 @@ def floor(path: str, optimizer: str, digits: int, batch: int) -> Epoch:
 
 def gradients(path: str, optimizer: str, digits: int, batch: int) -> Epoch:
     """Forward and backward of this package, no update, and forward of the validation digits."""
-    from mnistexp.config import ModelConfig
-    from mnistexp.loop import loop_for, tf
-    from mnistexp.model import initial_weights
+    from mnistexp.config.models import ModelConfig
+    from mnistexp.training.loop import loop_for, tf
+    from mnistexp.training.model import initial_weights
 
     network = loop_for(ModelConfig(), optimizer, batch, False).network
     x, y, validation, _ = parts(path, digits)
@@ -217,18 +217,18 @@ def main(kind: str, threads: str, path: str) -> None:
 
         torch.set_num_threads(int(threads))
     elif threads == "1":
-        from mnistexp.runtime import start_tensorflow
+        from mnistexp.training.runtime import start_tensorflow
 
         start_tensorflow()
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         import tensorflow as tf
 
-        import mnistexp.model
+        import mnistexp.training.model
 
         tf.config.threading.set_intra_op_parallelism_threads(int(threads))
         # Keras alone runs here: its models are built by the package, which would refuse more than one thread.
-        vars(mnistexp.model)["start_tensorflow"] = lambda: tf
+        vars(mnistexp.training.model)["start_tensorflow"] = lambda: tf
 
     case = cache(lambda side, *rest: SIDES[side](path, *rest))
     for line in sys.stdin:

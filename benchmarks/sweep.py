@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mnistexp.sweeps.cores import usable_cores
+from mnistexp.sweeps.executors.cores import usable_cores
 
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- benchmarks/sweep.py writes from here -->", "<!-- to here -->"
@@ -47,7 +47,7 @@ def run_grid_search(epochs: int) -> list[float]:
     from sklearn.model_selection import GridSearchCV, KFold
 
     from mnistexp import data
-    from mnistexp.config import DataConfig
+    from mnistexp.config.models import DataConfig
 
     class KerasCnn(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         def __init__(self, learning_rate: float = 0.001) -> None:
@@ -88,7 +88,7 @@ def run_grid_search(epochs: int) -> list[float]:
 
 def run_overhead(kind: Any, trials: int) -> dict[str, float]:
     """What handing out so many tasks of no work takes, and by how much our memory grows over the last nine tenths."""
-    from mnistexp.sweeps.executors import open_executor, outcomes
+    from mnistexp.sweeps.executors.executors import open_executor, outcomes
 
     with open_executor(kind, None, None, dict, ()) as executor:  # type: ignore[arg-type]
         list(outcomes(executor, abs, range(20), retries=0))

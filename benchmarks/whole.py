@@ -101,8 +101,8 @@ def measured(all_epochs: list[int], rounds: int) -> Iterator[str]:
     import numpy as np
 
     from mnistexp import data
-    from mnistexp.config import DataConfig
-    from mnistexp.sweeps.cores import usable_cores
+    from mnistexp.config.models import DataConfig
+    from mnistexp.sweeps.executors.cores import usable_cores
 
     digits = data.load(DataConfig())
     yield f"From start to end of the process, {usable_cores()} cores, medians of {rounds} rounds in turn:\n"

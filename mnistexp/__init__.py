@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mnistexp.api import best, configure, evaluate, load_run, reproduce, sweep, train
-    from mnistexp.config import ExperimentConfig
+    from mnistexp.config.models import ExperimentConfig
     from mnistexp.estimator import MnistCnnClassifier
 
 __version__ = "0.1.0"
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 HOMES = dict.fromkeys(FUNCTIONS, "mnistexp.api")
-HOMES |= {"ExperimentConfig": "mnistexp.config", "MnistCnnClassifier": "mnistexp.estimator"}
+HOMES |= {"ExperimentConfig": "mnistexp.config.models", "MnistCnnClassifier": "mnistexp.estimator"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from mnistexp import experiments, settings
-from mnistexp.best_model.story import run_best
-from mnistexp.config import ExperimentConfig
+from mnistexp.commands import experiments
+from mnistexp.commands.assignment.story import run_reproduce, size_of
+from mnistexp.commands.best.story import run_best
+from mnistexp.commands.evaluate.story import evaluate as judge
+from mnistexp.commands.experiments import unwatched
+from mnistexp.commands.prediction import run_with_model
+from mnistexp.config import settings
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.problems import dotted_keys, full_key
 from mnistexp.errors import BadInput
-from mnistexp.evaluation.story import evaluate as judge
-from mnistexp.experiments import unwatched
-from mnistexp.prediction import run_with_model
-from mnistexp.problems import dotted_keys, full_key
-from mnistexp.reproduction.story import run_reproduce, size_of
-from mnistexp.results import Outcome, Watch
 from mnistexp.runs import references, stored_runs
 from mnistexp.runs.references import LATEST
+from mnistexp.runs.results import Outcome, Watch
 from mnistexp.runs.stored_runs import StoredRun, runs_folder
 
 __all__ = ["best", "configure", "evaluate", "load_run", "reproduce", "sweep", "train"]

@@ -13,10 +13,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistexp import settings, training
-from mnistexp.config import ExperimentConfig
+from mnistexp.config import settings
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.data.forms import MOST_CLASSES
-from mnistexp.model import Seed
+from mnistexp.training import fitting
+from mnistexp.training.model import Seed
 
 __all__ = ["MnistCnnClassifier"]
 
@@ -52,7 +53,7 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     the optimizer that is None has the default that it has there; one that the optimizer doesn't have is an error.
     `random_state`: an int gives the same bits each time, and those of `mnistexp train --seed` on the same digits.
 
-    Attributes after `fit`: `classes_` (k,); `n_features_in_`; `pixel_range_`; `history_`, a `mnistexp.results.History`
+    Attributes after `fit`: `classes_` (k,); `n_features_in_`; `pixel_range_`; `history_`, a `mnistexp.runs.results.History`
     of loss and accuracy after each epoch; `weights_`, float32 arrays in the order of Keras' `get_weights`; `config_`,
     the resolved settings; `feature_names_in_` where `X` was a data frame.
     """
@@ -124,7 +125,7 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         self.classes_ = encoder.classes_
         self.pixel_range_ = self._range(pixels)
-        fitted = training.fit(
+        fitted = fitting.fit(
             config, _images(pixels, self.pixel_range_), encoder.transform(labels), None, Seed(config.seed)
         )
         if fitted.interrupted:
@@ -140,7 +141,7 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         pixels = validate_data(self, _rows(X), reset=False)
         _check_scale(pixels, self.pixel_range_)
-        found = training.predict(self.config_, self.weights_, _images(pixels, self.pixel_range_))
+        found = fitting.predict(self.config_, self.weights_, _images(pixels, self.pixel_range_))
         found = found[:, : len(self.classes_)]
         shares: NDArray[np.float32] = found / found.sum(axis=1, keepdims=True)
         return shares

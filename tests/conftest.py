@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from mnistexp import api, examples
+from mnistexp import api
+from mnistexp.commands import examples
 
 # The fault battery takes long: `make faults` names its folder.
 collect_ignore = ["faults"]

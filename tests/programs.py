@@ -31,15 +31,21 @@ if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
-LOADED = ("mnistexp.cli.app", "mnistexp.experiments", "mnistexp.reproduction.story", "mnistexp.report", "PIL.Image")
+LOADED = (
+    "mnistexp.cli.app",
+    "mnistexp.commands.experiments",
+    "mnistexp.commands.assignment.story",
+    "mnistexp.report",
+    "PIL.Image",
+)
 
 
 def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Call the command line in this process: its exit code, and what it said on both outputs."""
     import pytest
 
-    from mnistexp import standard_error
     from mnistexp.cli import app
+    from mnistexp.runs import standard_error
 
     out, errors, words = io.StringIO(), io.StringIO(), [str(argument) for argument in arguments]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(errors):
@@ -111,7 +117,7 @@ def _serve(listener: socket.socket) -> None:
     import signal
     from importlib import import_module
 
-    from mnistexp.runtime import import_tensorflow
+    from mnistexp.training.runtime import import_tensorflow
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()

@@ -15,21 +15,22 @@ import pytest
 from programs import call, program
 from tiny_best import GRIDS, tiny
 
-from mnistexp import data, experiments, statistics
-from mnistexp.best_model.choosing import Candidate, Choice, Winners, candidates_of, choose_setting, pooled
-from mnistexp.best_model.ledger import Ledger, Reading, read_ledger
-from mnistexp.best_model.nested import nested_score, plan_nested
-from mnistexp.best_model.plan import plan_best
-from mnistexp.best_model.story import run_best
-from mnistexp.config import ExperimentConfig, TrainingConfig
+from mnistexp import data, statistics
+from mnistexp.commands import experiments
+from mnistexp.commands.assignment.reported import NOTEBOOK, reported_curves, reported_rows
+from mnistexp.commands.best.choosing import Candidate, Choice, Winners, candidates_of, choose_setting, pooled
+from mnistexp.commands.best.ledger import Ledger, Reading, read_ledger
+from mnistexp.commands.best.nested import nested_score, plan_nested
+from mnistexp.commands.best.plan import plan_best
+from mnistexp.commands.best.story import run_best
+from mnistexp.config.models import ExperimentConfig, TrainingConfig
+from mnistexp.config.settings import override, to_yaml
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, ConfigError, Interrupted
-from mnistexp.ranking import correct_matrix
-from mnistexp.reported import NOTEBOOK, reported_curves, reported_rows
-from mnistexp.results import EpochDone, FitDone, FoldResult, History, Outcome, Step, TrialResult
+from mnistexp.runs.results import EpochDone, FitDone, FoldResult, History, Outcome, Step, TrialResult
 from mnistexp.runs.stored_runs import list_runs, load
-from mnistexp.settings import override, to_yaml
-from mnistexp.shown import percent
+from mnistexp.statistics.shown import percent
+from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import find_sweeps, parts_of
 from mnistexp.sweeps.trial_cache import TrialCache
@@ -247,7 +248,7 @@ def test_a_setting_that_several_sweeps_tried_counts_once() -> None:
 
 
 def sweep_result(*trials: TrialResult) -> Any:
-    from mnistexp.results import SweepResult
+    from mnistexp.runs.results import SweepResult
 
     return SweepResult(trials, LABELS, best=0)
 

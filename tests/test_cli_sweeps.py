@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mnistexp.bridges.exported import Series, Trial
 from mnistexp.cli import console
-from mnistexp.results import Outcome
+from mnistexp.runs.results import Outcome
 
 SMALL = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4", "--set", "data.digits=60", "--epochs", "1"]
 SWEEP = ["sweep-optimizer", "--opt", "adam", "--grid", "learning_rate=0.001,0.01", *SMALL, "--json"]

@@ -12,13 +12,13 @@ import pytest
 
 from mnistexp.cli import completion
 from mnistexp.cli.app import app
-from mnistexp.config import ExperimentConfig
-from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.problems import dotted_keys, sweepable_keys
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.optimizers import OPTIMIZERS
+from mnistexp.config.problems import dotted_keys, sweepable_keys
+from mnistexp.config.settings import packaged_names
 from mnistexp.report.reports import FORMATS
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.trash import discard
-from mnistexp.settings import packaged_names
 
 Tab = Callable[..., list[str]]
 
@@ -106,7 +106,7 @@ def test_keys_and_values_of_settings(tab: Tab) -> None:
 
 
 def test_offered_values_are_allowed(tab: Tab) -> None:
-    from mnistexp.settings import assignments, read_file, resolve
+    from mnistexp.config.settings import assignments, read_file, resolve
 
     for key in dotted_keys():
         if key.startswith("optimizer.") and key != "optimizer.name":
@@ -184,7 +184,7 @@ def ask(shell: str, line: str, cwd: Path, **more: str) -> subprocess.CompletedPr
     request = {"_MNISTEXP_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": line, **more}
     code = (
         "import sys; sys.argv = ['mnistexp']\nfrom mnistexp.cli.app import main\ntry:\n    main()\nfinally:\n"
-        "    loaded = {'numpy', 'tensorflow', 'mnistexp.config'} & set(sys.modules)\n    assert not loaded, loaded"
+        "    loaded = {'numpy', 'tensorflow', 'mnistexp.config.models'} & set(sys.modules)\n    assert not loaded, loaded"
     )
     return subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, env=os.environ | request, timeout=60

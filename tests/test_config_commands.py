@@ -10,13 +10,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from typer.testing import CliRunner, Result
 
-from mnistexp import settings, yaml_source
 from mnistexp.cli.app import app
-from mnistexp.config_schema import config_schema, settings_list
+from mnistexp.config import settings, yaml_source
+from mnistexp.config.optimizers import OPTIMIZERS
+from mnistexp.config.problems import dotted_keys, sweepable_keys
+from mnistexp.config.schema import config_schema, settings_list
+from mnistexp.config.settings import to_yaml
 from mnistexp.errors import BadInput, ConfigError, MnistexpError
-from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.problems import dotted_keys, sweepable_keys
-from mnistexp.settings import to_yaml
 from mnistexp.sweeps.space import Trial, base_points, resolved
 
 ROOT = Path(__file__).parent.parent

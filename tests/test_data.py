@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from mnistexp import data
-from mnistexp.config import DataConfig
+from mnistexp.config.models import DataConfig
 from mnistexp.data import Digits, packaged
 from mnistexp.errors import BadInput, DataError
 
@@ -293,7 +293,7 @@ def test_more_folds_than_digits_is_bad_input(digits: Digits) -> None:
 
 def test_importing_data_loads_neither_tensorflow_nor_scikit_learn() -> None:
     program = (
-        "import sys, mnistexp.data as d; from mnistexp.config import DataConfig; d.load(DataConfig()); "
+        "import sys, mnistexp.data as d; from mnistexp.config.models import DataConfig; d.load(DataConfig()); "
         "print({'sklearn', 'tensorflow'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -17,7 +17,7 @@ from mnistexp.doctor import installation, machine, storage
 from mnistexp.doctor.examination import examine
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.status import Owner
-from mnistexp.sweeps.cores import memory_limit
+from mnistexp.sweeps.executors.cores import memory_limit
 
 ROOT = Path(__file__).parent.parent
 

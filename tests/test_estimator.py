@@ -12,9 +12,10 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import mnistexp
-from mnistexp import MnistCnnClassifier, data, training
+from mnistexp import MnistCnnClassifier, data
 from mnistexp.errors import ConfigError
-from mnistexp.model import Seed
+from mnistexp.training import fitting
+from mnistexp.training.model import Seed
 
 SMALL = {"filters": (4, 8), "dense_units": 16, "batch_size": 16, "epochs": 3, "optimizer": "adam"}
 FAILS = {
@@ -51,7 +52,7 @@ def test_it_trains_the_bits_of_a_run(digits) -> None:
     config = mnistexp.configure(
         "train", {"model.filters": [4, 8], "model.dense_units": 16, "training.epochs": 3, "seed": 11}
     )
-    run = training.fit(config, images, labels, None, Seed(11))
+    run = fitting.fit(config, images, labels, None, Seed(11))
     fitted = MnistCnnClassifier(filters=(4, 8), dense_units=16, epochs=3, random_state=11).fit(images, labels)
     assert fitted.config_.optimizer == config.optimizer
     assert fitted.history_ == run.history

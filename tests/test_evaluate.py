@@ -10,9 +10,10 @@ from digit_forms import npz
 from programs import answer
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from mnistexp import api, data, prediction
-from mnistexp.best_model.ledger import Reading, read_ledger
-from mnistexp.evaluation.measured import measured
+from mnistexp import api, data
+from mnistexp.commands import prediction
+from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.evaluate.measured import measured
 from mnistexp.report.reports import read_page
 from mnistexp.runs import stored_runs
 from mnistexp.statistics import predict_accuracy, wilson

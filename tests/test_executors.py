@@ -16,8 +16,8 @@ import worker_tasks
 from programs import is_alive
 
 from mnistexp.errors import BadInput, RunError
-from mnistexp.sweeps.cores import cpu_quota, usable_cores
-from mnistexp.sweeps.executors import Kind, Lost, open_executor, outcomes
+from mnistexp.sweeps.executors.cores import cpu_quota, usable_cores
+from mnistexp.sweeps.executors.executors import Kind, Lost, open_executor, outcomes
 
 TESTS = Path(__file__).parent
 KINDS: list[Kind] = ["serial", "processes", "dask"]
@@ -66,7 +66,7 @@ def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Kind) ->
 
 
 def test_without_any_worker_dask_ends_each_try_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from mnistexp.sweeps import dask_cluster
+    from mnistexp.sweeps.executors import dask_cluster
 
     settings = dask_cluster.SETTINGS | {"distributed.scheduler.no-workers-timeout": "10ms"}
     before = [dask.config.get(key, None) for key in settings]
@@ -79,7 +79,7 @@ def test_without_any_worker_dask_ends_each_try_in_time(monkeypatch: pytest.Monke
 
 
 def test_workers_that_dask_waits_for_without_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mnistexp.sweeps import dask_cluster
+    from mnistexp.sweeps.executors import dask_cluster
 
     async def never(*_: Any, **__: Any) -> None:
         await asyncio.sleep(1000)
@@ -167,7 +167,7 @@ def test_a_cluster_that_goes_away_is_reported(cluster) -> None:
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address at all", "carrier-pigeon://127.0.0.1:8786"])
 def test_a_scheduler_that_is_not_there_is_bad_input(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnistexp.sweeps.dask_cluster.SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("mnistexp.sweeps.executors.dask_cluster.SECONDS_TO_CONNECT", 1)
     with pytest.raises(BadInput, match="no Dask scheduler answers"):
         open_executor("dask", None, address, worker_tasks.initialize_nothing, ())
 
@@ -243,7 +243,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no affinity to set")
 def test_workers_are_no_more_than_the_cores_of_this_process() -> None:
     code = (
-        "import os; from mnistexp.sweeps.cores import usable_cores; first = min(os.sched_getaffinity(0));"
+        "import os; from mnistexp.sweeps.executors.cores import usable_cores; first = min(os.sched_getaffinity(0));"
         "os.sched_setaffinity(0, {first}); print(usable_cores())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,12 +19,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mnistexp import data, drawings, figures
-from mnistexp.config import DataConfig, ModelConfig
-from mnistexp.model import layer_table
-from mnistexp.results import FoldResult, History, SweepResult, TrainingResult, TrialResult
-from mnistexp.sweeps import sweep_figures
-from mnistexp.sweeps.axes import name_of, swept_parameters
+from mnistexp import data
+from mnistexp.config.models import DataConfig, ModelConfig
+from mnistexp.figures import drawings, plots, sweeps
+from mnistexp.figures.axes import name_of, swept_parameters
+from mnistexp.runs.results import FoldResult, History, SweepResult, TrainingResult, TrialResult
+from mnistexp.training.model import layer_table
 
 NAN = float("nan")
 CURVES = History((2.0, 1.0, 0.5, 0.25), (0.2, 0.5, 0.8, 0.9), (1.5, 0.5, 0.75, 0.5), (0.4, 0.8, 0.7, 0.85))
@@ -50,7 +50,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_loss_curves_show_the_losses_and_mark_every_minimum() -> None:
-    figure = figures.loss_curves([CURVES], flat=(2, 4))
+    figure = plots.loss_curves([CURVES], flat=(2, 4))
     (axes,) = figure.axes
     for label, values in (("training", CURVES.loss), ("validation", CURVES.val_loss)):
         assert line(axes, label).get_xdata().tolist() == [1, 2, 3, 4]
@@ -67,7 +67,7 @@ def test_loss_curves_show_the_losses_and_mark_every_minimum() -> None:
 
 
 def test_accuracy_curves_are_in_per_cent() -> None:
-    (axes,) = figures.accuracy_curves([CURVES]).axes
+    (axes,) = plots.accuracy_curves([CURVES]).axes
     assert line(axes, "validation").get_ydata() == pytest.approx([40, 80, 70, 85])
     assert axes.get_ylabel() == "accuracy (%)"
     assert axes.get_ylim()[1] <= 101
@@ -75,7 +75,7 @@ def test_accuracy_curves_are_in_per_cent() -> None:
 
 def test_several_trainings_give_a_mean_and_a_band_of_their_range() -> None:
     other = History((4.0, 2.0), (0.4, 0.6), (2.5, 1.5), (0.4, 0.6))
-    (axes,) = figures.loss_curves([CURVES, other]).axes
+    (axes,) = plots.loss_curves([CURVES, other]).axes
     assert line(axes, "training, mean and range of 2").get_ydata().tolist() == [3.0, 1.5]  # the epochs that both have
     band = next(item for item in axes.collections if isinstance(item, PolyCollection))
     corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
@@ -83,16 +83,16 @@ def test_several_trainings_give_a_mean_and_a_band_of_their_range() -> None:
 
 
 def test_divergence_is_named_with_its_epoch() -> None:
-    figure = figures.loss_curves([DIVERGED])
+    figure = plots.loss_curves([DIVERGED])
     assert "diverged at epoch 2" in legend(figure)
     assert line(figure.axes[0], "diverged").get_xdata() == [2, 2]
-    assert "1 of 3 diverged at epoch 2" in legend(figures.loss_curves([CURVES, DIVERGED, CURVES]))
+    assert "1 of 3 diverged at epoch 2" in legend(plots.loss_curves([CURVES, DIVERGED, CURVES]))
 
 
 def test_exploding_loss_is_drawn_on_a_logarithmic_scale() -> None:
     exploding = History((2.0, 50.0, 1e6, 1e12), (0.1,) * 4)
-    assert figures.loss_curves([exploding]).axes[0].get_yscale() == "log"
-    assert figures.loss_curves([CURVES]).axes[0].get_yscale() == "linear"
+    assert plots.loss_curves([exploding]).axes[0].get_yscale() == "log"
+    assert plots.loss_curves([CURVES]).axes[0].get_yscale() == "linear"
 
 
 HISTORIES = {
@@ -112,28 +112,28 @@ HISTORIES = {
 @pytest.mark.parametrize("name", HISTORIES)
 def test_any_history_can_be_drawn(name: str) -> None:
     for draw in (
-        figures.loss_curves,
-        figures.accuracy_curves,
-        lambda histories: figures.learning_curves({"a": histories}),
+        plots.loss_curves,
+        plots.accuracy_curves,
+        lambda histories: plots.learning_curves({"a": histories}),
     ):
-        assert figures.render(draw(HISTORIES[name]), "png").startswith(b"\x89PNG")
+        assert plots.render(draw(HISTORIES[name]), "png").startswith(b"\x89PNG")
 
 
 def test_learning_curves_name_each_training_and_show_its_validation() -> None:
-    figure = figures.learning_curves({"slow": [CURVES], "fast": [DIVERGED]}, "Two runs")
+    figure = plots.learning_curves({"slow": [CURVES], "fast": [DIVERGED]}, "Two runs")
     assert legend(figure) == ["slow", "fast"]
     loss, accuracy = figure.axes
     assert line(loss, "slow").get_ydata().tolist() == list(CURVES.val_loss)
     assert line(accuracy, "fast").get_ydata() == pytest.approx([20, 10, 10])
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("validation loss (cross-entropy)", "validation accuracy (%)")
-    unvalidated = figures.learning_curves({"slow": [History((2.0, 1.0), (0.1, 0.2))]})
+    unvalidated = plots.learning_curves({"slow": [History((2.0, 1.0), (0.1, 0.2))]})
     assert line(unvalidated.axes[0], "slow").get_ydata().tolist() == [2.0, 1.0]
     assert unvalidated.axes[0].get_ylabel() == "training loss (cross-entropy)"
 
 
 def test_epoch_axis_counts_whole_epochs_from_one() -> None:
     for epochs in (1, 2, 7, 60, 150):
-        (axes,) = figures.loss_curves([History((1.0,) * epochs, (0.5,) * epochs)]).axes
+        (axes,) = plots.loss_curves([History((1.0,) * epochs, (0.5,) * epochs)]).axes
         low, high = axes.get_xlim()
         ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
         assert ticks
@@ -148,19 +148,19 @@ def test_epoch_axis_counts_whole_epochs_from_one() -> None:
 def test_confusion_matrix_writes_every_count_at_its_place() -> None:
     matrix = np.diag(np.arange(10, 20))
     matrix[4, 9], matrix[7, 7] = 3, 0
-    (axes,) = figures.confusion_matrix(matrix).axes
+    (axes,) = plots.confusion_matrix(matrix).axes
     written = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
     assert written == {(row, column): str(matrix[row, column]) for row, column in np.argwhere(matrix).tolist()}
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted digit", "correct digit")
     assert axes.get_title(loc="left") == f"{np.trace(matrix)} of {matrix.sum()} digits classified correctly (97.7%)"
-    figures.confusion_matrix(np.zeros((10, 10), dtype=np.int64))
+    plots.confusion_matrix(np.zeros((10, 10), dtype=np.int64))
 
 
 def test_figures_of_a_training_count_the_predictions_of_all_repeats() -> None:
     labels = np.array([0, 1, 2, 3], dtype=np.int64)
     probabilities = np.eye(10, dtype=np.float32)[[0, 1, 2, 9]]
     result = TrainingResult(CURVES, (), probabilities, labels, 0.5)
-    drawn = figures.of_training([result, result], flat=(2, 3))
+    drawn = plots.of_training([result, result], flat=(2, 3))
     assert list(drawn) == ["loss_curves", "accuracy_curves", "confusion_matrix"]
     assert drawn["confusion_matrix"].axes[0].get_title(loc="left") == "6 of 8 digits classified correctly (75.0%)"
     assert "within one standard error of the minimum" in legend(drawn["loss_curves"])
@@ -296,10 +296,10 @@ SWEEPS: dict[str, Callable[[], SweepResult]] = {
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_any_sweep_can_be_drawn(name: str) -> None:
-    drawn = sweep_figures.of_sweep(SWEEPS[name]())
+    drawn = sweeps.of_sweep(SWEEPS[name]())
     assert list(drawn) == ["heat_maps", "marginals", "parallel_coordinates", "top_learning_curves"]
     for figure in drawn.values():
-        assert b"</svg>" in figures.render(figure, "svg")
+        assert b"</svg>" in plots.render(figure, "svg")
 
 
 def test_swept_parameters_are_those_that_differ_with_their_levels_in_order() -> None:
@@ -334,22 +334,22 @@ def test_many_numbers_are_binned_on_the_scale_they_were_drawn_on() -> None:
 
 
 def test_heat_maps_show_the_mean_of_each_cell_frame_the_best_and_cross_the_diverged() -> None:
-    figure = sweep_figures.heat_maps(adam())
+    figure = sweeps.heat_maps(adam())
     rate_by_beta = figure.axes[0]
     assert (rate_by_beta.get_ylabel(), rate_by_beta.get_xlabel()) == ("learning rate", "beta_1")
     written = {text.get_position(): text.get_text() for text in rate_by_beta.texts}
     means = {(0, 0): "81.0", (1, 0): "85.0", (0, 1): "90.5", (1, 1): "93.5", (0, 2): "10.0", (1, 2): "10.0"}
-    crosses = {(0.46, 2.4): sweep_figures.CROSS, (1.46, 2.4): sweep_figures.CROSS}
+    crosses = {(0.46, 2.4): sweeps.CROSS, (1.46, 2.4): sweeps.CROSS}
     assert written == means | crosses
     frame = rate_by_beta.patches[-1]
     assert isinstance(frame, Rectangle)
     assert frame.get_xy() == (0.5, 0.5)
-    assert to_hex(frame.get_edgecolor()) == figures.VERMILLION
+    assert to_hex(frame.get_edgecolor()) == plots.VERMILLION
     assert len(figure.axes) == 3 + 1
 
 
 def test_heat_maps_leave_out_pairs_that_no_trial_has_and_say_where_all_failed() -> None:
-    figure = sweep_figures.heat_maps(several_optimizers())
+    figure = sweeps.heat_maps(several_optimizers())
     pairs = [(axes.get_ylabel(), axes.get_xlabel()) for axes in figure.axes if axes.get_xlabel()]
     assert len(pairs) == 5
     assert ("beta_1", "rho") not in pairs
@@ -358,33 +358,33 @@ def test_heat_maps_leave_out_pairs_that_no_trial_has_and_say_where_all_failed() 
 
 def test_marginals_show_every_trial_and_the_mean_of_each_level() -> None:
     result = adam()
-    (rate, *_) = sweep_figures.marginals(result).axes
+    (rate, *_) = sweeps.marginals(result).axes
     fine, crossed, lost, mean = rate.get_lines()
     assert (len(fine.get_xdata()), len(crossed.get_xdata()), len(lost.get_xdata())) == (10, 2, 0)
     assert np.abs(np.asarray(fine.get_xdata()) - np.repeat([0, 1, 2], [4, 4, 2])).max() <= 0.15
     assert mean.get_ydata() == pytest.approx([83, 92, 10])
-    failed = sweep_figures.marginals(several_optimizers()).axes[0].get_lines()[2]
+    failed = sweeps.marginals(several_optimizers()).axes[0].get_lines()[2]
     assert len(failed.get_xdata()) == 1
 
 
 def test_parallel_coordinates_lead_each_trial_to_its_accuracy() -> None:
     result = several_optimizers()
-    (axes,) = sweep_figures.parallel_coordinates(result).axes
+    (axes,) = sweeps.parallel_coordinates(result).axes
     (lines,) = (item for item in axes.collections if isinstance(item, LineCollection))
     ends = [segment[-1].tolist() for segment in lines.get_segments()]
     assert [end[0] for end in ends] == [4] * 12
-    assert [end[1] for end in ends] == pytest.approx([sweep_figures.BELOW, *np.linspace(0, 1, 11)])
+    assert [end[1] for end in ends] == pytest.approx([sweeps.BELOW, *np.linspace(0, 1, 11)])
     dotted = sum(pattern is not None for _, pattern in lines.get_linestyles())
     assert dotted == 2
     best = next(item for item in axes.get_lines() if item.get_linewidth() == 2.4)
     assert best.get_ydata()[-1] == 1
     assert {"optimizer", "learning rate", "beta_1", "rho", "accuracy (%)", "none"} <= set(
-        texts(sweep_figures.parallel_coordinates(result))
+        texts(sweeps.parallel_coordinates(result))
     )
 
 
 def test_top_learning_curves_are_those_of_the_best_trials_in_order() -> None:
-    figure = sweep_figures.top_learning_curves(adam(), n=2)
+    figure = sweeps.top_learning_curves(adam(), n=2)
     assert legend(figure) == [
         "learning rate 0.01, beta_1 0.9, beta_2 0.999 (95.0%)",
         "learning rate 0.01, beta_1 0.9, beta_2 0.8 (92.0%)",
@@ -408,18 +408,18 @@ def test_a_trial_is_named_by_what_sets_it_apart() -> None:
 def all_figures() -> dict[str, Figure]:
     digits = data.load(DataConfig())
     return {
-        "loss": figures.loss_curves([CURVES, DIVERGED], flat=(1, 2)),
-        "confusion": figures.confusion_matrix(np.eye(10, dtype=np.int64)),
+        "loss": plots.loss_curves([CURVES, DIVERGED], flat=(1, 2)),
+        "confusion": plots.confusion_matrix(np.eye(10, dtype=np.int64)),
         "examples": drawings.examples(digits.images, digits.labels, [0, 1]),
         "network": drawings.network(layer_table(ModelConfig())),
-        "heat maps": sweep_figures.heat_maps(several_optimizers()),
-        "parallel": sweep_figures.parallel_coordinates(several_optimizers()),
+        "heat maps": sweeps.heat_maps(several_optimizers()),
+        "parallel": sweeps.parallel_coordinates(several_optimizers()),
     }
 
 
 def hashes() -> dict[str, str]:
     return {
-        f"{name}.{kind}": hashlib.sha256(figures.render(figure, kind)).hexdigest()
+        f"{name}.{kind}": hashlib.sha256(plots.render(figure, kind)).hexdigest()
         for name, figure in all_figures().items()
         for kind in ("png", "svg")
     }
@@ -440,15 +440,15 @@ def test_same_data_give_the_same_bytes_in_any_process_whatever_its_matplotlibrc_
 
 def test_drawing_leaves_matplotlib_as_it_was() -> None:
     before = dict(mpl.rcParams)
-    figures.render(figures.loss_curves([CURVES]), "svg")
+    plots.render(plots.loss_curves([CURVES]), "svg")
     assert dict(mpl.rcParams) == before
 
 
 def test_nothing_loads_pyplot_and_importing_loads_no_matplotlib() -> None:
     program = (
-        "import sys\nfrom mnistexp import drawings, figures\nfrom mnistexp.sweeps import sweep_figures\n"
+        "import sys\nfrom mnistexp.figures import drawings, plots as figures\nfrom mnistexp.figures import sweeps as sweep_figures\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "from mnistexp.results import History\n"
+        "from mnistexp.runs.results import History\n"
         "figures.render(figures.loss_curves([History((1.0,), (0.5,))]), 'png')\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )

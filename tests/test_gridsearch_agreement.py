@@ -8,12 +8,12 @@ from sklearn.model_selection import GridSearchCV, KFold
 from tiny_sweep import run_tiny
 
 from mnistexp import data
-from mnistexp.config import DataConfig, ExperimentConfig, SweepConfig, TrainingConfig
+from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, TrainingConfig
+from mnistexp.config.optimizers import Adam
 from mnistexp.data import as_input
-from mnistexp.model import build_model, build_optimizer
-from mnistexp.optimizers import Adam
-from mnistexp.ranking import ranks
-from mnistexp.training import Seed
+from mnistexp.sweeps.ranking import ranks
+from mnistexp.training.fitting import Seed
+from mnistexp.training.model import build_model, build_optimizer
 
 CONFIG = ExperimentConfig(
     data=DataConfig(digits=400),

@@ -7,10 +7,10 @@ from test_docs import COMMANDS, RUNNABLE
 from typer.core import TyperOption
 from typer.testing import CliRunner
 
-from mnistexp import settings, yaml_source
 from mnistexp.cli.app import app
-from mnistexp.examples import DEFAULT_EXAMPLES
-from mnistexp.verification import story
+from mnistexp.commands.examples import DEFAULT_EXAMPLES
+from mnistexp.commands.verify import story
+from mnistexp.config import settings, yaml_source
 
 VERBS = re.compile(
     "(Add|Archive|Check|Choose|Classify|Compare|Copy|Create|Evaluate|Export|Follow|Import|Inspect|List|Log|Move|Print|"

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistexp.errors import RunError
-from mnistexp.results import History
 from mnistexp.runs.history_csv import history_from_csv, history_to_csv
+from mnistexp.runs.results import History
 
 
 def same(one: tuple[float, ...], other: tuple[float, ...]) -> bool:

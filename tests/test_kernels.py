@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from programs import call, program, untouched
 
-from mnistexp import kernels
+from mnistexp.training import kernels
 
 SMALL = ["--set", "data.digits=100", "--set", "model.filters=[4,8]", "--set", "model.dense_units=16", "--epochs", "2"]
 SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]}", "--set", "sweep.cache=false"]

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistexp import data, statistics, training
+from mnistexp import data, statistics
 from mnistexp.api import configure
-from mnistexp.model import Seed
 from mnistexp.statistics import BestEpochs
+from mnistexp.training import fitting
+from mnistexp.training.model import Seed
 
 NAN = math.nan
 TRIAL_LOSS = [2.26, 1.7, 0.78, 0.44, 0.31, 0.27, 0.19, 0.16, 0.125, 0.094]
@@ -216,7 +217,7 @@ def test_the_answer_follows_from_200_real_trainings() -> None:
             }
         )
         pictures, labels = digits.images[: train + test], digits.labels[: train + test]
-        fit = training.fit(config, pictures[:train], labels[:train], (pictures[train:], labels[train:]), Seed(trial))
+        fit = fitting.fit(config, pictures[:train], labels[:train], (pictures[train:], labels[train:]), Seed(trial))
         history = fit.history
         curves = {name: list(getattr(history, name)) for name in ("loss", "val_loss", "val_accuracy", "val_loss_se")}
         best = judged(curves, digits=test)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from programs import untouched
 
-from mnistexp.config import ExperimentConfig, ModelConfig
-from mnistexp.model import Seed, build_model, build_optimizer, initial_weights, layer_table
-from mnistexp.optimizers import Adam, Nesterov
-from mnistexp.training import keras_model
+from mnistexp.config.models import ExperimentConfig, ModelConfig
+from mnistexp.config.optimizers import Adam, Nesterov
+from mnistexp.training.fitting import keras_model
+from mnistexp.training.model import Seed, build_model, build_optimizer, initial_weights, layer_table
 
 CONFIGS = [
     ModelConfig(),
@@ -50,7 +50,7 @@ def test_the_default_network_has_108618_parameters() -> None:
 
 def test_table_and_weights_need_no_tensorflow() -> None:
     done = run(
-        "import sys, mnistexp.training\nfrom mnistexp.config import ModelConfig\nfrom mnistexp.model import *\n"
+        "import sys, mnistexp.training.fitting\nfrom mnistexp.config.models import ModelConfig\nfrom mnistexp.training.model import *\n"
         "layer_table(ModelConfig()), initial_weights(ModelConfig())\nassert 'tensorflow' not in sys.modules"
     )
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,7 @@ def test_the_keras_optimizer_has_our_numbers() -> None:
 
 def test_tensorflow_starts_silently_and_with_one_thread() -> None:
     done = run(
-        "from mnistexp.runtime import start_tensorflow\nthreading = start_tensorflow().config.threading\n"
+        "from mnistexp.training.runtime import start_tensorflow\nthreading = start_tensorflow().config.threading\n"
         "print(threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads())"
     )
     assert (done.stdout, done.stderr) == ("1 1\n", "")
@@ -128,7 +128,7 @@ def test_tensorflow_starts_silently_and_with_one_thread() -> None:
 
 def test_tensorflow_running_with_more_threads_is_refused() -> None:
     done = run(
-        "from mnistexp.runtime import import_tensorflow, start_tensorflow\ntf = import_tensorflow()\n"
+        "from mnistexp.training.runtime import import_tensorflow, start_tensorflow\ntf = import_tensorflow()\n"
         "tf.config.threading.set_intra_op_parallelism_threads(2)\ntf.constant(0)\n"
         "from mnistexp.errors import MnistexpError\n"
         "try:\n    start_tensorflow()\nexcept MnistexpError as error:\n    print(error)"

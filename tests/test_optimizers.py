@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mnistexp.model import build_optimizer
-from mnistexp.optimizers import OPTIMIZERS, Optimizer
-from mnistexp.runtime import start_tensorflow
+from mnistexp.config.optimizers import OPTIMIZERS, Optimizer
+from mnistexp.training.model import build_optimizer
+from mnistexp.training.runtime import start_tensorflow
 
 STEPS = 25
 GRADIENTS = np.random.default_rng(0).normal(size=(STEPS, 64)).astype(np.float32)

@@ -19,14 +19,15 @@ from digit_forms import SAME_PIXELS, USUAL, changed, class_folders, csv, idx, id
 from PIL import Image, ImageFilter
 from programs import answer
 
-from mnistexp import api, data, prediction
-from mnistexp.config import DataConfig
+from mnistexp import api, data
+from mnistexp.commands import prediction
+from mnistexp.commands.evaluate.story import evaluate
+from mnistexp.config.models import DataConfig
 from mnistexp.data import Digits, archives
 from mnistexp.data import idx as idx_module
 from mnistexp.data.polarity import dark_ink, orientation
 from mnistexp.data.reading import read_pictures
 from mnistexp.errors import BadInput
-from mnistexp.evaluation.story import evaluate
 from mnistexp.runs import stored_runs
 
 DIGITS = data.load(DataConfig())

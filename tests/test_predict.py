@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from programs import answer
 
-from mnistexp import api, data, prediction
+from mnistexp import api, data
+from mnistexp.commands import prediction
 from mnistexp.data import pictures as images
 from mnistexp.data.pictures import prepare
 from mnistexp.data.reading import Picture, read_pictures
@@ -35,14 +36,12 @@ SOME = np.arange(0, 4000, 100)
 @pytest.fixture(scope="module")
 def model() -> Any:
     """A network that has learnt to read."""
-    from mnistexp import training
+    from mnistexp.training import fitting
 
     settings = {"optimizer.name": "adam", "optimizer.learning_rate": 0.003, "training.epochs": 6}
     config = api.configure("train", settings | {"model.filters": [8, 16], "model.dense_units": 64})
     digits = data.load(config.data)
-    return training.keras_model(
-        config, training.fit(config, digits.images, digits.labels, None, training.Seed(2)).weights
-    )
+    return fitting.keras_model(config, fitting.fit(config, digits.images, digits.labels, None, fitting.Seed(2)).weights)
 
 
 def enlarged(digit: Digit, times: int = 7, kind: Any = Image.Resampling.BICUBIC) -> Image.Image:
@@ -323,13 +322,13 @@ def test_predict_answers_in_the_order_of_the_files(finished: dict[str, Path], tm
 
 
 def test_the_model_says_what_the_training_code_says(finished: dict[str, Path]) -> None:
-    from mnistexp import training
+    from mnistexp.training import fitting
 
     path = finished["best"] / "model.keras"
     config = api.configure(finished["best"] / "final.yaml")
     model = prediction.load_model(path)
     pictures = [Picture(path, None, pixels, False, False) for pixels in UNSEEN.images[:300]]
-    expected = training.predict(config, model.get_weights(), UNSEEN.images[:300])
+    expected = fitting.predict(config, model.get_weights(), UNSEEN.images[:300])
     np.testing.assert_allclose(prediction.probabilities(model, pictures), expected, atol=1e-5)
     assert prediction.probabilities(model, []).shape == (0, 10)
 

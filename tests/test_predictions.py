@@ -34,7 +34,7 @@ def test_each_training_keeps_what_its_metrics_were_computed_from(
 
 
 def test_the_stored_network_says_the_same(finished: dict[str, Path]) -> None:
-    from mnistexp import prediction
+    from mnistexp.commands import prediction
     from mnistexp.data import load as digits_of
     from mnistexp.runs.stored_runs import read_config
 

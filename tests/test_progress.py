@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from mnistexp.cli.progress import watching
-from mnistexp.results import EpochDone, Event, FitDone
+from mnistexp.runs.results import EpochDone, Event, FitDone
 
 TRAINING = [
     EpochDone(

@@ -12,7 +12,7 @@ import pytest
 from programs import call
 
 import mnistexp
-from mnistexp import experiments
+from mnistexp.commands import experiments
 from mnistexp.errors import BadInput
 from mnistexp.live.following import Follower
 from mnistexp.runs import references, trials

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mnistexp import figures
+from mnistexp.commands.assignment.comparison_row import Row
 from mnistexp.errors import BadInput, RunError
+from mnistexp.figures import plots
 from mnistexp.report import pdf, reports
 from mnistexp.report.html import page_to_html
 from mnistexp.report.svg import draw
-from mnistexp.reproduction.comparison_row import Row
-from mnistexp.results import History
 from mnistexp.runs import stored_runs
+from mnistexp.runs.results import History
 from mnistexp.runs.run_folder import Run
-from mnistexp.shown import percent, signed_points
+from mnistexp.statistics.shown import percent, signed_points
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 SHORT = "</script><b>"
@@ -222,7 +222,7 @@ def test_a_band_over_the_best_epochs_leaves_the_curves_to_be_read(flat: tuple[in
     history = History(
         loss=(0.9, 0.5, 0.3), accuracy=(0.7, 0.8, 0.9), val_loss=(0.8, 0.4, 0.6), val_accuracy=(0.7, 0.8, 0.8)
     )
-    (panel,) = draw(figures.loss_curves([history], flat=flat), "loss", "f-").panels
+    (panel,) = draw(plots.loss_curves([history], flat=flat), "loss", "f-").panels
     assert [y for *_, y in panel["lines"][1]["points"]] == [0.8, 0.4, 0.6]
 
 

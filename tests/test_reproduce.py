@@ -16,27 +16,27 @@ from programs import call
 from rich.console import Console
 from tiny_best import tiny
 
-from mnistexp import experiments
 from mnistexp.cli import console_best
-from mnistexp.config import ExperimentConfig, TrainingConfig
+from mnistexp.commands import experiments
+from mnistexp.commands.assignment.assignment import FULL, LONG, QUICK, tasks_of
+from mnistexp.commands.assignment.comparison_row import Row, finite
+from mnistexp.commands.assignment.curves import band_row, curve_rows, seeds_row
+from mnistexp.commands.assignment.figures import curves_over_band
+from mnistexp.commands.assignment.grids import best_of, row_scores, seed_scores
+from mnistexp.commands.assignment.story import plan_reproduce, run_reproduce, size_of
+from mnistexp.config.models import ExperimentConfig, TrainingConfig
+from mnistexp.config.settings import packaged, resolve
+from mnistexp.config.yaml_source import parse
 from mnistexp.errors import ConfigError, Interrupted
 from mnistexp.report import reports
 from mnistexp.report.markdown import page_to_markdown
 from mnistexp.report.page import Table
 from mnistexp.report.reproduce import reproduce_report
-from mnistexp.reproduction.assignment import FULL, LONG, QUICK, tasks_of
-from mnistexp.reproduction.comparison_row import Row, finite
-from mnistexp.reproduction.curves import band_row, curve_rows, seeds_row
-from mnistexp.reproduction.figures import curves_over_band
-from mnistexp.reproduction.grids import best_of, row_scores, seed_scores
-from mnistexp.reproduction.story import plan_reproduce, run_reproduce, size_of
-from mnistexp.results import FitDone, Outcome, Step
 from mnistexp.runs import references, stored_runs
+from mnistexp.runs.results import FitDone, Outcome, Step
 from mnistexp.runs.status import read_record
 from mnistexp.runs.stored_runs import list_runs
-from mnistexp.settings import packaged, resolve
 from mnistexp.sweeps.sweep_files import read_sweep
-from mnistexp.yaml_source import parse
 
 GRIDS = (
     {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.01, 0.1)},

@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistexp.errors import BadInput, DataError, Interrupted, MnistexpError, RunError, TrialsFailed
-from mnistexp.results import History
 from mnistexp.runs import files, run_folder, staging
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import PROGRESS
 from mnistexp.runs.references import one
+from mnistexp.runs.results import History
 from mnistexp.runs.run_folder import Run, add_file, remove_file
 from mnistexp.runs.staging import clean_stale_staging, time_of
 from mnistexp.runs.status import HEARTBEAT, STALE_SECONDS, STATUS, Owner, Status, read_record, read_status, write_status

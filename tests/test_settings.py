@@ -8,11 +8,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mnistexp import settings, yaml_source
-from mnistexp.config import ExperimentConfig
+from mnistexp.config import settings, yaml_source
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.optimizers import OPTIMIZERS
+from mnistexp.config.problems import dotted_keys
 from mnistexp.errors import ConfigError, Problem
-from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.problems import dotted_keys
 
 ROOT = Path(__file__).parent.parent
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistexp import shown
+from mnistexp.statistics import shown
 
 SHARES = st.floats(0, 1)
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from sklearn.model_selection import ParameterGrid
 
-from mnistexp.config import ExperimentConfig, Range, SweepConfig, TrainingConfig
+from mnistexp.config.models import ExperimentConfig, Range, SweepConfig, TrainingConfig
+from mnistexp.config.optimizers import OPTIMIZERS, Adadelta, Adam
+from mnistexp.config.settings import resolve, to_yaml
+from mnistexp.config.yaml_source import parse
 from mnistexp.errors import BadInput, ConfigError
-from mnistexp.optimizers import OPTIMIZERS, Adadelta, Adam
-from mnistexp.settings import resolve, to_yaml
 from mnistexp.sweeps.search import after, most_trials, rounds, search
 from mnistexp.sweeps.space import Trial, default_grid, draws, swept_key
-from mnistexp.yaml_source import parse
 
 RATES = {"low": 1e-4, "high": 1.0, "log": True}
 

@@ -69,7 +69,7 @@ def test_standard_error_may_be_closed() -> None:
 
 
 def test_nothing_is_kept_from_programs_that_use_the_package() -> None:
-    code = "import os, mnistexp\nfrom mnistexp import runtime\nos.write(2, b'mine\\n')"
+    code = "import os, mnistexp\nfrom mnistexp.training import runtime\nos.write(2, b'mine\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stderr == "mine\n"
 

@@ -20,18 +20,19 @@ from programs import is_alive
 from sklearn.model_selection import StratifiedKFold
 from tiny_sweep import GRID, run_tiny, tables, tiny
 
-from mnistexp import data, training
-from mnistexp.config import ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp import data
+from mnistexp.config.models import ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp.config.optimizers import OPTIMIZERS, Adam
+from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import RunError, TrialsFailed
-from mnistexp.optimizers import OPTIMIZERS, Adam
-from mnistexp.ranking import correct_matrix, ranked, ranks, trials_csv
-from mnistexp.results import FitDone, FoldResult, History, SweepResult, TrialResult
+from mnistexp.runs.results import FitDone, FoldResult, History, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
-from mnistexp.settings import override, to_yaml
 from mnistexp.sweeps.fold_fits import FoldFit, fit_fold, receive
 from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.sweeps.ranking import correct_matrix, ranked, ranks, trials_csv
 from mnistexp.sweeps.sweep_files import read_sweep, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
+from mnistexp.training import fitting
 
 TESTS = Path(__file__).parent
 
@@ -213,14 +214,14 @@ def table(result: SweepResult) -> list[dict[str, str]]:
 @pytest.fixture
 def one_bad_trial(monkeypatch: pytest.MonkeyPatch) -> ExperimentConfig:
     """A sweep whose second trial raises in its second fold."""
-    whole = training.fit
+    whole = fitting.fit
 
-    def fit(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed: training.Seed) -> training.Fit:
+    def fit(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed: fitting.Seed) -> fitting.Fit:
         if config.model.dropout == 0.5 and seed.fold == 1:
             raise ArithmeticError("the second\nline")
         return whole(config, x, y, validation, seed)
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(fitting, "fit", fit)
     return tiny({"grid": {"model.dropout": [0.1, 0.5]}}, training=TrainingConfig(epochs=1))
 
 
@@ -275,7 +276,7 @@ def test_ctrl_c_in_the_middle_of_a_fit_ends_the_sweep_and_keeps_what_is_finished
 
 
 def test_a_sweep_without_a_single_score_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "fit", None)
+    monkeypatch.setattr(fitting, "fit", None)
     with pytest.raises(TrialsFailed, match="every trial failed; the first fit with: TypeError"):
         run_tiny(tiny({}))
 

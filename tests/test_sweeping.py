@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 from tiny_sweep import run_tiny, tiny
 
-from mnistexp import training
-from mnistexp.config import ExperimentConfig
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import TrialsFailed
-from mnistexp.model import layer_table
-from mnistexp.results import FitDone, History, SweepResult
+from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
-from mnistexp.settings import override, to_yaml
 from mnistexp.sweeps import sweeping
 from mnistexp.sweeps.fold_fits import Fitted, FoldFit, fit_fold
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.trial_cache import TrialCache
+from mnistexp.training import fitting
+from mnistexp.training.model import layer_table
 
 SECONDS = 2.0
 """What each fit says that it took."""
 
 
-def nearest_mean(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed: training.Seed) -> training.Fit:
+def nearest_mean(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed: fitting.Seed) -> fitting.Fit:
     """The class whose mean image is nearest; dropout leaves the first rows of the images out."""
     if config.model.dropout == 0.5 and seed.fold == 1:
         raise ArithmeticError("the second\nline")
@@ -37,14 +37,14 @@ def nearest_mean(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed
     distances = ((validation[0][:, None, rows] - means) ** 2).mean(axis=(2, 3))
     probabilities = np.eye(10, dtype=np.float32)[distances.argmin(axis=1)]
     diverged = 1 if config.model.dropout == 0.7 else None
-    return training.Fit(
-        History((1.0,), (1.0,)), (), probabilities, training.State(()), seconds=(SECONDS,), diverged_at=diverged
+    return fitting.Fit(
+        History((1.0,), (1.0,)), (), probabilities, fitting.State(()), seconds=(SECONDS,), diverged_at=diverged
     )
 
 
 @pytest.fixture(autouse=True)
 def learner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "fit", nearest_mean)
+    monkeypatch.setattr(fitting, "fit", nearest_mean)
 
 
 def over(*rates: float, **sweep: Any) -> ExperimentConfig:
@@ -90,7 +90,7 @@ def test_every_fit_is_told_of_with_the_best_mean_so_far_and_the_time_left() -> N
 
 
 def test_the_time_left_is_shared_by_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnistexp.sweeps.executors.Serial.workers", 2)
+    monkeypatch.setattr("mnistexp.sweeps.executors.executors.Serial.workers", 2)
     _, said = watched(over(0.0))
     assert [event.seconds_left for event in said] == [2.0, 1.0, 0.0]
 
@@ -215,7 +215,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 def test_a_fit_that_lost_its_worker_is_tried_again_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int, left: str
 ) -> None:
-    monkeypatch.setattr("mnistexp.sweeps.executors.Serial.workers", workers)
+    monkeypatch.setattr("mnistexp.sweeps.executors.executors.Serial.workers", workers)
     dying(monkeypatch, 1)
     result, folder = stored(over(0.0), tmp_path)
     assert result.notes == (sweeping.LOST_WORKERS,)

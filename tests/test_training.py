@@ -13,11 +13,12 @@ import pytest
 from numpy.typing import NDArray
 from programs import untouched
 
-from mnistexp import data, training
-from mnistexp.config import DataConfig, EarlyStopping, ExperimentConfig, ModelConfig, TrainingConfig
-from mnistexp.model import Seed, initial_weights
-from mnistexp.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer, Sgd
-from mnistexp.training import EpochRow, Fit, State, evaluate, fit, keras_model, predict
+from mnistexp import data
+from mnistexp.config.models import DataConfig, EarlyStopping, ExperimentConfig, ModelConfig, TrainingConfig
+from mnistexp.config.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer, Sgd
+from mnistexp.training import fitting
+from mnistexp.training.fitting import EpochRow, Fit, State, evaluate, fit, keras_model, predict
+from mnistexp.training.model import Seed, initial_weights
 
 DIGITS = data.load(DataConfig())
 X, Y = DIGITS.images[:200], DIGITS.labels[:200]
@@ -92,7 +93,7 @@ def test_curves_are_those_of_keras_for_other_networks_and_batches(settings: dict
 
 
 def random_weights(config: ModelConfig) -> list[Any]:
-    from mnistexp.loop import tf
+    from mnistexp.training.loop import tf
 
     draws = np.random.default_rng(0)
     shapes = [weight.shape for weight in initial_weights(config)]
@@ -102,8 +103,8 @@ def random_weights(config: ModelConfig) -> list[Any]:
 @pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(filters=(3, 5), dense_units=7)])
 def test_gradients_with_dropout_are_those_of_the_layers(config: ModelConfig) -> None:
     """The same masks: of the 13x13 pooled units that Keras drops from, no output depends on the last row and column."""
-    from mnistexp.loop import Layers, tf
-    from mnistexp.winograd import Winograd
+    from mnistexp.training.loop import Layers, tf
+    from mnistexp.training.winograd import Winograd
 
     fast, layers, weights, n = Winograd(config.filters, config.dense_units), Layers(config), random_weights(config), 9
     images, labels = X[:n].copy(), tf.constant(Y[:n].astype(np.int32))
@@ -127,7 +128,7 @@ def test_a_compiled_loop_serves_all_settings_and_each_of_them_counts() -> None:
         configs = [experiment(optimizer(**change), epochs=1, batch_size=BATCH) for change in changes]
         results = [trained(config).weights[4].tobytes() for config in configs]
         assert len(set(results)) == len(results), name
-        (loop,) = {training._loop(config) for config in configs}
+        (loop,) = {fitting._loop(config) for config in configs}
         assert loop.train.experimental_get_tracing_count() == 1
         assert loop.evaluate.experimental_get_tracing_count() == 1
 
@@ -135,25 +136,25 @@ def test_a_compiled_loop_serves_all_settings_and_each_of_them_counts() -> None:
 def test_dropout_rates_share_a_loop_and_change_the_training() -> None:
     configs = [experiment(dropout=rate, epochs=1) for rate in (0.2, 0.4, 0.8)]
     assert len({trained(config).weights[4].tobytes() for config in [*configs, experiment(epochs=1)]}) == 4
-    (loop,) = {training._loop(config) for config in configs}
+    (loop,) = {fitting._loop(config) for config in configs}
     assert loop.train.experimental_get_tracing_count() == 1
 
 
 def test_a_dropout_rate_of_0_is_no_dropout_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     without = trained(experiment())
-    monkeypatch.setattr(training, "_loop", lambda _: dropping_loop())
+    monkeypatch.setattr(fitting, "_loop", lambda _: dropping_loop())
     assert bits(trained(experiment())) == bits(without)
 
 
 def dropping_loop() -> Any:
-    from mnistexp.loop import loop_for
+    from mnistexp.training.loop import loop_for
 
     return loop_for(ModelConfig(), "adam", 32, True)
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.8])
 def test_dropout_drops_at_its_rate(rate: float) -> None:
-    from mnistexp.loop import tf
+    from mnistexp.training.loop import tf
 
     loop = dropping_loop()
     drop, key = tf.constant([rate, 1 / (1 - rate)], tf.float32), tf.constant([3], tf.uint64)
@@ -191,7 +192,7 @@ def test_fold_repeat_and_root_seed_each_give_another_training() -> None:
 def test_pieces_of_an_epoch_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     config = experiment(dropout=0.3)
     whole, seen = bits(trained(config)), list[float]()
-    monkeypatch.setattr(training, "PIECE_SECONDS", 0.0)
+    monkeypatch.setattr(fitting, "PIECE_SECONDS", 0.0)
     assert bits(trained(config, on_progress=seen.append)) == whole
     assert seen == pytest.approx([batch / 7 for batch in range(1, 22)])
 
@@ -242,7 +243,7 @@ def test_the_standard_error_of_the_validation_loss_is_that_of_the_digits_losses(
 def test_more_digits_than_are_evaluated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config, weights = experiment(), initial_weights(ModelConfig())
     whole = predict(config, weights, X)
-    monkeypatch.setattr(training, "EVALUATED_AT_ONCE", 33)
+    monkeypatch.setattr(fitting, "EVALUATED_AT_ONCE", 33)
     np.testing.assert_allclose(predict(config, weights, X), whole, rtol=1e-6)
     assert whole.sum(axis=1) == pytest.approx(1, abs=1e-6)
 

@@ -18,10 +18,10 @@ import pytest
 
 import mnistexp
 from mnistexp import data
-from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
-from mnistexp.optimizers import Adam
-from mnistexp.results import FoldResult, History
+from mnistexp.config.models import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp.config.optimizers import Adam
 from mnistexp.runs.environment import OUTSIDE, training_code
+from mnistexp.runs.results import FoldResult, History
 from mnistexp.sweeps.fold_fits import fit_key, fold_hash
 from mnistexp.sweeps.plan import Fits
 from mnistexp.sweeps.trial_cache import TrialCache
@@ -266,9 +266,7 @@ def test_the_key_covers_the_code_that_decides_the_numbers() -> None:
     assert {"training", "loop", "model", "optimizers"} <= code.keys()
     assert not code.keys() & {"config", "sweep", "cli"}
     assert code["loop"] == (PACKAGE / "loop.py").read_bytes()
-    loaded = (
-        "import sys; import mnistexp.loop, mnistexp.training; print([n for n in sys.modules if n[:9] == 'mnistexp.'])"
-    )
+    loaded = "import sys; import mnistexp.training.loop, mnistexp.training.fitting; print([n for n in sys.modules if n[:9] == 'mnistexp.'])"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     names = {name.partition(".")[2] for name in ast.literal_eval(done.stdout)}
     assert {name for name in names if name.partition(".")[0] != "runs"} - OUTSIDE == code.keys()
@@ -276,7 +274,7 @@ def test_the_key_covers_the_code_that_decides_the_numbers() -> None:
 
 def test_a_key_is_made_without_tensorflow() -> None:
     code = (
-        "import sys; from mnistexp.config import ExperimentConfig; from mnistexp.sweeps.fold_fits import fit_key;"
+        "import sys; from mnistexp.config.models import ExperimentConfig; from mnistexp.sweeps.fold_fits import fit_key;"
         "print(fit_key(ExperimentConfig(), 'f', 0, 0)); assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,16 +13,16 @@ import yaml
 from programs import answer
 
 from mnistexp import api, data
-from mnistexp.config import DataConfig
+from mnistexp.commands.experiments import data_document
+from mnistexp.commands.verify.comparing import curve_difference, relative_difference
+from mnistexp.commands.verify.story import Verification, verify
+from mnistexp.config.models import DataConfig
+from mnistexp.config.settings import to_yaml
 from mnistexp.errors import BadInput, Interrupted, RunError
-from mnistexp.experiments import data_document
-from mnistexp.results import EpochDone, Event, FitDone, History
 from mnistexp.runs import stored_runs
+from mnistexp.runs.results import EpochDone, Event, FitDone, History
 from mnistexp.runs.run_folder import Run
-from mnistexp.settings import to_yaml
 from mnistexp.sweeps.sweeping import run_sweep
-from mnistexp.verification.comparing import curve_difference, relative_difference
-from mnistexp.verification.story import Verification, verify
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
-from mnistexp.optimizers import Adam
+from mnistexp.config.models import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp.config.optimizers import Adam
 
 GRIDS = (
     {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.01)},

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp import data
-from mnistexp.config import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
-from mnistexp.results import SweepResult
+from mnistexp.config.models import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp.runs.results import SweepResult
 from mnistexp.sweeps.sweep_files import sweep_documents
 from mnistexp.sweeps.sweeping import run_sweep
 from mnistexp.sweeps.trial_cache import TrialCache

@@ -8,7 +8,7 @@ A test fails when they are not up to date.
 from itertools import groupby
 from pathlib import Path
 
-from mnistexp.config_schema import Setting, config_schema, settings_list
+from mnistexp.config.schema import Setting, config_schema, settings_list
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 BEGIN, END = "<!-- tools/document_settings.py writes from here -->", "<!-- to here -->"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
 
-from mnistexp.config import Value
+from mnistexp.config.models import Value
 from mnistexp.errors import RunError
-from mnistexp.results import FoldResult, TrialResult
 from mnistexp.runs.curves import read_curves
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.results import FoldResult, TrialResult
 from mnistexp.sweeps.sweep_files import read_sweep
 
 __all__ = ["Series", "Trial", "check_readable", "numbers", "trainings", "trials"]

@@ -33,8 +33,8 @@ from mnistexp.cli.options import examples
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
-from mnistexp.runtime import own_process
-from mnistexp.standard_error import keep_all, own
+from mnistexp.runs.standard_error import keep_all, own
+from mnistexp.training.runtime import own_process
 
 __all__ = ["app", "main"]
 

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mnistexp import settings
 from mnistexp.cli import completion, console_best
 from mnistexp.cli.options import (
     DATA,
@@ -35,11 +34,12 @@ from mnistexp.cli.options import (
     option,
 )
 from mnistexp.cli.voice import Voice
+from mnistexp.config import settings
+from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput
-from mnistexp.yaml_source import Source
 
 if TYPE_CHECKING:
-    from mnistexp.results import Outcome
+    from mnistexp.runs.results import Outcome
 
 __all__ = ["best", "reproduce"]
 
@@ -109,9 +109,9 @@ def best(
     }  # fmt: skip
     layers = layers_for("best", config, sets, runs_dir)
     found = settings.resolve([*layers, *_optimizers(layers, opt or []), *flag_layers(given)])
-    from mnistexp.best_model import story
-    from mnistexp.best_model.plan import plan_best
     from mnistexp.cli.progress import watching
+    from mnistexp.commands.best import story
+    from mnistexp.commands.best.plan import plan_best
 
     references = sweep or []
     if dry_run:
@@ -166,7 +166,7 @@ def reproduce(
     serial = [settings.flag("--quick", "sweep.executor", "serial")] if quick else []
     found = settings.resolve([packaged, *serial, *own, *flag_layers(given)])
     from mnistexp.cli.progress import watching
-    from mnistexp.reproduction import story
+    from mnistexp.commands.assignment import story
 
     size = story.size_of(quick=quick, all_rows=all_rows)
     if dry_run:

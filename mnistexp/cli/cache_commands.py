@@ -16,8 +16,8 @@ cache_app = Commands(help="Inspect and prune the caches of fits and compiled ker
 )
 def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
     """Show the size of the caches of fits and compiled kernels."""
-    from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
+    from mnistexp.training import kernels
 
     fits, kept = TrialCache(runs_dir).info(), kernels.info()
     document = {
@@ -49,8 +49,8 @@ def cache_prune(
     json: JsonOption = False,
 ) -> None:
     """Remove cached fits and kernels; they are rebuilt when needed."""
-    from mnistexp import kernels
     from mnistexp.sweeps.trial_cache import TrialCache
+    from mnistexp.training import kernels
 
     limit = age(older_than) if older_than is not None else None
     fits, gone = TrialCache(runs_dir).prune(limit), kernels.prune(limit)

@@ -13,9 +13,9 @@ from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.results import History
     from mnistexp.runs.groups import Grouped
     from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.results import History
 
 __all__ = ["runs_app"]
 
@@ -103,11 +103,11 @@ def _figure_kind(output: Path | None) -> str:
 
 def _draw(runs: "Sequence[IndexedRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
     """The learning curves of runs in one figure, each the mean of its repeats."""
-    from mnistexp import figures
+    from mnistexp.figures import plots
     from mnistexp.runs import files
 
     named = {run.id: own for run, own in zip(runs, histories, strict=True) if own}
     if not named:
         raise BadInput("--output: none of these runs has learning curves, allowed: runs of train and best")
-    figure = figures.learning_curves(named, f"Learning curves of {len(named)} runs")
-    files.write_bytes(output, figures.render(figure, "svg" if kind == "svg" else "png"))
+    figure = plots.learning_curves(named, f"Learning curves of {len(named)} runs")
+    files.write_bytes(output, plots.render(figure, "svg" if kind == "svg" else "png"))

@@ -109,7 +109,7 @@ def trashed_ids(context: typer.Context) -> list[str]:
 
 def optimizers() -> list[Offer]:
     """The optimizers, with the first sentence about each."""
-    from mnistexp.optimizers import OPTIMIZERS
+    from mnistexp.config.optimizers import OPTIMIZERS
 
     return [(name, (kind.__doc__ or "").partition("\n")[0]) for name, kind in OPTIMIZERS.items()]
 
@@ -157,8 +157,8 @@ def data_sources(incomplete: str) -> list[Offer]:
 
 def assignments(incomplete: str) -> list[Offer]:
     """`key=` for each dotted key; its values once the key is certain."""
-    from mnistexp.config_schema import settings_list
-    from mnistexp.optimizers import OPTIMIZERS
+    from mnistexp.config.optimizers import OPTIMIZERS
+    from mnistexp.config.schema import settings_list
 
     found = {setting.key: setting for setting in settings_list() if "<" not in setting.key}
     meanings = {key: setting.meaning for key, setting in found.items()}
@@ -179,9 +179,9 @@ def assignments(incomplete: str) -> list[Offer]:
 
 def grids(incomplete: str) -> list[Offer]:
     """`key=` for each setting to sweep, by its short name or dotted; once the key is certain, values to try."""
-    from mnistexp.config_schema import settings_list
-    from mnistexp.optimizers import OPTIMIZERS
-    from mnistexp.problems import sweepable_keys
+    from mnistexp.config.optimizers import OPTIMIZERS
+    from mnistexp.config.problems import sweepable_keys
+    from mnistexp.config.schema import settings_list
 
     found = {setting.key: setting for setting in settings_list()}
     dotted = {key: found[key] for key in sweepable_keys()}
@@ -199,7 +199,7 @@ def grids(incomplete: str) -> list[Offer]:
 
 
 def _choices(key: str) -> list[str]:
-    from mnistexp.config_schema import settings_list
+    from mnistexp.config.schema import settings_list
 
     return [choice for setting in settings_list() if setting.key == key for choice in setting.choices]
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from mnistexp import settings
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
     OUTPUT,
@@ -28,6 +27,7 @@ from mnistexp.cli.options import (
 )
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.voice import Voice
+from mnistexp.config import settings
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 
 __all__ = ["config_app"]
@@ -183,6 +183,6 @@ def config_schema(
 
 
 def _schema_text() -> str:
-    from mnistexp.config_schema import config_schema
+    from mnistexp.config.schema import config_schema
 
     return f"{console.json_text(config_schema())}\n"

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.cli.printable import STEERING
-from mnistexp.settings import Settings
+from mnistexp.config.settings import Settings
 
 if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
-    from mnistexp.config import ExperimentConfig
-    from mnistexp.results import Outcome
+    from mnistexp.config.models import ExperimentConfig
+    from mnistexp.runs.results import Outcome
     from mnistexp.sweeps.plan import Plan
 
 __all__ = [
@@ -144,7 +144,7 @@ def _folder(outcome: "Outcome") -> Text:
 
 def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     """The answers of a training: accuracy with its interval, the epochs, the warnings, the folder."""
-    from mnistexp.results import over_all
+    from mnistexp.runs.results import over_all
 
     metrics = over_all(outcome.metrics)
     low, high = metrics["test_accuracy_interval"]

@@ -7,15 +7,15 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp import shown
 from mnistexp.cli.console import counted, duration, plain_table
+from mnistexp.statistics import shown
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from collections.abc import Mapping, Sequence
 
-    from mnistexp.best_model.plan import BestPlan
-    from mnistexp.reproduction.story import TaskAhead
-    from mnistexp.results import Outcome
+    from mnistexp.commands.assignment.story import TaskAhead
+    from mnistexp.commands.best.plan import BestPlan
+    from mnistexp.runs.results import Outcome
 
 __all__ = [
     "best_plan_document",

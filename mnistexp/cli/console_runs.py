@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mnistexp.cli.console import cut, duration, plain_table, whole_columns
 from mnistexp.cli.printable import one_line
-from mnistexp.results import History
+from mnistexp.runs.results import History
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.comparison import Difference

@@ -23,7 +23,7 @@ from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from mnistexp.results import Outcome
+    from mnistexp.runs.results import Outcome
 
 __all__ = ["EVALUATE_EXAMPLES", "evaluate"]
 
@@ -77,9 +77,9 @@ def evaluate(
 ) -> None:
     """Evaluate the model of a run on labelled digits."""
     voice = Voice(json, quiet, verbose)
-    from mnistexp import prediction
     from mnistexp.cli.progress import watching
-    from mnistexp.evaluation import story
+    from mnistexp.commands import prediction
+    from mnistexp.commands.evaluate import story
     from mnistexp.runs import stored_runs
 
     if part not in story.PARTS:

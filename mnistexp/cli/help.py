@@ -78,7 +78,7 @@ def _defaults(command: Any) -> dict[str, str]:
     names = {param.name for param in command.params}
     if "sets" not in names:
         return {}
-    from mnistexp import settings, yaml_source
+    from mnistexp.config import settings, yaml_source
 
     name = CONFIGURATIONS.get(command.name, "train")
     found = settings.resolve([yaml_source.parse(settings.packaged(name), name)])

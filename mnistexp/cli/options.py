@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistexp import settings
 from mnistexp.cli import completion
+from mnistexp.config import settings
+from mnistexp.config.settings import Settings
+from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput, ConfigError, Problem, show
-from mnistexp.settings import Settings
-from mnistexp.yaml_source import Source
 
 PANELS = ("Training", "Data", "Search", "Selection", "Changes", "Execution", "Output")
 """Panels of options in the help of commands, in their order."""

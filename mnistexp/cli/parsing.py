@@ -56,7 +56,7 @@ class Command(TyperCommand):
 
     def _meant(self, unknown: str) -> str:
         """A suggestion for an unknown option: one of the command's own, or how to set the setting of that name."""
-        from mnistexp.problems import ABBREVIATIONS, dotted_keys, full_key, may_be_swept
+        from mnistexp.config.problems import ABBREVIATIONS, dotted_keys, full_key, may_be_swept
 
         own = {option.name: _long(option) for option in self._options()}
         keys = dotted_keys() if "sets" in own else []

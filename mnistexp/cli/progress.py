@@ -11,7 +11,7 @@ from rich.table import Column
 from rich.text import Text
 
 from mnistexp.cli.console import duration
-from mnistexp.results import EpochDone, Event, FitDone, Noted, Reading, Step, Watch, Working
+from mnistexp.runs.results import EpochDone, Event, FitDone, Noted, Reading, Step, Watch, Working
 
 __all__ = ["Watch", "cursor_kept", "watching"]
 

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistexp import settings, yaml_source
 from mnistexp.cli import completion, console
 from mnistexp.cli.options import (
     EXECUTION,
@@ -36,9 +35,10 @@ from mnistexp.cli.options import (
     option,
 )
 from mnistexp.cli.voice import Voice
+from mnistexp.config import settings, yaml_source
+from mnistexp.config.settings import Settings
+from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput, ConfigError, Problem, TrialsFailed
-from mnistexp.settings import Settings
-from mnistexp.yaml_source import Source
 
 __all__ = ["sweep"]
 
@@ -129,8 +129,8 @@ def sweep(
     if dry_run:
         _dry_run(found, runs_dir, voice)
         return
-    from mnistexp import experiments
     from mnistexp.cli.progress import watching
+    from mnistexp.commands import experiments
 
     with watching(voice.err, quiet=quiet) as watch, launched(command, added):
         outcome = experiments.run_sweep(found.config, command, runs_dir, watch)
@@ -161,7 +161,7 @@ def _check_sweep(command: str, found: Settings, grid: list[str] | None) -> None:
 
 def _subjects() -> dict[str, set[str]]:
     """The settings that each command is for."""
-    from mnistexp.problems import sweepable_keys
+    from mnistexp.config.problems import sweepable_keys
 
     optimizers = {key for key in sweepable_keys() if key.startswith("optimizer.")} - {"optimizer.name"}
     return {"sweep-optimizer": optimizers, "sweep-dropout": {"model.dropout"}}

@@ -129,8 +129,8 @@ def train(
             console.dry_run_document(found), console.settings_table(found), console.training_plan(found.config)
         )
         return
-    from mnistexp import experiments
     from mnistexp.cli.progress import watching
+    from mnistexp.commands import experiments
 
     with watching(voice.err, quiet=quiet or json) as watch, launched("train", added):
         if resume is not None:
@@ -164,7 +164,7 @@ def show_examples(
     """Show training digits, their labels and one-hot rows."""
     voice = Voice(json, quiet, verbose)
     found = settings_for("train", config, sets, seed=seed, data=data)
-    from mnistexp import examples
+    from mnistexp.commands import examples
 
     outcome = examples.run_examples(found.config, runs_dir, indices=index, count=count)
     terminal = Console()
@@ -186,7 +186,7 @@ def summary(
     """Show the layers, output shapes and parameter counts."""
     voice = Voice(json, quiet, verbose)
     found = settings_for("train", config, sets)
-    from mnistexp import examples
+    from mnistexp.commands import examples
 
     outcome = examples.run_summary(found.config, runs_dir)
     voice.result(outcome.document(), *console.summary_report(outcome))

@@ -28,7 +28,7 @@ from mnistexp.cli.options import (
 from mnistexp.cli.tag_commands import chosen
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted
-from mnistexp.standard_error import own
+from mnistexp.runs.standard_error import own
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.index import IndexedRun

@@ -32,8 +32,8 @@ from mnistexp.errors import BadInput, nearest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mnistexp.commands.verify.story import Verification
     from mnistexp.data.reading import Picture
-    from mnistexp.verification.story import Verification
 
 __all__ = ["predict", "verify"]
 
@@ -82,8 +82,8 @@ def verify(
     """
     voice = Voice(json, quiet, verbose)
     from mnistexp.cli.progress import watching
+    from mnistexp.commands.verify import story
     from mnistexp.runs import references, stored_runs
-    from mnistexp.verification import story
 
     stored = stored_runs.load(references.one(runs_dir, run).path)
     allowed = story.TOLERANCE if tolerance is None else tolerance
@@ -145,7 +145,7 @@ def predict(
 ) -> None:
     """Classify images of digits with the model of a run."""
     voice = Voice(json, quiet, verbose)
-    from mnistexp import prediction
+    from mnistexp.commands import prediction
     from mnistexp.data.pictures import Invert
     from mnistexp.data.reading import read_pictures
 
@@ -189,7 +189,7 @@ def _called(likely: dict[str, Any]) -> str:
 
 
 def _drawing(pixels: "NDArray[Any]") -> Text:
-    from mnistexp.drawings import terminal_digit
+    from mnistexp.figures.drawings import terminal_digit
 
     unicode = "utf" in Console().encoding
     return Text("\n".join([*terminal_digit(pixels, 14, unicode=unicode), ""]), no_wrap=True)

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from mnistexp.cli import console
 from mnistexp.cli.printable import Printable, printable
+from mnistexp.config.settings import Settings
 from mnistexp.errors import MnistexpError
-from mnistexp.settings import Settings
-from mnistexp.standard_error import own
+from mnistexp.runs.standard_error import own
 
 __all__ = ["WIDE", "Voice"]
 
@@ -54,7 +54,7 @@ class Voice:
 
     def end(self, metrics: dict[str, Any]) -> None:
         """The end of a command that trained. Raises `typer.Exit` where the training diverged, once that is said."""
-        from mnistexp.results import over_all
+        from mnistexp.runs.results import over_all
 
         if (told := over_all(metrics))["diverged_at"]:
             self.error(console.divergence(told))

@@ -18,7 +18,7 @@ from mnistexp.data.splits import Labels, Split, split_rows
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
-    from mnistexp.config import DataConfig, ExperimentConfig
+    from mnistexp.config.models import DataConfig, ExperimentConfig
 
 __all__ = ["Dataset", "Digits", "find", "load", "load_unseen", "read_labelled", "split"]
 

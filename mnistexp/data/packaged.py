@@ -18,7 +18,7 @@ from mnistexp.data.part import Found, Part
 from mnistexp.errors import DataError
 
 if TYPE_CHECKING:
-    from mnistexp.config import DataConfig
+    from mnistexp.config.models import DataConfig
 
 __all__ = ["EMBEDDED", "embedded", "find_named", "sha256"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
-    from mnistexp.config import DataConfig
+    from mnistexp.config.models import DataConfig
 
 __all__ = ["Labels", "Rows", "Split", "folds", "split_rows"]
 

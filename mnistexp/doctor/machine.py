@@ -6,13 +6,14 @@ import platform
 import statistics
 from pathlib import Path
 
-from mnistexp import data, training
-from mnistexp.config import ExperimentConfig
+from mnistexp import data
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.settings import override
 from mnistexp.doctor.finding import Finding
 from mnistexp.runs.environment import environment
-from mnistexp.settings import override
-from mnistexp.sweeps.cores import cpu_quota, memory_limit, physical_cores, usable_cores
+from mnistexp.sweeps.executors.cores import cpu_quota, memory_limit, physical_cores, usable_cores
 from mnistexp.sweeps.fold_fits import VARIABLES
+from mnistexp.training import fitting
 
 __all__ = ["cores", "memory", "processor", "speed", "variables"]
 
@@ -124,11 +125,11 @@ def _epochs(seconds: float) -> list[float]:
     def enough() -> bool:
         return len(done) > 1 and sum(done[1:]) >= seconds
 
-    training.fit(
+    fitting.fit(
         config,
         *learned,
         tested,
-        training.Seed(config.seed),
+        fitting.Seed(config.seed),
         on_epoch=lambda _, row: done.append(row.seconds),
         should_stop=enough,
     )

@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from statistics import fmean
 
-from mnistexp.config import ExperimentConfig, SweepConfig, Value
+from mnistexp.config.models import ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files

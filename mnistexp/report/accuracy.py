@@ -6,23 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp import figures, shown, statistics
-from mnistexp.ranking import fold_weights
-from mnistexp.report.page import (
-    Block,
-    Cell,
-    Paragraph,
-    Picture,
-    Section,
-    Table,
-    number,
-    percent,
-    percent_range,
-    points,
-)
-from mnistexp.results import SweepResult, TrialResult
-from mnistexp.statistics import PairedDifference, intervals
+from mnistexp import statistics
+from mnistexp.figures import plots
+from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range, points
+from mnistexp.runs.results import SweepResult, TrialResult
+from mnistexp.statistics import PairedDifference, intervals, shown
 from mnistexp.statistics.intervals import Interval
+from mnistexp.sweeps.ranking import fold_weights
 
 __all__ = ["gaps_section", "test_sections", "unseen_section", "worth_section"]
 
@@ -68,7 +58,7 @@ def _test_section(found: Mapping[str, Any]) -> Section:
             "Confusion matrix",
             "Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
             f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is misclassified.'}",
-            figures.confusion_matrix(counts, found.get("class_names")),
+            plots.confusion_matrix(counts, found.get("class_names")),
         ),
         Table(
             "Accuracy of each digit",
@@ -111,7 +101,7 @@ def _confused(repeats: Mapping[str, Any]) -> tuple[Picture, ...]:
         Picture(
             f"Confusion matrix of all {repeats['count']} trainings",
             "The sum of their confusion matrices: rows are the correct digits, columns the predicted ones.",
-            figures.confusion_matrix(np.array(repeats["confusion_matrix"], dtype=np.int64)),
+            plots.confusion_matrix(np.array(repeats["confusion_matrix"], dtype=np.int64)),
         ),
     )
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import figures
-from mnistexp.evaluation.figures import reliability_diagram
+from mnistexp.commands.evaluate.figures import reliability_diagram
+from mnistexp.figures import plots
 from mnistexp.report.origin import how_it_was_made, warnings
 from mnistexp.report.page import (
     Block,
@@ -103,7 +103,7 @@ def _classes(found: Mapping[str, Any]) -> Section:
             Picture(
                 "Confusion matrix",
                 "Rows are the correct classes, columns the predicted ones.",
-                figures.confusion_matrix(np.array(found["confusion_matrix"]), shown),
+                plots.confusion_matrix(np.array(found["confusion_matrix"]), shown),
             ),
             Table(
                 "Recall and precision of each class",

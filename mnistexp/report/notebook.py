@@ -6,12 +6,12 @@ from pprint import pformat
 from textwrap import indent
 from typing import Any
 
+from mnistexp.config.yaml_source import parse_fast
 from mnistexp.errors import BadInput, ConfigError, RunError
 from mnistexp.report.markdown import escaped
 from mnistexp.report.page import Page, Paragraph, RunReport
 from mnistexp.runs.run_folder import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.yaml_source import parse_fast
 
 __all__ = ["page_to_notebook"]
 

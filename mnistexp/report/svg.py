@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from mnistexp.figures import styled
+from mnistexp.figures.plots import styled
 from mnistexp.report.page import thinned
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnistexp import shown
-from mnistexp.ranking import correct_matrix, ranked
+from mnistexp.figures import sweeps
+from mnistexp.figures.axes import name_of, short_names, swept_parameters
 from mnistexp.report.accuracy import gaps_section, worth_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
@@ -22,10 +22,10 @@ from mnistexp.report.page import (
     number,
     percent,
 )
-from mnistexp.results import SweepResult, TrialResult
+from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.sweeps import sweep_figures
-from mnistexp.sweeps.axes import name_of, short_names, swept_parameters
+from mnistexp.statistics import shown
+from mnistexp.sweeps.ranking import correct_matrix, ranked
 from mnistexp.sweeps.sweep_files import read_sweep
 
 if TYPE_CHECKING:
@@ -149,15 +149,15 @@ def _families_section(whole: Sequence[TrialResult], families: Sequence[str], swe
 
 def _settings_section(sweep: SweepResult) -> Section:
     figures = {
-        "Accuracy by pairs of settings": (sweep_figures.heat_maps, "Heat maps of mean accuracy by pairs of settings."),
+        "Accuracy by pairs of settings": (sweeps.heat_maps, "Heat maps of mean accuracy by pairs of settings."),
         "Accuracy by single setting": (
-            sweep_figures.marginals,
+            sweeps.marginals,
             "Accuracy of every trial by the value of each setting.",
         ),
     }
     if len(swept_parameters(sweep.trials)) > 1:
         figures["Parallel coordinates of all trials"] = (
-            sweep_figures.parallel_coordinates,
+            sweeps.parallel_coordinates,
             "Parallel coordinates: each trial is a line through its settings and its accuracy.",
         )
     best = name_of(sweep.trials[sweep.best], sweep.trials)
@@ -185,7 +185,7 @@ def _curves_section(sweep: SweepResult) -> Section:
             Picture(
                 "Validation curves of the best trials",
                 "Validation loss and accuracy of the best trials over the epochs: mean and range of their folds.",
-                sweep_figures.top_learning_curves(sweep),
+                sweeps.top_learning_curves(sweep),
             ),
         ),
     )

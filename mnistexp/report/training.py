@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import figures, shown
-from mnistexp.config import ModelConfig
-from mnistexp.model import layer_table
+from mnistexp.config.models import ModelConfig
+from mnistexp.figures import plots
 from mnistexp.report.accuracy import test_sections, unseen_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
@@ -23,8 +22,10 @@ from mnistexp.report.page import (
     percent_range,
     thinned,
 )
-from mnistexp.results import History, over_all
+from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun, read_history
+from mnistexp.statistics import shown
+from mnistexp.training.model import layer_table
 
 __all__ = [
     "curves_section",
@@ -203,12 +204,12 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
             Picture(
                 "Loss over the epochs",
                 f"{drawn} loss over {mean.epochs} epochs.{lines} {falls}",
-                _sized(figures.loss_curves(histories, flat=flat)),
+                _sized(plots.loss_curves(histories, flat=flat)),
             ),
             Picture(
                 "Accuracy over the epochs",
                 f"{drawn} accuracy over {mean.epochs} epochs, in per cent.{lines}",
-                _sized(figures.accuracy_curves(histories)),
+                _sized(plots.accuracy_curves(histories)),
             ),
             history_table(mean, many),
         ),

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mnistexp import yaml_source
+from mnistexp.config import yaml_source
 from mnistexp.errors import BadInput, ConfigError, RunError
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.annotations import read_annotations

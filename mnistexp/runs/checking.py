@@ -12,7 +12,7 @@ from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, comparisons, m
 from mnistexp.runs.index import IndexedRun, Value, flat
 from mnistexp.runs.stored_runs import METRICS
 from mnistexp.runs.where import parse
-from mnistexp.shown import percent
+from mnistexp.statistics.shown import percent
 
 __all__ = ["Checked", "Requirement", "check"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistexp.errors import RunError
-from mnistexp.results import History
 from mnistexp.runs import files
+from mnistexp.runs.results import History
 from mnistexp.runs.stored_runs import HISTORY, read_history
 
 __all__ = ["Curve", "read_curves"]

@@ -7,7 +7,7 @@ as the same float, or `nan` and `inf`; a column that was not measured is empty. 
 from collections.abc import Sequence
 
 from mnistexp.errors import RunError
-from mnistexp.results import History
+from mnistexp.runs.results import History
 
 __all__ = ["history_from_csv", "history_to_csv"]
 

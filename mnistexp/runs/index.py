@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from mnistexp import yaml_source
+from mnistexp.config import yaml_source
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files
 from mnistexp.runs.annotations import ANNOTATIONS, Annotations, read_annotations

@@ -32,8 +32,8 @@ from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import remove_progress
 from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
+from mnistexp.runs.standard_error import kept_back
 from mnistexp.runs.status import STATUS, Heartbeat, Owner, State, Status, now, read_status, write_status
-from mnistexp.standard_error import kept_back
 
 __all__ = ["CONFIG", "ENVIRONMENT", "LOG", "Run", "add_file", "remove_file"]
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mnistexp.errors import BadInput, RunError
-from mnistexp.results import History
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv
+from mnistexp.runs.results import History
 from mnistexp.runs.run_folder import CONFIG, ENVIRONMENT
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import STATUS, State, read_status
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
-    from mnistexp.config import ExperimentConfig
+    from mnistexp.config.models import ExperimentConfig
 
 __all__ = [
     "RunInfo",
@@ -80,7 +80,7 @@ class StoredRun:
     @property
     def config(self) -> "ExperimentConfig":
         """Its settings, as `train` and `sweep` take them. Raises `ConfigError`."""
-        from mnistexp import settings, yaml_source
+        from mnistexp.config import settings, yaml_source
 
         return settings.resolve([yaml_source.parse(self.config_text, str(self.path / CONFIG))]).config
 
@@ -143,7 +143,7 @@ def load(path: Path) -> StoredRun:
 
 def read_config(folder: Path) -> "ExperimentConfig":
     """The settings in a run's folder. Raises `ConfigError` and `RunError`."""
-    from mnistexp import settings, yaml_source
+    from mnistexp.config import settings, yaml_source
 
     text = files.read_text(folder / CONFIG)
     return settings.resolve([yaml_source.parse(text, str(folder / CONFIG))]).config

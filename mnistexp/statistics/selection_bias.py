@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.errors import BadInput, nearest
-from mnistexp.shown import percent, points, span
 from mnistexp.statistics.comparison import earnings
 from mnistexp.statistics.intervals import Interval, check_level, wilson
+from mnistexp.statistics.shown import percent, points, span
 
 __all__ = [
     "NestedScore",

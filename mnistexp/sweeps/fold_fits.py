@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.config import ExperimentConfig
-from mnistexp.results import FoldResult, History
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.environment import environment, training_code
+from mnistexp.runs.results import FoldResult, History
 
 __all__ = [
     "Digits",
@@ -148,7 +148,7 @@ def fit_fold(work: FoldFit) -> Fitted:
 
 
 def _fit(work: FoldFit, digits: Digits, learn: NDArray[np.int64], held_out: NDArray[np.int64]) -> FoldResult:
-    from mnistexp.training import Seed, fit
+    from mnistexp.training.fitting import Seed, fit
 
     images, labels = digits
     validation = images[held_out], labels[held_out]

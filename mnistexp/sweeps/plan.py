@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistexp import data
-from mnistexp.config import ExperimentConfig, SweepConfig, Value
-from mnistexp.results import FoldResult
-from mnistexp.sweeps.cores import usable_cores
+from mnistexp.config.models import ExperimentConfig, SweepConfig, Value
+from mnistexp.runs.results import FoldResult
+from mnistexp.sweeps.executors.cores import usable_cores
 from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash
 from mnistexp.sweeps.search import after, most_trials, search
 from mnistexp.sweeps.space import Trial

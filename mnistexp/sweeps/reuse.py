@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp import data
-from mnistexp.config import ExperimentConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import MnistexpError
 from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment

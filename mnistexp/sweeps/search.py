@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from mnistexp.config import ExperimentConfig, Range, SweepConfig
+from mnistexp.config.models import ExperimentConfig, Range, SweepConfig
 from mnistexp.errors import BadInput
 from mnistexp.sweeps.space import Params, Point, Trial, base_points, draws, resolved
 

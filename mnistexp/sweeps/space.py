@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp.config import ExperimentConfig, ModelConfig, Range, SweepConfig, Value
+from mnistexp.config.models import ExperimentConfig, ModelConfig, Range, SweepConfig, Value
+from mnistexp.config.optimizers import OPTIMIZERS
+from mnistexp.config.problems import ABBREVIATIONS, full_key, may_be_swept, sweepable_keys
+from mnistexp.config.settings import override
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
-from mnistexp.optimizers import OPTIMIZERS
-from mnistexp.problems import ABBREVIATIONS, full_key, may_be_swept, sweepable_keys
-from mnistexp.settings import override
 
 __all__ = ["Params", "Point", "Trial", "base_points", "default_grid", "draws", "resolved", "swept_key"]
 

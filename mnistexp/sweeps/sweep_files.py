@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
-from mnistexp.config import Value
+from mnistexp.config.models import Value
 from mnistexp.errors import RunError
-from mnistexp.ranking import probabilities, trials_csv
-from mnistexp.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.runs import files
 from mnistexp.runs.predictions import PREDICTIONS
+from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
+from mnistexp.sweeps.ranking import probabilities, trials_csv
 
 __all__ = ["fit_document", "fit_name", "read_sweep", "sweep_documents"]
 

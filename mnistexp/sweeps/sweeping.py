@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistexp import data
-from mnistexp.config import ExperimentConfig, SweepConfig
+from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.errors import TrialsFailed
-from mnistexp.model import layer_table
-from mnistexp.ranking import choose
-from mnistexp.results import FitDone, FoldResult, SweepResult, TrialResult
+from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
-from mnistexp.sweeps.executors import Lost, open_executor, outcomes
+from mnistexp.sweeps.executors.executors import Lost, open_executor, outcomes
 from mnistexp.sweeps.fold_fits import Fitted, FoldFit, failed, fit_fold, numerics, receive
 from mnistexp.sweeps.plan import Fits
+from mnistexp.sweeps.ranking import choose
 from mnistexp.sweeps.search import after, most_trials, search
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.sweep_files import fit_document, fit_name, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
+from mnistexp.training.model import layer_table
 
 if TYPE_CHECKING:
-    from mnistexp.sweeps.executors import Workers
+    from mnistexp.sweeps.executors.executors import Workers
 
 __all__ = ["cost", "run_sweep"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp import data
-from mnistexp.config import DataConfig, ExperimentConfig, SweepConfig, Value
+from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import BadInput, ConfigError, Problem, RunError
-from mnistexp.results import SweepResult
 from mnistexp.runs import files, references
+from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
 from mnistexp.sweeps.sweep_files import read_sweep
 

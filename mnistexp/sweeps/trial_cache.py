@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.config import ExperimentConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import RunError
-from mnistexp.results import FoldResult, History
 from mnistexp.runs import files
+from mnistexp.runs.results import FoldResult, History
 
 __all__ = ["CacheInfo", "TrialCache", "cache_of", "from_bytes", "to_bytes"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mnistexp import shown
+from mnistexp.statistics import shown
 
 from .claims import About, Rule
 from .records import Record

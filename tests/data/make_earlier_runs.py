@@ -28,11 +28,12 @@ def make(runs: Path) -> None:
     """The runs folder, and beside it an archive of one of its runs."""
     from programs import call
 
-    from mnistexp import api, experiments
+    from mnistexp import api
+    from mnistexp.commands import experiments
+    from mnistexp.commands.assignment.assignment import QUICK
+    from mnistexp.commands.assignment.story import run_reproduce
     from mnistexp.errors import Interrupted
-    from mnistexp.reproduction.assignment import QUICK
-    from mnistexp.reproduction.story import run_reproduce
-    from mnistexp.results import EpochDone
+    from mnistexp.runs.results import EpochDone
 
     def stop(event: Any) -> None:
         if isinstance(event, EpochDone) and event.epoch == 3:

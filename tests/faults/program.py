@@ -17,7 +17,12 @@ FOLDER = Path(__file__).parent
 TESTS = FOLDER.parent
 INJECTED = FOLDER / "injected"
 SECONDS = 300
-LOADED = ["mnistexp.sweeps.preloaded", "mnistexp.experiments", "mnistexp.cli.app", "mnistexp.reproduction.story"]
+LOADED = [
+    "mnistexp.sweeps.executors.preloaded",
+    "mnistexp.commands.experiments",
+    "mnistexp.cli.app",
+    "mnistexp.commands.assignment.story",
+]
 TINY = [
     *("--set", "data.digits=200", "--set", "model.filters=[2,4]", "--set", "model.dense_units=8"),
     *("--set", "training.batch_size=16"),
@@ -86,7 +91,7 @@ class Forks:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    from mnistexp.sweeps.processes import spawning
+    from mnistexp.sweeps.executors.processes import spawning
 
     with spawning():
         yield
@@ -124,8 +129,8 @@ def reproduce(runs_dir: Path) -> None:
 
     from tiny_best import tiny
 
-    from mnistexp.reproduction.assignment import QUICK
-    from mnistexp.reproduction.story import run_reproduce
+    from mnistexp.commands.assignment.assignment import QUICK
+    from mnistexp.commands.assignment.story import run_reproduce
 
     grids = (
         {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.01)},

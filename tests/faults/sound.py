@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from mnistexp import yaml_source
+from mnistexp.config import yaml_source
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.history_csv import history_from_csv
 from mnistexp.runs.staging import STAGING, stale_staging

@@ -18,8 +18,8 @@ import numpy as np
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from mnistexp.config.problems import dotted_keys
 from mnistexp.errors import MnistexpError
-from mnistexp.problems import dotted_keys
 from mnistexp.runs.conditions import FIELDS
 
 FULL = os.environ.get("FAULTS", "full") != "small"

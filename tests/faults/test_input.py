@@ -25,16 +25,17 @@ import strategies
 from hypothesis import strategies as st
 from strategies import amount, damaged, fuzz, json_documents, outcome
 
-from mnistexp import data, settings, yaml_source
-from mnistexp.config import DataConfig
+from mnistexp import data
+from mnistexp.config import settings, yaml_source
+from mnistexp.config.models import DataConfig
 from mnistexp.data.reading import read_pictures
 from mnistexp.errors import MnistexpError
 from mnistexp.live.following import Follower
-from mnistexp.results import FoldResult, History
 from mnistexp.runs import archive, comparison, export, files, index, query, stored_runs, where
 from mnistexp.runs.curves import read_curves
 from mnistexp.runs.history_csv import history_from_csv
 from mnistexp.runs.index import INDEX, IndexedRun
+from mnistexp.runs.results import FoldResult, History
 from mnistexp.sweeps import trial_cache
 from mnistexp.sweeps.sweep_files import read_sweep
 
@@ -475,8 +476,8 @@ def test_nothing_fills_the_memory(name: str, bombs: Path, tried: Callable[..., N
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A saved model, not trained."""
-    from mnistexp.config import ModelConfig
-    from mnistexp.model import build_model
+    from mnistexp.config.models import ModelConfig
+    from mnistexp.training.model import build_model
 
     path = tmp_path_factory.mktemp("model") / "model.keras"
     build_model(ModelConfig(filters=(2, 2), dense_units=4)).save(path)
@@ -505,7 +506,7 @@ def repacked(content: bytes, changes: dict[str, bytes]) -> bytes:
 
 
 def test_models(fuzzed: Any, model: bytes, marker: Path, tmp_path: Path) -> None:
-    from mnistexp.prediction import load_model
+    from mnistexp.commands.prediction import load_model
 
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(io.BytesIO(model)) as found:
@@ -543,8 +544,8 @@ def test_models(fuzzed: Any, model: bytes, marker: Path, tmp_path: Path) -> None
 
 
 def test_a_model_with_code_is_refused_and_its_code_never_run(marker: Path, tmp_path: Path) -> None:
-    from mnistexp.prediction import load_model
-    from mnistexp.runtime import start_tensorflow
+    from mnistexp.commands.prediction import load_model
+    from mnistexp.training.runtime import start_tensorflow
 
     start_tensorflow()
     import keras

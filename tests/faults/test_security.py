@@ -84,7 +84,7 @@ def test_no_module_that_unpickles() -> None:
 def test_yaml_is_read_by_safe_loaders_alone() -> None:
     import yaml
 
-    from mnistexp import yaml_source
+    from mnistexp.config import yaml_source
 
     for loader in (yaml_source._Loader, yaml_source._FastLoader):
         known = {kind for each in loader.__mro__ for kind in getattr(each, "yaml_constructors", {})}

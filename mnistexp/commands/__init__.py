@@ -1,0 +1,1 @@
+"""What each command does, in sequence: read, compute, store, draw."""

@@ -1,0 +1,257 @@
+"""`reproduce` step by step: run every task of the assignment, reuse finished ones, and compare the numbers."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mnistexp import data
+from mnistexp.commands import examples, experiments
+from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, Size, Task, assignment, tasks_of
+from mnistexp.commands.assignment.comparison_row import Row, shown_only
+from mnistexp.commands.assignment.figures import of_reproduction
+from mnistexp.commands.assignment.table import table_of
+from mnistexp.commands.best.plan import plan_best
+from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
+from mnistexp.commands.experiments import unwatched
+from mnistexp.config import settings
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.figures import plots
+from mnistexp.runs import files, stored_runs
+from mnistexp.runs.results import Event, Outcome, Step, Watch
+from mnistexp.runs.run_folder import Run
+from mnistexp.sweeps import reuse
+from mnistexp.sweeps.executors.processes import workers_kept
+from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.sweeps.trial_cache import cache_of
+
+__all__ = ["TaskAhead", "plan_reproduce", "run_reproduce", "size_of"]
+
+PLAN = "plan.json"
+LABEL = {
+    False: "The assignment reproduced, as submitted and as intended.",
+    True: "QUICK RUN: a few epochs and rows, to check that everything works. Trainings are not compared.",
+}
+UNTRAINED = "data"
+"""The part whose numbers don't depend on training: they are compared in a quick run too."""
+NOT_COMPARED = "not compared: a quick run trains too few epochs and rows"
+
+
+@dataclass(frozen=True)
+class TaskAhead:
+    """A planned task: its finished `run`, or the `fits` and `epochs` to train.
+
+    `cached`: fits in the cache; `seconds` is None if no fit was timed in this runs folder.
+    """
+
+    task: Task
+    run: str | None
+    fits: int = 0
+    cached: int = 0
+    epochs: int = 0
+    seconds: float | None = 0.0
+
+
+def size_of(*, quick: bool, all_rows: bool) -> Size:
+    """The size of a reproduction. With `all_rows` the sweeps as submitted have as many rows as the notebook's."""
+    if quick:
+        return QUICK
+    return replace(FULL, keys=None) if all_rows else FULL
+
+
+def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) -> list[TaskAhead]:
+    """The plan of `run_reproduce`, made without training. Raises what it raises before it writes."""
+    digits = data.load(config.data)
+    split = data.split(digits, config.data)
+    cache = cache_of(config, runs_dir)
+    pace = cache.pace() if cache else None
+    found = []
+    for task in tasks_of(config, size):
+        info = reuse.finished(runs_dir, task.command, task.config, digits) if task.command != "best" else None
+        if info is not None:
+            found.append(TaskAhead(task, info.id))
+        elif task.command.startswith("sweep"):
+            plan = plan_sweep(task.config, digits, split, cache)
+            found.append(TaskAhead(task, None, plan.fits, plan.cached, seconds=plan.seconds))
+        elif task.command == "best":
+            ahead = plan_best(task.config, runs_dir)
+            found.append(TaskAhead(task, None, ahead.confirming, 0, ahead.epochs * ahead.repeats, ahead.seconds))
+        else:
+            epochs = task.config.training.epochs * task.config.repeats if task.command == "train" else 0
+            seconds = None if pace is None else pace * epochs * len(split.train)
+            found.append(TaskAhead(task, None, epochs=epochs, seconds=seconds if epochs else 0.0))
+    return found
+
+
+def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, watch: Watch = unwatched) -> Outcome:
+    """Run the whole assignment, each task in its own run folder, and compare every reported number with ours.
+
+    `config` is that of `best`. A finished task in `runs_dir` with the same settings, digits and code is reused, and
+    unfinished ones continue: sweeps from the cache, trainings from their checkpoints. So the same call continues after
+    any interruption.
+
+    `metrics.json`: `quick` and `label`; `table`, a row for each reported number (`part`, `what`, `reported`, `ours`,
+    `interval`, `agrees`: true, false or null if not comparable, `how`, `fault`, `run`); `agreements` (counts of `yes`,
+    `no`, `not_comparable`); `steps` (`name`, `part`, `command`, `run`, `reused`, `seconds`); `sentences`; `warnings`;
+    `seconds`. `table.csv` has the same table.
+
+    Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` and `Interrupted`.
+    """
+    began = time.perf_counter()
+    tasks = tasks_of(config, size)
+    digits = data.load(config.data)
+    data.split(digits, config.data)
+    unseen_digits(digits)
+    cut = assignment(config, size)
+    with _open(runs_dir, cut, tasks, digits, quick=size.quick) as run, workers_kept():
+        run.add(PLAN, _plan_document(tasks))
+        done: dict[tuple[str, str], Outcome] = {}
+        steps = []
+        for number, task in enumerate(tasks, start=1):
+            watch(Step(number, len(tasks), f"{task.name} ({task.part})"))
+            started = time.perf_counter()
+            with run.steps():
+                outcome, reused = _do(task, runs_dir, digits, done, watch)
+            done[task.part, task.name] = outcome
+            steps.append(_step(task, outcome, reused, time.perf_counter() - started))
+            run.log(f"{task.part}, {task.name}: {outcome.run_dir.name}{' (reused)' if reused else ''}")
+        rows = table_of(done, digits)
+        if size.quick:
+            rows = [row if row.part == UNTRAINED else shown_only(row, NOT_COMPARED) for row in rows]
+        document = _document(cut, size, rows, steps, time.perf_counter() - began)
+        run.add("table.csv", _csv(rows))
+        for name, content in plots.rendered(of_reproduction(done)):
+            run.add(name, content)
+        run.add("metrics.json", document)
+        run.finish()
+    return Outcome(run.path, document)
+
+
+def _open(runs_dir: Path, config: ExperimentConfig, tasks: Sequence[Task], digits: data.Digits, *, quick: bool) -> Run:
+    """The interrupted reproduction of the same tasks, or a new one."""
+    begun = reuse.unfinished(runs_dir, "reproduce", config, digits)
+    if begun is not None and files.holds(begun.path / PLAN, _plan_document(tasks)):
+        return Run.resume(begun.path)
+    name = config.name or ("quick" if quick else "assignment")
+    return Run.create(runs_dir, "reproduce", name, settings.to_yaml(config), visible=True)
+
+
+def _plan_document(tasks: Sequence[Task]) -> dict[str, Any]:
+    return {
+        "tasks": [
+            {
+                "name": task.name,
+                "part": task.part,
+                "command": task.command,
+                "config": task.config.model_dump(mode="json"),
+            }
+            for task in tasks
+        ]
+    }
+
+
+def _do(
+    task: Task, runs_dir: Path, digits: data.Digits, done: dict[tuple[str, str], Outcome], watch: Watch
+) -> tuple[Outcome, bool]:
+    """The outcome of a task, and whether a finished run was reused."""
+    info = reuse.finished(runs_dir, task.command, task.config, digits)
+    sweeps = [one.run_dir.name for (part, name), one in done.items() if part == "as intended" and name != BEST]
+    if info is not None:
+        stored = stored_runs.load(info.path)
+        assert stored.metrics is not None
+        if task.command != "best" or _chose_from(stored.metrics, sweeps):
+            return Outcome(info.path, stored.metrics), True
+    try:
+        return _run(task, runs_dir, digits, sweeps, watch), False
+    except (Interrupted, KeyboardInterrupt):
+        raise Interrupted(STOPPED) from None
+
+
+def _chose_from(metrics: dict[str, Any], sweeps: Sequence[str]) -> bool:
+    """Whether a finished `best` used exactly these sweeps and was scored on the unseen digits."""
+    used = {sweep["run"] for sweep in metrics["choice"]["sweeps"]}
+    return used == set(sweeps) and metrics["representative"]["unseen"] is not None
+
+
+def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str], watch: Watch) -> Outcome:
+    if task.command == "show-examples":
+        return examples.run_examples(task.config, runs_dir)
+    if task.command == "summary":
+        return examples.run_summary(task.config, runs_dir)
+    if task.command == "best":
+        return run_best(task.config, runs_dir, sweeps, unseen=True, watch=_without_steps(watch))
+    if task.command == "train":
+        begun = reuse.unfinished(runs_dir, "train", task.config, digits)
+        if begun is not None:
+            return experiments.resume_training(stored_runs.load(begun.path), watch)
+        return experiments.run_training(task.config, runs_dir, watch)
+    outcome = experiments.run_sweep(task.config, task.command, runs_dir, watch)
+    if outcome.metrics["fits_failed"]:
+        raise TrialsFailed(f"{outcome.metrics['fits_failed']} fits of {task.name} failed: see {outcome.run_dir}")
+    return outcome
+
+
+def _without_steps(watch: Watch) -> Watch:
+    """A watch that ignores the steps of a task, so that only the steps of `reproduce` are counted."""
+
+    def told(event: Event) -> None:
+        if not isinstance(event, Step):
+            watch(event)
+
+    return told
+
+
+def _step(task: Task, outcome: Outcome, reused: bool, seconds: float) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "part": task.part,
+        "command": task.command,
+        "run": outcome.run_dir.name,
+        "reused": reused,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _document(
+    config: ExperimentConfig, size: Size, rows: Sequence[Row], steps: Sequence[dict[str, Any]], seconds: float
+) -> dict[str, Any]:
+    counts = {name: sum(row.agrees is value for row in rows) for name, value in AGREES.items()}
+    return {
+        "command": "reproduce",
+        "quick": size.quick,
+        "label": LABEL[size.quick],
+        "seed": config.seed,
+        "table": [vars(row) for row in rows],
+        "agreements": counts,
+        "steps": list(steps),
+        "sentences": [_sentence(counts, quick=size.quick)],
+        "warnings": [LABEL[True]] if size.quick else [],
+        "seconds": {"total": round(seconds, 3)},
+    }
+
+
+def _sentence(counts: dict[str, int], *, quick: bool) -> str:
+    told = f"{counts['yes']} of {counts['yes'] + counts['no']}"
+    if quick:
+        return f"Data and network: {told} numbers agree. The other {counts['not_comparable']} are shown, not compared."
+    return f"{told} comparable reported numbers agree with ours; {counts['not_comparable']} are not comparable."
+
+
+AGREES = {"yes": True, "no": False, "not_comparable": None}
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["part", "what", "reported", "ours", "low", "high", "agrees", "how", "fault", "run"])
+    for row in rows:
+        low, high = row.interval or ("", "")
+        agrees = next(name for name, value in AGREES.items() if row.agrees is value)
+        writer.writerow(
+            [row.part, row.what, row.reported, row.ours, low, high, agrees, row.how, row.fault or "", row.run]
+        )
+    return buffer.getvalue()

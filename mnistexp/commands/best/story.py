@@ -1,0 +1,174 @@
+"""`best` step by step: collect or run the sweeps, choose, train the chosen setting, then read the test digits."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp import data
+from mnistexp.commands import experiments, metrics
+from mnistexp.commands.best import best_figures, nested
+from mnistexp.commands.best.better import how_much_better
+from mnistexp.commands.best.choosing import Choice, choose_setting
+from mnistexp.commands.best.document import choice_document, warnings_of
+from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.representative import representative
+from mnistexp.commands.best.work import Sources, Work
+from mnistexp.commands.digits import note_digits
+from mnistexp.commands.experiments import unwatched
+from mnistexp.config import settings
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import Digits
+from mnistexp.errors import BadInput, Interrupted
+from mnistexp.figures import plots
+from mnistexp.runs import files
+from mnistexp.runs.results import Outcome, Step, TrainingResult, Watch
+from mnistexp.runs.run_folder import Run
+from mnistexp.sweeps import reuse
+from mnistexp.sweeps.executors.processes import workers_kept
+from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.training import fitting
+
+__all__ = ["STOPPED", "run_best", "unseen_digits"]
+
+CHOICE = "choice.json"
+STOPPED = "stopped; finished work is kept: run the same command again to continue"
+
+
+def run_best(
+    config: ExperimentConfig,
+    runs_dir: Path,
+    sweeps: Sequence[str] = (),
+    *,
+    listed_only: bool = False,
+    with_nested: bool = False,
+    unseen: bool = False,
+    watch: Watch = unwatched,
+) -> Outcome:
+    """Choose the best setting of the sweeps, train it on all training digits, and estimate its accuracy.
+
+    The sweeps are those that `sweeps` refers to, or else all finished ones of the
+    runs folder that are comparable (same digits, folds, epochs and seeds), with `listed_only` those of the optimizers
+    in the grids; a grid of `config.sweep` whose optimizer none of them tried is run first. The candidates are all
+    their settings, and the best optimizer setting together with the best dropout rate. Test digits are used neither
+    for the choice nor for the curves: each final network reads them once. After an interruption the same call
+    continues: sweeps from the cache, trainings from their checkpoints.
+
+    `metrics.json` has the keys of a training (`metrics.training_metrics`; `validated_on` is null), and `best_params`,
+    `best_score` (the setting in cross-validation), `choice` (`choice_document`), `left_aside` (`run` and `why` of
+    finished sweeps that were not used), `better` (`better.how_much_better`) and `representative`
+    (`representative.representative`).
+
+    Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` if every trial of a
+    sweep failed, and `Interrupted`.
+    """
+    began = time.perf_counter()
+    work = Work(config, runs_dir)
+    others = unseen_digits(work.digits) if unseen else None
+    try:
+        with workers_kept():
+            sources = work.sources(sweeps, listed_only=listed_only)
+            steps = _Steps(len(sources.missing) + 2 + with_nested)
+            if sources.missing:
+                _sweep(work, sources, steps, watch)
+                sources = work.sources((), listed_only=listed_only)
+            watch(steps.next("choose the best setting; cross-validate the combination"))
+            choice = choose_setting(work.winners(sources.used), work.confirm(sources.used, watch))
+            inner = None
+            if with_nested:
+                watch(steps.next("nested cross-validation"))
+                everything = work.nested(sources)
+                inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
+        watch(steps.next(f"train the final model: {config.repeats} x {config.training.epochs} epochs"))
+        return _finish(work, sources, choice, inner, others, watch, began)
+    except KeyboardInterrupt:
+        raise Interrupted(STOPPED) from None
+
+
+class _Steps:
+    """Numbers the steps."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+
+    def next(self, what: str) -> Step:
+        self._done += 1
+        return Step(self._done, self._total, what)
+
+
+def _sweep(work: Work, sources: Sources, steps: _Steps, watch: Watch) -> None:
+    """Run the missing sweeps."""
+    plans = [plan_sweep(part.config, work.digits, work.split, work.cache) for part in sources.missing]
+    for part, plan in zip(sources.missing, plans, strict=True):
+        long = "" if plan.seconds is None else f", about {plan.seconds:.0f} s"
+        watch(steps.next(f"run the missing {part.family} sweep: {plan.to_run} of {plan.fits} fits{long}"))
+        experiments.run_sweep(part.config, part.command, work.runs_dir, watch)
+
+
+def _finish(
+    work: Work,
+    sources: Sources,
+    choice: Choice,
+    inner: nested.Nested | None,
+    others: Digits | None,
+    watch: Watch,
+    began: float,
+) -> Outcome:
+    """Train and score the chosen setting; continues the interrupted run of the same choice if there is one."""
+    final = work.config.model_copy(
+        update={"sweep": None, "name": None, "model": choice.config.model, "optimizer": choice.config.optimizer}
+    )
+    chosen = files.plain(choice_document(sources.used, choice))
+    with _open(work, final, chosen) as run:
+        run.add("data.json", experiments.data_document(work.digits, work.split))
+        run.add(CHOICE, chosen)
+        run.add("final.yaml", settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
+        results = experiments.train_repeats(run, final, work.digits, work.split, None, watch)
+        ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, "best", len(results), False))
+        right = None if others is None else [_correct(final, result, others) for result in results]
+        document = metrics.training_metrics(final, results) | {
+            "command": "best",
+            "best_params": choice.chosen.params,
+            "best_score": choice.chosen.trial.mean,
+            "choice": chosen,
+            "left_aside": [vars(one) for one in sources.left_aside],
+            "better": how_much_better(choice),
+            "representative": representative(choice, results, ledger, right, inner),
+            "seconds": metrics.seconds(results, time.perf_counter() - began),
+        }
+        document["warnings"] = [*document["warnings"], *warnings_of(sources.used, sources.left_aside, choice, final)]
+        note_digits(document, work.digits)
+        for name, content in plots.rendered(best_figures.of_best(choice, document["representative"])):
+            run.add(name, content)
+        return experiments.finish_training(run, final, results, document)
+
+
+def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
+    begun = reuse.unfinished(work.runs_dir, "best", work.config, work.digits)
+    if begun is not None and files.holds(begun.path / CHOICE, chosen):
+        return Run.resume(begun.path)
+    name = work.config.name or f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
+    return Run.create(work.runs_dir, "best", name, settings.to_yaml(work.config), visible=True)
+
+
+def unseen_digits(digits: Digits) -> Digits:
+    """The unseen digits. Raises `BadInput` if they include digits of the experiment."""
+    others = data.load_unseen()
+    if digits.classes.keys != others.classes.keys:
+        raise BadInput(f"--unseen: has the digits 0 to 9, and {digits.source!r} other classes: use mnistexp evaluate")
+    known = {image.tobytes() for image in digits.images}
+    if both := sum(image.tobytes() in known for image in others.images):
+        raise BadInput(
+            f"--unseen: {both} of the {len(others):,} unseen digits are among the {len(digits):,} digits of "
+            f"{digits.source}, allowed: sources without unseen digits, such as embedded"
+        )
+    return others
+
+
+def _correct(config: ExperimentConfig, result: TrainingResult, others: Digits) -> NDArray[np.bool_]:
+    predicted = fitting.predict(config, result.weights, others.images).argmax(axis=1)
+    right: NDArray[np.bool_] = predicted == others.labels
+    return right

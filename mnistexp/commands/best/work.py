@@ -1,0 +1,118 @@
+"""The inputs of all steps of `best`: settings, digits, split, the cache of fits, and the sweeps to choose from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistexp import data
+from mnistexp.commands.best.choosing import Confirm, Winners, candidates_of, confirming, pooled
+from mnistexp.commands.best.nested import Sweeps
+from mnistexp.commands.experiments import unwatched
+from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.errors import BadInput
+from mnistexp.runs.results import TrialResult, Watch
+from mnistexp.sweeps import reuse
+from mnistexp.sweeps.sweeping import run_sweep
+from mnistexp.sweeps.swept import DROPOUT, LeftAside, Part, Swept, find_sweeps, parts_of, read_swept
+from mnistexp.sweeps.trial_cache import TrialCache
+
+__all__ = ["Sources", "Used", "Work"]
+
+Used = Sequence[tuple[str, Swept]]
+"""Sweeps to choose from, each once for every family of its candidates."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The finished sweeps to choose from, the missing ones, and those that are not used."""
+
+    used: Used
+    missing: Sequence[Part] = ()
+    left_aside: Sequence[LeftAside] = ()
+
+
+class Work:
+    """Settings, digits, split and cache of one `best`. Raises `BadInput` and `DataError`."""
+
+    def __init__(self, config: ExperimentConfig, runs_dir: Path) -> None:
+        dataset = data.Dataset.load(config)
+        self.config = config = dataset.config
+        self.runs_dir, self.digits, self.split = runs_dir, dataset.digits, dataset.split
+        self.sweep = config.sweep or SweepConfig()
+        self.cache = TrialCache(runs_dir) if self.sweep.cache else None
+
+    def sources(self, references: Sequence[str], *, listed_only: bool) -> Sources:
+        """The sweeps named by `references`, or else all finished and comparable sweeps of the runs folder.
+
+        A grid of the configuration whose family none of these has is missing. With `listed_only` only the families of
+        the grids are used. Raises `ConfigError`, `BadInput` and `RunError`.
+        """
+        if references:
+            swept = [self.read(reference) for reference in dict.fromkeys(references)]
+            _check_alike(swept)
+            return Sources([(family, one) for one in swept for family in one.families])
+        parts = parts_of(self.config)
+        swept, left = find_sweeps(parts[0].config, self.digits, self.split, self.runs_dir)
+        listed = [part.family for part in parts]
+        others = [] if listed_only else [family for one in swept for family in one.families]
+        families = sorted(dict.fromkeys((*listed, *others)), key=lambda family: family == DROPOUT)
+        left += [
+            LeftAside(one.run, f"sweeps {', '.join(one.families)} instead of {', '.join(families)}")
+            for one in swept
+            if not set(one.families) & set(families)
+        ]
+        used = [(family, one) for family in families for one in swept if family in one.families]
+        there = {family for family, _ in used}
+        return Sources(used, [part for part in parts if part.family not in there], left)
+
+    def read(self, reference: str) -> Swept:
+        """A sweep named by the user. Raises what `read_swept` raises."""
+        return read_swept(reference, self.config, self.digits, self.split, self.runs_dir)
+
+    def winners(self, used: Used) -> Winners:
+        """The best optimizer setting and dropout rate of some sweeps by `sweep.select`. Raises `BadInput`."""
+        candidates = pooled(
+            one for family, swept in used for one in candidates_of((family,), swept.config, swept.result, swept.run)
+        )
+        return Winners.among(self.sweep.select, candidates, self.digits.labels[self.split.train])
+
+    def alone(self, setting: ExperimentConfig, used: Used) -> ExperimentConfig:
+        """The sweep that cross-validates one setting, on the folds and in the repeats of the first of `used`."""
+        theirs = used[0][1].config
+        return self.placed(confirming(setting, theirs.sweep or SweepConfig(), theirs.repeats))
+
+    def confirm(self, used: Used, watch: Watch = unwatched) -> Confirm:
+        """Cross-validates a setting as the sweeps of `used` did, with fits from the cache where possible."""
+
+        def confirmed(setting: ExperimentConfig) -> TrialResult:
+            alone = self.alone(setting, used)
+            return run_sweep(alone, self.digits, self.split, cache=self.cache, watch=watch).trials[0]
+
+        return confirmed
+
+    def nested(self, sources: Sources) -> Sweeps:
+        """Each sweep of the choice once, with the families of its candidates; missing sweeps last."""
+        pairs = [(family, swept.config.model_copy(update={"name": None})) for family, swept in sources.used]
+        grouped: list[tuple[ExperimentConfig, tuple[str, ...]]] = []
+        for family, config in (*pairs, *((part.family, part.config) for part in sources.missing)):
+            same = next((number for number, (known, _) in enumerate(grouped) if known == config), None)
+            if same is None:
+                grouped.append((config, (family,)))
+            else:
+                grouped[same] = config, tuple(dict.fromkeys((*grouped[same][1], family)))
+        return [(self.placed(config), families) for config, families in grouped]
+
+    def placed(self, config: ExperimentConfig) -> ExperimentConfig:
+        """A sweep's settings, with this command's executor settings."""
+        where = {key: getattr(self.sweep, key) for key in reuse.WHERE}
+        return config.model_copy(update={"sweep": (config.sweep or SweepConfig()).model_copy(update=where)})
+
+
+def _check_alike(sweeps: Sequence[Swept]) -> None:
+    for key, values in {
+        "training.epochs": {swept.config.training.epochs for swept in sweeps},
+        "repeats": {swept.config.repeats for swept in sweeps},
+    }.items():
+        if len(values) > 1:
+            told = ", ".join(map(str, sorted(values)))
+            raise BadInput(f"the sweeps differ in {key} ({told}), so their scores can't be compared")

@@ -1,0 +1,32 @@
+"""Reading the digits of an experiment, and telling what was converted and what is suspected."""
+
+from typing import TYPE_CHECKING, Any
+
+from mnistexp.data.dataset import Dataset, Digits
+from mnistexp.data.forms import Classes
+from mnistexp.runs.results import Noted, Reading, Watch
+
+if TYPE_CHECKING:
+    from mnistexp.config.models import ExperimentConfig
+
+__all__ = ["as_sentence", "note_digits", "read_digits"]
+
+
+def read_digits(config: "ExperimentConfig", watch: Watch) -> Dataset:
+    """The digits of an experiment, `watch` told of the reading and of what was converted. See `Dataset.load`."""
+    dataset = Dataset.load(config, lambda done: watch(Reading(done)))
+    if dataset.digits.notes:
+        watch(Noted(dataset.digits.notes))
+    return dataset
+
+
+def note_digits(document: dict[str, Any], digits: Digits) -> None:
+    """Add to the document of a `metrics.json` what is to be known of its digits: names of classes, and warnings."""
+    if (names := digits.classes.names) != Classes().names:
+        document["class_names"] = list(names)
+    document["warnings"] = [*document["warnings"], *map(as_sentence, digits.warnings)]
+
+
+def as_sentence(text: str) -> str:
+    """Words that follow a colon elsewhere, as a sentence of their own."""
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,259 @@
+"""`evaluate` step by step: read labelled digits, converted like the training digits, and score the model on them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp import statistics
+from mnistexp.commands import prediction
+from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.digits import as_sentence, read_digits
+from mnistexp.commands.evaluate.figures import mistakes, reliability_diagram
+from mnistexp.commands.evaluate.measured import measured
+from mnistexp.commands.experiments import DATA, unwatched
+from mnistexp.commands.prediction import Learnt
+from mnistexp.config import settings
+from mnistexp.config.models import DataConfig, ExperimentConfig
+from mnistexp.data import Dataset, Digits, Split
+from mnistexp.data.dataset import find, read_labelled, suspicions
+from mnistexp.data.forms import Classes
+from mnistexp.data.part import opened
+from mnistexp.data.reading import part_to_judge
+from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError
+from mnistexp.figures import plots
+from mnistexp.runs.results import Noted, Outcome, Watch
+from mnistexp.runs.results import Reading as ReadingDone
+from mnistexp.runs.run_folder import Run
+from mnistexp.runs.stored_runs import StoredRun, read_config
+from mnistexp.training import fitting
+
+__all__ = ["PARTS", "PartChoice", "evaluate"]
+
+PartChoice = Literal["auto", "train", "test"]
+PARTS: tuple[PartChoice, ...] = ("auto", "train", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """The digits of the evaluation, as the network sees them; `own`: the run's own test digits, with their split."""
+
+    digits: Digits
+    rows: NDArray[np.int64]
+    own: Split | None = None
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        return self.digits.images[self.rows]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        return self.digits.labels[self.rows]
+
+
+def evaluate(
+    stored: StoredRun,
+    runs_dir: Path,
+    source: str | None = None,
+    *,
+    part: PartChoice = "auto",
+    invert: bool | Literal["auto"] = "auto",
+    transpose: bool | None = None,
+    name: str | None = None,
+    watch: Watch = unwatched,
+) -> Outcome:
+    """Evaluate the saved model of `stored` on the labelled digits of `source`, or on the run's own test digits.
+
+    `source` is as `data.source`. `part` of a source with its own test part: that part, or with `train` the other.
+    `invert` and `transpose` are as `data.invert` and `data.transpose`; with `transpose` None, sources of the same form
+    are converted as the run recorded.
+
+    `metrics.json` has the keys of `measured`, and `run`, `source`, `trained_on` (the digits that the run was trained
+    on, found by content), `expected` (whether the accuracy is in the prediction interval of the run's test digits),
+    `ledger` (of the run's own test digits), `converted` and `warnings`. Raises `BadInput`, `DataError` and `RunError`
+    before anything is written, and `Interrupted` on Ctrl-C.
+    """
+    path = prediction.model_path(stored.info)
+    learnt = prediction.learnt_by(stored.path)
+    config = _settings(stored)
+    judged, known = _digits(stored, config, learnt, source, part, invert, transpose, watch)
+    probabilities = _probabilities(path, config, judged)
+    document = _document(stored, judged, learnt, known, probabilities)
+    evaluated = config.model_copy(update={"data": config.data.model_copy(update={"source": judged.digits.source})})
+    with Run.create(runs_dir, "evaluate", name or stored.info.name, settings.to_yaml(evaluated)) as run:
+        try:
+            _store(run, runs_dir, document, judged, learnt.classes)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped; nothing was kept") from None
+    return Outcome(run.path, document)
+
+
+def _settings(stored: StoredRun) -> ExperimentConfig:
+    """The settings of the training, of `best` those of its final one."""
+    if "final.yaml" in stored.files():
+        from mnistexp.config import yaml_source
+
+        return settings.resolve([yaml_source.parse(stored.read_text("final.yaml"), "final.yaml")]).config
+    return read_config(stored.path)
+
+
+def _digits(
+    stored: StoredRun,
+    config: ExperimentConfig,
+    learnt: Learnt,
+    source: str | None,
+    part: PartChoice,
+    invert: bool | Literal["auto"],
+    transpose: bool | None,
+    watch: Watch,
+) -> tuple[_Judged, Dataset | None]:
+    """The digits of the evaluation, and those of the run, None if they can't be read any more."""
+    if source is None:
+        dataset = read_digits(config, watch)
+        if not dataset.digits.match(stored.read_json(DATA)):
+            raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+        return _Judged(dataset.digits, dataset.split.test, dataset.split), dataset
+    data = config.data.model_copy(update={"source": source, "invert": invert, "transpose": False})
+    digits = _other(data, learnt, part, transpose, watch)
+    try:
+        known = Dataset.load(config)
+        same = known.digits.match(stored.read_json(DATA))
+    except MnistexpError:
+        same = False
+    return _Judged(digits, np.arange(len(digits))), known if same else None
+
+
+def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
+    """All digits of a source, or of a part of it, converted like the training digits."""
+
+    def tick(done: float) -> None:
+        watch(ReadingDone(done))
+
+    found = find(data)
+    turned = found.form == learnt.transposed if transpose is None else transpose
+    data = data.model_copy(update={"transpose": turned})
+    told: tuple[str, ...] = ()
+    if part == "auto":
+        read, said = part_to_judge(found, data.source, tick)
+        told = (f"judged by {said}",) if said else ()
+    elif part == "test":
+        if found.test is None:
+            raise BadInput(f"--part is test, and {data.source!r} has no test part of its own; allowed: auto, train")
+        read = opened(found.test, data.source, tick)
+    else:
+        read = opened(found.main, data.source, tick)
+    digits = read_labelled(read, data, learnt.classes, found.form, tick)
+    warnings = (*digits.warnings, *suspicions(digits, found, data))
+    images = learnt.as_seen(digits.images)
+    digits = replace(digits, images=images, told=(*digits.told, *told), warnings=warnings)
+    if digits.notes:
+        watch(Noted(digits.notes))
+    return digits
+
+
+def _probabilities(path: Path, config: ExperimentConfig, judged: _Judged) -> NDArray[np.float32]:
+    """The model's probabilities, computed as in training: bit-identical for the run's own test digits."""
+    weights = [np.asarray(weight) for weight in prediction.load_model(path).get_weights()]
+    return fitting.predict(config, weights, judged.images)
+
+
+def _document(
+    stored: StoredRun, judged: _Judged, learnt: Learnt, known: Dataset | None, probabilities: NDArray[np.float32]
+) -> dict[str, Any]:
+    labels = judged.labels
+    found = measured(probabilities, labels)
+    right = probabilities.argmax(axis=1) == labels
+    trained = _trained_on(judged, known, right)
+    document: dict[str, Any] = {
+        "command": "evaluate",
+        "run": stored.info.id,
+        "source": judged.digits.source,
+        "own_test_digits": judged.own is not None,
+        **found,
+        "trained_on": trained,
+        "expected": _expected(stored, judged, trained, found),
+        "ledger": None,
+        "class_names": list(learnt.classes.names),
+        "converted": list(judged.digits.told),
+        "warnings": [as_sentence(text) for text in judged.digits.warnings],
+    }
+    if trained["digits"]:
+        document["warnings"].append(trained["sentence"])
+    return document
+
+
+def _trained_on(judged: _Judged, known: Dataset | None, right: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many of the digits the run was trained on, by their pixels, and the accuracy on the others."""
+    if known is None:
+        return {"digits": None, "others": None, "sentence": "Whether the run was trained on some of them is unknown: "
+                "its own digits can't be read any more."}  # fmt: skip
+    rows = np.concatenate([known.split.train, known.split.validation])
+    seen = {image.tobytes() for image in known.digits.images[rows]}
+    familiar = np.array([image.tobytes() in seen for image in judged.images], np.bool_)
+    count, others = int(familiar.sum()), int((~familiar).sum())
+    if not count:
+        return {"digits": 0, "others": None, "sentence": "The run was not trained on any of them."}
+    correct = int(right[~familiar].sum())
+    if not others:
+        told = "The run was trained on all of them, so the accuracy is not an estimate for other digits."
+        return {"digits": count, "others": None, "sentence": told}
+    interval = statistics.wilson(correct, others)
+    told = (
+        f"The run was trained on {count:,} of these {len(right):,} digits, found by their pixels; on the other "
+        f"{others:,} its accuracy is {correct / others:.4f} (95% interval {interval.low:.4f} to {interval.high:.4f})."
+    )
+    share = {
+        "digits": others,
+        "correct": correct,
+        "accuracy": correct / others,
+        "interval": [interval.low, interval.high],
+    }
+    return {"digits": count, "others": share, "sentence": told}
+
+
+def _expected(
+    stored: StoredRun, judged: _Judged, trained: dict[str, Any], found: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Whether the accuracy is in the prediction interval of the run's test digits; None for those digits."""
+    metrics = stored.metrics or {}
+    if judged.own is not None or not metrics.get("test_digits") or (trained["digits"] and not trained["others"]):
+        return None
+    of = trained["others"] or found
+    ahead = statistics.predict_accuracy(metrics["test_correct"], metrics["test_digits"], of["digits"])
+    holds = of["accuracy"] in ahead
+    which = "digits that it was not trained on" if trained["others"] else "digits"
+    place = "within" if holds else "above" if of["accuracy"] > ahead.high else "below"
+    meaning = (
+        "as expected for digits like its test digits"
+        if holds
+        else "these digits differ from its test digits, or the test accuracy was off by chance"
+    )
+    told = (
+        f"On {of['digits']:,} {which} the accuracy is {of['accuracy']:.4f}, {place} the 95% prediction interval from "
+        f"the run's test digits, {ahead.low:.4f} to {ahead.high:.4f}: {meaning}."
+    )
+    return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
+
+
+def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, classes: Classes) -> None:
+    digits = judged.digits
+    empty = np.zeros(0, np.int64)
+    split = judged.own or Split(empty, empty, judged.rows)
+    run.add(DATA, digits.document(split))
+    if judged.own is not None:
+        ledger = read_ledger(runs_dir, digits, split, Reading(run.id, "evaluate", 1, False))
+        document["ledger"] = ledger.document()
+    names = classes.names
+    worst = judged.images[[mistake["index"] for mistake in document["mistakes"]]]
+    shown = None if names == Classes().names else names
+    drawn = {
+        "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), shown),
+        "reliability": reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
+        "mistakes": mistakes(worst, document["mistakes"], names),
+    }
+    run.add("metrics.json", document)
+    for file, content in plots.rendered(drawn):
+        run.add(file, content)
+    run.finish()

@@ -1,0 +1,120 @@
+"""Commands without training: show digits, and summarise the network."""
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnistexp import data
+from mnistexp.config import settings
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.errors import BadInput
+from mnistexp.figures import drawings, plots
+from mnistexp.runs.results import Outcome
+from mnistexp.runs.run_folder import Run
+from mnistexp.training.model import LayerRow, layer_table
+
+__all__ = ["DEFAULT_EXAMPLES", "run_examples", "run_summary", "terminal_pictures"]
+
+DEFAULT_EXAMPLES = (37, 235, 72)
+"""The assignment's three digits, by position in the training part."""
+
+
+def run_examples(
+    config: ExperimentConfig, runs_dir: Path, indices: Sequence[int] | None = None, count: int | None = None
+) -> Outcome:
+    """Show digits of the training part: at `indices`, or `count` drawn by `config.seed`, or the assignment's three.
+
+    Raises `BadInput` if a position is not in the training part.
+    """
+    digits = data.load(config.data)
+    rows = data.split(digits, config.data).train
+    images, labels = digits.images[rows], digits.labels[rows]
+    chosen = _chosen(config, len(rows), indices, count)
+    one_hot = data.one_hot(labels, len(digits.classes))
+    document = {
+        "command": "show-examples",
+        "arrays": {
+            "x_train": data.describe(images),
+            "y_train": data.describe(labels),
+            "y_train one-hot": data.describe(one_hot),
+        },
+        "examples": [
+            {"index": index, "label": int(labels[index]), "one_hot": one_hot[index].tolist()} for index in chosen
+        ],
+        "class_counts": data.class_counts(labels, len(digits.classes)).tolist(),
+        "sha256": digits.sha256,
+    }
+    with Run.create(runs_dir, "show-examples", config.name or "digits", settings.to_yaml(config)) as run:
+        run.add("metrics.json", document)
+        run.add("examples.png", plots.render(drawings.examples(images, labels, chosen), "png"))
+    return Outcome(run.path, document)
+
+
+def _chosen(config: ExperimentConfig, size: int, indices: Sequence[int] | None, count: int | None) -> list[int]:
+    if indices and count is not None:
+        raise BadInput("--index and --count can't be combined: --index names the digits, --count draws them")
+    if count is not None:
+        if not 1 <= count <= min(100, size):
+            raise BadInput(f"--count is {count}, allowed: 1 to {min(100, size)}")
+        generator = np.random.default_rng(config.seed)
+        return [int(index) for index in generator.choice(size, count, replace=False)]
+    chosen = list(indices or [index for index in DEFAULT_EXAMPLES if index < size])
+    for index in chosen:
+        if not 0 <= index < size:
+            raise BadInput(f"--index is {index}, allowed: 0 to {size - 1}, the {size} digits of the training part")
+    if len(chosen) > 100:
+        raise BadInput(f"--index is given {len(chosen)} times, allowed: 100")
+    return chosen
+
+
+def terminal_pictures(config: ExperimentConfig, outcome: Outcome, width: int, unicode: bool) -> list[str]:
+    """The digits of `run_examples` as text for a terminal of `width` columns, side by side if they fit."""
+    digits = data.load(config.data)
+    images = digits.images[data.split(digits, config.data).train]
+    pictures = []
+    for example in outcome.metrics["examples"]:
+        lines = drawings.terminal_digit(images[example["index"]], unicode=unicode)
+        title = f"digit {example['index']}: label {example['label']}"
+        pictures.append([title.ljust(max(map(len, lines), default=0)), *lines])
+    return drawings.side_by_side(pictures, width)
+
+
+def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
+    """The network layer by layer, with its parameters, optimizer and a drawing."""
+    if config.data.source != "embedded":  # whose classes decide the last layer
+        config = data.Dataset.load(config).config
+    layers = layer_table(config.model)
+    updates = ceil(config.training_digits / config.training.batch_size)
+    document: dict[str, Any] = {
+        "command": "summary",
+        "network": f"{config.model.kind}, sequential",
+        "layers": [_row(layer) for layer in layers],
+        "parameters": sum(layer.parameters for layer in layers),
+        "activations": [f"{layer.name}: {layer.activation}" for layer in layers if layer.parameters],
+        "loss": "sparse categorical cross-entropy: -log of the probability of the correct class, averaged",
+        "optimizer": config.optimizer.model_dump(),
+        "batch_size": config.training.batch_size,
+        "training_digits": config.training_digits,
+        "updates_per_epoch": updates,
+        "updates": updates * config.training.epochs,
+    }
+    with Run.create(runs_dir, "summary", config.name or config.model.kind, settings.to_yaml(config)) as run:
+        run.add("metrics.json", document)
+        drawing = drawings.network(layers)
+        for kind in ("png", "svg"):
+            run.add(f"network.{kind}", plots.render(drawing, kind))
+    return Outcome(run.path, document)
+
+
+def _row(layer: LayerRow) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "output_shape": list(layer.output_shape),
+        "parameters": layer.parameters,
+        "arithmetic": layer.arithmetic,
+        "activation": layer.activation,
+    }

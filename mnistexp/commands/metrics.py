@@ -1,0 +1,243 @@
+"""The document `metrics.json` of a training and of a sweep: numbers, sentences and warnings."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp import statistics
+from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.runs.results import History, SweepResult, TrainingResult, TrialResult
+from mnistexp.sweeps.ranking import ranked
+
+__all__ = ["guessing", "seconds", "sweep_metrics", "timings", "training_metrics"]
+
+OPTIMISTIC = (
+    "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
+    "curves, the test accuracy is optimistic; --validation-fraction 0.2 validates on held-out training digits and "
+    "reads the test digits once."
+)
+
+
+def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any]:
+    """The document of `metrics.json` without times. Top-level numbers are of the first result, whose model is saved.
+
+    With several results, `repeats` describes all of them: `mean`, `std` and 95% `interval` of the test accuracy, the
+    sum of the confusion matrices, and, under the same keys as at the top level, the numbers of the mean curves.
+    """
+    first = results[0]
+    document: dict[str, Any] = {
+        "command": "train",
+        "seed": config.seed,
+        "epochs": first.epochs_trained,
+        "validated_on": _validated_on(config, first),
+        "diverged_at": first.diverged_at,
+        "stopped_at": first.stopped_at,
+        "kept_epoch": first.kept_epoch,
+        "early_stopping": _early_stopping(config, results),
+    }
+    digits = _validated(config, first)
+    document |= _test(first) | _curves(first.history, digits)
+    if len(results) > 1:
+        document["repeats"] = _repeats(results, digits)
+    document["warnings"] = _warnings(config, results)
+    return document
+
+
+def _validated_on(config: ExperimentConfig, result: TrainingResult) -> str | None:
+    if not result.history.val_loss:
+        return None
+    return "validation" if config.training.validation_fraction else "test"
+
+
+def _test(result: TrainingResult) -> dict[str, Any]:
+    """The results on the test digits."""
+    confusion = _confusion(result)
+    interval = statistics.wilson(result.correct, len(result.labels))
+    return {
+        "test_accuracy": result.test_accuracy,
+        "test_accuracy_interval": [interval.low, interval.high],
+        "test_correct": result.correct,
+        "test_digits": len(result.labels),
+        "test_loss": result.test_loss,
+        "confusion_matrix": confusion.tolist(),
+        "per_class_accuracy": statistics.per_class_accuracy(confusion),
+    }
+
+
+def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
+    """How many digits the curves are validated on."""
+    if not config.training.validation_fraction:
+        return len(result.labels)
+    return config.data.digits - config.data.test_digits - config.training_digits
+
+
+def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
+    """The last values and the minimum of the curves, and the best number of epochs; None where not a number."""
+    best = statistics.best_epochs(
+        history.loss, history.val_loss, history.val_loss_se or None, val_accuracy=history.val_accuracy, digits=digits
+    )
+    last = (best.diverged_at or history.epochs) - 1
+    ends = {
+        f"final_{name}": curve[last] if (curve := getattr(history, name)) and math.isfinite(curve[last]) else None
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+    }
+    return ends | {
+        "min_val_loss": best.minimum,
+        "min_val_loss_epoch": best.epoch,
+        "min_val_loss_epochs": list(best.ties),
+        "best_epochs": {
+            "first": best.flat_first,
+            "last": best.flat_last,
+            "standard_error": best.standard_error,
+            "shape": best.shape,
+            "overfitting_from": best.overfitting_from,
+            "sentence": of_what + best.sentence,
+        },
+    }
+
+
+def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
+    """The spread over seeds, and the mean of the curves."""
+    accuracies = [result.test_accuracy for result in results]
+    spread = statistics.over_repeats(accuracies, resolution=1 / len(results[0].labels))
+    return {
+        "count": len(results),
+        "test_accuracies": accuracies,
+        "mean": spread.mean,
+        "std": spread.std,
+        "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
+        "min_val_losses": [_minimum(result.history.val_loss) for result in results],
+        "sentence": spread.sentence,
+        "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
+        "diverged_at": min((result.diverged_at for result in results if result.diverged_at), default=None),
+    } | _curves(History.mean([result.history for result in results]), digits, f"Mean of {len(results)} trainings: ")
+
+
+def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:
+    """The epoch at which each training stopped and whose weights it kept, in words too; None without early stopping."""
+    stopping = config.training.early_stopping
+    if stopping is None:
+        return None
+    less = f" by more than {stopping.min_delta:g}" if stopping.min_delta else ""
+    span = f"{stopping.patience} epoch{'s' * (stopping.patience > 1)}"
+    sentences = []
+    for result in results:
+        which = f"Training {result.repeat + 1}" if len(results) > 1 else "Training"
+        if result.stopped_at:
+            ended = (
+                f"stopped early after epoch {result.stopped_at} of {config.training.epochs}: the validation loss had "
+                f"not fallen{less} for {span}"
+            )
+        elif result.diverged_at:
+            ended = f"diverged in epoch {result.diverged_at}"
+        else:
+            ended = f"ran for all {config.training.epochs} epochs: early stopping did not trigger"
+        best = "the best one" if stopping.restore_best_weights else "the last one"
+        sentences.append(f"{which} {ended}. The scored model has the weights of epoch {result.kept_epoch}, {best}.")
+    return {
+        "stopped_at": [result.stopped_at for result in results],
+        "kept_epochs": [result.kept_epoch for result in results],
+        "sentence": " ".join(sentences),
+    }
+
+
+def _confusion(result: TrainingResult) -> NDArray[np.int64]:
+    return statistics.confusion_matrix(result.labels, result.predictions, result.probabilities.shape[1])
+
+
+def _minimum(values: Sequence[float]) -> float | None:
+    return min((value for value in values if math.isfinite(value)), default=None)
+
+
+def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> list[str]:
+    warnings = [OPTIMISTIC] if _validated_on(config, results[0]) == "test" else []
+    for result in results:
+        if result.diverged_at:
+            which = f"Training {result.repeat + 1}" if len(results) > 1 else "Training"
+            warnings.append(
+                f"{which} diverged in epoch {result.diverged_at}: its loss is not a number. Try a learning rate below "
+                f"{config.optimizer.learning_rate:g}."
+            )
+        elif result.history.accuracy[-1] < guessing(config.model.classes):
+            warnings.append(
+                f"The network has not learned: the training accuracy after the last epoch, "
+                f"{result.history.accuracy[-1]:.0%}, is about that of guessing. Try a learning rate below "
+                f"{config.optimizer.learning_rate:g}, or more epochs."
+            )
+    return warnings
+
+
+def guessing(classes: int) -> float:
+    """A training accuracy below this is hardly better than guessing: 20% for ten classes."""
+    return min(1 / classes + 0.1, 2 / classes)
+
+
+def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:
+    """The document `metrics.json` of a sweep. `trials` and `fits_*` are counts; `ranking` has a row for each trial."""
+    best = sweep.trials[sweep.best]
+    diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
+    settings = config.sweep or SweepConfig()
+    warnings = list(sweep.notes)
+    document = {
+        "command": command,
+        "seed": config.seed,
+        "epochs": config.training.epochs,
+        "folds": settings.folds,
+        "repeats": config.repeats,
+        "select": settings.select,
+        "as_submitted": settings.as_submitted,
+        "best_params": best.params,
+        "best_score": best.mean,
+        "best_std": best.std,
+        "best_standard_error": best.standard_error,
+        "trials": len(sweep.trials),
+        "fits_run": sweep.fits_run,
+        "fits_cached": sweep.fits_cached,
+        "fits_failed": sweep.fits_failed,
+        "tied": list(sweep.tied),
+        "diverged": diverged,
+        "ranking": [_ranking_row(rank, trial, sweep) for rank, trial in ranked(sweep)],
+        "warnings": warnings,
+        "seconds": {"total": round(sweep.seconds, 3)},
+    }
+    if diverged:
+        warnings.append(
+            f"{len(diverged)} of {len(sweep.trials)} trials diverged in at least one fit; their score is that of the "
+            "last weights."
+        )
+    return document
+
+
+def _ranking_row(rank: int, trial: TrialResult, sweep: SweepResult) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "trial": trial.index,
+        "params": trial.params,
+        "mean": trial.mean,
+        "std": trial.std,
+        "standard_error": trial.standard_error,
+        "scores": trial.scores,
+        "tied": trial.index in sweep.tied,
+        "diverged": any(fold.diverged_at for fold in trial.folds),
+        "error": next((fold.error for fold in trial.folds if fold.error), None),
+    }
+
+
+def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:
+    """Wall times in seconds: of the whole command, and the median of an epoch."""
+    epochs = [second for result in results for second in result.seconds]
+    return {"total": round(total, 3), "training": round(sum(epochs), 3), "epoch_median": round(median(epochs), 6)}
+
+
+def timings(results: Sequence[TrainingResult]) -> str:
+    """The text of `timings.csv`: the wall seconds of every epoch of every repeat."""
+    rows = [
+        f"{result.repeat},{epoch},{second:.6f}"
+        for result in results
+        for epoch, second in enumerate(result.seconds, start=1)
+    ]
+    return "\n".join(["repeat,epoch,seconds", *rows]) + "\n"

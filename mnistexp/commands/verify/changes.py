@@ -1,0 +1,97 @@
+"""Differences between the environment of a run and the current one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from mnistexp.config import settings, yaml_source
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.problems import explain
+from mnistexp.data import Digits, Split
+from mnistexp.runs.environment import dirty_diff, environment
+from mnistexp.runs.stored_runs import StoredRun
+
+__all__ = ["Change", "changed_data", "changed_surroundings", "known_settings"]
+
+PATCH = "code.patch"
+PLAIN = ("python", "implementation", "system", "machine", "cpu", "instructions", "git_commit", "training_code")
+"""Keys of `environment.json` to compare; cores, memory and the kernel's release don't change results."""
+KEYED = ("packages", "variables")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change; None stands for a missing value or one that was not recorded."""
+
+    what: str
+    then: Any
+    now: Any
+
+
+def known_settings(text: str, where: str) -> tuple[ExperimentConfig, list[Change]]:
+    """The configuration in YAML text without settings unknown to this version, and these settings.
+
+    Raises `ConfigError` with every other problem.
+    """
+    values = yaml_source.parse(text, where).values
+    unknown = []
+    for key in _unknown_keys(values):
+        *above, name = key.split(".")
+        section = values
+        for part in above:
+            section = section[part]
+        unknown.append(Change(f"setting {key}", section.pop(name), None))
+    return settings.resolve([yaml_source.Source(where, values)]).config, unknown
+
+
+def _unknown_keys(values: Mapping[str, Any]) -> list[str]:
+    try:
+        ExperimentConfig.model_validate(dict(values))
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        return [key for item in found if item["type"] == "extra_forbidden" for key, _ in explain(item)]
+    return []
+
+
+def changed_data(stored: StoredRun, digits: Digits, split: Split) -> list[Change]:
+    """Differences between a run's `data.json` and the current digits and split. Raises `RunError`."""
+    then = stored.read_json("data.json")
+    hashes = {
+        "digits (SHA-256)": ("sha256", digits.sha256),
+        "labels (SHA-256)": ("labels_sha256", digits.labels_sha256),
+    }
+    found = [Change(what, then.get(key), now) for what, (key, now) in hashes.items() if then.get(key) != now]
+    rows = {"train": split.train, "validation": split.validation, "test": split.test}
+    other = [part for part, now in rows.items() if then.get(part) != now.tolist()]
+    if other:
+        found.append(Change("rows of the split", f"different {' and '.join(other)} rows", "those of config.yaml"))
+    return found
+
+
+def changed_surroundings(stored: StoredRun) -> Iterator[Change]:
+    """Differences between `environment.json` and `code.patch` and this process. Raises `RunError`.
+
+    Values that an older version did not record, such as `training_code`, are skipped.
+    """
+    then, now = stored.environment, environment()
+    for key in PLAIN:
+        if key in then and then[key] != now[key]:
+            yield Change(key, then[key], now[key])
+    for key in KEYED:
+        before, after = _mapping(then.get(key)), _mapping(now[key])
+        for name in sorted(before.keys() | after.keys(), key=str.lower):
+            if name != "TF_CPP_MIN_LOG_LEVEL" and before.get(name) != after.get(name):  # earlier versions recorded it
+                yield Change(f"{key}.{name}", before.get(name), after.get(name))
+    patch = stored.read_text(PATCH) if (stored.path / PATCH).exists() else ""
+    if patch != dirty_diff():
+        yield Change(PATCH, _length(patch), _length(dirty_diff()))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _length(patch: str) -> str:
+    return f"{len(patch.splitlines())} lines" if patch else "none"

@@ -1,0 +1,1 @@
+"""What an experiment is, and how files, `--set` and flags become one."""

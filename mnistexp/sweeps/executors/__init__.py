@@ -1,0 +1,1 @@
+"""Where fits run: in this process, in workers on this machine, or on a Dask cluster."""

@@ -1,0 +1,19 @@
+"""Loads TensorFlow in the process that workers are forked from, without its threads, which a fork would lose."""
+
+import atexit
+import os
+
+from mnistexp.sweeps.executors.processes import leave_signals_to_the_parent
+from mnistexp.training import kernels
+from mnistexp.training.runtime import import_tensorflow
+
+
+def _leave() -> None:
+    """Exit at once: TensorFlow would take a second while readers of our output wait."""
+    kernels.end()
+    os._exit(0)
+
+
+leave_signals_to_the_parent()
+kernels.open_private(import_tensorflow())  # one for all workers: they are killed, and couldn't remove theirs
+atexit.register(_leave)

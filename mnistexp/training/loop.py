@@ -1,0 +1,242 @@
+"""A whole epoch of training as one TensorFlow graph.
+
+Importing this module starts TensorFlow; `training.py` does so on its first fit.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.config.models import ModelConfig
+from mnistexp.config.optimizers import OPTIMIZERS
+from mnistexp.training.model import build_model, initial_weights
+from mnistexp.training.runtime import start_tensorflow
+from mnistexp.training.winograd import Winograd, compiled
+
+tf = start_tensorflow()
+
+__all__ = ["Layers", "Loop", "Part", "loop_for", "network_for"]
+
+Tensor = Any
+State = tuple[Tensor, ...]
+Part = tuple[Tensor, Tensor, Tensor]
+"""Digits: prepared images uint8 (n, ...), labels int32 (n,), and shares float32 (batches, batch size)."""
+PHILOX = 1
+HALVES = 2**16
+"""Dropout compares 16 random bits per unit: its rate is exact to 1 in 65,536."""
+
+
+class Network(Protocol):
+    """The interface of a network for the loop; `Winograd` explains each member."""
+
+    mask_sizes: tuple[int, ...]
+
+    def prepare(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
+
+    def logits(self, weights: Sequence[Tensor], x: Tensor) -> Tensor: ...
+
+    def gradients(
+        self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor, list[Tensor]]: ...
+
+
+class Layers:
+    """Any network, by the layers of its Keras model and TensorFlow's automatic gradients."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.model = build_model(config)
+        drops = [layer for layer in self.model.layers if layer.name.startswith("dropout")]
+        self.mask_sizes = tuple(int(np.prod(layer.output.shape[1:])) for layer in drops)
+
+    @staticmethod
+    def prepare(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Images uint8 (n, 28, 28), unchanged."""
+        return images
+
+    def logits(self, weights: Sequence[Tensor], x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        """Float32 (n, 10) for images uint8 (n, 28, 28), before the softmax; without `masks` nothing is dropped."""
+        x = tf.cast(x, tf.float32)[..., tf.newaxis] / 255.0
+        weights, masks = list(weights), list(masks)
+        for layer in self.model.layers[:-1]:
+            if layer.name.startswith("dropout"):
+                x = x * tf.reshape(masks.pop(0), tf.shape(x)) if masks else x
+            else:
+                count = len(layer.trainable_variables)
+                x, _ = layer.stateless_call(weights[:count], [], x)
+                weights = weights[count:]
+        return tf.matmul(x, weights[0]) + weights[1]
+
+    def gradients(
+        self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The losses (n,), the logits (n, 10), and the gradients of the losses' sum weighted by `shares` (n,)."""
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            logits = self.logits(weights, x, masks)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_sum(shares * losses)
+        return losses, logits, tape.gradient(loss, weights)
+
+
+class Loop:
+    """The compiled functions for one network, optimizer and batch size; all hyperparameters are inputs.
+
+    A state is the weights in Keras' order, then each of the optimizer's vectors in the same shapes, then its scalars.
+    """
+
+    def __init__(self, network: Network, shapes: Sequence[tuple[int, ...]], optimizer: str, batch: int, drops: bool):
+        self.network, self.shapes, self.batch = network, list(shapes), batch
+        self.optimizer = OPTIMIZERS[optimizer]
+        self.names = list(self.optimizer.model_validate({}).hyperparameters())
+        self.weights = len(self.shapes)
+        """How many of a state's tensors are weights."""
+        self.mask_sizes = network.mask_sizes if drops else ()
+        floats, spec = tf.float32, tf.TensorSpec
+        vectors = 1 + len(self.optimizer.slots)
+        state = [*self.shapes * vectors, *([()] * len(self.optimizer.scalar_slots))]
+        image = network.prepare(np.zeros((1, 28, 28), np.uint8)).shape[1:]
+        part = (spec((None, *image), tf.uint8), spec([None], tf.int32), spec([None, batch], floats))
+        self.train = tf.function(
+            self._train,
+            autograph=False,
+            input_signature=[
+                tuple(spec(shape, floats) for shape in state),
+                spec([2], tf.float64),
+                part,
+                spec([None, batch], tf.int32),
+                spec([3], tf.int32),
+                spec([2, len(self.names)], floats),
+                spec([2], floats),
+                spec([1], tf.uint64),
+            ],
+        )
+        self.evaluate = tf.function(
+            self._evaluate,
+            autograph=False,
+            input_signature=[tuple(spec(shape, floats) for shape in self.shapes), part],
+        )
+
+    def start(self, weights: Sequence[Any]) -> State:
+        """The initial state of a training."""
+        vectors = [tf.fill(shape, value) for value in self.optimizer.slots for shape in self.shapes]
+        return (*map(tf.constant, weights), *vectors, *map(tf.constant, self.optimizer.scalar_slots))
+
+    def part(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Part:
+        """Images uint8 (n, 28, 28) and labels (n,), of any integer dtype, converted for the compiled functions.
+
+        A batch's shares sum to 1 and are 0 for padding.
+        """
+        n = len(images)
+        real = (np.arange(-(-n // self.batch) * self.batch) < n).reshape(-1, self.batch)
+        shares = (real / real.sum(1, keepdims=True)).astype(np.float32)
+        return (
+            tf.constant(self.network.prepare(images)),
+            tf.constant(np.asarray(labels, np.int32)),
+            tf.constant(shares),
+        )
+
+    def order(self, order: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Rows (n,) in batches, int32 (batches, batch size), the last padded with digit 0."""
+        return np.pad(order, (0, -len(order) % self.batch)).reshape(-1, self.batch)
+
+    def _train(
+        self,
+        state: State,
+        sums: Tensor,
+        part: Part,
+        order: Tensor,
+        batches: Tensor,
+        numbers: Tensor,
+        drop: Tensor,
+        key: Tensor,
+    ) -> tuple[State, Tensor]:
+        """Run some batches of an epoch; returns the state and the sums of loss and correct predictions, float64 (2,).
+
+        `batches`: the first, the last (excluded), and the step of batch 0. `numbers`: the hyperparameters, and one
+        minus each. `drop`: the share of units to drop, and the factor of kept units.
+        """
+        images, labels, shares = part
+
+        def learn(number: Tensor, state: State, sums: Tensor) -> tuple[Tensor, State, Tensor]:
+            rows, share, step = order[number], shares[number], batches[2] + number
+            digits = tf.gather(images, rows), tf.gather(labels, rows)
+            weights = list(state[: self.weights])
+            losses, logits, gradients = self.network.gradients(weights, *digits, share, self._masks(key, step, drop))
+            state = self._update(state, gradients, numbers, tf.cast(step, tf.float32))
+            return number + 1, state, sums + _sums(losses, logits, digits[1], share > 0)
+
+        _, state, sums = tf.while_loop(lambda number, *_: number < batches[1], learn, (batches[0], state, sums))
+        return state, sums
+
+    def _masks(self, key: Tensor, step: Tensor, drop: Tensor) -> list[Tensor]:
+        """The factors of dropout, float32 (batch, size) each, from the key and the step only."""
+        if not self.mask_sizes:
+            return []
+        units = self.batch * sum(self.mask_sizes)
+        counter = tf.stack([tf.constant(0, tf.uint64), tf.cast(step, tf.uint64)])
+        bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=[-(-units // 2)], key=key, counter=counter, alg=PHILOX, dtype=tf.uint32
+        )
+        draws = tf.cast(tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:units], tf.float32)
+        masks = tf.where(draws >= tf.round(drop[0] * HALVES), drop[1], 0.0)
+        sizes = [self.batch * size for size in self.mask_sizes]
+        return [tf.reshape(mask, [self.batch, -1]) for mask in tf.split(masks, sizes)]
+
+    @compiled
+    def _update(self, state: State, gradients: Sequence[Tensor], numbers: Tensor, past: Tensor) -> State:
+        h = dict(zip(self.names, tf.unstack(numbers[0]), strict=True))
+        h |= {f"1-{name}": value for name, value in zip(self.names, tf.unstack(numbers[1]), strict=True)}
+        h["learning_rate"] = h["learning_rate"] / (1 + h["decay"] * past)
+        count, vectors = len(self.shapes), len(self.optimizer.slots)
+        scalars = list(state[count * (1 + vectors) :])
+        columns = []
+        for index, gradient in enumerate(gradients):
+            weight, *slots = state[index : count * (1 + vectors) : count]
+            new, slots = self.optimizer.update(h, past + 1, weight, gradient, [*slots, *scalars], tf.sqrt)
+            columns.append([new, *slots[:vectors]])
+        return (*(tensor for row in zip(*columns, strict=True) for tensor in row), *slots[vectors:])
+
+    def _evaluate(self, weights: State, part: Part) -> tuple[Tensor, Tensor]:
+        """Sums of loss, correct predictions and squared loss, float64 (3,), and probabilities (n, 10)."""
+        images, labels, shares = part
+        last = tf.shape(images)[0] - 1
+
+        def see(number: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+            rows = tf.minimum(tf.range(self.batch) + number * self.batch, last)
+            return number + 1, parts.write(number, self.network.logits(weights, tf.gather(images, rows)))
+
+        batches = tf.shape(shares)[0]
+        parts = tf.TensorArray(tf.float32, batches, element_shape=[self.batch, *self.shapes[-1]])
+        _, parts = tf.while_loop(lambda number, _: number < batches, see, (0, parts))
+        logits = parts.concat()[: last + 1]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        squares = tf.reduce_sum(tf.square(tf.cast(losses, tf.float64)), keepdims=True)
+        sums = _sums(losses, logits, labels, tf.ones_like(labels, tf.bool))
+        return tf.concat([sums, squares], 0), tf.nn.softmax(logits)
+
+
+def _sums(losses: Tensor, logits: Tensor, labels: Tensor, real: Tensor) -> Tensor:
+    right = tf.equal(tf.argmax(logits, 1, tf.int32), labels)
+    return tf.reduce_sum(tf.where(real, tf.stack([tf.cast(losses, tf.float64), tf.cast(right, tf.float64)]), 0), 1)
+
+
+@lru_cache(maxsize=8)
+def network_for(config: ModelConfig) -> Network:
+    """The network of this shape, compiled once per process; `config.dropout` is ignored."""
+    if config.kind == "cnn" and config.kernel_size == 3:
+        return Winograd(config.filters, config.dense_units)
+    return Layers(config)
+
+
+@lru_cache(maxsize=16)
+def loop_for(config: ModelConfig, optimizer: str, batch: int, drops: bool) -> Loop:
+    """The loop of this network, optimizer and batch size, traced once per process.
+
+    `config.dropout` must be 0, so that all rates share one loop; `drops`: whether there is dropout.
+    """
+    network = network_for(config)
+    shapes = [tuple(weight.shape) for weight in initial_weights(config)]
+    return Loop(network, shapes, optimizer, batch, drops)
