@@ -95,7 +95,7 @@ def best(
     runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Choose the best setting of the sweeps and train it as `mnistexp best` does; see `best_model.run_best`.
+    """Choose the best setting of the sweeps and train it as `mnistexp best` does; see `commands.best`.
 
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """
@@ -111,7 +111,7 @@ def reproduce(
     runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Do the whole assignment as `mnistexp reproduce` does; see `reproduction.run_reproduce`.
+    """Do the whole assignment as `mnistexp reproduce` does; see `commands.assignment`.
 
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """

@@ -53,9 +53,9 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     the optimizer that is None has the default that it has there; one that the optimizer doesn't have is an error.
     `random_state`: an int gives the same bits each time, and those of `mnistexp train --seed` on the same digits.
 
-    Attributes after `fit`: `classes_` (k,); `n_features_in_`; `pixel_range_`; `history_`, a `mnistexp.runs.results.History`
-    of loss and accuracy after each epoch; `weights_`, float32 arrays in the order of Keras' `get_weights`; `config_`,
-    the resolved settings; `feature_names_in_` where `X` was a data frame.
+    Attributes after `fit`: `classes_` (k,); `n_features_in_`; `pixel_range_`; `history_`, a
+    `mnistexp.runs.results.History` of loss and accuracy after each epoch; `weights_`, float32 arrays in the order of
+    Keras' `get_weights`; `config_`, the resolved settings; `feature_names_in_` where `X` was a data frame.
     """
 
     def __init__(

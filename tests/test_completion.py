@@ -184,7 +184,8 @@ def ask(shell: str, line: str, cwd: Path, **more: str) -> subprocess.CompletedPr
     request = {"_MNISTEXP_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": line, **more}
     code = (
         "import sys; sys.argv = ['mnistexp']\nfrom mnistexp.cli.app import main\ntry:\n    main()\nfinally:\n"
-        "    loaded = {'numpy', 'tensorflow', 'mnistexp.config.models'} & set(sys.modules)\n    assert not loaded, loaded"
+        "    loaded = {'numpy', 'tensorflow', 'mnistexp.config.models'} & set(sys.modules)\n"
+        "    assert not loaded, loaded"
     )
     return subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, env=os.environ | request, timeout=60

@@ -115,7 +115,7 @@ def test_without_git_the_rest_is_still_told(tmp_path: Path) -> None:
 def test_the_hash_of_the_training_code_follows_that_code_alone(tmp_path: Path) -> None:
     folder = copy_of_the_package(tmp_path / "copy")
     before, _ = ask(folder)
-    for name, decides in {"report/page.py": False, "loop.py": True}.items():
+    for name, decides in {"report/page.py": False, "training/loop.py": True}.items():
         path = folder / "mnistexp" / name
         path.write_text(path.read_text() + "# edited\n")
         after, _ = ask(folder)

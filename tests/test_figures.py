@@ -446,10 +446,10 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
 
 def test_nothing_loads_pyplot_and_importing_loads_no_matplotlib() -> None:
     program = (
-        "import sys\nfrom mnistexp.figures import drawings, plots as figures\nfrom mnistexp.figures import sweeps as sweep_figures\n"
+        "import sys\nfrom mnistexp.figures import drawings, plots, sweeps\n"
         "assert 'matplotlib' not in sys.modules\n"
         "from mnistexp.runs.results import History\n"
-        "figures.render(figures.loss_curves([History((1.0,), (0.5,))]), 'png')\n"
+        "plots.render(plots.loss_curves([History((1.0,), (0.5,))]), 'png')\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

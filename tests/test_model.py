@@ -50,7 +50,8 @@ def test_the_default_network_has_108618_parameters() -> None:
 
 def test_table_and_weights_need_no_tensorflow() -> None:
     done = run(
-        "import sys, mnistexp.training.fitting\nfrom mnistexp.config.models import ModelConfig\nfrom mnistexp.training.model import *\n"
+        "import sys, mnistexp.training.fitting\nfrom mnistexp.config.models import ModelConfig\n"
+        "from mnistexp.training.model import *\n"
         "layer_table(ModelConfig()), initial_weights(ModelConfig())\nassert 'tensorflow' not in sys.modules"
     )
     assert done.returncode == 0, done.stderr

@@ -36,7 +36,7 @@ Offer = tuple[str, str]
 """A candidate, and what zsh and fish say of it."""
 
 REQUEST = "_MNISTEXP_COMPLETE"
-DEFAULTS = Path(__file__).parents[1] / "defaults"
+DEFAULTS = Path(__file__).parents[1] / "config" / "defaults"
 FORMATS = {
     "html": "one page, without network",
     "md": "Markdown, with figures beside it",

@@ -50,7 +50,7 @@ class Settings:
 
 def packaged_names() -> list[str]:
     """Names of the packaged configurations, such as `train` or `sweep-dropout`."""
-    folder = files("mnistexp") / "defaults"
+    folder = files(__package__) / "defaults"
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
@@ -62,7 +62,7 @@ def packaged(name: str) -> str:
             f"no such file or packaged configuration, allowed: a path, or {', '.join(names)}{nearest(name, names)}"
         )
         raise ConfigError([Problem(name, "", message)])
-    return (files("mnistexp") / "defaults" / f"{name}.yaml").read_text(encoding="utf-8")
+    return (files(__package__) / "defaults" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def read_file(reference: str) -> Source:

@@ -16,7 +16,7 @@ GENERAL = "\n## Runs\n"
 @cache
 def definitions() -> dict[str, str]:
     """The terms that pages explain, each with its definition."""
-    text = resources.files("mnistexp").joinpath("templates", "glossary.md").read_text("utf-8")
+    text = resources.files(__package__).joinpath("templates", "glossary.md").read_text("utf-8")
     return dict(TERM.findall(text.partition(GENERAL)[0]))
 
 

@@ -81,7 +81,7 @@ def page_template(name: str) -> Template:
 
 def template_text(name: str) -> str:
     """The text of a file of `templates/`."""
-    return resources.files("mnistexp").joinpath("templates", name).read_text("utf-8")
+    return resources.files(__package__).joinpath("templates", name).read_text("utf-8")
 
 
 def _section(section: Section, prefix: str) -> tuple[str, list[Block | Shown]]:

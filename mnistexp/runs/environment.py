@@ -15,8 +15,8 @@ from pathlib import Path
 __all__ = ["VARIABLES", "code_hash", "dirty_diff", "environment", "training_code"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
-OUTSIDE = {"config", "grids", "section", "errors", "results", "standard_error", "kernels"}
-"""Modules used in training that don't affect its numbers: settings, which are compared by value, records, caches."""
+OUTSIDE = {"config/models", "config/grids", "config/section", "training/kernels"}
+"""Modules used in training that don't affect its numbers: settings, which are compared by value, and a cache."""
 LARGEST_DIFF = 1_000_000
 
 # Variables that change results or times. No others are stored.
@@ -87,15 +87,20 @@ def dirty_diff() -> str:
 
 
 def training_code() -> dict[str, bytes]:
-    """Name to source of `training` and the modules it imports, except `OUTSIDE`."""
+    """Name, such as `training/loop`, to source of the modules that decide a training's numbers.
+
+    These are `training/fitting` and what it imports from `training` and `config`, except `OUTSIDE`.
+    """
     found: dict[str, bytes] = {}
-    waiting = {"training"}
+    waiting = {"training/fitting"}
     while waiting:
         name = waiting.pop()
         found[name] = (PACKAGE / f"{name}.py").read_bytes()
         for node in ast.walk(ast.parse(found[name])):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnistexp."):
-                waiting |= {str(node.module).removeprefix("mnistexp.").replace(".", "/")} - found.keys() - OUTSIDE
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("mnistexp.config", "mnistexp.tra")):
+                module = str(node.module).removeprefix("mnistexp.").replace(".", "/")
+                named = {module, *(f"{module}/{alias.name}" for alias in node.names)}
+                waiting |= {other for other in named if (PACKAGE / f"{other}.py").exists()} - found.keys() - OUTSIDE
     return found
 
 

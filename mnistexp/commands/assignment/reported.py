@@ -83,5 +83,5 @@ def reported_rows() -> dict[str, list[ReportedRow]]:
 
 
 def _table(name: str) -> list[dict[str, str]]:
-    text = (files("mnistexp") / "reference" / name).read_text(encoding="utf-8")
+    text = (files(__package__) / "reference" / name).read_text(encoding="utf-8")
     return list(csv.DictReader(io.StringIO(text)))
