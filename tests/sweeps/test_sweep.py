@@ -34,7 +34,7 @@ from mnistexp.sweeps.sweep_files import read_sweep, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def test_dropout_drops_at_its_rate(rate: float) -> None:
 
 CHILD = f"""
 import numpy, random, sys, tensorflow
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from test_training import *
 numpy.random.seed(99); random.seed(99)
 print(bits(trained(experiment(Nadam(), dropout=0.3))))

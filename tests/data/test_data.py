@@ -22,7 +22,7 @@ from mnistexp.data import Digits, packaged
 from mnistexp.errors import BadInput, DataError
 
 FIRST_1000 = "2304e0137aea1f236247daacc2dcaf275996895e40c4bb0760c448434d361d1a"
-TOOL = Path(__file__).parents[1] / "tools" / "build_digits.py"
+TOOL = Path(__file__).parents[2] / "tools" / "build_digits.py"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from mnistexp.runs.run_folder import Run
 from mnistexp.runs.status import Owner
 from mnistexp.sweeps.executors.cores import memory_limit
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_sound_installation_has_no_problem_and_nothing_is_left_behind(tmp_path: Path) -> None:

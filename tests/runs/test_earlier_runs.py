@@ -13,7 +13,7 @@ from programs import call
 from mnistexp import api
 from mnistexp.runs.environment import environment
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 sys.path.append(str(DATA))
 from make_earlier_runs import NOTE, SWEEP, TAG, TRAIN  # noqa: E402
 

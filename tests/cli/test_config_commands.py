@@ -19,7 +19,7 @@ from mnistexp.config.settings import to_yaml
 from mnistexp.errors import BadInput, ConfigError, MnistexpError
 from mnistexp.sweeps.space import Trial, base_points, resolved
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.sweeps.executors.cores import cpu_quota, usable_cores
 from mnistexp.sweeps.executors.executors import Kind, Lost, open_executor, outcomes
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 KINDS: list[Kind] = ["serial", "processes", "dask"]
 WITH_WORKERS: list[Kind] = ["processes", "dask"]
 
