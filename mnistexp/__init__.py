@@ -1,4 +1,4 @@
-"""mnistexp: small, fast and honest experiments on the first 1,000 MNIST digits.
+"""mnistexp: small, fast and reproducible experiments on the first 1,000 MNIST digits.
 
 `train`, `sweep`, `best`, `evaluate` and `reproduce` are the commands as functions, `load_run` reads a run back, and
 `configure` makes the `ExperimentConfig` that they take. `MnistCnnClassifier` is the network for scikit-learn. All are

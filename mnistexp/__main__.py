@@ -1,4 +1,4 @@
-"""`mnistexp` and `python -m mnistexp`: signals are answered from here on, before anything that takes time is loaded."""
+"""`mnistexp` and `python -m mnistexp`: signals are handled from here on, before slow modules are loaded."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def main() -> NoReturn:
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End at once, as `cli.app` would: while modules load, nothing is begun that could be lost."""
+    """Exit at once, as `cli.app` would: while modules load, there is nothing to lose."""
     if "--json" in sys.argv:
         os.write(1, b'{\n  "error": "stopped",\n  "exit_code": 130,\n  "problems": []\n}\n')
     os.write(2, b"mnistexp: error: stopped\n")

@@ -1,4 +1,4 @@
-"""The stories of the command line as Python functions; `import mnistexp` offers them.
+"""The commands as Python functions, available from `import mnistexp`.
 
 Where `runs_dir` is not given, it is the folder that the variable MNISTEXP_RUNS_DIR names, or else `runs`.
 """
@@ -30,7 +30,7 @@ Folder = str | PathLike[str]
 def configure(
     config: Configuration = "train", changes: Mapping[str, Any] | None = None, *, base: str = "train"
 ) -> ExperimentConfig:
-    """A configuration from what a person would write.
+    """A configuration from a file, a packaged name, or Python values.
 
     `config`: one that is finished already, nested values or dotted keys, a YAML file, or the name of a packaged
     configuration; what it leaves open comes from the packaged configuration `base`. `changes`: keys to values, the

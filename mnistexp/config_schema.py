@@ -1,4 +1,4 @@
-"""What a configuration may hold, for editors and readers: the JSON Schema of its files, and a list of its settings."""
+"""The JSON Schema of configuration files, for editors, and the list of all settings, for the documentation."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ NAMES = "letters, digits, '.', '_' and '-', a letter or digit first"
 class Setting:
     """One key of a configuration, in words.
 
-    `key`: dotted; a `<key>` in it stands for the dotted key of a setting that is swept. `default`: as YAML, empty where
-    there is none. `allowed`: bounds or choices, empty where the type says it all. `choices`: the values to choose from.
+    `key`: dotted; `<key>` in it stands for the dotted key of a swept setting. `default`: as YAML, empty if there is
+    none. `allowed`: bounds or choices, empty if the type is enough. `choices`: the values to choose from.
     """
 
     key: str
@@ -37,8 +37,8 @@ class Setting:
 def config_schema() -> Schema:
     """The JSON Schema (2020-12) of a configuration file.
 
-    A file may leave out any key: the command's own configuration fills it in. So an optimizer that is not named may be
-    any, with any optimizer's settings. Conflicts of settings that are fine alone are left to `config validate`.
+    Every key is optional: the command's own configuration has the defaults. So without an optimizer name the settings
+    of any optimizer are valid. Conflicts between settings are left to `config validate`.
     """
     schema = ExperimentConfig.model_json_schema()
     definitions, sections = schema["$defs"], schema["properties"]
@@ -73,7 +73,7 @@ def _list_of(entry: Schema) -> Schema:
 
 
 def _optimizer(definitions: Schema) -> Schema:
-    """An optimizer's name, the settings of every optimizer, and of a named one its own alone."""
+    """An optimizer's name, the settings of every optimizer, and for a named one only its own."""
     classes = {name: kind.__name__ for name, kind in OPTIMIZERS.items()}
     found: dict[str, list[Schema]] = {}
     for definition in classes.values():
@@ -81,13 +81,18 @@ def _optimizer(definitions: Schema) -> Schema:
             shared = {part: value for part, value in entry.items() if part != "default"}
             if shared not in found.setdefault(key, []):
                 found[key].append(shared)
-    found["name"] = [{"enum": list(classes), "title": "Name", "description": "Which optimizer."}]
+    found["name"] = [{"enum": list(classes), "title": "Name", "description": "Name of the optimizer."}]
     properties = {key: kinds[0] if len(kinds) == 1 else _any_of(kinds) for key, kinds in found.items()}
     own = [
         {"if": {"properties": {"name": {"const": name}}, "required": ["name"]}, "then": _ref(definition)}
         for name, definition in classes.items()
     ]
-    return {"title": "Optimizer", "description": "How the weights are updated.", **_closed(properties), "allOf": own}
+    return {
+        "title": "Optimizer",
+        "description": "The optimizer and its hyperparameters.",
+        **_closed(properties),
+        "allOf": own,
+    }
 
 
 def _any_of(kinds: list[Schema]) -> Schema:
@@ -105,7 +110,7 @@ def _entry(schema: Schema, key: str) -> Schema:
 
 
 def _section(schema: Schema, entry: Schema) -> Schema | None:
-    """The definition that an entry refers to; None where it is a plain value."""
+    """The definition that an entry refers to; None for a plain value."""
     for part in (entry, *entry.get("anyOf", ())):
         if "$ref" in part:
             definition: Schema = schema["$defs"][part["$ref"].rpartition("/")[2]]
@@ -114,7 +119,7 @@ def _section(schema: Schema, entry: Schema) -> Schema | None:
 
 
 def _one_line(schema: Any) -> None:
-    """Undo the line breaks of the docstrings, which editors would show."""
+    """Remove the line breaks of docstrings, which editors would show."""
     if isinstance(schema, dict):
         if isinstance(schema.get("description"), str):
             schema["description"] = " ".join(schema["description"].split())
@@ -125,7 +130,7 @@ def _one_line(schema: Any) -> None:
 
 
 def settings_list() -> list[Setting]:
-    """Every key of a configuration in the order of `ExperimentConfig`; sections that may be left out with null, too."""
+    """Every key of a configuration in the order of `ExperimentConfig`, including sections that may be null."""
     schema = config_schema()
     return list(_settings(schema, schema, ""))
 
@@ -154,7 +159,7 @@ def _setting(key: str, entry: Schema, meaning: str = "") -> Setting:
 
 
 def _optimizer_settings(schema: Schema) -> Iterator[Setting]:
-    """Each setting of any optimizer, once, with whose it is."""
+    """Each setting of any optimizer, once, with the names of its optimizers."""
     own = {name: schema["$defs"][kind.__name__]["properties"] for name, kind in OPTIMIZERS.items()}
     shared = schema["$defs"]["Optimizer"]["properties"]
     for key in shared:
@@ -170,7 +175,7 @@ def _optimizer_settings(schema: Schema) -> Iterator[Setting]:
 
 
 def _by_owner(texts: Mapping[str, str]) -> str:
-    """Such as `0.9 (rmsprop), 0.95 (adadelta)`; without names where the text holds for every optimizer."""
+    """Such as `0.9 (rmsprop), 0.95 (adadelta)`; without names if the text is the same for every optimizer."""
     if len(texts) == len(OPTIMIZERS) and len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     owners = {text: ", ".join(name for name, other in texts.items() if other == text) for text in texts.values()}

@@ -1,15 +1,15 @@
-"""Every error that mnistexp raises on purpose, as one tree.
+"""All errors that mnistexp raises on purpose, as one class hierarchy.
 
     MnistexpError              exit code 1: something failed while running
-    ├── BadInput               exit code 2: the request can't be carried out as written
+    ├── BadInput               exit code 2: the request is invalid
     │   └── ConfigError        ... a configuration; carries every problem found, not just the first
-    ├── DataError              the digits could not be downloaded, or the packaged ones are damaged
+    ├── DataError              the digits can't be downloaded, or the packaged ones are damaged
     ├── RunError               a run folder is missing, damaged or in use
     ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
-    ├── TrialsFailed           exit code 3: the sweep finished, some of its trials did not
+    ├── TrialsFailed           exit code 3: the sweep finished, but some of its trials failed
     └── NotMet                 exit code 6: the run was checked, and does not meet a requirement
 
-`cli/app.py` is the one place that turns these into messages and exit codes; a library user catches `MnistexpError`.
+Only `cli/app.py` turns these into messages and exit codes; a library user catches `MnistexpError`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class MnistexpError(Exception):
 
 
 class BadInput(MnistexpError):
-    """A request that can't be carried out as written; nothing has been computed or stored."""
+    """An invalid request; nothing has been computed or stored."""
 
     exit_code = 2
 
@@ -71,7 +71,7 @@ class ConfigError(BadInput):
 
 
 class DataError(MnistexpError):
-    """The digits could not be downloaded, or those that the package carries are damaged."""
+    """The digits can't be downloaded, or the packaged ones are damaged."""
 
 
 class RunError(MnistexpError):
@@ -79,13 +79,13 @@ class RunError(MnistexpError):
 
 
 class Interrupted(MnistexpError):
-    """Stopped by the user; everything finished before that is kept."""
+    """Stopped by the user; finished work is kept."""
 
     exit_code = 130
 
 
 class TrialsFailed(MnistexpError):
-    """A sweep came to its end, but some of its trials failed; the others are stored."""
+    """A sweep finished, but some of its trials failed; the others are stored."""
 
     exit_code = 3
 
@@ -97,7 +97,7 @@ class NotMet(MnistexpError):
 
 
 def show(value: Any) -> str:
-    """The value as a message prints it: quoted if text, short in any case."""
+    """The value for a message: text is quoted, long values are shortened."""
     try:
         text = repr(value)
     except ValueError:  # an int with more digits than Python turns into text
@@ -106,13 +106,13 @@ def show(value: Any) -> str:
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """A suggestion such as `; did you mean 'adam'?`, or nothing where no allowed name is close, whatever the case."""
+    """A suggestion such as `; did you mean 'adam'?`, or "" if no allowed name is close; ignores case."""
     close = nearest_name(str(name), allowed)
     return f"; did you mean {close!r}?" if close else ""
 
 
 def nearest_name(name: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that is closest, whatever the case; None where none is close."""
+    """The closest allowed name, ignoring case; None without a close one."""
     names = {_plain(other): other for other in allowed}
     close = get_close_matches(_plain(name), names, n=1, cutoff=0.65)
     return names[close[0]] if close else None

@@ -1,4 +1,4 @@
-"""The network and its fast training loop as a scikit-learn classifier, for your own pipelines and searches."""
+"""The network and its fast training loop as a scikit-learn classifier, for pipelines and searches."""
 
 import math
 import warnings
@@ -24,7 +24,7 @@ SIDE = 28
 BYTE = (0.0, 255.0)
 UNIT = (0.0, 1.0)
 PLENTY = 70_000
-"""Digits said to be there: the images come from the caller, so no batch may be refused as larger than the source."""
+"""A nominal number of digits: the images come from the caller, so no batch size may be rejected as too large."""
 KEYS = {
     "optimizer": "optimizer.name",
     **{
@@ -34,7 +34,7 @@ KEYS = {
     **{name: f"model.{name}" for name in ("filters", "kernel_size", "dense_units", "dropout")},
     **{name: f"training.{name}" for name in ("epochs", "batch_size", "shuffle")},
 }
-"""The setting behind each parameter."""
+"""The setting of each parameter."""
 
 
 class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -44,9 +44,9 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     as the smallest square that holds them, each repeated in both directions as often as fits, and centred on black: the
     8 x 8 digits of `load_digits` become 24 x 24.
 
-    Grey values: the loop learns from 256 shades, so every pixel is rounded to one. `pixel_range` says which values are
-    black and white; values beyond are clipped. None takes 0 and 255 for uint8, 0 and 1 where all of `X` lies between
-    them, and otherwise the least and the greatest value of the `X` that is fitted.
+    Grey values: the loop uses 256 shades, so every pixel is rounded to one. `pixel_range` gives the values of black and
+    white; values beyond are clipped. None means 0 and 255 for uint8, 0 and 1 if all of `X` lies between them, and
+    otherwise the lowest and highest value of the fitted `X`.
 
     Labels may be of any kind. Training is that of `mnistexp train`, all parameters are its settings, and a number of
     the optimizer that is None has the default that it has there; one that the optimizer doesn't have is an error.
@@ -107,8 +107,8 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train on images `X`, see the class, and labels `y` (n,).
 
         Raises `ValueError` for images or labels that can't be used, `ConfigError` for a parameter, and
-        `KeyboardInterrupt` on Ctrl-C, with nothing fitted. Warns with `ConvergenceWarning` where the loss ceased to be
-        a number.
+        `KeyboardInterrupt` on Ctrl-C, with nothing fitted. Warns with `ConvergenceWarning` if the loss becomes NaN or
+        infinite.
         """
         config = self._config()
         pixels, labels = validate_data(self, _rows(X), y)
@@ -146,7 +146,7 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return shares
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """The likeliest label of each image, (n,), of the dtype of the labels fitted."""
+        """The most probable label of each image, (n,), of the dtype of the fitted labels."""
         likeliest: NDArray[Any] = self.predict_proba(X).argmax(axis=1)
         labels: NDArray[Any] = self.classes_[likeliest]
         return labels
@@ -176,12 +176,12 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _plain(value: Any) -> Any:
-    """A parameter in Python's own types: searches hand over numpy's."""
+    """A parameter in Python's own types: searches pass numpy's."""
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def _rows(X: Any) -> Any:  # noqa: N803
-    """Images (n, h, h) and (n, h, h, 1) as rows of pixels; anything else as it is, for scikit-learn to judge."""
+    """Images (n, h, h) and (n, h, h, 1) as rows of pixels; anything else unchanged, for scikit-learn to check."""
     shape: tuple[int, ...] = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
     if len(shape) < 3:
         return X
@@ -193,17 +193,19 @@ def _rows(X: Any) -> Any:  # noqa: N803
 
 
 def _check_scale(pixels: NDArray[Any], pixel_range: tuple[float, float]) -> None:
-    """Raise ValueError where images from 0 to 1 meet a network that has learnt from 0 to 255, or the reverse."""
+    """Raise ValueError for images from 0 to 1 with a network trained on 0 to 255, or the reverse."""
     lit = pixels[pixels > 0]
     if not lit.size:
         return
     greatest = lit.max()
     faint = pixel_range == BYTE and pixels.dtype.kind == "f" and greatest <= 1
-    # Single pixels may go far beyond: a scaler knows no range of one that was black in all images it saw.
+    # Single pixels may go far beyond the range: a scaler has no range for a pixel that was black in all images.
     glaring = pixel_range == UNIT and np.median(lit) > 1
     if faint or glaring:
         fitted = "{:g} to {:g}".format(*pixel_range)
-        raise ValueError(f"X goes up to {greatest:g}, but was fitted with values from {fitted}: scale it alike")
+        raise ValueError(
+            f"X goes up to {greatest:g}, but the fitted values were from {fitted}: scale X in the same way"
+        )
 
 
 def _images(pixels: NDArray[Any], pixel_range: tuple[float, float]) -> NDArray[np.uint8]:

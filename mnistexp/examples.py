@@ -1,4 +1,4 @@
-"""What needs no training: a look at the digits, and the network's table."""
+"""Commands without training: show digits, and summarise the network."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -17,7 +17,7 @@ from mnistexp.runs.run_folder import Run
 __all__ = ["DEFAULT_EXAMPLES", "run_examples", "run_summary", "terminal_pictures"]
 
 DEFAULT_EXAMPLES = (37, 235, 72)
-"""The assignment's three digits: positions in the training part."""
+"""The assignment's three digits, by position in the training part."""
 
 
 def run_examples(
@@ -25,7 +25,7 @@ def run_examples(
 ) -> Outcome:
     """Show digits of the training part: at `indices`, or `count` drawn by `config.seed`, or the assignment's three.
 
-    Raises `BadInput` where a position is not in the training part.
+    Raises `BadInput` if a position is not in the training part.
     """
     digits = data.load(config.data)
     rows = data.split(digits, config.data).train
@@ -53,7 +53,7 @@ def run_examples(
 
 def _chosen(config: ExperimentConfig, size: int, indices: Sequence[int] | None, count: int | None) -> list[int]:
     if indices and count is not None:
-        raise BadInput("--index names the digits and --count draws them: only one of the two can be given")
+        raise BadInput("--index and --count can't be combined: --index names the digits, --count draws them")
     if count is not None:
         if not 1 <= count <= min(100, size):
             raise BadInput(f"--count is {count}, allowed: 1 to {min(100, size)}")
@@ -69,7 +69,7 @@ def _chosen(config: ExperimentConfig, size: int, indices: Sequence[int] | None, 
 
 
 def terminal_pictures(config: ExperimentConfig, outcome: Outcome, width: int, unicode: bool) -> list[str]:
-    """The digits of `run_examples` as text that fits a terminal `width` columns wide, side by side where they do."""
+    """The digits of `run_examples` as text for a terminal of `width` columns, side by side if they fit."""
     digits = data.load(config.data)
     images = digits.images[data.split(digits, config.data).train]
     pictures = []
@@ -81,18 +81,18 @@ def terminal_pictures(config: ExperimentConfig, outcome: Outcome, width: int, un
 
 
 def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
-    """The network layer by layer, what is learnt in it and how, with a drawing of it."""
+    """The network layer by layer, with its parameters, optimizer and a drawing."""
     if config.data.source != "embedded":  # whose classes decide the last layer
         config = data.Dataset.load(config).config
     layers = layer_table(config.model)
     updates = ceil(config.training_digits / config.training.batch_size)
     document: dict[str, Any] = {
         "command": "summary",
-        "network": f"{config.model.kind}, layers in sequence",
+        "network": f"{config.model.kind}, sequential",
         "layers": [_row(layer) for layer in layers],
         "parameters": sum(layer.parameters for layer in layers),
         "activations": [f"{layer.name}: {layer.activation}" for layer in layers if layer.parameters],
-        "loss": "sparse categorical cross-entropy: -log of the probability given to the right class, averaged",
+        "loss": "sparse categorical cross-entropy: -log of the probability of the correct class, averaged",
         "optimizer": config.optimizer.model_dump(),
         "batch_size": config.training.batch_size,
         "training_digits": config.training_digits,

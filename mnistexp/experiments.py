@@ -1,4 +1,4 @@
-"""The stories that the commands tell, in sequence only: what is read, computed, stored and drawn, in which order."""
+"""The commands step by step: reading, computing, storing and drawing, in order."""
 
 import math
 import shlex
@@ -51,7 +51,7 @@ PROGRESS_SECONDS = 1.0
 
 
 def unwatched(event: Event) -> None:
-    """For callers who don't want to be told of progress."""
+    """For callers that don't need progress."""
 
 
 def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
@@ -68,29 +68,27 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
 
 
 def unfinished_training(runs_dir: Path, reference: str) -> StoredRun:
-    """The training that a person asks to go on with; `latest` is the newest of those interrupted or failed.
+    """The training to resume; `latest` is the newest interrupted or failed one.
 
-    Raises `BadInput` where there is none, and `RunError`.
+    Raises `BadInput` if there is none, and `RunError`.
     """
     if reference != LATEST:
         return load(references.one(runs_dir, reference).path)
     for run in references.started(runs_dir):
         if run.info.command == "train" and run.info.status in ("interrupted", "failed"):
             return load(run.path)
-    raise BadInput(
-        f"no training in {runs_dir} was interrupted or failed; a step of another command goes on with that command"
-    )
+    raise BadInput(f"no training to resume in {runs_dir}; to resume a step of another command, run that command again")
 
 
 def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
-    """Go on with an interrupted training, to the same bits as if it had never stopped.
+    """Resume an interrupted training; the result is bit-identical to an uninterrupted one.
 
-    Raises `BadInput` where the run is no unfinished training, `RunError` where its digits have changed.
+    Raises `BadInput` if the run is not an unfinished training, `RunError` if its digits have changed.
     """
     if stored.info.command != "train":
         raise BadInput(f"{stored.info.id} is a {stored.info.command} run, allowed: a train run")
     dataset = read_digits(read_config(stored.path), watch)
-    # Where it is missing, the run was stopped before it began to train.
+    # If it is missing, the run was stopped before training began.
     if DATA in stored.files() and not dataset.digits.match(stored.read_json(DATA)):
         raise RunError(f"{stored.info.id} was trained on other digits than {dataset.config.data.source} now gives")
     with Run.resume(stored.path) as run:
@@ -100,15 +98,14 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
 def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
     """Score every setting of `config.sweep` by cross-validation, and keep trials, ranking and figures in a run folder.
 
-    Fits that `runs_dir`'s cache holds are not done again, so the same call continues an interrupted sweep. Raises
-    `BadInput` and `DataError` before anything is written, `TrialsFailed` where no trial came through, `Interrupted` on
-    Ctrl-C.
+    Fits in the cache of `runs_dir` are not repeated, so the same call continues an interrupted sweep. Raises `BadInput`
+    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `Interrupted` on Ctrl-C.
     """
     dataset = read_digits(config, watch)
     config, digits, split = dataset.config, dataset.digits, dataset.split
     earlier = reuse.finished(runs_dir, command, config, digits)
     if earlier is None and config.sweep and config.sweep.executor == "processes":
-        load_ahead()  # where this very sweep is done already, all its fits are most likely in the cache
+        load_ahead()  # a finished sweep has most likely all its fits in the cache
     search(config)  # raises for every problem of the sweep, before anything is written
     cache = cache_of(config, runs_dir)
     with Run.create(
@@ -122,7 +119,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
             run.discard()
             raise
         except KeyboardInterrupt:
-            raise Interrupted("stopped; the finished fits are kept: the same command goes on from there") from None
+            raise Interrupted("stopped; finished fits are kept: run the same command again to continue") from None
         document = metrics.sweep_metrics(config, command, found)
         note_digits(document, digits)
         run.add("metrics.json", document)
@@ -133,7 +130,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
 
 
 def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each figure; those of an earlier run with the same table, as drawing takes seconds."""
+    """Name and content of each figure; copied from an earlier run with the same table, because drawing is slow."""
     table = "trials.csv"
     if earlier is not None and files.read_bytes(earlier.path / table) == files.read_bytes(run.path / table):
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
@@ -160,7 +157,7 @@ def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
     try:
         results = train_repeats(run, config, digits, split, held_out, watch)
     except KeyboardInterrupt:
-        raise Interrupted(f"stopped; go on with: mnistexp train --resume {shlex.quote(str(run.path))}") from None
+        raise Interrupted(f"stopped; resume with: mnistexp train --resume {shlex.quote(str(run.path))}") from None
     document = metrics.training_metrics(config, results)
     note_digits(document, digits)
     document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
@@ -170,10 +167,10 @@ def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
 def train_repeats(
     run: Run, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
 ) -> list[TrainingResult]:
-    """Train `config.repeats` times, what each leaves stored in `run`, going on from its checkpoints.
+    """Train `config.repeats` times, storing the results of each in `run`; continues from its checkpoints.
 
-    `held_out`: the rows that the curves are validated on; None measures no validation, and the test digits are then
-    read once by each finished network. Raises `KeyboardInterrupt` with what was trained kept.
+    `held_out`: the rows that the curves are validated on; with None there is no validation, and each finished network
+    reads the test digits once. Raises `KeyboardInterrupt`, keeping finished work.
     """
     load_beside(*AFTERWARDS)
     return [_repeat(run, config, digits, split, held_out, repeat, watch) for repeat in range(config.repeats)]
@@ -182,7 +179,7 @@ def train_repeats(
 def finish_training(
     run: Run, config: ExperimentConfig, results: list[TrainingResult], document: dict[str, Any]
 ) -> Outcome:
-    """Store metrics, times and figures of finished trainings, drop the checkpoints, and end the run."""
+    """Store metrics, times and figures of finished trainings, remove the checkpoints, and finish the run."""
     run.add("metrics.json", document)
     run.add("timings.csv", metrics.timings(results))
     _draw(run, results, document)
@@ -208,7 +205,7 @@ def _repeat(
     repeat: int,
     watch: Watch,
 ) -> TrainingResult:
-    """One training, its curves, model and predictions stored as soon as they are there."""
+    """One training; curves, model and predictions are stored when it is done."""
     test = digits.images[split.test], digits.labels[split.test]
     epochs = config.training.epochs
     fit = training.fit(
@@ -252,12 +249,12 @@ def _result(config: ExperimentConfig, fit: Fit, test: tuple[Any, Any], repeat: i
 
 
 def _place(repeat: int, name: str) -> str:
-    """Where a file of one repeat goes: the first one's lie at the top, where a single training's are."""
+    """The name of a file of one repeat; those of the first are at the top level, like those of a single training."""
     return f"repeats/{repeat}/{name}" if repeat else name
 
 
 class _Checkpoints:
-    """Store the state of a training after its first epoch, and then every few seconds; and say how far it is."""
+    """Store the state of a training after its first epoch and then every few seconds, and its progress."""
 
     def __init__(self, run: Run, config: ExperimentConfig, repeat: int) -> None:
         self._run, self._config, self._repeat = run, config, repeat
@@ -283,14 +280,14 @@ def _store_state(run: Run, repeat: int, state: State) -> None:
 
 
 def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:
-    """The stored state of one repeat; None where it has none, or none that can be read: it is then trained anew."""
+    """The stored state of one repeat; None if it is missing or unreadable: the repeat then starts again."""
     path = run.path / _place(repeat, CHECKPOINT)
     if not path.exists():
         return None
     try:
         return files.arrays(files.read_bytes(path))
     except (ValueError, RunError) as error:
-        run.log(f"{path.name} can't be read and is trained anew: {error}")
+        run.log(f"{path.name} can't be read, training starts again: {error}")
         return None
 
 

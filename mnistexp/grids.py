@@ -1,4 +1,4 @@
-"""What a sweep tries: grids, pairs and ranges, with every wrong entry told under the key that the user wrote."""
+"""Grids, pairs and ranges of a sweep; every wrong entry is reported under the key that the user wrote."""
 
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -11,13 +11,13 @@ from mnistexp.section import Section
 __all__ = ["Grid", "GridOrGrids", "Pairs", "Range", "Space", "Value", "Values"]
 
 Value = float | int | str | bool | None | tuple[float | int | str | bool, ...]
-"""What one setting of a trial may be."""
+"""The possible values of a trial's setting."""
 Values = tuple[Value, ...]
 Grid = dict[str, Values]
 
 
 def _checked(name: str, schema: Any) -> PlainValidator:
-    """Validation of `sweep.<name>` that tells of every wrong entry under the key that the user wrote."""
+    """Validation of `sweep.<name>` that reports every wrong entry under the key that the user wrote."""
 
     def check(given: Any) -> Any:
         problems: list[tuple[str, str]] = []
@@ -66,12 +66,12 @@ def _is_value(value: Any) -> bool:
 
 
 class Range(Section):
-    """Where a random search and TPE draw a value from, both ends included."""
+    """A range for random search and TPE, including both ends."""
 
     low: float
-    """The least value."""
+    """The lowest value."""
     high: float
-    """The greatest value."""
+    """The highest value."""
     log: bool = False
     """Draw evenly on a logarithmic scale."""
     integer: bool = False
@@ -93,7 +93,7 @@ if TYPE_CHECKING:
     Pairs = Grid
     Space = dict[str, Range | Values]
 else:
-    # pydantic's own check of such unions reports one wrong value once for each type that it might have been.
+    # pydantic's check of such unions reports a wrong value once for each possible type.
     GridOrGrids = Annotated[Any, _checked("grid", Grid | list[Grid])]
     Pairs = Annotated[Any, _checked("zip", Grid)]
     Space = Annotated[Any, _checked("random", dict[str, Range | Values])]

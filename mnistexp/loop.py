@@ -26,11 +26,11 @@ Part = tuple[Tensor, Tensor, Tensor]
 """Digits: prepared images uint8 (n, ...), labels int32 (n,), and shares float32 (batches, batch size)."""
 PHILOX = 1
 HALVES = 2**16
-"""Dropout compares 16 random bits a unit: the share that it drops is exact to 1 in 65,536."""
+"""Dropout compares 16 random bits per unit: its rate is exact to 1 in 65,536."""
 
 
 class Network(Protocol):
-    """What a loop needs of a network; `Winograd` explains each member."""
+    """The interface of a network for the loop; `Winograd` explains each member."""
 
     mask_sizes: tuple[int, ...]
 
@@ -44,7 +44,7 @@ class Network(Protocol):
 
 
 class Layers:
-    """Any network, by the layers of its Keras model and TensorFlow's own gradients."""
+    """Any network, by the layers of its Keras model and TensorFlow's automatic gradients."""
 
     def __init__(self, config: ModelConfig) -> None:
         self.model = build_model(config)
@@ -53,7 +53,7 @@ class Layers:
 
     @staticmethod
     def prepare(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Images uint8 (n, 28, 28) as they are."""
+        """Images uint8 (n, 28, 28), unchanged."""
         return images
 
     def logits(self, weights: Sequence[Tensor], x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
@@ -82,7 +82,7 @@ class Layers:
 
 
 class Loop:
-    """The compiled functions for one network, optimizer and batch size; every number that tunes them is an input.
+    """The compiled functions for one network, optimizer and batch size; all hyperparameters are inputs.
 
     A state is the weights in Keras' order, then each of the optimizer's vectors in the same shapes, then its scalars.
     """
@@ -120,14 +120,14 @@ class Loop:
         )
 
     def start(self, weights: Sequence[Any]) -> State:
-        """The state that a training starts from."""
+        """The initial state of a training."""
         vectors = [tf.fill(shape, value) for value in self.optimizer.slots for shape in self.shapes]
         return (*map(tf.constant, weights), *vectors, *map(tf.constant, self.optimizer.scalar_slots))
 
     def part(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Part:
-        """Images uint8 (n, 28, 28) and labels (n,), of any integer dtype, as the compiled functions take them.
+        """Images uint8 (n, 28, 28) and labels (n,), of any integer dtype, converted for the compiled functions.
 
-        A batch's shares add up to 1 and are 0 where it is filled up.
+        A batch's shares sum to 1 and are 0 for padding.
         """
         n = len(images)
         real = (np.arange(-(-n // self.batch) * self.batch) < n).reshape(-1, self.batch)
@@ -139,7 +139,7 @@ class Loop:
         )
 
     def order(self, order: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Rows (n,) batch by batch, int32 (batches, batch size), the last filled up with digit 0."""
+        """Rows (n,) in batches, int32 (batches, batch size), the last padded with digit 0."""
         return np.pad(order, (0, -len(order) % self.batch)).reshape(-1, self.batch)
 
     def _train(
@@ -153,10 +153,10 @@ class Loop:
         drop: Tensor,
         key: Tensor,
     ) -> tuple[State, Tensor]:
-        """Some batches of an epoch: the state after them, and the sums of loss and right answers, float64 (2,), so far.
+        """Run some batches of an epoch; returns the state and the sums of loss and correct predictions, float64 (2,).
 
-        `batches`: the first, the last (excluded), and the step of batch 0. `numbers`: the hyper-parameters, and one
-        minus each. `drop`: the share of units to drop, and what kept units are multiplied by.
+        `batches`: the first, the last (excluded), and the step of batch 0. `numbers`: the hyperparameters, and one
+        minus each. `drop`: the share of units to drop, and the factor of kept units.
         """
         images, labels, shares = part
 
@@ -172,7 +172,7 @@ class Loop:
         return state, sums
 
     def _masks(self, key: Tensor, step: Tensor, drop: Tensor) -> list[Tensor]:
-        """What dropout multiplies units by, float32 (batch, size) each, from the key and the step alone."""
+        """The factors of dropout, float32 (batch, size) each, from the key and the step only."""
         if not self.mask_sizes:
             return []
         units = self.batch * sum(self.mask_sizes)
@@ -200,7 +200,7 @@ class Loop:
         return (*(tensor for row in zip(*columns, strict=True) for tensor in row), *slots[vectors:])
 
     def _evaluate(self, weights: State, part: Part) -> tuple[Tensor, Tensor]:
-        """Sums of loss, right answers and squared loss, float64 (3,), and probabilities (n, 10)."""
+        """Sums of loss, correct predictions and squared loss, float64 (3,), and probabilities (n, 10)."""
         images, labels, shares = part
         last = tf.shape(images)[0] - 1
 
@@ -225,7 +225,7 @@ def _sums(losses: Tensor, logits: Tensor, labels: Tensor, real: Tensor) -> Tenso
 
 @lru_cache(maxsize=8)
 def network_for(config: ModelConfig) -> Network:
-    """The network of this shape, compiled once a process; `config.dropout` makes no difference."""
+    """The network of this shape, compiled once per process; `config.dropout` is ignored."""
     if config.kind == "cnn" and config.kernel_size == 3:
         return Winograd(config.filters, config.dense_units)
     return Layers(config)
@@ -233,9 +233,9 @@ def network_for(config: ModelConfig) -> Network:
 
 @lru_cache(maxsize=16)
 def loop_for(config: ModelConfig, optimizer: str, batch: int, drops: bool) -> Loop:
-    """The loop of this network, optimizer and batch size, traced once a process.
+    """The loop of this network, optimizer and batch size, traced once per process.
 
-    `config.dropout` must be 0, that all rates share one loop: `drops` says whether there is one.
+    `config.dropout` must be 0, so that all rates share one loop; `drops`: whether there is dropout.
     """
     network = network_for(config)
     shapes = [tuple(weight.shape) for weight in initial_weights(config)]

@@ -1,4 +1,4 @@
-"""The network and its optimizer as plain Keras objects, the seeds they start from, and the table that explains them."""
+"""The network and its optimizer as plain Keras objects, their random seeds, and the table of layers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ __all__ = ["LayerRow", "Seed", "build_model", "build_optimizer", "initial_weight
 
 INPUT_SHAPE = (28, 28, 1)
 WEIGHTS, ORDER, DROPOUT = range(3)
-"""What a random draw is for: the first number of its seed's spawn key."""
+"""The purpose of random numbers: the first number of the seed's spawn key."""
 
 
 @dataclass(frozen=True)
 class Seed:
-    """Where every random draw of one training comes from: the experiment's seed, the fold and the repeat."""
+    """The seed of all random numbers of one training: the experiment's seed, the fold and the repeat."""
 
     root: int
     fold: int = 0
@@ -34,7 +34,7 @@ class Seed:
         return np.random.SeedSequence(self.root, spawn_key=key).generate_state(count, np.uint64).astype(np.uint64)
 
     def order(self, epoch: int, digits: int) -> NDArray[np.int32]:
-        """The order in which an epoch, counted from 0, visits the digits: a permutation, int32 (digits,)."""
+        """The order of the digits in an epoch, counted from 0: a permutation, int32 (digits,)."""
         bits = np.random.Philox(np.random.SeedSequence(self.root, spawn_key=(ORDER, self.fold, self.repeat, epoch)))
         return np.random.Generator(bits).permutation(digits).astype(np.int32)
 
@@ -80,14 +80,14 @@ def initial_weights(config: ModelConfig, seed: Seed | int = 0) -> list[NDArray[n
 
 
 def build_optimizer(optimizer: Optimizer) -> Any:
-    """The Keras optimizer of the same mathematics, its learning rate falling as `decay` says."""
+    """The equivalent Keras optimizer, with a learning rate schedule for `decay`."""
     keras = import_keras()
     options = optimizer.hyperparameters()
     decay = options.pop("decay")
     if decay:
         schedules = keras.optimizers.schedules
         options["learning_rate"] = schedules.InverseTimeDecay(options["learning_rate"], decay_steps=1, decay_rate=decay)
-    # With a name of Keras' choice, `sgd_1`, a saved model would tell how many were made before it in this process.
+    # Keras' automatic names, such as `sgd_1`, depend on the number of optimizers created before in this process.
     name = optimizer.keras_class.lower()
     return getattr(keras.optimizers, optimizer.keras_class)(**options, **optimizer.keras_options, name=name)
 
@@ -111,13 +111,13 @@ def layer_table(config: ModelConfig) -> list[LayerRow]:
         parameters = (int(np.prod(kernel[:-1])) + 1) * kernel[-1] if kernel else 0
         inputs = "*".join(str(size) for size in kernel[:-1])
         arithmetic = f"({inputs}+1)*{kernel[-1]} = {parameters}" if kernel else ""
-        does = f"drops {layer.rate:g}" if layer.keras_class == "Dropout" else layer.activation
+        does = f"rate {layer.rate:g}" if layer.keras_class == "Dropout" else layer.activation
         rows.append(LayerRow(layer.name, layer.keras_class, shape, parameters, arithmetic, does))
     return rows
 
 
 def _shapes(config: ModelConfig) -> Iterator[tuple[Layer, tuple[int, ...], tuple[int, ...]]]:
-    """Each layer with the shape of its output, and of its kernel, which is empty where it has none."""
+    """Each layer with its output shape and kernel shape, () without a kernel."""
     shape: tuple[int, ...] = INPUT_SHAPE
     for layer in layers_of(config):
         kernel: tuple[int, ...] = ()

@@ -1,7 +1,7 @@
-"""The kinds of networks: each a function from its settings to its layers, listed in `NETWORKS` by the name of its kind.
+"""The kinds of networks: each is a function from settings to layers, listed by name in `NETWORKS`.
 
-From these few lines come the Keras model, the initial weights and the table of layers. The output layer, a unit for
-each class with softmax, is the same for all and added to each.
+The Keras model, the initial weights and the table of layers are built from these. The output layer, one softmax unit
+per class, is added to each.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ __all__ = ["NETWORKS", "Layer", "Sizes", "layers_of"]
 
 
 class Sizes(Protocol):
-    """What of a `ModelConfig` decides the layers."""
+    """The part of a `ModelConfig` that decides the layers."""
 
     @property
     def kind(self) -> str:
@@ -71,7 +71,7 @@ def cnn(sizes: Sizes) -> list[Layer]:
 
 
 def mlp(sizes: Sizes) -> list[Layer]:
-    """A multilayer perceptron: one dense layer on the pixels, which doesn't know what lies beside what."""
+    """A multilayer perceptron with one hidden dense layer."""
     return [
         Layer("flatten", "Flatten"),
         Layer("dense", "Dense", sizes.dense_units, activation="relu"),
@@ -80,7 +80,7 @@ def mlp(sizes: Sizes) -> list[Layer]:
 
 
 def logistic(sizes: Sizes) -> list[Layer]:  # noqa: ARG001 - every kind takes the settings
-    """Multinomial logistic regression: the ten outputs straight from the pixels."""
+    """Multinomial logistic regression: the softmax outputs directly from the pixels."""
     return [Layer("flatten", "Flatten")]
 
 

@@ -1,8 +1,8 @@
-"""The optimizers on offer: one class is the whole entry for one optimizer.
+"""The optimizers: one class per optimizer.
 
-A class holds the hyper-parameters with Keras' defaults and their bounds, the default grid of its sweep, the Keras class
-of the same mathematics, and the update itself on tensors of any shape. Nothing here imports TensorFlow: an
-update is arithmetic on whatever tensors it is given.
+A class has the hyperparameters with Keras' defaults and their bounds, the default grid of its sweep, the equivalent
+Keras class, and the update itself on tensors of any shape. Nothing here imports TensorFlow: an update is arithmetic on
+the given tensors.
 
 Source of the formulas: Keras 3 (`keras.optimizers`), whose documentation names the papers.
 """
@@ -16,14 +16,18 @@ __all__ = ["OPTIMIZERS", "AnyOptimizer", "Optimizer"]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 ClosedShare = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0, le=1000, description="Learning rate of the first step.")]
-Decay = Annotated[ClosedShare, Field(description="The rate of a step is learning_rate / (1 + decay * step).")]
-MomentumShare = Annotated[Share, Field(description="Share of the last step that the next one goes on with.")]
-MEMORY = "Share that the running mean of squared gradients keeps at each step."
-Beta1 = Annotated[Share, Field(description="Share that the running mean of gradients keeps at each step.")]
+Rate = Annotated[float, Field(gt=0, le=1000, description="Learning rate (of the first step, if it decays).")]
+Decay = Annotated[
+    ClosedShare, Field(description="Learning rate decay: at a step the rate is learning_rate / (1 + decay * step).")
+]
+MomentumShare = Annotated[Share, Field(description="Momentum: the share of the previous step added to the next one.")]
+MEMORY = "Decay rate of the running mean of squared gradients."
+Beta1 = Annotated[Share, Field(description="Decay rate of the running mean of gradients.")]
 Beta2 = Annotated[Share, Field(description=MEMORY)]
-Epsilon = Annotated[float, Field(gt=0, le=1, description="Added to a denominator, so that it is never 0.")]
-Shrinking = Annotated[Share, Field(description="The weights shrink by this times the rate at each step.")]
+Epsilon = Annotated[float, Field(gt=0, le=1, description="Added to the denominator for numerical stability.")]
+Shrinking = Annotated[
+    Share, Field(description="Weight decay: at each step the weights shrink by this times the learning rate.")
+]
 Grid = dict[str, tuple[float, ...]]
 Tensor = Any  # a tf.Tensor, or anything with the same arithmetic
 Step = tuple[Tensor, list[Tensor]]
@@ -35,7 +39,7 @@ BETAS: Grid = {"learning_rate": RATES, "beta_1": (0.5, 0.7, 0.9), "beta_2": (0.8
 
 
 class Optimizer(BaseModel):
-    """Hyper-parameters of one optimizer; subclasses add theirs, their grid and their update.
+    """Hyperparameters of one optimizer; subclasses add theirs, their grid and their update.
 
     With `decay` the learning rate of a step is `learning_rate / (1 + decay * step)`, step counting from 0.
     """
@@ -49,20 +53,20 @@ class Optimizer(BaseModel):
     keras_class: ClassVar[str]
     keras_options: ClassVar[dict[str, Any]] = {}
     slots: ClassVar[tuple[float, ...]] = ()
-    """The starting value of each state vector, as long as the parameters, that the update carries along."""
+    """The initial value of each state vector of the update; vectors have the shape of the parameters."""
     scalar_slots: ClassVar[tuple[float, ...]] = ()
-    """The starting value of each state scalar; they follow the vectors."""
+    """The initial value of each state scalar; scalars follow the vectors."""
     grid: ClassVar[Grid]
 
     def hyperparameters(self) -> dict[str, float]:
-        """Name to value of every number that tunes the update; all of them may be swept."""
+        """Name to value of every hyperparameter of the update; all of them may be swept."""
         return self.model_dump(exclude={"name"})
 
     @staticmethod
     def update(h: Hyper, t: Tensor, p: Tensor, g: Tensor, slots: list[Tensor], sqrt: Root) -> Step:
         """One step: the new parameters and the new slots.
 
-        `h` maps each hyper-parameter to a float32 scalar, `learning_rate` already decayed, and `1-<name>` to its
+        `h` maps each hyperparameter to a float32 scalar, `learning_rate` already decayed, and `1-<name>` to its
         complement, subtracted before rounding to float32 as Keras does. `t` is the step, from 1, a float32 scalar; `p`,
         `g` and the vector slots are float32 tensors of one shape. `sqrt` is their square root: a power of 0.5 takes
         XLA several times longer. Raises `NotImplementedError` here: each optimizer has its own.
@@ -201,7 +205,7 @@ class Nadam(Optimizer):
         u_now = h["beta_1"] * (1 - 0.5 * 0.96**t)
         u_next = h["beta_1"] * (1 - 0.5 * 0.96 ** (t + 1))
         product = slots[2] * u_now
-        # Keras subtracts here after rounding: 1 - 0.999 comes out 5e-5 larger than in Adam.
+        # Keras subtracts here after rounding: 1 - 0.999 is 5e-5 larger than in Adam.
         m = slots[0] + (g - slots[0]) * (1 - h["beta_1"])
         v = slots[1] + (g * g - slots[1]) * (1 - h["beta_2"])
         m_hat = m * (u_next / (1 - product * u_next)) + g * ((1 - u_now) / (1 - product))
@@ -210,7 +214,7 @@ class Nadam(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Adadelta: steps in units of its own recent steps. With rho 1 nothing is learnt of either, which leaves SGD."""
+    """Adadelta: steps scaled by its own recent steps. With rho 1 neither mean changes, which makes it SGD."""
 
     name: Literal["adadelta"] = "adadelta"
     rho: Annotated[ClosedShare, Field(description=MEMORY)] = 0.95

@@ -1,4 +1,4 @@
-"""What the saved model of a run says of pictures. TensorFlow and Keras are loaded by the first call that needs them."""
+"""Predictions of a run's saved model. TensorFlow and Keras are loaded by the first call that needs them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,14 +25,14 @@ __all__ = ["MODEL", "Learnt", "learnt_by", "load_model", "model_path", "probabil
 MODEL = "model.keras"
 AT_ONCE = 256
 NAMES = {"classes": "keys", "class_names": "names"}
-"""Keys of `data.json` to what they are in `Classes`."""
+"""Keys of `data.json` to fields of `Classes`."""
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a run recorded of the digits that it learned from: how a picture is to be shown to its network.
+    """The recorded conversions of a run's digits, which images for its network need too.
 
-    `transposed`: the form, such as idx, whose pictures had rows and columns exchanged; empty for none.
+    `transposed`: the format, such as idx, whose images were transposed; empty for none.
     """
 
     source: str = "embedded"
@@ -41,12 +41,12 @@ class Learnt:
     transposed: str = ""
 
     def as_seen(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Pictures of bright ink on black, uint8 (n, 28, 28), as the network learned to see them."""
+        """Images with bright ink on black, uint8 (n, 28, 28), converted like the training digits."""
         return 255 - images if self.ink == "dark" else images
 
 
 def learnt_by(folder: Path) -> Learnt:
-    """What the run in a folder recorded. Raises `RunError` where that is missing or damaged."""
+    """The record of the run in a folder. Raises `RunError` if it is missing or damaged."""
     about, config = files.read_json(folder / "data.json"), read_config(folder)
     try:
         usual = Classes()
@@ -68,7 +68,7 @@ def run_with_model(runs_dir: Path, reference: str) -> RunInfo:
 
 
 def model_path(info: RunInfo) -> Path:
-    """Where a run's model is: of several repeats, the first one's. Raises `BadInput` where the run has none."""
+    """The path of a run's model, that of the first repeat. Raises `BadInput` if the run has none."""
     path = info.path / MODEL
     if path.is_file():
         return path
@@ -80,14 +80,14 @@ def model_path(info: RunInfo) -> Path:
 def load_model(path: Path) -> Any:
     """A saved model as a `keras.Model`, not compiled; Keras' safe mode runs no code that the file may hold.
 
-    Raises `RunError` where the file is damaged, or is no network from images (28, 28, 1) to probabilities of classes.
+    Raises `RunError` if the file is damaged, or not a network from images (28, 28, 1) to probabilities of classes.
     """
     check_saved_model(path)
     keras = import_keras()
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
         shapes = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
-    except Exception as error:  # whatever Keras, h5py and zipfile make of a file that is not what it says
+    except Exception as error:  # Keras, h5py and zipfile raise many kinds
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{path} is damaged: Keras can't read it: {reason}") from error
     if shapes[0] != INPUT_SHAPE or len(shapes[1]) != 1 or not 2 <= shapes[1][0] <= MOST_CLASSES:

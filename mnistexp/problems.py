@@ -1,4 +1,4 @@
-"""Validation errors in the user's words: the dotted key, the value, what is allowed, the nearest valid name."""
+"""Validation errors for users: the dotted key, the value, the allowed values, the nearest valid name."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ REMEDIES: dict[str, tuple[type, str]] = {
     "training": (int, "write `training: {{epochs: {0}}}` or `--epochs {0}`"),
     "training.early_stopping": (int, "write `early_stopping: {{patience: {0}}}`"),
 }
-"""What to write instead of a value of this type in place of a section."""
+"""The hint for a value of this type in place of a section."""
 ABBREVIATIONS = {
     "lr": "learning_rate",
     "bs": "batch_size",
@@ -46,11 +46,11 @@ ABBREVIATIONS = {
     "opt": "optimizer.name",
     "optimizer": "optimizer.name",
 }
-"""What people call some settings."""
+"""Common other names of settings."""
 
 
 def explain(error: ErrorDetails) -> Iterator[tuple[str, str]]:
-    """Dotted key and message of each problem that one pydantic error tells of."""
+    """Dotted key and message of each problem in a pydantic error."""
     if error["type"] == "conflicts":
         yield from error["ctx"]["problems"]
         return
@@ -105,7 +105,7 @@ def _unknown_key(location: tuple[int | str, ...], key: str, value: Any) -> str:
 
 
 def _key_hint(name: str, allowed: list[str], known: list[str]) -> str:
-    """The key that was meant: one of the section's own, else one of another section by its dotted name."""
+    """The suggested key: one of the same section, else one of another section by its dotted name."""
     own = ABBREVIATIONS.get(name.casefold(), name)
     if own in allowed:
         return f"; did you mean {own!r}?"
@@ -117,9 +117,9 @@ def _key_hint(name: str, allowed: list[str], known: list[str]) -> str:
 
 
 def full_key(name: str, keys: Iterable[str]) -> str:
-    """The one of the dotted keys that a name such as `dropout` or `early_stopping.patience` is the end of.
+    """The dotted key whose last part is a name such as `dropout` or `early_stopping.patience`.
 
-    A name that is a key itself, the end of several, or of none, stays as it is.
+    A name that is a key itself, or the last part of several keys or of none, is returned unchanged.
     """
     keys = list(keys)
     ends = [key for key in keys if key.endswith(f".{name}")]
@@ -127,9 +127,9 @@ def full_key(name: str, keys: Iterable[str]) -> str:
 
 
 def misshapen(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted key and message of each value in place of a section, each section in place of a value.
+    """Dotted key and message of each value in place of a section, and each section in place of a value.
 
-    Stronger layers would hide them. So they would an optimizer's section, whose unknown keys are found here too.
+    Stronger layers would hide them. They would also hide an optimizer's section, whose unknown keys are found here too.
     """
     model = _model_at(tuple(above.split("."))) if above else ExperimentConfig
     fields = _fields(model) if model else {}
@@ -157,24 +157,24 @@ def _no_section(key: str, value: Any, *, nullable: bool) -> str:
 
 
 def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The fields of a section; of the optimizer's those of every optimizer."""
+    """The fields of a section; for the optimizer, those of every optimizer."""
     if model is not Optimizer:
         return model.model_fields
     return {name: info for entry in OPTIMIZERS.values() for name, info in entry.model_fields.items()}
 
 
 def dotted_keys() -> list[str]:
-    """Every dotted key that a configuration may hold, each optimizer's among them."""
+    """Every dotted key of a configuration, including those of each optimizer."""
     return list(dict.fromkeys(_keys(ExperimentConfig, "")))
 
 
 def sweepable_keys() -> list[str]:
-    """The dotted keys that a trial may decide on."""
+    """The dotted keys that can be swept."""
     return [key for key in dotted_keys() if may_be_swept(key)]
 
 
 def may_be_swept(key: str) -> bool:
-    """Whether a trial may decide on it: not on its digits and seeds, nor on when it is scored."""
+    """Whether it can be swept: not the digits and seeds, nor the validation settings."""
     section, _, name = key.partition(".")
     if section == "training":
         return name.partition(".")[0] not in {"early_stopping", "validation_fraction"}
@@ -195,14 +195,14 @@ def _keys(model: type[BaseModel], above: str) -> Iterator[str]:
 
 
 def _without_tags(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """The location without the optimizer's name that pydantic puts in after choosing the class."""
+    """The location without the optimizer's name that pydantic inserts."""
     if len(location) > 1 and location[0] == "optimizer" and location[1] in OPTIMIZERS:
         return (location[0], *location[2:])
     return location
 
 
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """The section that a location with pydantic's tags leads to; None where it leads to a value."""
+    """The section at a location with pydantic's tags; None if it is a value."""
     model: type[BaseModel] | None = ExperimentConfig
     for part in location:
         if model is Optimizer:
@@ -214,7 +214,7 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
 
 
 def _section(info: FieldInfo) -> type[BaseModel] | None:
-    """The model class of a field that is a section of its own, else None."""
+    """The model class of a field that is a section, else None."""
     kinds = [kind for kind in _parts(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
     if kinds and issubclass(kinds[0], Optimizer):
         return Optimizer
@@ -222,7 +222,7 @@ def _section(info: FieldInfo) -> type[BaseModel] | None:
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
-    """An annotation and all that its unions, tuples and `Annotated`s are made of."""
+    """An annotation and all parts of its unions, tuples and `Annotated`s."""
     yield annotation
     for inner in get_args(annotation):
         yield from _parts(inner)
@@ -245,7 +245,7 @@ def _choices(location: tuple[int | str, ...]) -> list[Any]:
 
 
 def _bounds(location: tuple[int | str, ...]) -> str:
-    """The bounds of the field at a location, such as `0 <= value < 1`; empty where it has none."""
+    """The bounds of the field at a location, such as `0 <= value < 1`; empty if it has none."""
     info = _field_at(location)
     if info is None:
         return ""

@@ -1,4 +1,4 @@
-"""Which trial of a sweep is best, which can't be told from it, and the table that says so."""
+"""The ranking of a sweep: the best trial, the trials tied with it, and the ranked table."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ __all__ = ["choose", "correct_matrix", "fold_weights", "probabilities", "ranked"
 def ranks(trials: Sequence[TrialResult]) -> list[int]:
     """The rank of each trial by its mean score, from 1, as in scikit-learn's `rank_test_score`.
 
-    Equal means share the best of their ranks, failed trials the last.
+    Equal means share the best of their ranks; failed trials share the last.
     """
     means = np.nan_to_num([trial.mean for trial in trials], nan=-1.0)
     at_most = np.searchsorted(np.sort(means), means, side="right")
@@ -26,12 +26,12 @@ def ranks(trials: Sequence[TrialResult]) -> list[int]:
 
 
 def ranked(sweep: SweepResult) -> list[tuple[int, TrialResult]]:
-    """Rank and trial, the best first; equal ones in the grid's order."""
+    """Rank and trial, the best first; ties in the grid's order."""
     return sorted(zip(ranks(sweep.trials), sweep.trials, strict=True), key=lambda pair: (pair[0], pair[1].index))
 
 
 def probabilities(trials: Sequence[TrialResult], digits: int) -> NDArray[np.float32]:
-    """Out-of-fold probabilities float32 (trials, repeats, digits, classes); NaN where a fit failed."""
+    """Out-of-fold probabilities float32 (trials, repeats, digits, classes); NaN for failed fits."""
     repeats = 1 + max(fold.repeat for trial in trials for fold in trial.folds)
     classes = max(fold.probabilities.shape[1] for trial in trials for fold in trial.folds)
     found = np.full((len(trials), repeats, digits, classes), np.nan, np.float32)
@@ -42,7 +42,7 @@ def probabilities(trials: Sequence[TrialResult], digits: int) -> NDArray[np.floa
 
 
 def correct_matrix(trials: Sequence[TrialResult], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which out-of-fold predictions are right by labels (digits,): bool (trials, repeats, digits); no failed fit's."""
+    """Which out-of-fold predictions equal labels (digits,): bool (trials, repeats, digits); False for failed fits."""
     repeats = 1 + max(fold.repeat for trial in trials for fold in trial.folds)
     found = np.zeros((len(trials), repeats, len(labels)), np.bool_)
     for number, trial in enumerate(trials):
@@ -52,9 +52,9 @@ def correct_matrix(trials: Sequence[TrialResult], labels: NDArray[np.int64]) -> 
 
 
 def fold_weights(trial: TrialResult, digits: int) -> NDArray[np.float64]:
-    """How much each out-of-fold prediction counts in the score of a trial, the mean of its folds: (repeats, digits).
+    """The weight of each out-of-fold prediction in the score of a trial, the mean of its folds: (repeats, digits).
 
-    The folds of a sweep are the same for all its trials; each of them weighs 1 in total. `trial` must not have failed.
+    The folds of a sweep are the same for all its trials; each has a total weight of 1. `trial` must not have failed.
     """
     found = np.zeros((1 + max(fold.repeat for fold in trial.folds), digits))
     for fold in trial.folds:
@@ -65,10 +65,10 @@ def fold_weights(trial: TrialResult, digits: int) -> NDArray[np.float64]:
 def choose(
     rule: SelectionRule, trials: Sequence[TrialResult], labels: NDArray[np.int64], costs: Sequence[float]
 ) -> tuple[int, tuple[int, ...]]:
-    """Index of the trial that the rule selects, and of those that can't be told from the best.
+    """Index of the trial that the rule selects, and of those tied with the best.
 
-    Failed trials take no part. `labels`: int64 (digits,). `costs`: one for each trial. Raises `BadInput` where every
-    trial has failed.
+    Failed trials are ignored. `labels`: int64 (digits,). `costs`: one per trial. Raises `BadInput` if every trial has
+    failed.
     """
     means = [trial.mean for trial in trials]
     errors = [trial.standard_error for trial in trials]
@@ -81,9 +81,9 @@ def choose(
 
 
 def trials_csv(sweep: SweepResult) -> str:
-    """The ranked table, a line for each trial, in the field names of scikit-learn's `cv_results_` where they apply.
+    """The ranked table, a line per trial, with the names of scikit-learn's `cv_results_` where they apply.
 
-    `split<i>_test_score` counts the folds of the first repeat, then those of the second, as `RepeatedKFold` does.
+    `split<i>_test_score` numbers the folds of the first repeat, then those of the second, as `RepeatedKFold` does.
     `sem_test_score` is the standard error of the mean. `diverged` and `failed` count fits; `tied` and `selected` are
     true or false. Floats are the shortest text that reads back the same; the same work gives the same bytes.
     """
@@ -106,5 +106,5 @@ def trials_csv(sweep: SweepResult) -> str:
 
 
 def cell(value: Value) -> str:
-    """A setting as text: text as it is, the rest as in JSON."""
+    """A setting as text: text unchanged, other values as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

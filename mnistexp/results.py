@@ -1,4 +1,4 @@
-"""What trainings and sweeps give back: frozen records of plain Python numbers and numpy arrays."""
+"""The results of trainings and sweeps: frozen records of plain Python numbers and numpy arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # runs are listed in half the time without numpy and pydantic
+if TYPE_CHECKING:  # listing runs is twice as fast without numpy and pydantic
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class EpochDone:
-    """Progress of a training: the epoch just finished, from 1, of the repeat, from 0; None where not validated."""
+    """Progress of a training: the epoch just finished, from 1, of the repeat, from 0; None if not validated."""
 
     repeat: int
     repeats: int
@@ -79,7 +79,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Noted:
-    """Something to know of the digits that were read: what was converted."""
+    """A note about the digits that were read, such as a conversion."""
 
     text: str
 
@@ -97,7 +97,7 @@ class Step:
 class History:
     """Loss and accuracy after each epoch; `val_` lists are empty where nothing was validated.
 
-    `loss` and `accuracy` are means over the training digits while they were learnt from, as Keras reports them; the
+    `loss` and `accuracy` are means over the training digits during the epoch, as Keras reports them; the
     `val_` ones are measured after the epoch, and NaN in the epochs without validation (`training.validate_every`). All
     float, of one length each; NaN from the epoch of a divergence on.
     """
@@ -111,15 +111,15 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """How many epochs the curves have; after a divergence also those that were never trained, as NaN."""
+        """The length of the curves, including epochs that were not trained after a divergence, as NaN."""
         return len(self.loss)
 
     @classmethod
     def mean(cls, histories: Sequence[History]) -> History:
-        """The mean of the curves of several trainings, over as many epochs as all of them have.
+        """The mean of the curves of several trainings, over the epochs that all of them have.
 
-        An epoch in which one has no number, as after a divergence, has no mean: it is NaN. `val_loss_se` is the mean of
-        theirs, at most that large is that of the mean: all are validated on the same digits.
+        If one has no number in an epoch, as after a divergence, the mean is NaN. `val_loss_se` is the mean of theirs,
+        an upper bound for that of the mean curve, as all are validated on the same digits.
         """
         if len(histories) == 1:
             return histories[0]
@@ -130,7 +130,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """One finished training: its curves and what the network says of the test digits.
+    """One finished training: its curves and its predictions of the test digits.
 
     `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, classes).
     `labels`: int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not
@@ -151,23 +151,23 @@ class TrainingResult:
 
     @property
     def predictions(self) -> NDArray[np.int64]:
-        """The likeliest class of each test digit, int64 (n_test,)."""
+        """The most probable class of each test digit, int64 (n_test,)."""
         likeliest: NDArray[np.int64] = self.probabilities.argmax(axis=1).astype("int64")
         return likeliest
 
     @property
     def correct(self) -> int:
-        """How many test digits are recognised."""
+        """The number of test digits classified correctly."""
         return int((self.predictions == self.labels).sum())
 
     @property
     def test_accuracy(self) -> float:
-        """Share of the test digits that are recognised, 0 to 1."""
+        """Share of the test digits classified correctly, 0 to 1."""
         return self.correct / len(self.labels)
 
     @property
     def epochs_trained(self) -> int:
-        """How many epochs were trained, one that diverged included; the curves may go on with NaN."""
+        """How many epochs were trained, including one that diverged; the curves may continue with NaN."""
         return self.diverged_at or self.history.epochs
 
 
@@ -225,7 +225,7 @@ class TrialResult:
 
     @property
     def failed(self) -> bool:
-        """Whether a fit raised; one that only diverged has a score like any other."""
+        """Whether a fit raised; a diverged fit has a score like any other."""
         return any(fold.error for fold in self.folds)
 
 
@@ -233,7 +233,7 @@ class TrialResult:
 class SweepResult:
     """All trials of a sweep in the grid's order, and the labels of the digits they were scored on.
 
-    `labels`: int64 (n_train,). `tied`: indices of the trials that can't be told from the best.
+    `labels`: int64 (n_train,). `tied`: indices of the trials tied with the best, including the best.
     """
 
     trials: tuple[TrialResult, ...]
@@ -249,24 +249,24 @@ class SweepResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command leaves: its run folder, and the document of the `metrics.json` in it."""
+    """The result of a command: its run folder, and the document of its `metrics.json`."""
 
     run_dir: Path
     metrics: dict[str, Any]
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """The document that `--json` prints."""
         return {"run_dir": str(self.run_dir), "metrics": self.metrics}
 
 
 def over_all(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics of a training, its curves told for all its repeats: by their mean, where there are several.
+    """The metrics of a training; with several repeats, those of the curves are of the mean curves.
 
-    The keys of `repeats` besides: `mean` and `interval` of the test accuracy are there only with several.
+    The other keys of `repeats`, such as `mean` and `interval` of the test accuracy, exist only with several repeats.
     """
     return {**metrics, **metrics.get("repeats", {})}
 
 
 Event = EpochDone | FitDone | Noted | Reading | Step | Working
 Watch = Callable[[Event], None]
-"""Told of each epoch of a training, of the way there, of each finished fit, and of each step of a longer story."""
+"""Called with each epoch of a training, its progress, each finished fit, and each step of a longer command."""

@@ -1,6 +1,6 @@
-"""TensorFlow as this project needs it: on one thread, quietly, and no sooner and no more of it than is used.
+"""Loading and starting TensorFlow: with one thread, without messages, only when needed.
 
-It is started here and nowhere else.
+TensorFlow is started only here.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from mnistexp.errors import MnistexpError
 __all__ = ["import_keras", "import_tensorflow", "load_beside", "own_process", "start_tensorflow"]
 
 MALLOC = {-1: 2**30, -3: 2**25, -2: 2**24}
-"""glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest that it takes."""
+"""glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest allowed."""
 
 _left_out_of_keras: tuple[str, ...] = ()
 """Packages that Keras uses where they are installed, and loads for 2 seconds; a training needs none of them."""
@@ -99,10 +99,9 @@ def load_beside(*modules: str) -> None:
 
 @cache
 def _keep_freed_memory() -> None:
-    """Have glibc reuse the memory of one step for the next instead of handing it back to the kernel.
+    """Let glibc reuse the memory of one step for the next instead of returning it to the kernel.
 
-    Without this a training of an epoch takes some thousand page faults, a tenth and more of its time. Other C libraries
-    go their own ways.
+    Without this an epoch has thousands of page faults, a tenth of its time or more. No effect with other C libraries.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return
@@ -114,7 +113,7 @@ def _keep_freed_memory() -> None:
 
 @contextmanager
 def _left_out(*names: str) -> Iterator[None]:
-    """Have packages count as not installed for what is loaded meanwhile, but for those that are loaded already."""
+    """Make packages count as not installed while others load, unless they are loaded already."""
     missing = {*names} - {*sys.modules}
     sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type]
     try:
@@ -126,7 +125,7 @@ def _left_out(*names: str) -> Iterator[None]:
 
 @contextmanager
 def _garbage_left() -> Iterator[None]:
-    """Don't look for garbage: loading makes hundreds of thousands of objects and hardly any to free."""
+    """Disable garbage collection: loading creates hundreds of thousands of objects, and hardly any can be freed."""
     looking = gc.isenabled()
     gc.disable()
     try:

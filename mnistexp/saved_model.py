@@ -1,4 +1,4 @@
-"""What a saved model promises to be, held against its size, before Keras makes room for it."""
+"""Checks of a saved model's description against its size, before Keras allocates memory for it."""
 
 import json
 import math
@@ -13,15 +13,15 @@ from mnistexp.runs import files
 __all__ = ["check_saved_model"]
 
 LARGEST_MODEL = 1024 * 2**20
-"""Bytes of all files in a saved model, unpacked; the largest network that a configuration describes takes less."""
+"""Limit for the unpacked bytes of a saved model; the largest network that a configuration describes takes less."""
 LARGEST_CONFIG = 2**20
 WEIGHT_BYTES = 4
 
 
 def check_saved_model(path: Path) -> None:
-    """Check that a `.keras` file is an archive of a network that a run may have, and holds the weights it speaks of.
+    """Check that a `.keras` file is an archive of a network that a run may have, with all its weights.
 
-    Raises `RunError` for anything else: such a file could have Keras fill the memory.
+    Raises `RunError` for anything else: such a file could make Keras fill the memory.
     """
     with files.explained("read", path):
         try:
@@ -29,7 +29,7 @@ def check_saved_model(path: Path) -> None:
                 sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
                 if sum(sizes.values()) > LARGEST_MODEL or sizes.get("config.json", 0) > LARGEST_CONFIG:
                     raise RunError(
-                        f"{path} takes {sum(sizes.values()):,} bytes when unpacked, more than any model of a run does"
+                        f"{path} is too large for the model of a run: {sum(sizes.values()):,} bytes when unpacked"
                     )
                 promised = weights_of(json.loads(archive.read("config.json")))
         except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError, EOFError) as error:
@@ -41,7 +41,7 @@ def check_saved_model(path: Path) -> None:
 def weights_of(document: Any) -> int:
     """The weights of a Keras configuration (`config.json` of a saved model) with the layers that runs' models have.
 
-    Raises ValueError where a layer is another, or is to be built for other inputs than the layer before it gives.
+    Raises ValueError if a layer is of another kind, or its input shape differs from the output of the layer before.
     """
     match document:
         case {"class_name": "Sequential", "config": {"layers": [*layers]}}:
@@ -76,7 +76,7 @@ def weights_of(document: Any) -> int:
                 shape = (shape[0] // side, shape[1] // side, shape[2])
             case _:
                 kind = show(layer.get("class_name")) if isinstance(layer, dict) else "of no kind"
-                raise ValueError(f"layer {number}, {kind}, is none that the model of a run can have in its place")
+                raise ValueError(f"layer {number}, {kind}, is not allowed here in the model of a run")
         if layer.get("build_config") not in (None, {"input_shape": [None, *given]}):
-            raise ValueError(f"layer {number} is to be built for other inputs than it is given")
+            raise ValueError(f"layer {number} has an input shape that differs from its input")
     return weights

@@ -33,23 +33,23 @@ __all__ = [
 ]
 
 WHOLE = {"sweep.grid", "sweep.zip", "sweep.random"}
-"""Keys whose value a stronger layer replaces whole: their own keys are settings to try, not settings."""
+"""Keys whose value a stronger layer replaces as a whole: their keys are settings to try, not settings."""
 
 
 Places = dict[str, tuple[str, int | None]]
-"""Dotted key to where it was written: a file or flag, and the line."""
+"""Dotted key to its origin: a file or flag, and the line."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A valid configuration, and for each dotted key the place that decided it."""
+    """A valid configuration, and the origin of each dotted key."""
 
     config: "ExperimentConfig"
     origins: dict[str, str]
 
 
 def packaged_names() -> list[str]:
-    """Names of the configurations that come with the package, such as `train` or `sweep-dropout`."""
+    """Names of the packaged configurations, such as `train` or `sweep-dropout`."""
     folder = files("mnistexp") / "defaults"
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
@@ -81,9 +81,9 @@ def _exists(path: Path) -> bool:
 
 
 def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
-    """Each `key=value` as a layer; the key is dotted, or its end where that is clear; the value is YAML.
+    """Each `key=value` as a layer; the key is dotted, or its unique last part; the value is YAML.
 
-    Raises `ConfigError` with every one that is malformed, or sets a key a second time.
+    Raises `ConfigError` with all that are malformed or set a key twice.
     """
     if not texts:
         return []
@@ -117,7 +117,7 @@ def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
 
 
 def _add(layers: dict[str, Source], key: str, layer: Source) -> None:
-    """Add a layer under its key; those below one key of `WHOLE` become one, or the last would replace the rest."""
+    """Add a layer under its key; layers below one key of `WHOLE` are merged, or the last would replace the others."""
     whole = _whole(key)
     if whole is None:
         layers[key] = layer
@@ -129,12 +129,12 @@ def _add(layers: dict[str, Source], key: str, layer: Source) -> None:
 
 
 def _whole(key: str) -> str | None:
-    """The key of `WHOLE` that a key stands below."""
+    """The key of `WHOLE` that a key belongs to."""
     return next((name for name in WHOLE if key.startswith(f"{name}.")), None)
 
 
 def _nest(key: str, value: Any) -> dict[str, Any]:
-    """`a.b`, 1 to `{"a": {"b": 1}}`; what stands below a key of `WHOLE` stays one name."""
+    """`a.b`, 1 to `{"a": {"b": 1}}`; the part after a key of `WHOLE` stays one name."""
     whole = _whole(key)
     parts = [*whole.split("."), key[len(whole) + 1 :]] if whole else key.split(".")
     for part in reversed(parts):
@@ -165,7 +165,7 @@ def resolve(layers: Sequence[Source]) -> Settings:
 
 
 def _shaped(layers: Sequence[Source]) -> tuple[list[Source], list[Problem]]:
-    """The layers without values in place of sections, and the problem of each of these."""
+    """The layers without values in place of sections, and a problem for each of these."""
     from mnistexp.problems import misshapen
 
     found, problems = [], []
@@ -185,9 +185,9 @@ def _without(values: Mapping[str, Any], keys: Collection[str], above: str = "") 
 
 
 def _without_other_optimizers(layers: Sequence[Source]) -> list[Source]:
-    """The layers, less the optimizer sections up to the last one that names another optimizer than the final one.
+    """The layers without the optimizer sections up to the last one that names another optimizer than the final one.
 
-    What a stronger layer sets without naming an optimizer, as `--set optimizer.learning_rate=0.1` does, is for any.
+    Settings of a stronger layer that names no optimizer, such as `--set optimizer.learning_rate=0.1`, apply to any.
     """
     names = [
         section.get("name") if isinstance(section := layer.values.get("optimizer"), dict) else None for layer in layers
@@ -267,7 +267,7 @@ def validate(values: Mapping[str, Any], places: Places | None = None) -> "Experi
 
 
 def _nearest_place(key: str, places: Places) -> tuple[str, int | None]:
-    """Where the key, or failing that the section or list it belongs in, was written."""
+    """The origin of the key, or else of its section or list."""
     while key:
         if key in places:
             return places[key]

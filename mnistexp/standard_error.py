@@ -1,8 +1,8 @@
-"""Standard error for our own lines: what libraries write there, from compiled code and other processes too, is kept.
+"""Standard error for our own lines only: output of libraries, also from compiled code and other processes, is captured.
 
-Log levels don't reach all of it: TensorFlow, for one, writes notices before it reads its own level. So the program puts
-a file in the place of standard error, and writes its own lines to where that led before. Runs take what is kept into
-their log; a watcher shows it if this process crashes, as the reason may be among it.
+Log levels don't suppress all of it: TensorFlow, for example, writes notices before it reads its own level. So the
+program replaces standard error by a file, and writes its own lines to the original. Runs add the captured output to
+their log; a watcher process prints it if this process crashes, as it may have the reason.
 """
 
 import atexit
@@ -18,7 +18,7 @@ from typing import IO, Any, TextIO
 __all__ = ["give_back", "keep_all", "kept_back", "kept_while", "own", "watch_for_a_crash"]
 
 LONGEST = 20_000
-"""Of what is kept, so many bytes of its end are ever shown."""
+"""At most this many bytes of the end of the captured output are shown."""
 # It reads until this process has ended; what it reads is empty where that wasn't announced.
 WATCHER = f"""
 import os, sys
@@ -35,14 +35,14 @@ _watcher: "subprocess.Popen[bytes] | None" = None
 
 
 def own() -> TextIO:
-    """Where our own lines go: standard error as the program was given it."""
+    """The original standard error, for our own lines."""
     return _own or sys.stderr or io.StringIO()  # it is None where it was closed from the start
 
 
 def keep_all() -> None:
-    """From now on, and in processes started from now on, keep all that is written to standard error but by `own()`."""
+    """Capture standard error of this process and of processes started from now on, except output to `own()`."""
     global _own, _kept, _taken, _given
-    with suppress(OSError):  # no folder for temporary files: all goes where it ever went
+    with suppress(OSError):  # no folder for temporary files: nothing is captured
         kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as the program runs
         try:
             _given = os.dup(2), sys.stderr
@@ -57,7 +57,7 @@ def keep_all() -> None:
 
 
 def give_back() -> None:
-    """Undo `keep_all`, where the process does other things afterwards."""
+    """Undo `keep_all`, for processes that continue with other work."""
     global _own, _kept
     if _kept is not None:
         number, sys.stderr = _given
@@ -68,7 +68,7 @@ def give_back() -> None:
 
 
 def kept_back() -> str:
-    """What was kept since this was last called, at most the last 20 kB of it; "" where nothing was."""
+    """The output captured since the last call, at most the last 20 kB; "" if there is none."""
     global _taken
     if _kept is None:
         return ""
@@ -79,9 +79,9 @@ def kept_back() -> str:
 
 
 def watch_for_a_crash() -> None:
-    """Have a process beside this one show what is kept, if this one ends otherwise than by its own will.
+    """Start a watcher process that prints the captured output if this process crashes.
 
-    Nothing is started where nothing is kept, and only one for each process.
+    Nothing is started if nothing is captured, and only one watcher per process.
     """
     global _watcher
     if _kept is None or _watcher is not None:
@@ -99,7 +99,7 @@ def watch_for_a_crash() -> None:
 
 @contextmanager
 def kept_while() -> Iterator[None]:
-    """Keep what is written during the `with` block, and drop it; show it where the block raises."""
+    """Capture and discard the output of the `with` block; show it if the block raises."""
     if sys.stderr is not None:
         sys.stderr.flush()
     given = os.dup(2)
@@ -117,7 +117,7 @@ def kept_while() -> Iterator[None]:
 
 
 def _number(stream: TextIO) -> int | None:
-    """The number of its file; None for one that is no file, such as a notebook's."""
+    """The file descriptor; None if the stream is not a file, such as a notebook's."""
     try:
         return stream.fileno()
     except (OSError, AttributeError):

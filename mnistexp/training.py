@@ -1,4 +1,4 @@
-"""Training one network on one set of digits: epochs, validation, stopping, and the state to go on from.
+"""Training one network on one set of digits: epochs, validation, early stopping, and the state for resuming.
 
 TensorFlow is loaded by the first call that needs it, not by importing this module.
 """
@@ -26,7 +26,7 @@ __all__ = ["EpochRow", "Fit", "Seed", "State", "evaluate", "fit", "keras_model",
 Digits = tuple[NDArray[np.uint8], NDArray[Any]]
 """Images (n, 28, 28) and labels (n,), of any integer dtype."""
 PIECE_SECONDS = 0.2
-"""How long TensorFlow may run before Python gets a chance to show progress and to notice Ctrl-C."""
+"""How long TensorFlow runs at a time, so that Python can show progress and handle Ctrl-C in between."""
 EVALUATED_AT_ONCE = 4096
 
 
@@ -43,10 +43,10 @@ class EpochRow(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """All that a training needs to go on after a finished epoch as if it had never stopped.
+    """The full state of a training after an epoch, for resuming with bit-identical results.
 
     `tensors`: float32, the weights and then the optimizer's slots. `best`: epoch, validation loss and weights of the
-    best epoch so far, where early stopping watches for it.
+    best epoch so far, with early stopping.
     """
 
     tensors: tuple[Any, ...]
@@ -54,7 +54,7 @@ class State:
     best: tuple[int, float, tuple[Any, ...]] | None = None
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What `fit` can go on from, bit for bit: float32 in the tensors' shapes, `rows` float64 (epochs, 6)."""
+        """The arrays that `fit` resumes from: float32 in the tensors' shapes, `rows` float64 (epochs, 6)."""
         arrays = {f"tensor_{index}": np.array(tensor) for index, tensor in enumerate(self.tensors)}
         arrays["rows"] = np.array(self.rows, np.float64).reshape(len(self.rows), len(EpochRow._fields))
         if self.best:
@@ -112,9 +112,9 @@ def fit(
     """Train on images uint8 (n, 28, 28) and labels (n,), as `config.model`, `.optimizer` and `.training` say.
 
     `on_epoch(epoch, row)` is called after each epoch, from 1; `on_progress(epochs)` several times a second, with the
-    epochs done in fractions; `checkpoint(state)` after each epoch, with what `resume_from=state.arrays()` goes on from
-    to the same bits; `should_stop()` several times a second. Where it is true, or on Ctrl-C, the training ends with
-    `interrupted` set and everything up to the last whole epoch kept.
+    fractional number of epochs done; `checkpoint(state)` after each epoch, with the state for resuming by
+    `resume_from=state.arrays()`; `should_stop()` several times a second. If it is true, or on Ctrl-C, the training ends
+    with `interrupted` set and the results of all complete epochs.
     """
     run = _Run(config, (x, y), validation, seed)
     state = State.from_arrays(resume_from) if resume_from is not None else run.start()
@@ -198,7 +198,7 @@ class _Run:
     def epoch(
         self, state: State, on_progress: Callable[[float], None] | None, should_stop: Callable[[], bool] | None
     ) -> State | None:
-        """The state after one more epoch, or None where it was told to stop before the end."""
+        """The state after one more epoch, or None if it was stopped before the end."""
         began, training, number = perf_counter(), self.config.training, len(state.rows)
         order = self.seed.order(number, self.size) if training.shuffle else np.arange(self.size, dtype=np.int32)
         order = self.loop.order(order)
@@ -245,7 +245,7 @@ class _Run:
         )
 
     def _until(self, done: int) -> int:
-        """The batch to run to: about `PIECE_SECONDS` of work by the pace of the piece before, and few on the first."""
+        """The batch to run to: about `PIECE_SECONDS` of work at the previous pace, and few batches at first."""
         pieces = max(1, int(PIECE_SECONDS / self.pace)) if self.pace else 1
         return min(self.batches, done + pieces)
 
@@ -271,7 +271,7 @@ def _validates(training: TrainingConfig, epoch: int) -> bool:
 
 
 def _parts(loop: "Loop", digits: Digits) -> list["Part"]:
-    """Digits in parts that are evaluated in well under a second."""
+    """Digits in parts that take well under a second to evaluate."""
     starts = range(0, len(digits[0]), EVALUATED_AT_ONCE)
     return [loop.part(*(part[start : start + EVALUATED_AT_ONCE] for part in digits)) for start in starts]
 
@@ -289,7 +289,7 @@ def _evaluate(
 
 
 def _history(rows: tuple[EpochRow, ...], length: int, validated: bool) -> History:
-    """The rows as columns, filled up with NaN to `length`."""
+    """The rows as columns, padded with NaN to `length`."""
     rows = rows + (EpochRow(math.nan, math.nan),) * (length - len(rows))
     columns = list(zip(*rows, strict=True)) or [()] * 5
     return History(columns[0], columns[1], *(columns[2:5] if validated else ()))

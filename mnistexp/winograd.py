@@ -1,6 +1,6 @@
-"""The network with 3x3 kernels, forward and backward, in fewer operations than layer by layer. The numbers are Keras'.
+"""The network with 3x3 kernels, forward and backward, with fewer operations than layer by layer; same results as Keras.
 
-What makes it cheap, all of it exact up to rounding:
+Optimizations, all exact up to rounding:
 - The second pooling leaves out the last row and column of its input. No output depends on them, nor on what only they
   depend on: both convolutions are computed on 24x24 and 10x10 positions instead of 26x26 and 11x11.
 - The first convolution is one product of matrices with the four positions of each pooling window side by side, on
@@ -8,8 +8,8 @@ What makes it cheap, all of it exact up to rounding:
 - The second is Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, 2016): its 2x2 tiles are the pooling windows.
 - Pooling comes before bias and ReLU, which commute with a maximum; backward needs only which of the four won.
 
-Each stage is compiled by XLA on its own. In one piece, XLA would compute shared intermediate results anew for each use,
-and carry changes of layout into its inner loops; both cost more than the few microseconds of a call.
+Each stage is compiled by XLA separately. As a whole, XLA would recompute shared intermediate results for each use, and
+move layout changes into inner loops; both cost more than the few microseconds of a call.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""YAML text to plain values, each with the line it stands on. Safe for files from strangers."""
+"""YAML text to plain values, each with its line number. Safe for untrusted files."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ MAX_DEPTH = 20
 
 @dataclass(frozen=True)
 class Source:
-    """Values of one place; `lines` maps each dotted key to its line, from 1."""
+    """The values of one source; `lines` maps each dotted key to its line, from 1."""
 
     where: str
     values: dict[str, Any]
@@ -51,14 +51,14 @@ for _tag, _pattern, _first in (
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes text in quotes that the loaders here would take for a number, such as `1e5`."""
+    """Quotes text that the loaders here would read as a number, such as `1e5`."""
 
 
 Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^(?:{_pattern})$"), _DIGITS)
 
 
 class _FastLoader(_FastestLoader):
-    """The same scalars, read by libyaml: ten times as fast, with other words for what is malformed."""
+    """The same scalars, read by libyaml: ten times as fast, with different error messages."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
@@ -77,7 +77,7 @@ def read(path: Path) -> Source:
     except (OSError, ValueError) as error:
         raise ConfigError([Problem(where, "", f"can't be read: {getattr(error, 'strerror', None) or error}")]) from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError([Problem(where, "", f"is larger than a configuration may be, allowed: {MAX_BYTES:,} bytes")])
+        raise ConfigError([Problem(where, "", f"is too large, allowed: at most {MAX_BYTES:,} bytes")])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -114,12 +114,13 @@ def parse_value(text: str, where: str) -> Any:
     try:
         return _load(text, where)[1]
     except ConfigError as error:
-        raise ConfigError([Problem(where, "", f"{show(text)} is {p.message}") for p in error.problems]) from None
+        said = [f"{show(text)} is {problem.message.removeprefix('is ')}" for problem in error.problems]
+        raise ConfigError([Problem(where, "", message) for message in said]) from None
 
 
 def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) -> tuple[Any, Any]:
     if len(text) > MAX_BYTES:
-        raise ConfigError([Problem(where, "", f"is larger than a configuration may be, allowed: {MAX_BYTES:,} bytes")])
+        raise ConfigError([Problem(where, "", f"is too large, allowed: at most {MAX_BYTES:,} bytes")])
     try:
         loader = kind(text)
         node = loader.get_single_node()
@@ -136,18 +137,18 @@ def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) ->
     except RecursionError:
         raise ConfigError([Problem(where, "", f"is nested too deeply, allowed: {MAX_DEPTH} levels")]) from None
     except (ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
-        # PyYAML trusts a tag such as `!!float` to stand before a float.
+        # PyYAML doesn't check that a tag such as `!!float` precedes a float.
         raise ConfigError([Problem(where, "", f"holds a value that can't be read: {error}")]) from None
 
 
 def _check_size(root: Any, where: str) -> None:
-    """Refuse what aliases blow up, and what contains itself, before anything is built from it."""
+    """Reject YAML that aliases make huge or recursive, before values are built from it."""
     sizes: dict[int, int] = {}
 
     def size(node: Any, above: tuple[int, ...]) -> int:
         line = node.start_mark.line + 1
         if id(node) in above:
-            raise ConfigError([Problem(where, "", "an alias refers to what it stands in", line)])
+            raise ConfigError([Problem(where, "", "an alias refers to its own parent", line)])
         if len(above) >= MAX_DEPTH:
             raise ConfigError([Problem(where, "", f"is nested too deeply, allowed: {MAX_DEPTH} levels", line)])
         if id(node) not in sizes:
@@ -162,11 +163,13 @@ def _check_size(root: Any, where: str) -> None:
         return sizes[id(node)]
 
     if size(root, ()) > MAX_VALUES:
-        raise ConfigError([Problem(where, "", f"holds too many values, allowed: {MAX_VALUES:,}, aliases followed")])
+        raise ConfigError(
+            [Problem(where, "", f"holds too many values, allowed: {MAX_VALUES:,}, counting aliases in full")]
+        )
 
 
 def _walk(node: Any, above: str, where: str, lines: dict[str, int], problems: list[Problem]) -> None:
-    """Record the line of every key, and report keys that are not text or stand twice."""
+    """Record the line of every key, and report keys that are not text or duplicates."""
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             key = f"{above}.{index}"
@@ -182,7 +185,7 @@ def _walk(node: Any, above: str, where: str, lines: dict[str, int], problems: li
             continue
         key = f"{above}.{name.value}" if above else name.value
         if name.value in seen:
-            problems.append(Problem(where, key, f"stands twice, first on line {seen[name.value]}", line))
+            problems.append(Problem(where, key, f"is a duplicate, first on line {seen[name.value]}", line))
         seen.setdefault(name.value, line)
         lines[key] = line
         _walk(value, key, where, lines, problems)

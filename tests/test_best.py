@@ -377,7 +377,7 @@ def test_sweeps_can_be_named_and_what_is_none_is_refused_before_anything_is_writ
     longer = run_best(tiny(training=TrainingConfig(epochs=4, batch_size=16)), runs, names)
     assert longer.metrics["epochs"] == 4
     assert without_runs(longer.metrics["choice"]) == without_runs(outcome.metrics["choice"])
-    assert any("trained 3 epochs and the final model 4" in warning for warning in longer.metrics["warnings"])
+    assert any("trained for 3 epochs, the final model for 4" in warning for warning in longer.metrics["warnings"])
     [adam] = [name for name in names if "adam" in name]
     alone = run_best(tiny(), runs, [adam])
     assert alone.metrics["choice"]["dropout"] is None

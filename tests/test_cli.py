@@ -60,7 +60,7 @@ BAD_COMMAND_LINES = {
     "resume and set": (["train", "--resume", "latest", "--epochs", "3"], "--epochs"),
     "index out of range": (["show-examples", "--index", "800"], "is 800, allowed: 0 to 799"),
     "negative index": (["show-examples", "--index", "-1"], "is -1, allowed: 0 to 799"),
-    "index and count": (["show-examples", "--index", "1", "--count", "2"], "only one of the two"),
+    "index and count": (["show-examples", "--index", "1", "--count", "2"], "can't be combined"),
     "count of nothing": (["show-examples", "--count", "0"], "is 0, allowed: 1 to 100"),
     "an argument too many": (["summary", "now"], "now"),
     "a folder for a file": (
@@ -130,7 +130,7 @@ BAD_FILES = {
     "empty key": ("training:\n  epochs:\n", "training.epochs: is None"),
     "tab": ("training:\n\tepochs: 3\n", ":2: not valid YAML"),
     "list": ("- 1\n", "holds a list"),
-    "duplicate": ("seed: 1\nseed: 2\n", "stands twice"),
+    "duplicate": ("seed: 1\nseed: 2\n", "is a duplicate"),
     "object": ("a: !!python/object/apply:os.getcwd []\n", "not valid YAML"),
     "unknown section": ("trainning:\n  epochs: 3\n", "did you mean 'training'?"),
     "binary": ("\x00\x01", "not valid YAML"),

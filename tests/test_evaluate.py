@@ -122,10 +122,10 @@ def test_the_folder_holds_what_a_report_shows(finished: dict[str, Path]) -> None
     (report,) = read_page([stored]).runs
     assert report.kind == "evaluation"
     assert [section.heading for section in report.sections][:4] == [
-        "How good is it on these digits?",
+        "How accurate is it on these digits?",
         "Which classes does it confuse?",
-        "Can its probabilities be trusted?",
-        "Which mistakes was it most sure of?",
+        "Are its probabilities calibrated?",
+        "Which mistakes were most confident?",
     ]
     code, _, _ = answer("report", outcome.run_dir, "--format", "md")
     assert code == 0

@@ -98,7 +98,7 @@ def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> N
     words = " ".join(page.texts("p"))
     low, high = found["test_accuracy_interval"]
     assert f"{found['test_accuracy']:.1%}" in words
-    assert f"{100 * low:.1f}% and {100 * high:.1f}%" in words
+    assert f"{100 * low:.1f}% to {100 * high:.1f}%" in words
     assert found["best_epochs"]["sentence"] in words
     assert all(warning in words for warning in found["warnings"])
     assert page.texts("h2") == [
@@ -114,7 +114,7 @@ def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> N
 
 def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> None:
     found, page = metrics_of(finished["repeats"]), Reader(html_of(finished["repeats"]))
-    assert "How much depends on the seed?" in page.texts("h2")
+    assert "How much does the seed matter?" in page.texts("h2")
     assert found["repeats"]["sentence"] in page.texts("p")
     mean = f"{found['repeats']['mean']:.1%}"
     assert page.texts("h1") == [f"{mean} test accuracy, mean of 2 trainings"]
@@ -187,7 +187,7 @@ def test_a_reproduction_sets_each_reported_figure_beside_ours(finished: dict[str
     shown = page.texts("tr")
     assert "lowest validation loss 0.3083 0.3172 0.28 to 0.35 yes by 3 seeds" in shown
     assert "parameters 108,618 108,617 \N{EN DASH} no by 3 seeds" in shown
-    assert "Note: A fault of the notebook: a fault." in page.texts("p")
+    assert "Note: Bug of the notebook: a fault." in page.texts("p")
     assert [image["alt"] for image in page.attributes("img")] != []
 
 
@@ -506,6 +506,6 @@ def test_bad_requests_are_refused_in_one_line(
 
 def test_a_report_is_refused_a_name_that_ends_like_no_format(finished: dict[str, Path], tmp_path: Path) -> None:
     run = stored_runs.load(finished["train"])
-    with pytest.raises(BadInput, match="ends like no format, allowed: "):
+    with pytest.raises(BadInput, match="has an unknown ending, allowed: "):
         reports.write_report([run], output=tmp_path / "x.docx")
     assert list(tmp_path.iterdir()) == []

@@ -114,7 +114,7 @@ def test_the_first_tab_stop_leads_to_the_content(browser: Browser) -> None:
     browser.open("train")
     ActionChains(browser.driver).send_keys(Keys.TAB).perform()
     focused = browser.driver.switch_to.active_element
-    assert focused.text == "Skip to the content"
+    assert focused.text == "Skip to content"
     assert browser.run("return getComputedStyle(arguments[0]).outlineStyle", focused) == "solid"
     assert browser.run("return arguments[0].getBoundingClientRect().left >= 0", focused)
 

@@ -79,7 +79,7 @@ class Winners:
         `labels`: int64 (n_train,).
         """
         if not candidates:
-            raise BadInput("there is no setting to choose from: every trial of every sweep failed")
+            raise BadInput("nothing to choose from: every trial of every sweep failed")
         optimizers = [candidate for candidate in candidates if candidate.families != (DROPOUT,)]
         rates = [candidate for candidate in candidates if DROPOUT in candidate.families]
         optimizer, tied_optimizers = _selected(rule, optimizers, labels) if optimizers else (None, 0)

@@ -181,7 +181,7 @@ def _answer(sections: dict[str, Any]) -> str:
             f"cross-validation, corrected for selection, is {percent(selection['corrected'])}."
         )
     off = points(test["accuracy"], unseen["accuracy"])
-    side = "above" if unseen["gap"] > 0 else "below"
+    side = "higher" if unseen["gap"] > 0 else "lower"
     verdict = "Yes" if unseen["holds"] else "No"
     return (
         f"{verdict}: {percent(test['accuracy'])} on the test digits, {percent(unseen['accuracy'])} on "

@@ -124,7 +124,7 @@ def _finish(
         run.add("final.yaml", settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
         results = experiments.train_repeats(run, final, work.digits, work.split, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, "best", len(results), False))
-        right = None if others is None else [_recognised(final, result, others) for result in results]
+        right = None if others is None else [_correct(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
             "command": "best",
             "best_params": choice.chosen.params,
@@ -164,7 +164,7 @@ def unseen_digits(digits: Digits) -> Digits:
     return others
 
 
-def _recognised(config: ExperimentConfig, result: TrainingResult, others: Digits) -> NDArray[np.bool_]:
+def _correct(config: ExperimentConfig, result: TrainingResult, others: Digits) -> NDArray[np.bool_]:
     predicted = training.predict(config, result.weights, others.images).argmax(axis=1)
     right: NDArray[np.bool_] = predicted == others.labels
     return right

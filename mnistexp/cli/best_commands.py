@@ -107,7 +107,7 @@ def best(
         "select": select, "epochs": epochs, "batch_size": batch_size, "repeats": repeats, "seed": seed,
         "data": data, "executor": executor, "workers": workers, "scheduler": scheduler, "name": name,
     }  # fmt: skip
-    layers = layers_for("best", config, sets)
+    layers = layers_for("best", config, sets, runs_dir)
     found = settings.resolve([*layers, *_optimizers(layers, opt or []), *flag_layers(given)])
     from mnistexp.best_model import story
     from mnistexp.best_model.plan import plan_best

@@ -69,7 +69,7 @@ def config_show(
         "epochs": epochs, "opt": opt, "learning_rate": learning_rate, "batch_size": batch_size, "dropout": dropout,
         "seed": seed,
     }  # fmt: skip
-    found = settings_for(name, config, sets, **given)
+    found = settings_for(name, config, sets, None, **given)
     document = {"config": found.config.model_dump(mode="json"), "origins": found.origins}
     Voice(json).result(document, console.settings_table(found))
 

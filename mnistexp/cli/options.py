@@ -83,7 +83,7 @@ ConfigOption = Annotated[
     option(
         TRAINING,
         "--config -c",
-        "YAML file or packaged name; repeatable, last wins",
+        "YAML file, packaged name or run; repeatable, last wins",
         metavar="FILE",
         autocompletion=completion.config_files,
     ),
@@ -238,13 +238,19 @@ def examples(explained: Mapping[str, str]) -> str:
     return "**Examples**\n\n" + "\n".join(f"- `{line}`: {what}" for line, what in explained.items()) + "\n"
 
 
-def layers_for(command: str, config: list[str] | None, sets: list[str] | None) -> list[Source]:
-    """The packaged configuration of a command, the files and `--set`. Raises `ConfigError` with the problems of all."""
+def layers_for(
+    command: str, config: list[str] | None, sets: list[str] | None, runs_dir: Path | None = None
+) -> list[Source]:
+    """The packaged configuration of a command, the files or runs and `--set`.
+
+    `runs_dir`: where `--config` looks for runs; None for a command that takes only files. Raises `ConfigError` with the
+    problems of all.
+    """
     layers: list[Source] = [settings.read_file(command)]
     problems: list[Problem] = []
     for file in config or []:
         try:
-            layers.append(settings.read_file(file))
+            layers.append(settings.read_file(file if runs_dir is None else _of_run(file, runs_dir)))
         except ConfigError as error:
             problems.extend(error.problems)
     try:
@@ -256,6 +262,20 @@ def layers_for(command: str, config: list[str] | None, sets: list[str] | None) -
     return layers
 
 
+def _of_run(reference: str, runs_dir: Path) -> str:
+    """The settings of the run that `--config` names; what is a YAML file or a packaged name is left as it is."""
+    path = Path(reference)
+    if path.suffix in {".yaml", ".yml"} or path.is_file() or reference in settings.packaged_names():
+        return reference
+    from mnistexp.runs import references
+    from mnistexp.runs.run_folder import CONFIG
+
+    try:
+        return str(references.one(runs_dir, reference).path / CONFIG)
+    except BadInput:  # reading it as a file says what is allowed
+        return reference
+
+
 def flag_layers(given: Mapping[str, Any]) -> list[Source]:
     """The dedicated flags that were given, by their names in Python; None is a flag that was not."""
     return [
@@ -265,6 +285,8 @@ def flag_layers(given: Mapping[str, Any]) -> list[Source]:
     ]
 
 
-def settings_for(command: str, config: list[str] | None, sets: list[str] | None, **flags: Any) -> Settings:
-    """The packaged configuration of a command, then the files, `--set` and the flags given, strongest last."""
-    return settings.resolve([*layers_for(command, config, sets), *flag_layers(flags)])
+def settings_for(
+    command: str, config: list[str] | None, sets: list[str] | None, runs_dir: Path | None = None, **flags: Any
+) -> Settings:
+    """The packaged configuration of a command, then the files or runs, `--set` and the flags given, strongest last."""
+    return settings.resolve([*layers_for(command, config, sets, runs_dir), *flag_layers(flags)])

@@ -122,7 +122,7 @@ def sweep(
         "seed": seed, "select": select, "as_submitted": as_submitted, "data": data, "executor": executor,
         "workers": workers, "scheduler": scheduler, "cache": cache, "fail_fast": fail_fast, "name": name,
     }  # fmt: skip
-    layers = layers_for(command, config, sets)
+    layers = layers_for(command, config, sets, runs_dir)
     layers += [*_what_to_try(command, layers, opt or [], grid or []), *flag_layers(given)]
     found = settings.resolve(layers)
     _check_sweep(command, found, grid)

@@ -119,7 +119,7 @@ def train(
     )
     if resume is not None and (refused := [*_flags(given), *refused]):
         raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
-    found = settings_for("train", config, sets, **given)
+    found = settings_for("train", config, sets, runs_dir, **given)
     if found.config.sweep:
         raise BadInput(
             "the configuration has a sweep section, but train runs a single setting: use mnistexp sweep-optimizer"

@@ -74,7 +74,7 @@ def _requirements(distribution: metadata.Distribution, extra: str) -> list[Requi
 
 
 def _unmet(requirement: Requirement) -> list[str]:
-    """`<requirement> needed, <version> found` for what is missing or too old, the requirement's own extras included."""
+    """`<requirement> needed, <version> found` for missing or outdated packages, extras of requirements included."""
     needed = f"{requirement.name}{requirement.specifier} needed"
     try:
         found = metadata.distribution(requirement.name)

@@ -1,4 +1,4 @@
-"""The reliability diagram, and the most confident mistakes as pictures."""
+"""The reliability diagram, and the most confident mistakes as images."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,31 +16,31 @@ __all__ = ["mistakes", "reliability_diagram"]
 
 @styled
 def reliability_diagram(bins: Sequence[Mapping[str, Any]], error: float) -> "Figure":
-    """The share of right answers against the probability that the network gave, bin by bin, and how many digits."""
+    """Accuracy by predicted probability, bin by bin, and the number of digits in each bin."""
     figure = new_figure(4.8, 4.8)
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     filled = [one for one in bins if one["digits"]]
-    upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="what the network says comes true")
+    upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="perfect calibration")
     confidence, accuracy = [one["confidence"] for one in filled], [one["accuracy"] for one in filled]
     upper.vlines(confidence, confidence, accuracy, color=VERMILLION, lw=1, alpha=0.6)
-    upper.plot(confidence, accuracy, "o", color=BLUE, label="share that is right")
-    upper.set(title=f"Reliability: calibration error {error:.3f}", ylabel="share that is right", ylim=(-0.02, 1.05))
+    upper.plot(confidence, accuracy, "o", color=BLUE, label="accuracy")
+    upper.set(title=f"Reliability: calibration error {error:.3f}", ylabel="accuracy", ylim=(-0.02, 1.05))
     upper.legend(loc="upper left")
     lows = [one["low"] for one in bins]
     lower.bar(lows, [one["digits"] for one in bins], width=1 / max(len(bins), 1), align="edge", color=BLUE)
-    lower.set(xlabel="probability of the class named", ylabel="digits", xlim=(0, 1))
+    lower.set(xlabel="probability of the predicted class", ylabel="digits", xlim=(0, 1))
     return figure
 
 
 @styled
 def mistakes(images: NDArray[np.uint8], found: Sequence[Mapping[str, Any]], names: Sequence[str]) -> "Figure":
-    """Images uint8 (n, 28, 28) that were misread, each with its label and what it was taken for."""
+    """Misclassified images uint8 (n, 28, 28), each with its label and its predicted class."""
     columns = min(max(len(images), 1), 6)
     rows = max(-(-len(images) // columns), 1)
     figure = new_figure(max(1.4 * columns, 3.0), 1.85 * rows)
     if not len(images):
         axes = figure.add_subplot()
-        axes.text(0.5, 0.5, "No digit was misread", ha="center", va="center")
+        axes.text(0.5, 0.5, "No digit was misclassified", ha="center", va="center")
         axes.axis("off")
     for number, (image, mistake) in enumerate(zip(images, found, strict=True)):
         axes = figure.add_subplot(rows, columns, number + 1)

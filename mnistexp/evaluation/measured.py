@@ -1,4 +1,4 @@
-"""What a model's probabilities say of labelled digits: accuracy, each class, calibration, and the worst mistakes."""
+"""The metrics of a model on labelled digits: accuracy, per-class results, calibration, and the worst mistakes."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""The story of `evaluate`: read labelled digits as a run's network learned to see them, and judge its model by them."""
+"""`evaluate` step by step: read labelled digits, converted like the training digits, and score the model on them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ PARTS: tuple[PartChoice, ...] = ("auto", "train", "test")
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """The digits to judge by, as the network sees them; `own`: the run's own test digits, with their split."""
+    """The digits of the evaluation, as the network sees them; `own`: the run's own test digits, with their split."""
 
     digits: Digits
     rows: NDArray[np.int64]
@@ -60,16 +60,16 @@ def evaluate(
     name: str | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
-    """Judge the saved model of `stored` by the labelled digits of `source`, or by the run's own test digits.
+    """Evaluate the saved model of `stored` on the labelled digits of `source`, or on the run's own test digits.
 
-    `source` is whatever `data.source` takes. `part` of a source with a test part of its own: that part, or with `train`
-    the other. `invert` and `transpose` are as `data.invert` and `data.transpose`; `transpose` None does what the run
-    recorded to sources of the same form.
+    `source` is as `data.source`. `part` of a source with its own test part: that part, or with `train` the other.
+    `invert` and `transpose` are as `data.invert` and `data.transpose`; with `transpose` None, sources of the same form
+    are converted as the run recorded.
 
-    `metrics.json` has the keys of `measured`, and `run`, `source`, `trained_on` (the digits that the run learned from,
-    found by content), `expected` (whether the accuracy lies where the run's test digits predicted), `ledger` (of the
-    run's own test digits), `converted` and `warnings`. Raises `BadInput`, `DataError` and `RunError` before anything is
-    written, and `Interrupted` on Ctrl-C.
+    `metrics.json` has the keys of `measured`, and `run`, `source`, `trained_on` (the digits that the run was trained
+    on, found by content), `expected` (whether the accuracy is in the prediction interval of the run's test digits),
+    `ledger` (of the run's own test digits), `converted` and `warnings`. Raises `BadInput`, `DataError` and `RunError`
+    before anything is written, and `Interrupted` on Ctrl-C.
     """
     path = prediction.model_path(stored.info)
     learnt = prediction.learnt_by(stored.path)
@@ -105,7 +105,7 @@ def _digits(
     transpose: bool | None,
     watch: Watch,
 ) -> tuple[_Judged, Dataset | None]:
-    """The digits to judge by, and those of the run, None where they can't be read any more."""
+    """The digits of the evaluation, and those of the run, None if they can't be read any more."""
     if source is None:
         dataset = read_digits(config, watch)
         if not dataset.digits.match(stored.read_json(DATA)):
@@ -122,7 +122,7 @@ def _digits(
 
 
 def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
-    """All digits of a source, or of a part of it, as the network learned to see them."""
+    """All digits of a source, or of a part of it, converted like the training digits."""
 
     def tick(done: float) -> None:
         watch(ReadingDone(done))
@@ -150,7 +150,7 @@ def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool |
 
 
 def _probabilities(path: Path, config: ExperimentConfig, judged: _Judged) -> NDArray[np.float32]:
-    """What the model says, by the arithmetic of training: of the run's own test digits the same bits."""
+    """The model's probabilities, computed as in training: bit-identical for the run's own test digits."""
     weights = [np.asarray(weight) for weight in prediction.load_model(path).get_weights()]
     return training.predict(config, weights, judged.images)
 
@@ -181,23 +181,23 @@ def _document(
 
 
 def _trained_on(judged: _Judged, known: Dataset | None, right: NDArray[np.bool_]) -> dict[str, Any]:
-    """How many of the digits the run learned from, by their pixels, and the accuracy on the others."""
+    """How many of the digits the run was trained on, by their pixels, and the accuracy on the others."""
     if known is None:
-        return {"digits": None, "others": None, "sentence": "Whether the run learned from some of them is not known: "
+        return {"digits": None, "others": None, "sentence": "Whether the run was trained on some of them is unknown: "
                 "its own digits can't be read any more."}  # fmt: skip
     rows = np.concatenate([known.split.train, known.split.validation])
     seen = {image.tobytes() for image in known.digits.images[rows]}
     familiar = np.array([image.tobytes() in seen for image in judged.images], np.bool_)
     count, others = int(familiar.sum()), int((~familiar).sum())
     if not count:
-        return {"digits": 0, "others": None, "sentence": "The run learned from none of them."}
+        return {"digits": 0, "others": None, "sentence": "The run was not trained on any of them."}
     correct = int(right[~familiar].sum())
     if not others:
-        told = "The run learned from all of them: the accuracy says nothing of other digits."
+        told = "The run was trained on all of them, so the accuracy is not an estimate for other digits."
         return {"digits": count, "others": None, "sentence": told}
     interval = statistics.wilson(correct, others)
     told = (
-        f"The run learned from {count:,} of these {len(right):,} digits, found by their pixels; on the other "
+        f"The run was trained on {count:,} of these {len(right):,} digits, found by their pixels; on the other "
         f"{others:,} its accuracy is {correct / others:.4f} (95% interval {interval.low:.4f} to {interval.high:.4f})."
     )
     share = {
@@ -212,23 +212,23 @@ def _trained_on(judged: _Judged, known: Dataset | None, right: NDArray[np.bool_]
 def _expected(
     stored: StoredRun, judged: _Judged, trained: dict[str, Any], found: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """Whether the accuracy lies in what the run's test digits predicted for so many others; None for those digits."""
+    """Whether the accuracy is in the prediction interval of the run's test digits; None for those digits."""
     metrics = stored.metrics or {}
     if judged.own is not None or not metrics.get("test_digits") or (trained["digits"] and not trained["others"]):
         return None
     of = trained["others"] or found
     ahead = statistics.predict_accuracy(metrics["test_correct"], metrics["test_digits"], of["digits"])
     holds = of["accuracy"] in ahead
-    which = "digits that it did not learn from" if trained["others"] else "digits"
+    which = "digits that it was not trained on" if trained["others"] else "digits"
     place = "within" if holds else "above" if of["accuracy"] > ahead.high else "below"
     meaning = (
-        "as on digits like its test digits"
+        "as expected for digits like its test digits"
         if holds
-        else "these digits are other than its test digits, or the test digits misled"
+        else "these digits differ from its test digits, or the test accuracy was off by chance"
     )
     told = (
-        f"On {of['digits']:,} {which} the accuracy is {of['accuracy']:.4f}, {place} the {ahead.low:.4f} to "
-        f"{ahead.high:.4f} that the run's test digits predicted (95% prediction interval): {meaning}."
+        f"On {of['digits']:,} {which} the accuracy is {of['accuracy']:.4f}, {place} the 95% prediction interval from "
+        f"the run's test digits, {ahead.low:.4f} to {ahead.high:.4f}: {meaning}."
     )
     return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
 

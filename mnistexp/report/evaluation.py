@@ -1,4 +1,4 @@
-"""What a report says of an evaluation: how good a model is on labelled digits, and where it errs."""
+"""The report of an evaluation: the accuracy of a model on labelled digits, and its mistakes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def evaluation_report(stored: StoredRun) -> RunReport:
     return RunReport(
         id=stored.info.id,
         kind="evaluation",
-        headline=f"{found['correct']:,} of {found['digits']:,} digits recognised",
+        headline=f"{found['correct']:,} of {found['digits']:,} digits classified correctly",
         lead=(
             f"The model of {found['run']} on {whose}: an accuracy of {found['accuracy']:.1%}, 95% interval "
             f"{percent_range(found['interval'])}."
@@ -47,16 +47,16 @@ def evaluation_report(stored: StoredRun) -> RunReport:
             )
         ),
         sections=(
-            Section("How good is it on these digits?", tuple(_accuracy(found))),
+            Section("How accurate is it on these digits?", tuple(_accuracy(found))),
             _classes(found),
             _calibration(found),
             Section(
-                "Which mistakes was it most sure of?",
+                "Which mistakes were most confident?",
                 (
                     Paragraph(_mistakes(found), "answer"),
                     Picture(
                         "The most confident mistakes",
-                        "Misread digits, each with its label, what it was taken for, and with which probability.",
+                        "Misclassified digits, each with its label, predicted class and predicted probability.",
                         stored.read_bytes("mistakes.png"),
                     ),
                 ),
@@ -68,8 +68,8 @@ def evaluation_report(stored: StoredRun) -> RunReport:
 
 def _accuracy(found: Mapping[str, Any]) -> Iterator[Block]:
     yield Paragraph(
-        f"It recognises {found['correct']:,} of {found['digits']:,} digits, {found['accuracy']:.1%}; accuracies from "
-        f"{percent_range(found['interval'])} agree with that (95% Wilson interval).",
+        f"The model classifies {found['correct']:,} of {found['digits']:,} digits correctly, an accuracy of "
+        f"{found['accuracy']:.1%} (95% confidence interval {percent_range(found['interval'])}, Wilson).",
         "answer",
     )
     for section in ("expected", "trained_on", "ledger"):
@@ -102,15 +102,15 @@ def _classes(found: Mapping[str, Any]) -> Section:
             Paragraph(f"The lowest recall is that of {names[worst['class']]}: {worst['recall']:.1%}.", "answer"),
             Picture(
                 "Confusion matrix",
-                "Rows are the correct classes, columns what they were taken for.",
+                "Rows are the correct classes, columns the predicted ones.",
                 figures.confusion_matrix(np.array(found["confusion_matrix"]), shown),
             ),
             Table(
                 "Recall and precision of each class",
                 ("class", "digits", "recall", "95% interval", "precision", "95% interval"),
                 rows,
-                more="Recall: the share of a class's digits that is recognised. Precision: the share of the digits "
-                "taken for the class that belongs to it.",
+                more="Recall: the share of a class's digits that are classified correctly. Precision: the share of the "
+                "digits predicted as a class that belong to it.",
             ),
         ),
     )
@@ -119,12 +119,12 @@ def _classes(found: Mapping[str, Any]) -> Section:
 def _calibration(found: Mapping[str, Any]) -> Section:
     calibration = found["calibration"]
     return Section(
-        "Can its probabilities be trusted?",
+        "Are its probabilities calibrated?",
         (
             Paragraph(calibration["sentence"], "answer"),
             Picture(
                 "Reliability diagram",
-                "The share of right answers against the probability of the class named; the diagonal is perfect.",
+                "Accuracy by the probability of the predicted class; the diagonal is perfect calibration.",
                 reliability_diagram(calibration["bins"], calibration["error"]),
             ),
         ),
@@ -134,9 +134,9 @@ def _calibration(found: Mapping[str, Any]) -> Section:
 def _mistakes(found: Mapping[str, Any]) -> str:
     names, missed = found["class_names"], found["digits"] - found["correct"]
     if not missed:
-        return "It misread none."
+        return "No digit was misclassified."
     first = found["mistakes"][0]
     return (
-        f"It misread {missed:,} digits; it was surest of a {names[first['label']]} taken for "
-        f"{names[first['prediction']]}, with a probability of {first['probability']:.1%}."
+        f"{missed:,} digits were misclassified. The most confident mistake is a {names[first['label']]} predicted as "
+        f"{names[first['prediction']]} with a probability of {first['probability']:.1%}."
     )

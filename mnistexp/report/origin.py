@@ -60,7 +60,7 @@ def setting(stored: StoredRun, key: str) -> Any:
 
 
 def how_it_was_made(stored: StoredRun) -> Section:
-    """Command, seed, time, versions and settings: what is needed to repeat the run."""
+    """Command, seed, time, versions and settings: everything needed to repeat the run."""
     environment, info = stored.environment, stored.info
     commit = environment.get("git_commit")
     code = str(commit)[:12] if commit else "installed package"

@@ -3,7 +3,7 @@
 page.py       the parts of a page
 training.py   run folder -> page, one function for each kind of run; also sweep.py, best.py,
                      reproduce.py, evaluation.py and examples.py; accuracy.py has what they share of accuracies,
-                     origin.py what is said of any run
+                     origin.py the parts that all runs have
 svg.py        figure -> SVG for a page, and its values for the pointer
 html.py       page -> HTML (templates/); also markdown.py, pdf.py, notebook.py
 """

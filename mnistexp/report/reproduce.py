@@ -13,7 +13,7 @@ PARTS = {
     "data": "Is it the same data and the same network?",
     "curves": "Do the loss curves agree?",
     "as submitted": "As submitted: do the grids agree when the notebook's bug is repeated?",
-    "as intended": "As intended: what are the results when the settings are applied?",
+    "as intended": "As intended: which results do the settings give when they are applied?",
 }
 FIGURES = {
     "curves": {

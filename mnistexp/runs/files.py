@@ -242,7 +242,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path, versions: Collection[int] = (1,)) -> dict[str, Any]:
-    """A JSON object whose `schema_version` is one of `versions`. Raises RunError, naming the file and what is wrong."""
+    """A JSON object whose `schema_version` is one of `versions`. Raises RunError, naming the file and the problem."""
     try:
         document = json.loads(read_text(path), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:

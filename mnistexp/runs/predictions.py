@@ -1,10 +1,10 @@
-"""What the final network of each training says of the test digits, kept in the run: `predictions.npz`.
+"""The final network's predictions of the test digits for each training, stored in the run: `predictions.npz`.
 
     probabilities  float32 (n_test, classes)
     labels         int64 (n_test,), from 0
-    rows           int64 (n_test,), where each digit stands among the digits of the experiment, from 0
+    rows           int64 (n_test,), the position of each digit among the digits of the experiment, from 0
 
-With repeats, the first training's lies at the top of the run and the others' in `repeats/<n>/`. A sweep's archive has
+With repeats, that of the first training is in the run's folder, the others in `repeats/<n>/`. A sweep's archive has
 the same first two names, of the digits that its folds hold out: see `sweeps/sweep_files.py`.
 """
 
@@ -27,7 +27,7 @@ KINDS = ["float32", "int64", "int64"]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What one network says of the test digits, and what they are.
+    """One network's predictions of the test digits, and their labels.
 
     `probabilities` float32 (n_test, classes), `labels` and `rows` int64 (n_test,): those of the archive.
     """
@@ -38,13 +38,13 @@ class Predictions:
 
     @property
     def read(self) -> "NDArray[np.int64]":
-        """The likeliest class of each digit, int64 (n_test,)."""
+        """The most probable class of each digit, int64 (n_test,)."""
         likeliest: NDArray[np.int64] = self.probabilities.argmax(axis=1).astype("int64")
         return likeliest
 
     @property
     def correct(self) -> "NDArray[np.bool_]":
-        """Which digits are recognised, bool (n_test,)."""
+        """Which digits are classified correctly, bool (n_test,)."""
         right: NDArray[np.bool_] = self.read == self.labels
         return right
 

@@ -267,7 +267,7 @@ def add_file(folder: Path, name: str, content: bytes | str | Mapping[str, object
 
 
 def remove_file(folder: Path, name: str) -> None:
-    """Remove a file that was added; a missing file is no error. Raises RunError and BadInput as `add_file` does."""
+    """Remove a file that was added; a missing file is ignored. Raises RunError and BadInput as `add_file` does."""
     path = _place(folder, name)
     with files.explained("remove", path):
         path.unlink(missing_ok=True)

@@ -26,33 +26,34 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The expected calibration error, a share from 0 to 1, and the bins that it is made of."""
+    """The expected calibration error, a share from 0 to 1, and its bins."""
 
     error: float
     bins: tuple[Bin, ...]
 
     @property
     def sentence(self) -> str:
-        """What the error means, in plain language."""
+        """The error and its direction, as a sentence."""
         off = sum(((one.confidence or 0) - (one.accuracy or 0)) * one.digits for one in self.bins)
         side = "overconfident" if off > 0 else "underconfident"
         return (
-            f"The expected calibration error is {self.error:.3f}: on average its probability of the class that it "
-            f"names is {100 * self.error:.1f} points off the share of right answers, on the whole {side}."
+            f"The expected calibration error is {self.error:.3f}: on average the probability of the predicted class "
+            f"differs by {100 * self.error:.1f} points from the share of correct predictions; overall the model is "
+            f"{side}."
         )
 
 
 def calibration(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> Calibration:
     """The expected calibration error of probabilities (n, classes) by labels (n,), in `bins` bins of equal width.
 
-    The mean over bins, weighted by their digits, of |accuracy - confidence|. Few digits make it too large: each bin's
-    share has noise of its own. Raises `BadInput` where there are no digits.
+    The mean over bins, weighted by their digits, of |accuracy - confidence|. With few digits it is too large, because
+    of the noise in each bin. Raises `BadInput` without digits.
 
     Source: Guo, Pleiss, Sun & Weinberger (2017), "On Calibration of Modern Neural Networks", ICML.
     """
     values: NDArray[np.float64] = np.asarray(probabilities, np.float64)
     if not len(values):
-        raise BadInput("calibration: no digits; at least one is needed")
+        raise BadInput("calibration: no digits, allowed: at least 1")
     confidence = values.max(axis=1)
     right = values.argmax(axis=1) == np.asarray(labels)
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)

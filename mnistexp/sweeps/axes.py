@@ -19,7 +19,7 @@ BINS = 6
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """One swept setting and where each trial stands on its axis, whose levels or bins are centred on 0, 1, ...
+    """One swept setting and the position of each trial on its axis, whose levels or bins are centred on 0, 1, ...
 
     `level`: int64 (trials,), the nearest level or bin, -1 where a trial lacks the setting. `place`: float64
     (trials,), the exact place, NaN where missing. `ticks`: places and their labels: of each level, or of the edges of

@@ -35,7 +35,7 @@ NUMBER = re.compile(
     r"(?<![\w.:/_])(?:[-+\u2212](?=\d)(?<![\w)%].))?"
     r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w/]|\.\d|-\w) ?%?"
 )
-SENTENCE = re.compile(r"(?<=[.;:?])\s+(?=[A-Z0-9(\u2013-])")
+SENTENCE = re.compile(r"(?<=[.;?])\s+(?=[A-Z0-9(\u2013-])|(?<=:)\s+(?=[A-Z(\u2013-])")
 FIXED = re.compile(
     r"\d{8}T\d{6}Z-[\w.-]+|\b95 ?%(?= (?:confidence|interval|Wilson|t interval|prediction|intervals))|95% sure"
     r"|28 \u00d7 28|\b0 to 9\b|--[\w-]+(?: [\d.]+)?|(?<![\d.])(?:19|20)\d\d(?=[),.;])"
