@@ -20,7 +20,7 @@ from typer.main import get_command
 import mnistexp
 from mnistexp.cli.app import app
 
-GLOSSARY = Path(__file__).parent.parent / "mnistexp" / "templates" / "glossary.md"
+GLOSSARY = Path(__file__).parent.parent / "mnistexp" / "report" / "templates" / "glossary.md"
 EPOCHS = "DOCS_EPOCHS"
 """The variable with the epochs of the tutorial's figure, for builds whose figures nobody reads."""
 DIALOGUE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -68,7 +68,7 @@ def content_policy(style: str, script: str) -> str:
 def page_template(name: str) -> Template:
     """A template of `templates/`; every value is escaped."""
     environment = Environment(
-        loader=PackageLoader("mnistexp"),
+        loader=PackageLoader("mnistexp.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -18,12 +18,13 @@ __all__ = ["page_to_notebook"]
 IMPORTS = """\
 from IPython.display import Image
 
-from mnistexp import api, data, drawings, figures
-from mnistexp.model import layer_table
+from mnistexp import api, data
+from mnistexp.figures import drawings, plots
+from mnistexp.training.model import layer_table
 
 
 def show(figure):
-    return Image(figures.render(figure, "png"))
+    return Image(plots.render(figure, "png"))
 """
 
 DIGITS = """\
@@ -46,12 +47,12 @@ run.history.val_loss[-1] if run.history.val_loss else run.history.loss[-1]
 """
 
 LOSS = """\
-from mnistexp.results import over_all
+from mnistexp.runs.results import over_all
 from mnistexp.runs.curves import read_curves
 
 histories = [curve.history for curve in read_curves(run.path)]
 best = over_all(run.metrics)["best_epochs"]
-show(figures.loss_curves(histories, flat=(best["first"], best["last"]) if best["first"] else None))
+show(plots.loss_curves(histories, flat=(best["first"], best["last"]) if best["first"] else None))
 """
 
 TESTED = """\
@@ -61,11 +62,12 @@ print(run.metrics["test_correct"], "of", run.metrics["test_digits"])
 print("accuracy", run.metrics["test_accuracy"], "95% interval", run.metrics["test_accuracy_interval"])
 if "repeats" in run.metrics:
     print(run.metrics["repeats"]["sentence"])
-show(figures.confusion_matrix(np.array(run.metrics["confusion_matrix"])))
+show(plots.confusion_matrix(np.array(run.metrics["confusion_matrix"])))
 """
 
 SWEEP = """\
-from mnistexp.sweeps import sweep_figures, sweep_files
+from mnistexp.figures import sweeps
+from mnistexp.sweeps import sweep_files
 
 outcome = api.sweep(config, runs_dir="runs")
 sweep = sweep_files.read_sweep(outcome.run_dir)
@@ -76,7 +78,7 @@ for row in outcome.metrics["ranking"][:5]:
 
 GAPS = """\
 from mnistexp import statistics
-from mnistexp.ranking import correct_matrix, fold_weights
+from mnistexp.sweeps.ranking import correct_matrix, fold_weights
 
 whole = [trial for trial in sweep.trials if not trial.failed]
 correct, weights = correct_matrix(whole, sweep.labels), fold_weights(whole[0], len(sweep.labels))
@@ -167,7 +169,7 @@ def _training_cells(report: RunReport) -> Cells:
     yield from _told(report, "How do the loss curves behave?")
     yield "code", TRAIN
     yield "code", LOSS
-    yield "code", "show(figures.accuracy_curves(histories))"
+    yield "code", "show(plots.accuracy_curves(histories))"
     yield from _told(report, "What is the best number of epochs?")
     yield "code", 'print(best["sentence"])\nprint(*run.metrics["warnings"], sep="\\n")'
     yield from _told(report, "How accurate is it on the test digits?")
@@ -194,8 +196,8 @@ def _sweep_cells(report: RunReport) -> Cells:
     yield from _told(report, "Which optimizer and settings are best?", "Which dropout is best?")
     yield "code", SWEEP
     yield from _told(report, "Which settings matter?")
-    yield "code", "show(sweep_figures.heat_maps(sweep))"
-    yield "code", "show(sweep_figures.top_learning_curves(sweep))"
+    yield "code", "show(sweeps.heat_maps(sweep))"
+    yield "code", "show(sweeps.top_learning_curves(sweep))"
     yield from _told(report, "How much better is the best trial than the worst and the average?")
     yield "code", GAPS
 

@@ -15,7 +15,7 @@ import pytest
 RUNS = """
     from pathlib import Path
     from mnistexp.runs.run_folder import Run
-    from mnistexp.results import History
+    from mnistexp.runs.results import History
     from mnistexp.runs.history_csv import history_to_csv
     curve = tuple(1 / epoch for epoch in range(1, 61))
     history = history_to_csv(History(curve, curve, curve, curve))
@@ -31,7 +31,7 @@ RUNS = """
 """
 SWEEP = """
     from mnistexp import api
-    from mnistexp.results import FitDone
+    from mnistexp.runs.results import FitDone
     changes = {
         "data.digits": 100, "model.filters": [2, 4], "model.dense_units": 8, "training.epochs": 1,
         "training.batch_size": 32, "sweep.grid": {}, "sweep.folds": 2, "sweep.executor": "serial",

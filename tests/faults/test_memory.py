@@ -83,7 +83,7 @@ def test_a_reduction_that_does_not_happen_would_be_found(tmp_path: Path, tried: 
     module = copy / "mnistexp" / "sweeps" / "processes.py"
     script = """
 import os, signal
-from mnistexp.sweeps.processes import Processes
+from mnistexp.sweeps.executors.processes import Processes
 if __name__ == "__main__":
     with Processes(2, os.getpid, ()) as executor:
         try:

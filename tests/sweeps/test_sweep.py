@@ -277,7 +277,7 @@ def test_ctrl_c_in_the_middle_of_a_fit_ends_the_sweep_and_keeps_what_is_finished
 
 def test_a_sweep_without_a_single_score_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "fit", None)
-    with pytest.raises(TrialsFailed, match="every trial failed; the first fit with: TypeError"):
+    with pytest.raises(TrialsFailed, match="every trial failed; error of the first fit: TypeError"):
         run_tiny(tiny({}))
 
 

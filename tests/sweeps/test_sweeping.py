@@ -184,7 +184,7 @@ def test_with_fail_fast_the_first_failure_ends_the_sweep_and_is_stored(tmp_path:
 
 
 def test_where_no_trial_came_through_the_first_error_is_named() -> None:
-    with pytest.raises(TrialsFailed, match=r"^every trial failed; the first fit with: line$"):
+    with pytest.raises(TrialsFailed, match=r"^every trial failed; error of the first fit: line$"):
         run_tiny(over(0.5))
 
 
