@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.cli.console import counted, duration, plain_table
-from mnistexp.statistics import shown
+from mnistexp.config import shown
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from collections.abc import Mapping, Sequence

@@ -55,7 +55,7 @@ def kind_of(path: Path) -> Kind:
     """What a file holds, whatever its name, seen through gzip. Raises `BadInput` for what is not read."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise refuse(path, "not an ordinary file", "name a file or a folder")
+            raise refuse(path, "not a regular file", "name a file or a folder")
         with path.open("rb") as file:
             start = file.read(PEEK)
             if zipped := start.startswith(b"\x1f\x8b"):

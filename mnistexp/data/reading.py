@@ -82,7 +82,7 @@ def _found(path: Path) -> Found:
         return find_source(str(path))
     except BadInput:
         if not os.path.lexists(path):
-            raise BadInput(f"{path}: it, or a folder above it, doesn't exist") from None
+            raise BadInput(f"{path}: no such file or folder") from None
         raise
 
 

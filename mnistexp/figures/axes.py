@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config import shown
 from mnistexp.runs.results import TrialResult
-from mnistexp.statistics import shown
 
 __all__ = ["Parameter", "name_of", "swept_parameters"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.shown import percent
 from mnistexp.figures.axes import Parameter, name_of, swept_parameters
 from mnistexp.figures.plots import BLACK, BLUE, GREY, ORANGE, VERMILLION, learning_curves, new_figure, styled
 from mnistexp.runs.results import SweepResult, TrialResult
-from mnistexp.statistics.shown import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import statistics
+from mnistexp.config import shown
 from mnistexp.figures import plots
 from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range, points
 from mnistexp.runs.results import SweepResult, TrialResult
-from mnistexp.statistics import PairedDifference, intervals, shown
+from mnistexp.statistics import PairedDifference, intervals
 from mnistexp.statistics.intervals import Interval
 from mnistexp.sweeps.ranking import fold_weights
 

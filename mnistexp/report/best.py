@@ -5,6 +5,7 @@ from typing import Any
 
 from mnistexp.commands.best import best_figures
 from mnistexp.commands.best.choosing import COMBINATION
+from mnistexp.config import shown
 from mnistexp.report.accuracy import test_sections
 from mnistexp.report.origin import any_report, how_it_was_made, standing, warnings
 from mnistexp.report.page import (
@@ -24,7 +25,6 @@ from mnistexp.report.page import (
 )
 from mnistexp.report.training import curves_section, data_section, histories_of
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.statistics import shown
 
 __all__ = ["best_report"]
 

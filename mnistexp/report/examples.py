@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mnistexp.config import shown
 from mnistexp.figures import drawings
 from mnistexp.report.origin import how_it_was_made
 from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Table, number
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.statistics import shown
 
 __all__ = ["examples_report", "summary_report"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from mnistexp.statistics import shown
+from mnistexp.config import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistexp.config import shown
 from mnistexp.figures import sweeps
 from mnistexp.figures.axes import name_of, short_names, swept_parameters
 from mnistexp.report.accuracy import gaps_section, worth_section
@@ -24,7 +25,6 @@ from mnistexp.report.page import (
 )
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.statistics import shown
 from mnistexp.sweeps.ranking import correct_matrix, ranked
 from mnistexp.sweeps.sweep_files import read_sweep
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mnistexp.config import shown
 from mnistexp.config.models import ModelConfig
 from mnistexp.figures import plots
 from mnistexp.report.accuracy import test_sections, unseen_section
@@ -24,7 +25,6 @@ from mnistexp.report.page import (
 )
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun, read_history
-from mnistexp.statistics import shown
 from mnistexp.training.model import layer_table
 
 __all__ = [

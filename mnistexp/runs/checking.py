@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import files, paired
 from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, comparisons, malformed, value_of
 from mnistexp.runs.index import IndexedRun, Value, flat
 from mnistexp.runs.stored_runs import METRICS
 from mnistexp.runs.where import parse
-from mnistexp.statistics.shown import percent
 
 __all__ = ["Checked", "Requirement", "check"]
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mnistexp.config.shown import percent, signed_points
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.comparison import DATA
 from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.statistics import PairedRuns, compare_paired, holm
-from mnistexp.statistics.shown import percent, signed_points
 
 __all__ = ["TOLD_APART", "Digit", "Paired", "compare_with_first", "other_digits"]
 

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mnistexp.config.shown import percent, points, span
 from mnistexp.errors import BadInput, nearest
 from mnistexp.statistics.comparison import earnings
 from mnistexp.statistics.intervals import Interval, check_level, wilson
-from mnistexp.statistics.shown import percent, points, span
 
 __all__ = [
     "NestedScore",

@@ -245,4 +245,4 @@ def test_the_command(finished: dict[str, Path], tmp_path: Path) -> None:
     said = CliRunner().invoke(app, [*command]).stdout
     assert said == f"1 run in the experiment mnistexp of {uri}: 1 unchanged\n"
     nothing = CliRunner().invoke(app, [*command[:2], *command[3:], "--where", "test_accuracy>1"])
-    assert isinstance(nothing.exception, BadInput)
+    assert isinstance(nothing.exception, RunError)

@@ -80,7 +80,7 @@ def test_the_configuration_is_text(finished: dict[str, Path], output: Path) -> N
     assert "config" in events.PluginTagToContent("text")
     text = events.Tensors("config")[0].tensor_proto.string_val[0].decode()
     lines = [line.removeprefix("    ") for line in text.split("\n")]
-    assert "\n".join(lines) + "\n" == load(finished["train"]).config
+    assert "\n".join(lines) + "\n" == load(finished["train"]).config_text
 
 
 def test_a_training_is_a_session(finished: dict[str, Path], output: Path) -> None:

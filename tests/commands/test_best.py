@@ -25,11 +25,11 @@ from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import run_best
 from mnistexp.config.models import ExperimentConfig, TrainingConfig
 from mnistexp.config.settings import override, to_yaml
+from mnistexp.config.shown import percent
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, ConfigError, Interrupted
 from mnistexp.runs.results import EpochDone, FitDone, FoldResult, History, Outcome, Step, TrialResult
 from mnistexp.runs.stored_runs import list_runs, load
-from mnistexp.statistics.shown import percent
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import find_sweeps, parts_of
@@ -405,7 +405,7 @@ def test_settings_that_best_has_no_use_for_are_refused(sweep: dict[str, Any], ex
 
 def test_digits_that_were_trained_on_are_not_called_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "load_unseen", lambda: data.load(tiny().data))
-    with pytest.raises(BadInput, match="200 of the 200 unseen digits are among the 200 of embedded"):
+    with pytest.raises(BadInput, match="200 of the 200 unseen digits are among the 200 digits of embedded"):
         run_best(tiny(), tmp_path / "runs", unseen=True)
     assert not list(tmp_path.iterdir())
 
@@ -621,7 +621,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     config = tiny({"grid": GRIDS[:1]}, training=TrainingConfig(epochs=2, batch_size=16))
-    with pytest.raises(Interrupted, match="the same command goes on"):
+    with pytest.raises(Interrupted, match="run the same command again to continue"):
         run_best(config, tmp_path, watch=stop)
     said: list[Any] = []
     done = run_best(config, tmp_path, watch=said.append)

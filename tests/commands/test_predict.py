@@ -240,7 +240,7 @@ def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> 
         file.truncate(images.LARGEST_FILE + 1)
     (tmp_path / "folder.png").mkdir()
     expected = {
-        "missing.png": "doesn't exist",
+        "missing.png": "no such file or folder",
         "pipe": "not a regular file",
         "large": "is 67,108,865 bytes, allowed: 67,108,864",
         "folder.png": "holds nothing; allowed: .npz",
@@ -257,7 +257,7 @@ def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> 
 STARVED = """
 import os, resource, sys
 from PIL import Image
-from mnistexp import images
+from mnistexp.data import reading
 from mnistexp.cli import app, verify_commands
 Image.init()
 pages = int(open("/proc/self/statm").read().split()[0])
@@ -307,7 +307,7 @@ def test_predict_answers_in_the_order_of_the_files(finished: dict[str, Path], tm
     ]  # fmt: skip
     assert [(row["inverted"], row["centred"]) for row in rows] == [(False, False), (True, True), *[(False, False)] * 2]
     config = api.load_run(finished["train"]).config
-    assert "filters: [4, 8]" in config
+    assert config.model.filters == (4, 8)
     for row in rows:
         assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-5)
         assert row["digit"] == int(np.argmax(row["probabilities"]))

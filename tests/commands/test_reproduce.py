@@ -68,7 +68,7 @@ def outcome(runs: Path) -> Outcome:
             if current.startswith(wanted) and not isinstance(event, Step) and not from_cache:
                 raise KeyboardInterrupt
 
-        with pytest.raises(Interrupted, match="the same command goes on"):
+        with pytest.raises(Interrupted, match="run the same command again to continue"):
             run_reproduce(small(), runs, SIZE, stop)
     return run_reproduce(small(), runs, SIZE)
 

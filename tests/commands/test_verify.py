@@ -234,7 +234,7 @@ def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[
     table = json.loads(out)["compared"][0]
     assert code == 5
     assert table == {
-        "what": "trials.csv", "identical": False, "difference": None, "detail": "is not what trials/*.json give",
+        "what": "trials.csv", "identical": False, "difference": None, "detail": "differs from the stored trials/*.json",
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mnistexp.statistics import shown
+from mnistexp.config import shown
 
 from .claims import About, Rule
 from .records import Record

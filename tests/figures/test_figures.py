@@ -432,7 +432,7 @@ def test_same_data_give_the_same_bytes_in_any_process_whatever_its_matplotlibrc_
     environment = os.environ | {
         "MATPLOTLIBRC": str(rc),
         "PYTHONHASHSEED": "5",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parent),
     }
     done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
     assert json.loads(done.stdout) == hashes()

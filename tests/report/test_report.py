@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from mnistexp.commands.assignment.comparison_row import Row
+from mnistexp.config.shown import percent, signed_points
 from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
 from mnistexp.report import pdf, reports
@@ -23,7 +24,6 @@ from mnistexp.report.svg import draw
 from mnistexp.runs import stored_runs
 from mnistexp.runs.results import History
 from mnistexp.runs.run_folder import Run
-from mnistexp.statistics.shown import percent, signed_points
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 SHORT = "</script><b>"

@@ -178,7 +178,7 @@ def a_folder_there(folder: Path) -> Path:
         (a_circle_of_links, "its symbolic links form a loop"),
         (a_folder_there, "a folder is where a file should be"),
         (lambda folder: folder / ("n" * 300), "the name or the path is too long"),
-        (lambda folder: folder / "missing" / "a.txt", "doesn't exist"),
+        (lambda folder: folder / "missing" / "a.txt", "no such file or folder"),
     ],
 )
 def test_failures_to_write_are_explained(tmp_path: Path, place: Callable[[Path], Path], reason: str) -> None:
@@ -340,7 +340,7 @@ def test_a_lock_excludes_within_one_process_too_and_is_let_go(tmp_path: Path) ->
 
 
 def test_a_lock_in_a_missing_folder_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="doesn't exist"), lock(tmp_path / "missing"):
+    with pytest.raises(RunError, match="no such file or folder"), lock(tmp_path / "missing"):
         pass
 
 

@@ -205,5 +205,5 @@ def test_the_latest_training_to_resume_is_the_newest_that_did_not_finish(tmp_pat
     for run_id in (older, wanted):
         shutil.rmtree(tmp_path / run_id)
     made(tmp_path, "step", status="interrupted", part_of=done)
-    with pytest.raises(BadInput, match=r"no training in .* was interrupted or failed; a step of another command"):
+    with pytest.raises(BadInput, match=r"no training to resume in .*; to resume a step of another command"):
         experiments.unfinished_training(tmp_path, "latest")

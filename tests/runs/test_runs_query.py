@@ -73,9 +73,9 @@ def test_references_mean_runs(runs: Path, references: list[str], expected: str) 
     ("reference", "message"),
     [
         ("6", r"no run '6', counting from the newest: there are 5 runs"),
-        ("0", "no range of runs"),
-        ("0:3", "no range of runs"),
-        ("3:1", "no range of runs"),
+        ("0", "is not a range of runs"),
+        ("0:3", "is not a range of runs"),
+        ("3:1", "is not a range of runs"),
         ("9:", "there are 5 runs"),
         ("7:8", "there are 5 runs"),
         ("20261", "is the beginning of"),
@@ -337,7 +337,7 @@ def test_the_best_is_the_newest_of_equals(runs: Path, metric: str, highest: bool
 
 @pytest.mark.parametrize(
     ("metric", "message"),
-    [("epochs", "say --max or --min"), ("test_acuracy", "did you mean 'test_accuracy'"), ("odd", "none of 5 runs")],
+    [("epochs", "give --max or --min"), ("test_acuracy", "did you mean 'test_accuracy'"), ("odd", "none of 5 runs")],
 )
 def test_what_can_not_be_the_best_is_bad_input(runs: Path, metric: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):

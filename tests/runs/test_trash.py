@@ -93,7 +93,7 @@ def test_damaged_runs_can_go_and_foreign_folders_not(runs: Path) -> None:
     assert in_trash(runs) == [damaged.name, lost.name]
     with pytest.raises(RunError):
         trash.discard([runs / "photos"])
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="in the trash already"):
         trash.discard([trash.list_trash(runs)[0].path])
 
 

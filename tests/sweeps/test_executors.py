@@ -61,7 +61,7 @@ def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Kind) ->
         found = dict(outcomes(executor, worker_tasks.die_at_seven, range(12), retries=2))
     lost = found.pop(7)
     assert isinstance(lost, Lost)
-    assert "3 times" in lost.reason
+    assert "3 attempts" in lost.reason
     assert found == {number: number for number in range(12) if number != 7}
 
 
@@ -161,7 +161,7 @@ def test_a_cluster_that_goes_away_is_reported(cluster) -> None:
         done = outcomes(executor, worker_tasks.square, range(10**6), retries=0)
         next(done)
         cluster.close()
-        with pytest.raises(RunError, match=r"scheduler at tcp://127\.0\.0\.1:\d+ is gone"):
+        with pytest.raises(RunError, match=r"scheduler at tcp://127\.0\.0\.1:\d+ no longer answers"):
             list(done)
 
 
@@ -177,7 +177,7 @@ import sys
 from pathlib import Path
 from typing import Any
 import worker_tasks
-from mnistexp.sweeps.executors import open_executor, outcomes
+from mnistexp.sweeps.executors.executors import open_executor, outcomes
 
 folder = Path(sys.argv[2])
 with open_executor(sys.argv[1], 2, None, worker_tasks.initialize_nothing, ()) as executor:

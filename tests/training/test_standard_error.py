@@ -11,7 +11,7 @@ from programs import program, untouched
 
 NOISE = """
 import logging, os, subprocess, sys, threading, warnings
-from mnistexp import standard_error
+from mnistexp.runs import standard_error
 standard_error.keep_all()
 standard_error.watch_for_a_crash()
 os.write(2, b"by compiled code\\n")

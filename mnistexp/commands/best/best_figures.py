@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistexp.commands.best.choosing import Choice
+from mnistexp.config.shown import percent
 from mnistexp.figures.plots import BLACK, BLUE, GREY, VERMILLION, new_figure, styled
-from mnistexp.statistics.shown import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,8 +7,8 @@ import numpy as np
 
 from mnistexp.commands.assignment.reported import NOTEBOOK
 from mnistexp.commands.best.choosing import COMBINATION, Candidate, Choice
+from mnistexp.config.shown import percent, points
 from mnistexp.statistics import Interval, PairedDifference, notebook_figures, paired_difference
-from mnistexp.statistics.shown import percent, points
 
 __all__ = ["how_much_better"]
 

@@ -7,7 +7,7 @@ from mnistexp.commands.best.choosing import Candidate, Choice, candidates_of
 from mnistexp.commands.best.work import Used
 from mnistexp.commands.metrics import guessing
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.statistics.shown import percent
+from mnistexp.config.shown import percent
 from mnistexp.sweeps.swept import LeftAside, Swept
 
 __all__ = ["choice_document", "trials_of", "warnings_of"]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from mnistexp.commands.best.choosing import Choice
 from mnistexp.commands.best.ledger import Ledger
 from mnistexp.commands.best.nested import Nested
+from mnistexp.config.shown import percent, points, span
 from mnistexp.runs.results import TrainingResult
 from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
-from mnistexp.statistics.shown import percent, points, span
 
 __all__ = ["representative"]
 

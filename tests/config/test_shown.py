@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistexp.statistics import shown
+from mnistexp.config import shown
 
 SHARES = st.floats(0, 1)
 
