@@ -202,7 +202,7 @@ def test_fish_by_its_protocol_without_loading_numpy_or_settings(tmp_path: Path) 
     done = ask("fish", "mnistexp config init a --from study", tmp_path, _TYPER_COMPLETE_FISH_ACTION="get-args")
     name, _, explained = done.stdout.partition("\t")
     assert (name, done.stderr) == ("study-curves", "")
-    assert explained.startswith("Train far past the best epoch")
+    assert explained.startswith("Train far beyond the best epoch")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")

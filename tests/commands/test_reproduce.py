@@ -208,7 +208,7 @@ def test_a_quick_run_compares_no_training_and_counts_no_agreement(outcome: Outco
 def test_a_page_says_of_each_figure_that_disagrees_what_is_known(outcome: Outcome) -> None:
     page = reproduce_report(stored_runs.load(outcome.run_dir))
     disagree = [row for row in outcome.metrics["table"] if row["agrees"] is False]
-    [section] = [section for section in page.sections if section.heading == "Which figures disagree?"]
+    [section] = [section for section in page.sections if section.heading == "Which numbers disagree?"]
     [table] = section.blocks
     assert isinstance(table, Table)
     assert [row[0].text for row in table.rows] == [row["what"] for row in disagree] != []

@@ -513,7 +513,7 @@ def test_an_array_that_promises_more_than_it_holds_is_bad_input(tmp_path: Path) 
         ("embeded", "'embeded' is not there; allowed: embedded, unseen.*did you mean 'embedded'"),
         ("digits.npx", r"not there.*did you mean '.*digits\.npz'"),
         ("no/such/folder/digits.npz", "not there"),
-        ("/dev/zero", "not an ordinary file"),
+        ("/dev/zero", "not a regular file"),
         ("~nobody-of-this-name/digits.npz", "can't be read"),
         ("digits\0.npz", "'digits"),
         ("x" * 2000, "can't be read|not there"),

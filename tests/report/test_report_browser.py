@@ -210,7 +210,7 @@ def test_arrow_keys_read_a_figure(browser: Browser, finished: dict[str, Path]) -
 def test_pointing_at_a_heat_map_shows_its_cell(browser: Browser, finished: dict[str, Path]) -> None:
     best = json.loads((finished["sweep"] / "metrics.json").read_text())["ranking"][0]
     browser.open("sweep")
-    figure = browser.figure("Accuracy by settings")
+    figure = browser.figure("Accuracy by pairs of settings")
     cell = next(each for each in figure.find_elements(By.TAG_NAME, "text") if each.text == f"{100 * best['mean']:.1f}")
     ActionChains(browser.driver).move_to_element(cell).perform()
     dropout, beta = best["params"]["model.dropout"], best["params"]["optimizer.beta_1"]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]
 NAME = "xla_compile_cache__1__2__XLA_CPU_JIT.pb"
 TENSORFLOW = SimpleNamespace(version=SimpleNamespace(VERSION="2.0", GIT_VERSION="a", COMPILER_VERSION="b"))
 NEWER = SimpleNamespace(version=SimpleNamespace(VERSION="2.1", GIT_VERSION="a", COMPILER_VERSION="b"))
+
+SHORT = tempfile.TemporaryDirectory(prefix="t")
 
 Process = Callable[..., list[Path]]
 
@@ -169,9 +172,15 @@ def test_a_forked_process_leaves_the_folder_to_its_parent(process: Process, tmp_
 
 
 def environment_of(folder: Path) -> dict[str, str]:
-    """The variables of a program whose cache and temporary files are below a folder."""
+    """The variables of a program whose cache and temporary files are below a folder.
+
+    By a short name, as that of a socket in it may have 107 bytes at most.
+    """
     (folder / "temporary").mkdir(exist_ok=True)
-    return untouched() | {"MNISTEXP_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(folder / "temporary")}
+    short = Path(SHORT.name) / folder.name[-8:]
+    short.unlink(missing_ok=True)
+    short.symlink_to(folder / "temporary")
+    return untouched() | {"MNISTEXP_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(short)}
 
 
 def histories(folder: Path) -> set[bytes]:
