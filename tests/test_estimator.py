@@ -181,7 +181,7 @@ def test_images_scaled_otherwise_than_those_fitted(digits) -> None:
     images, labels = digits[0][:64], digits[1][:64]
     with pytest.raises(ValueError, match="X goes up to 1, but the fitted values were from 0 to 255"):
         small(epochs=1).fit(images, labels).predict(images / 255)
-    with pytest.raises(ValueError, match="X goes up to 255, but was fitted with values from 0 to 1"):
+    with pytest.raises(ValueError, match="X goes up to 255, but the fitted values were from 0 to 1"):
         small(epochs=1).fit(images / 255, labels).predict(images)
 
 
