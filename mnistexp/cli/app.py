@@ -180,9 +180,9 @@ def _listen() -> None:
 
 
 def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
-    """Python drops what is raised in finalizers and in callbacks of weak references, which each import has: Ctrl-C too.
+    """Python drops exceptions of finalizers and of weak references' callbacks, which each import has: Ctrl-C too.
 
-    Raises it once more, when that is over.
+    Raises Ctrl-C again after the callback; reports any other exception as Python does.
     """
     if dropped.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(dropped)

@@ -1,4 +1,4 @@
-"""The commands that look after what is kept for reuse: fits of sweeps, and compiled kernels."""
+"""The commands that manage the caches: fits of sweeps, and compiled kernels."""
 
 from typing import Annotated
 

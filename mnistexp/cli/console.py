@@ -116,7 +116,7 @@ def examples_report(outcome: "Outcome") -> Iterator[RenderableType]:
 
 
 def summary_report(outcome: "Outcome") -> Iterator[RenderableType]:
-    """The table of layers, and in sentences what is learnt and how."""
+    """The table of layers, then the number of parameters, the loss, the optimizer and the updates per epoch."""
     found = outcome.metrics
     table = plain_table("layer", "kind", "output shape", "parameters", "arithmetic", "activation")
     for layer in found["layers"]:
@@ -167,7 +167,7 @@ def _scored(what: str, accuracy: float, about: str) -> Text:
 
 
 def over_seeds(repeats: Mapping[str, Any]) -> str:
-    """What a mean over trainings that differ in their seed is worth."""
+    """The number of trainings in a mean over seeds, and its 95% interval if there are at least 3."""
     if repeats["interval"] is None:
         return f"mean of {repeats['count']} trainings; an interval takes at least 3"
     low, high = repeats["interval"]

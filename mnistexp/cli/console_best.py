@@ -74,7 +74,7 @@ def _seconds(seconds: float | None) -> str:
 
 
 def best_report(outcome: "Outcome") -> Iterator[RenderableType]:
-    """What was chosen, how much better it is, and what its accuracy is worth."""
+    """The chosen settings, their test accuracy with its interval, and the gain over the worst and average model."""
     found = outcome.metrics
     low, high = found["test_accuracy_interval"]
     yield _sources(found["choice"])

@@ -43,7 +43,7 @@ def display(snapshot: "Snapshot", *, unicode: bool = True) -> RenderableType:
 
 
 def line(run: "LiveRun") -> str:
-    """One run in one line, for what is no terminal; it changes where the run does, not with the clock alone."""
+    """One run in one line, for output that isn't a terminal; it changes with the run, not with the clock alone."""
     parts = [run.state, *_so_far(run), *_came_out(run)]
     return one_line(f"{run.id}: {', '.join(parts)}")
 

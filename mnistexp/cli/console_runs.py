@@ -148,7 +148,7 @@ def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -
 
 
 def sparkline(values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None) -> str:
-    """A curve as characters from low to high, each the mean of as many values; a space where none is a number.
+    """A curve as characters from low to high, each the mean of as many values; a space if all of them are NaN.
 
     `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
     """

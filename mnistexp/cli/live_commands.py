@@ -1,4 +1,4 @@
-"""The commands that show what is going on: in the terminal, and in a browser."""
+"""The commands that show running work: in the terminal, and in a browser."""
 
 import json as json_library
 import sys

@@ -263,7 +263,7 @@ def layers_for(
 
 
 def _of_run(reference: str, runs_dir: Path) -> str:
-    """The settings of the run that `--config` names; what is a YAML file or a packaged name is left as it is."""
+    """The settings of the run that `--config` names; a YAML file or a packaged name is returned unchanged."""
     path = Path(reference)
     if path.suffix in {".yaml", ".yml"} or path.is_file() or reference in settings.packaged_names():
         return reference

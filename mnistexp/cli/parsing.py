@@ -1,4 +1,4 @@
-"""What command lines have in common: an option is given once, and a wrong name leads to the one that was meant."""
+"""Rules of all command lines: each option is given once, and an unknown name gets the closest known one suggested."""
 
 from collections.abc import Callable
 from copy import copy

@@ -181,7 +181,7 @@ def path(
 
 
 def _say_if_none(found: "Sequence[IndexedRun]", runs_dir: Path, where: str | None) -> None:
-    """Say on standard error why a list is empty, which is no error."""
+    """Print on standard error why a list is empty; the exit code stays 0."""
     from mnistexp.runs.query import none_found
 
     if not found:

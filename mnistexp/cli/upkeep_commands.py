@@ -43,7 +43,7 @@ AgeOption = Annotated[
 
 
 def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
-    """Ask on a terminal; elsewhere only what is harmless is done without --yes."""
+    """Ask on a terminal; elsewhere only harmless actions run without --yes."""
     if yes:
         return
     if sys.stdin.isatty() and own().isatty():
@@ -157,7 +157,7 @@ def prune(
     interrupted: Annotated[bool, option(RUN_SELECTION, "--interrupted", "Select interrupted runs")] = False,
     older_than: AgeOption = None,
     where: WhereOption = None,
-    in_trash: Annotated[bool, option(CHANGES, "--trash", "Delete permanently what is in the trash")] = False,
+    in_trash: Annotated[bool, option(CHANGES, "--trash", "Delete runs in the trash permanently")] = False,
     dry_run: Annotated[bool, option(CHANGES, "--dry-run", "List what would be moved or deleted")] = False,
     yes: YesOption = False,
     runs_dir: RunsOption = RUNS,

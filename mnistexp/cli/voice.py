@@ -17,7 +17,7 @@ from mnistexp.runs.standard_error import own
 __all__ = ["WIDE", "Voice"]
 
 WIDE = 100_000
-"""The width of what is no terminal: tables and sentences take the room that they need."""
+"""The width of output that isn't a terminal: tables and sentences take the room that they need."""
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,5 @@ class Voice:
 
     @property
     def err(self) -> Console:
-        """Standard error, made anew for each use; lines are wrapped on a terminal only."""
+        """A new console on standard error for each use; lines are wrapped on a terminal only."""
         return Console(file=own(), highlight=False, soft_wrap=not own().isatty())

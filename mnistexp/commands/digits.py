@@ -1,4 +1,4 @@
-"""Reading the digits of an experiment, and telling what was converted and what is suspected."""
+"""Reading the digits of an experiment, and reporting conversions and warnings."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ def read_digits(config: "ExperimentConfig", watch: Watch) -> Dataset:
 
 
 def note_digits(document: dict[str, Any], digits: Digits) -> None:
-    """Add to the document of a `metrics.json` what is to be known of its digits: names of classes, and warnings."""
+    """Add the names of the classes and the warnings about the digits to the document of a `metrics.json`."""
     if (names := digits.classes.names) != Classes().names:
         document["class_names"] = list(names)
     document["warnings"] = [*document["warnings"], *map(as_sentence, digits.warnings)]

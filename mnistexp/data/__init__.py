@@ -3,7 +3,7 @@
 content.py    what a file holds by its first bytes, and its content in pieces
 names.py      what names of files and arrays say
 npy.py        one array; archives.py: .npz and pairs of .npy; idx.py, tables.py (CSV, Parquet), folders.py
-sources.py    from a path to what is there, in whichever form, as a `part.Found`
+sources.py    the digits at a path, in whichever form, as a `part.Found`
 packaged.py   what the package carries in digits/, and OpenML
 forms.py      grey values and labels of any form, as bytes and classes
 polarity.py   bright ink or dark, upright or turned

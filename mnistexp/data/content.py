@@ -18,7 +18,7 @@ PEEK = 1024
 
 Kind = Literal["npz", "npy", "idx", "parquet", "picture", "text"]
 Tick = Callable[[float], None]
-"""Told how far the reading is, from 0 to 1."""
+"""Called with the progress of reading, from 0 to 1."""
 
 PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 AGAIN = "download it again"
@@ -43,7 +43,7 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file; fetch it with `git lfs pull`"),
     (b"\xd0\xcf\x11\xe0", "an Excel file; save it as CSV"),
 )
-"""First bytes of what people offer and what is not taken, with the remedy."""
+"""First bytes of common files that aren't supported, each with its name and the remedy."""
 
 
 def refuse(path: Path | str, found: str, remedy: str) -> BadInput:
@@ -52,7 +52,7 @@ def refuse(path: Path | str, found: str, remedy: str) -> BadInput:
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file holds, whatever its name, seen through gzip. Raises `BadInput` for what is not read."""
+    """The kind of a file by its content, not its name, also inside gzip. Raises `BadInput` for unsupported kinds."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise refuse(path, "not a regular file", "name a file or a folder")

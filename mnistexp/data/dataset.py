@@ -36,7 +36,7 @@ class Digits:
     """Images uint8 (n, 28, 28), C-contiguous, and labels int64 (n,), from 0; neither can be written to.
 
     `source` is where they came from; `sha256` and `labels_sha256` are of the arrays' bytes in C order. `own_test`: the
-    last so many are the source's own test part. `told` and `warnings`: what was converted, and what is suspected.
+    last so many are the source's own test part. `told`: the conversions made. `warnings`: suspected problems.
     """
 
     images: NDArray[np.uint8]
@@ -139,8 +139,9 @@ def find(config: "DataConfig") -> Found:
 def load(config: "DataConfig", tick: Tick = lambda _: None) -> Digits:
     """The first `config.digits` digits of `config.source`, and all of its own test part with `data.test: own`.
 
-    `tick` is told how far the reading is, 0 to 1. Raises `BadInput` for a source that isn't there, is damaged, holds
-    no labelled digits or too few, or lacks a class among its first rows; `DataError` for one that can't be downloaded.
+    `tick` is called with the progress of reading, 0 to 1. Raises `BadInput` for a source that isn't there, is damaged,
+    holds no labelled digits or too few, or lacks a class among its first rows; `DataError` for one that can't be
+    downloaded.
     """
     found = find(config)
     if config.test == "own" and found.test is None:

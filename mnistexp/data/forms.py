@@ -1,4 +1,4 @@
-"""Grey values and labels of any usual form, made into whole numbers 0 to 255 and into classes; each change is told."""
+"""Conversion of grey values of any usual form to 0 to 255, and of labels to classes; each change is reported."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -126,7 +126,7 @@ def _bytes(images: NDArray[Any], factor: float, offset: float) -> NDArray[np.uin
 
 
 def _range(images: Any, source: str) -> tuple[float, float, bool]:
-    """The least and greatest value, and whether all are whole. Raises `BadInput` for what is not a number."""
+    """The least and greatest value, and whether all are whole. Raises `BadInput` for values that aren't numbers."""
     low, high, whole = math.inf, -math.inf, True
     for block in _blocks(images):
         if block.dtype.kind not in "buif":
@@ -236,7 +236,7 @@ class Classes:
         return len(self) >= 5 and set(self.keys) <= set("0123456789")
 
     def numbers(self, labels: NDArray[Any], source: str) -> NDArray[np.int64]:
-        """Labels int64 or text (n,) as places in `keys`, int64 (n,). Raises `BadInput` for what is no class."""
+        """Labels int64 or text (n,) as places in `keys`, int64 (n,). Raises `BadInput` for other labels."""
         keys, back = np.unique(labels, return_inverse=True)
         texts = [str(key) for key in keys.tolist()]
         by_name = {name.lower(): place for place, name in enumerate(self.names)}
@@ -253,7 +253,7 @@ class Classes:
 def classes_of(
     labels: NDArray[Any], source: str, names: Sequence[str] = (), found_names: Sequence[str] = ()
 ) -> tuple[Classes, list[str]]:
-    """The classes that labels int64 or text (n,) have, in order, and what is to be told of them.
+    """The classes that labels int64 or text (n,) have, in order, and messages about them.
 
     `names`: what the user calls them, `found_names`: what the source does. Raises `BadInput` for fewer than 2 or more
     than `MOST_CLASSES` of them, and for names that don't fit.

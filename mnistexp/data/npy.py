@@ -1,4 +1,4 @@
-"""Arrays of numpy's `.npy` format, whose promises are held against what follows before room is made for them."""
+"""Arrays of numpy's `.npy` format; the header is checked against the data before memory is allocated."""
 
 import math
 from io import BytesIO
@@ -34,7 +34,7 @@ def complaint(content: bytes) -> str:
 def read_npy(content: bytes, name: str) -> NDArray[Any]:
     """The array in the content of a `.npy` file, of any shape and dtype, in place. Nothing is unpickled.
 
-    Raises `BadInput`, naming `name`, for objects, a broken promise, or what is no `.npy` at all.
+    Raises `BadInput`, naming `name`, for objects, a header that doesn't match the data, or another format.
     """
     try:
         stream = BytesIO(content)

@@ -64,7 +64,7 @@ def embedded(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     except Exception:  # whatever numpy makes of a damaged file
         intact = False
     if not intact:
-        raise DataError(f"{path}: damaged: not the digits that mnistexp was published with; install it anew")
+        raise DataError(f"{path}: damaged: not the digits that mnistexp was published with; reinstall mnistexp")
     return images, labels
 
 

@@ -1,4 +1,4 @@
-"""Pictures of digits made into what the network learns from: bright ink on black, 28 x 28, centred.
+"""Pictures of digits in the form of the training digits: bright ink on black, 28 x 28, centred.
 
 PNG and JPEG are read by Pillow; which of them a file is, its content says. Files may come from strangers: a file or a
 picture that is too large is refused before it is unpacked.
@@ -38,7 +38,7 @@ FAINTEST = 0.1
 SMUDGE = 0.25
 """Less than this share of the darkest ink is paper: its grain, its shadows, what compression leaves beside a stroke."""
 ONE_TONE = 0.25
-"""Less contrast than this within what is opaque of a picture: it is ink, and the ground is what is transparent."""
+"""With less contrast than this in a picture's opaque part, that part is ink and the transparent part the ground."""
 
 
 def prepare(grey: Grey, invert: Invert = "auto", centre: bool | None = None) -> tuple[NDArray[np.uint8], bool, bool]:
@@ -145,7 +145,7 @@ def decoded(content: bytes) -> NDArray[np.uint8]:
 
 
 def _grey(image: "Image") -> tuple["Image", int]:
-    """A picture in shades of grey, what is transparent as a ground that shows the ink; and the value of white."""
+    """A picture in grey, its transparent part filled with a ground that shows the ink; and the value of white."""
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits a pixel
@@ -165,7 +165,7 @@ def _grey(image: "Image") -> tuple["Image", int]:
 
 
 def _is_bright(opaque: Grey) -> bool:
-    """Whether what is opaque calls for a black ground: bright ink alone, or ink on dark paper that goes on there."""
+    """Whether the opaque part needs a black ground: it is bright ink alone, or ink on dark paper."""
     if not opaque.size:
         return False
     low, middle, high = np.percentile(opaque, [5, 50, 95])

@@ -44,7 +44,7 @@ def dark_ink(images: Pictures) -> NDArray[np.bool_]:
 
 
 def which_to_invert(images: Pictures, invert: bool | Literal["auto"]) -> tuple[NDArray[np.bool_], list[str], list[str]]:
-    """Which pictures are to be inverted, bool (n,), what is told of it, and what is warned of.
+    """Which pictures to invert, bool (n,), messages about it, and warnings.
 
     `auto`: all of a set where nine in ten have dark ink (`dark_ink`), none where one in ten at most has, and else each
     as it is, with a warning. `True` and `False` decide for all.

@@ -71,7 +71,7 @@ def read_pictures(
 
 
 def part_to_judge(found: Found, source: str, tick: Tick) -> tuple[Part, str]:
-    """The part of a source to judge a model by: its own test part if it has one, else all; and what is told of that."""
+    """The part of a source to evaluate a model on: its own test part if it has one, else all; and its description."""
     if found.test is None or found.named:
         return opened(found.main, source, tick), ""
     return opened(found.test, source, tick), f"its own test part, {found.test_name}"

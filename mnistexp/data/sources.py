@@ -1,4 +1,4 @@
-"""From what a person names to what is there: a file or a folder of digits, in whichever form, found by its content."""
+"""Find the digits at a path: a file or a folder, in any supported form, recognized by its content."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -35,7 +35,7 @@ def split_rows(labels: Labels, config: "DataConfig", validation_fraction: float 
     `own_test`: the last so many rows are a test part of the source's own, and all others the training part. The
     validation rows are cut from the training part by a second call, with a seed derived from `config.split_seed`, and
     hold each class in its share where the classes are large enough for that. Raises `BadInput` where nothing would be
-    left to learn from.
+    left to train on.
     """
     rows = np.arange(len(labels), dtype=np.int64)
     if own_test:
@@ -44,7 +44,7 @@ def split_rows(labels: Labels, config: "DataConfig", validation_fraction: float 
         size = math.ceil(len(rows) * config.test_fraction)
         if size >= len(rows):
             raise BadInput(
-                f"data.test_fraction: {config.test_fraction} of {len(labels)} digits leaves none to learn from"
+                f"data.test_fraction: {config.test_fraction} of {len(labels)} digits leaves none to train on"
             )
         train, test = _cut(rows, size, config.split_seed)
     if not validation_fraction:
@@ -52,7 +52,7 @@ def split_rows(labels: Labels, config: "DataConfig", validation_fraction: float 
     size = math.ceil(len(train) * validation_fraction)
     if size >= len(train):
         raise BadInput(
-            f"training.validation_fraction: {validation_fraction} of {len(train)} digits leaves none to learn from"
+            f"training.validation_fraction: {validation_fraction} of {len(train)} digits leaves none to train on"
         )
     counts = np.bincount(labels[train])
     present = np.count_nonzero(counts)
@@ -73,7 +73,7 @@ def _cut(rows: Rows, size: int, seed: int, stratify: Labels | None = None) -> tu
 
 
 def folds(labels: Labels, *, folds: int, shuffle: bool, stratified: bool, seed: int) -> list[tuple[Rows, Rows]]:
-    """Positions in the training part, int64, to learn from and to validate on, for each fold.
+    """Positions in the training part, int64, to train on and to validate on, for each fold.
 
     By scikit-learn's `KFold` or `StratifiedKFold`; `seed` matters only where `shuffle` is true. Raises `BadInput` where
     the digits, or those of some class, don't go round.

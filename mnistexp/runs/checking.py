@@ -30,7 +30,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Checked:
-    """A run held against requirements. `smallest_drop`: see `PairedRuns`; None without a comparison by noise."""
+    """A run checked against requirements. `smallest_drop`: see `PairedRuns`; None without a comparison by noise."""
 
     run: str
     baseline: str | None

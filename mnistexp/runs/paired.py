@@ -73,7 +73,7 @@ class Paired:
             f"{percent(found.second)} against {percent(found.first)} of the same {self.digits} test digits: "
             f"{shown:+.1f} points, 95% interval {low:+.1f} to {high:+.1f}; p = {self.p_value:.2g} ({found.test})"
         )
-        says = {"better": "Better", "worse": "Worse", "not told apart": "Not told apart"}[self.verdict]
+        says = {"better": "Better", "worse": "Worse", "not told apart": "No significant difference"}[self.verdict]
         about = "networks" if max(self.trainings) == 1 else "settings"
         return f"{says}: {numbers}. This is about the {about}{'' if about == 'settings' else ', not their settings'}."
 

@@ -1,1 +1,1 @@
-"""One training: the network, its optimizer, the loop over epochs, and what comes of it."""
+"""One training: the network, its optimizer, the loop over epochs, and the results."""

@@ -130,7 +130,7 @@ def keep() -> None:
 
 
 def end() -> None:
-    """Keep what is new, and remove the private folder of this process."""
+    """Keep new kernels, and remove the private folder of this process."""
     global _private
     if _private is not None and _private.process == os.getpid():
         keep()
@@ -139,13 +139,13 @@ def end() -> None:
 
 
 def info() -> KernelInfo:
-    """What is kept at present."""
+    """The kernels kept at present."""
     place = folder()
     return _sum(place, _entries(place)) if place else KernelInfo(None)
 
 
 def prune(older_than: float | None = None) -> KernelInfo:
-    """Remove the kernels not used for `older_than` seconds, or all; returns what is gone. Raises RunError."""
+    """Remove the kernels not used for `older_than` seconds, or all; returns those removed. Raises RunError."""
     place = folder()
     if place is None:
         return KernelInfo(None)

@@ -71,7 +71,7 @@ def start_tensorflow() -> Any:
 
 
 def own_process() -> None:
-    """Say that this process is the program's own: no other code in it asks Keras for what is then left out of it."""
+    """Mark this process as the program's own: no other code in it needs the modules that Keras then doesn't import."""
     global _left_out_of_keras
     _left_out_of_keras = ("sklearn", "pandas", "matplotlib.pyplot", "IPython")
 

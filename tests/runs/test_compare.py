@@ -91,6 +91,7 @@ def test_seeds_take_part_where_a_run_has_repeats(make: Make, tmp_path: Path) -> 
     assert found["test"] == "t test over seeds and digits"
     assert found["trainings"] == [1, 3]
     assert found["verdict"] == "not told apart"
+    assert found["sentence"].startswith("No significant difference: ")
     assert single["verdict"] == "better"
     # Read by two of three trainings at least:
     assert len(found["only_second"]) == 7
