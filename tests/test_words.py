@@ -12,10 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile")
-CHECKED = (*PAGES, "mnistexp/config/defaults", "mnistexp/report/templates")
-REST = ("mnistexp",)
-LATER = ()
-"""Not checked yet: "mnistexp" belongs into `CHECKED`, and `LATER` goes."""
+CHECKED = (*PAGES, "mnistexp")
+STORED = {"learnt", "not told apart"}
+"""Keys and values in files and in `--json`, which keep their words: a text that is one of them is not checked."""
 SUFFIXES = {".md", ".yaml", ".py", ".html", ".js", ""}
 
 INSTEAD = {
@@ -65,9 +64,7 @@ def files(*places: str) -> list[Path]:
     """The texts among these files, and in these folders."""
     roots = [ROOT / place for place in places]
     found = [path for root in roots for path in ([root] if root.is_file() else sorted(root.rglob("*")))]
-    return [
-        path for path in found if path.is_file() and path.suffix in SUFFIXES and path not in map(ROOT.joinpath, LATER)
-    ]
+    return [path for path in found if path.is_file() and path.suffix in SUFFIXES]
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -75,7 +72,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
     source = path.read_text()
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in STORED:
                 yield node.lineno, node.value
         return
     if path.suffix == ".md":
@@ -104,11 +101,11 @@ def test_phrases_are_found_in_every_kind_of_text(tmp_path: Path, monkeypatch: py
     for name, text, line in (
         ("page.md", "Of it\n```\nit is told\n```\nall is\ntold.", 5),
         ("settings.yaml", "# Digits to\n# learn\n# from\nkey: 1", 2),
-        ("module.py", 'def anew() -> None:\n    """One.\n\n    Done anew."""', 4),
+        ("module.py", 'def anew() -> None:\n    """One.\n\n    Done anew."""\n    return {"learnt": 1}', 4),
     ):
         (tmp_path / name).write_text(text)
         assert [hit.split(": ")[0] for hit in hits(tmp_path / name)] == [f"{name}:{line}"]
 
 
 if __name__ == "__main__":
-    print("\n".join(hit for path in files(*CHECKED, *REST) for hit in hits(path)))
+    print("\n".join(hit for path in files(*CHECKED) for hit in hits(path)))
