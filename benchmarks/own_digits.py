@@ -31,7 +31,7 @@ TRAIN, TEST = 60_000, 10_000
 READ = """
 import json, resource, sys, time
 from mnistexp import data
-from mnistexp.config import DataConfig
+from mnistexp.config.models import DataConfig
 before, cpu = time.perf_counter(), time.process_time()
 digits = data.load(DataConfig(source=sys.argv[1], digits={train}, test='own'))
 seconds, cpu = time.perf_counter() - before, time.process_time() - cpu
@@ -41,7 +41,7 @@ KERAS = """
 import json, sys, time
 from keras import Input, Sequential, layers, optimizers
 from mnistexp import data
-from mnistexp.config import DataConfig
+from mnistexp.config.models import DataConfig
 digits = data.load(DataConfig(source=sys.argv[1], digits={train}))
 conv = [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(32, 3, activation="relu")]
 dense = [layers.MaxPooling2D(), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10, "softmax")]

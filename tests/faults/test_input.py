@@ -389,9 +389,11 @@ BOMBS = {
 CHILD = """
     import resource, sys
     from pathlib import Path
-    from mnistexp import data, prediction, settings
+    from mnistexp import data
+    from mnistexp.commands import prediction
+    from mnistexp.config import settings
     from mnistexp.data import reading
-    from mnistexp.config import DataConfig
+    from mnistexp.config.models import DataConfig
     from mnistexp.errors import MnistexpError
     from mnistexp.runs import archive, files, stored_runs, where
     from PIL import Image, PngImagePlugin
