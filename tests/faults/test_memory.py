@@ -80,7 +80,7 @@ def test_a_reduction_that_does_not_happen_would_be_found(tmp_path: Path, tried: 
     """With workers replaced as often as they are killed, there are never fewer of them."""
     copy = tmp_path / "package"
     shutil.copytree(Path(mnistexp.__file__).parent, copy / "mnistexp", ignore=shutil.ignore_patterns("__pycache__"))
-    module = copy / "mnistexp" / "sweeps" / "processes.py"
+    module = copy / "mnistexp" / "sweeps" / "executors" / "processes.py"
     script = """
 import os, signal
 from mnistexp.sweeps.executors.processes import Processes

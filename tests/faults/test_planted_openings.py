@@ -29,18 +29,18 @@ class Planted:
 
 FAULTS = {
     "any YAML tag is obeyed": Planted(
-        "yaml_source.py", "class _Loader(yaml.SafeLoader)", "class _Loader(yaml.UnsafeLoader)",
+        "config/yaml_source.py", "class _Loader(yaml.SafeLoader)", "class _Loader(yaml.UnsafeLoader)",
         "test_input.py::test_yaml",
     ),
     "aliases are not counted": Planted(
-        "yaml_source.py", "        _check_size(node, where)\n", "",
+        "config/yaml_source.py", "        _check_size(node, where)\n", "",
         "test_input.py::test_nothing_fills_the_memory[aliases]",
     ),
     "cached fits are unpickled": Planted(
         "runs/files.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_cached_fits"
     ),
     "models run their code": Planted(
-        "prediction.py",
+        "commands/prediction.py",
         "safe_mode=True",
         "safe_mode=False",
         "test_input.py::test_a_model_with_code_is_refused_and_its_code_never_run",
