@@ -1,6 +1,7 @@
 """Tags and notes of runs."""
 
 import json
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -127,8 +128,10 @@ def test_only_runs_of_the_launched_command_are_marked(tmp_path: Path) -> None:
     assert [read_annotations(run.path) for run in made] == [Annotations(), added]
 
 
-def test_the_settings_of_a_run_are_taken_by_its_tag_its_id_or_its_folder(finished: dict[str, Path]) -> None:
-    run = finished["train"]
+def test_the_settings_of_a_run_are_taken_by_its_tag_its_id_or_its_folder(
+    finished: dict[str, Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(finished["train"], tmp_path / finished["train"].name))  # others have no such tag
     annotate(run, add=["again"])
     for reference in ("again", run.name, str(run)):
         words = ["train", "--config", reference, "--epochs", "3", "--runs-dir", str(run.parent), "--dry-run", "--json"]
