@@ -68,8 +68,11 @@ def cluster() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of real runs, small ones, by kind. Made once for all workers of pytest-xdist, copied for each."""
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """The folders of real runs, small ones, by kind. Made once for all workers of pytest-xdist, copied for each.
+
+    Tests that tag a run or change it otherwise work on a copy: the next test may be any.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished once"
     shared.mkdir(exist_ok=True)
@@ -81,7 +84,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             names.write_text(json.dumps(made))
     runs = tmp_path_factory.mktemp("finished runs")
     shutil.copytree(shared / "runs", runs, dirs_exist_ok=True)
-    return {kind: runs / name for kind, name in json.loads(names.read_text()).items()}
+    yield {kind: runs / name for kind, name in json.loads(names.read_text()).items()}
+    assert not list(runs.rglob("annotations.json")), "a test has tagged runs that others share"
 
 
 def _finish(runs: Path) -> dict[str, Path]:

@@ -113,11 +113,14 @@ def test_a_tag_or_a_name_means_the_newest_run_that_has_it(tmp_path: Path) -> Non
 
 
 @pytest.fixture(scope="module")
-def kinds(finished: dict[str, Path]) -> dict[str, Path]:
+def kinds(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Real runs: the training is named `nesterov-5` by itself, and tagged."""
-    annotate(finished["train"], add=["baseline"])
-    annotate(finished["sweep"], add=["swept"])
-    return finished
+    folder = tmp_path_factory.mktemp("kinds") / "runs"
+    shutil.copytree(finished["train"].parent, folder)
+    runs = {kind: folder / path.name for kind, path in finished.items()}
+    annotate(runs["train"], add=["baseline"])
+    annotate(runs["sweep"], add=["swept"])
+    return runs
 
 
 COMMANDS: dict[str, list[str]] = {
