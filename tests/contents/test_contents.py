@@ -27,8 +27,9 @@ def page_of(folder: Path) -> str:
     return write_report([stored_runs.load(folder)], "html", folder.parent / "page.html").read_text("utf-8")
 
 
-def test_every_number_told_of_a_training_is_that_of_its_files(finished: dict[str, Path]) -> None:
-    assert show(finished["train"]) == []
+@pytest.mark.parametrize("kind", ["train", "repeats"])
+def test_every_number_told_of_a_training_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
+    assert show(finished[kind]) == []
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
@@ -68,6 +69,28 @@ def test_a_headline_of_the_first_seed_is_found(finished: dict[str, Path]) -> Non
     assert any("is none of" in fault for fault in faults_of(told, TRAINING_RULES, known))
     mean = [Passage("headline", f"{known['accuracy']:.2%} test accuracy")]
     assert faults_of(mean, TRAINING_RULES, known) == []
+
+
+def test_the_mean_told_as_the_saved_models_accuracy_is_found(finished: dict[str, Path]) -> None:
+    record = Record(finished["repeats"])
+    known = training_quantities(record)
+    assert known["saved accuracy"] != known["accuracy"]
+    for place in ("lead", "tile saved model", "How accurate is it on the test digits? / answer"):
+        for name in ("saved accuracy", "accuracy"):
+            told = [Passage(place, f"The saved model has an accuracy of {known[name]:.2%}.")]
+            assert (faults_of(told, TRAINING_RULES, known) == []) is (name == "saved accuracy"), place
+
+
+def test_an_epoch_told_off_by_one_after_early_stopping_is_found(copied: Path) -> None:
+    config, lowest = Record(copied).config, int(Record(copied).curves("val_loss")[0].argmin()) + 1
+    config["training"]["early_stopping"] = {"patience": 3, "min_delta": 0.0, "restore_best_weights": True}
+    (copied / "config.yaml").write_text(json.dumps(config))
+    known = training_quantities(Record(copied))
+    for epoch in (lowest, lowest + 1):
+        told = [
+            Passage("What is the best number of epochs? / plain", f"The scored model has the weights of epoch {epoch}.")
+        ]
+        assert (faults_of(told, TRAINING_RULES, known) == []) is (epoch == lowest)
 
 
 def test_a_count_of_ties_that_is_off_by_one_is_found(finished: dict[str, Path]) -> None:
