@@ -89,6 +89,16 @@ class Record:
             return np.asarray(arrays["probabilities"].argmax(-1) == arrays["labels"])
 
     @cached_property
+    def scores(self) -> np.ndarray:
+        """What each digit adds to a trial's score, the mean of its folds: (trials, digits); their mean is the score."""
+        with np.load(self.path / "predictions.npz") as arrays:
+            held_out = arrays["held_out"].astype(float)
+        fits = (held_out / held_out.sum(axis=1, keepdims=True)).reshape(self.correct.shape[1], -1, held_out.shape[1])
+        assert (fits > 0).sum(axis=1).all(), "a digit is in no fold"
+        weights = fits.sum(axis=1) / fits.sum() * held_out.shape[1]
+        return np.asarray((self.correct * weights).sum(axis=1))
+
+    @cached_property
     def predictions(self) -> list[np.ndarray] | None:
         """What each repeat's saved network takes each test digit for: int64 (digits,); None of foreign digits."""
         about = self.json("data.json")

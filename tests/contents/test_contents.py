@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contents.claims import difference_faults, faults_of
-from contents.passages import Passage
+from contents.passages import Page, Passage
 from contents.reader import faults, show
 from contents.records import Record
 from contents.sweep import RULES, quantities
@@ -27,9 +27,19 @@ def page_of(folder: Path) -> str:
     return write_report([stored_runs.load(folder)], "html", folder.parent / "page.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("kind", ["train", "repeats"])
-def test_every_number_told_of_a_training_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
+@pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "summary"])
+def test_every_number_told_of_a_run_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
     assert show(finished[kind]) == []
+
+
+def test_a_sweep_of_one_trial_compares_it_with_no_other(finished: dict[str, Path]) -> None:
+    alone = [run for run in finished["best"].parent.glob("*-sweep-*") if len(Record(run).trials) == 1]
+    assert alone
+    for run in alone:
+        assert show(run) == []
+        lead = next(text for place, text in Page(page_of(run)).passages if place == "lead")
+        assert lead.startswith("The only trial in 2-fold cross-validation")
+        assert "No other trial has a score to compare it with." in lead
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])

@@ -44,7 +44,12 @@ def quantities(record: Record) -> dict[str, Any]:
     found |= _tested(record)
     found |= {"parts": [len(about[part]) for part in ("train", "validation", "test")], "all": about["digits"]}
     found["updates"] = -(-len(about["train"]) // config["training"]["batch_size"])
-    found |= {"seed": config["seed"], "repeats": len(record.histories), "settings": numbers_of(config)}
+    found |= {
+        "seed": config["seed"],
+        "repeats": len(record.histories),
+        "training": np.arange(len(record.histories)) + 1,
+        "settings": numbers_of(config),
+    }
     found |= {
         "seconds": [
             *metrics["seconds"].values(),
