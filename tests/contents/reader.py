@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import reproduce, sweep, training
+from . import best, reproduce, sweep, training
 from .claims import Rule, difference_faults, faults_of, word_faults
 from .drawings import page_figure_faults, picture_faults
 from .passages import Page, markdown_texts, terminal
@@ -14,9 +14,10 @@ from .records import Record
 Kind = tuple[Callable[[Record], dict[str, Any]], Sequence[Rule]]
 KINDS: Mapping[str, Kind] = {
     "train": (training.quantities, training.RULES),
+    "best": (best.quantities, best.RULES),
     **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
 }
-OTHERS = ("best", "reproduce", "show-examples", "summary")
+OTHERS = ("reproduce", "show-examples", "summary")
 """Runs of which figures, differences, words and Markdown are read, but whose numbers no rule claims yet."""
 
 
@@ -32,7 +33,9 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
     found = [f"metrics.json: {fault}" for fault in document_faults(record.metrics)]
     if page:
         read = Page(page)
-        found += faults_of(read.passages, rules, known) if make else word_faults(read.passages)
+        told = best.read(read.passages) if record.command == "best" else read.passages
+        found += faults_of(told, rules, known) if make else []
+        found += [fault for fault in word_faults(read.passages) if fault not in found]
         found += difference_faults(read.passages)
         found += page_figure_faults(read, record)
         if markdown:

@@ -27,7 +27,7 @@ def page_of(folder: Path) -> str:
     return write_report([stored_runs.load(folder)], "html", folder.parent / "page.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "summary"])
+@pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "best", "summary"])
 def test_every_number_told_of_a_run_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
     assert show(finished[kind]) == []
 
@@ -101,6 +101,13 @@ def test_an_epoch_told_off_by_one_after_early_stopping_is_found(copied: Path) ->
             Passage("What is the best number of epochs? / plain", f"The scored model has the weights of epoch {epoch}.")
         ]
         assert (faults_of(told, TRAINING_RULES, known) == []) is (epoch == lowest)
+
+
+def test_another_accuracy_of_the_best_model_on_unseen_digits_is_found(finished: dict[str, Path]) -> None:
+    page, unseen = page_of(finished["best"]), Record(finished["best"]).metrics["representative"]["unseen"]["accuracy"]
+    spoilt = page.replace(f"{unseen:.1%}", f"{unseen + 0.002:.1%}")
+    assert spoilt != page
+    assert sum("is none of" in fault for fault in faults(finished["best"], spoilt)) >= 3
 
 
 def test_a_count_of_ties_that_is_off_by_one_is_found(finished: dict[str, Path]) -> None:
