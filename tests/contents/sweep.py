@@ -137,6 +137,7 @@ def corrected(counts: np.ndarray) -> dict[str, Any]:
     within = 0.2 * spread + 5e-4
     return {
         "raw": raw,
+        "score before and after correction / as chosen / accuracy": raw,
         "corrected": About(value, within),
         "bias": About(100 * (raw - value), 100 * within),
         "corrected interval": [About(end, 2 * within) for end in ends],

@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contents.claims import difference_faults, faults_of
 from contents.passages import Page, Passage
-from contents.reader import faults, show
+from contents.reader import confusion_faults, faults, show
 from contents.records import Record
 from contents.sweep import RULES, quantities
 from contents.training import RULES as TRAINING_RULES
@@ -101,6 +102,19 @@ def test_an_epoch_told_off_by_one_after_early_stopping_is_found(copied: Path) ->
             Passage("What is the best number of epochs? / plain", f"The scored model has the weights of epoch {epoch}.")
         ]
         assert (faults_of(told, TRAINING_RULES, known) == []) is (epoch == lowest)
+
+
+def test_a_confusion_told_wrongly_is_found(copied: Path) -> None:
+    record = Record(copied)
+    counts = record.confusions[0] * ~np.eye(10, dtype=bool)
+    shown, taken = (int(index) for index in np.unravel_index(counts.argmax(), counts.shape))
+    times = int(counts.max())
+    assert times
+    for said, right in ((times, True), (times + 1, False)):
+        told = [Passage("description", f"Most frequent confusions: {shown} as {taken} ({said}).")]
+        assert (confusion_faults(told, record) == []) is right
+    told = [Passage("description", f"Most frequent confusions: {taken} as {taken} ({times}).")]
+    assert confusion_faults(told, record)
 
 
 def test_another_accuracy_of_the_best_model_on_unseen_digits_is_found(finished: dict[str, Path]) -> None:
