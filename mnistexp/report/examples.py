@@ -11,6 +11,8 @@ from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["examples_report", "summary_report"]
 
+DASH = "\N{EN DASH}"
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -80,8 +82,8 @@ def summary_report(stored: StoredRun) -> RunReport:
             Cell(layer.kind),
             Cell(" \N{MULTIPLICATION SIGN} ".join(map(str, layer.output_shape))),
             number(layer.parameters, ","),
-            Cell(layer.arithmetic),
-            Cell(layer.activation),
+            Cell(layer.arithmetic or DASH),
+            Cell(layer.activation or DASH),
         )
         for layer in layers
     )

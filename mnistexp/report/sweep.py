@@ -60,7 +60,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
         kind="sweep",
         headline=f"{shown.percent(best.mean)} with {best.params.get('optimizer.name', name)}",
         lead=(
-            f"The best of {len(sweep.trials):,} trials in {found['folds']}-fold cross-validation on "
+            f"{_best_of(sweep)} in {found['folds']}-fold cross-validation on "
             f"{len(sweep.labels)} training digits: {name}. {_tied(sweep)} The test digits were not used."
         ),
         facts=Facts(
@@ -85,7 +85,13 @@ def _fits(sweep: SweepResult) -> str:
     return ", ".join(parts + [f"{sweep.fits_failed:,} failed"] * bool(sweep.fits_failed))
 
 
+def _best_of(sweep: SweepResult) -> str:
+    return f"The best of {len(sweep.trials):,} trials" if len(sweep.trials) > 1 else "The only trial"
+
+
 def _tied(sweep: SweepResult) -> str:
+    if sum(not trial.failed for trial in sweep.trials) == 1:
+        return "No other trial has a score to compare it with."
     if len(sweep.tied) < 2:
         return "Every other trial is significantly worse on the same digits (exact McNemar test, Holm-corrected)."
     return (

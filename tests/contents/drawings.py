@@ -100,7 +100,7 @@ def _curve_faults(record: Record, fields: tuple[str, str], shown: Drawn) -> list
         curves = record.curves(name)
         if not curves.size or not np.isfinite(curves).any():
             continue
-        mean = np.nanmean(curves, axis=0) * (100 if "accuracy" in name else 1)
+        mean = record.mean(name) * (100 if "accuracy" in name else 1)
         epochs = np.flatnonzero(np.isfinite(mean)) + 1
         mean = mean[epochs - 1]
         span = max(float(np.ptp(mean)), 1e-3)
@@ -113,11 +113,7 @@ def _curve_faults(record: Record, fields: tuple[str, str], shown: Drawn) -> list
 
 def _count_faults(record: Record, shown: Drawn) -> list[str]:
     """Counts in the confusion matrix' figure: those of all repeats together."""
-    counts = np.array(record.metrics.get("confusion_matrix", np.zeros((10, 10))), dtype=int)
-    if len(record.histories) > 1:
-        if record.predictions is None:
-            return []
-        counts = sum(np.histogram2d(record.labels, p, bins=(range(11), range(11)))[0] for p in record.predictions)
+    counts = np.sum(record.confusions, axis=0)
     told = sorted(int(text) for text in shown.texts if text.isdecimal())
     own = sorted([*map(int, counts[counts > 0]), *range(10), *range(10)])
     return [] if told == own else [f"confusion_matrix.svg shows the counts {told}, not {own}"]
@@ -159,8 +155,9 @@ def page_figure_faults(page: Page, record: Record) -> list[str]:
             found += [f"figure {title!r}: {fault}" for fault in _panel_faults(record, FIELDS[what], panels)]
         if "taken for" in title or "confusion" in title.lower():
             counts = [int(cell[4].rpartition(": ")[2]) for panel in panels for cell in panel.get("cells", ())]
-            if counts and sorted(counts) != sorted(np.ravel(record.metrics["confusion_matrix"])):
-                found.append(f"figure {title!r} has other counts than metrics.json")
+            matrices = record.confusions if "of all" in title else record.confusions[:1]
+            if counts and sorted(counts) != sorted(np.ravel(np.sum(matrices, axis=0))):
+                found.append(f"figure {title!r} has other counts than predictions.npz")
     return found
 
 
@@ -171,7 +168,7 @@ def _panel_faults(record: Record, fields: tuple[str, str], panels: list[dict]) -
         curves = record.curves(name)
         if not curves.size or not np.isfinite(curves).any():
             continue
-        mean = np.nanmean(curves, axis=0) * (100 if "accuracy" in name else 1)
+        mean = record.mean(name) * (100 if "accuracy" in name else 1)
         line = next((points for label, points in lines.items() if word in label), None)
         if line is None:
             faults.append(f"has no line of {word}")

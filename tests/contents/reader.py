@@ -1,22 +1,26 @@
 """All checks of one finished run folder: its page, its Markdown, its terminal output, its metrics and its figures."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import reproduce, sweep, training
+import numpy as np
+
+from . import best, reproduce, sweep, training
 from .claims import Rule, difference_faults, faults_of, word_faults
 from .drawings import page_figure_faults, picture_faults
-from .passages import Page, markdown_texts, terminal
+from .passages import Page, Passage, markdown_texts, terminal
 from .records import Record
 
 Kind = tuple[Callable[[Record], dict[str, Any]], Sequence[Rule]]
 KINDS: Mapping[str, Kind] = {
     "train": (training.quantities, training.RULES),
+    "best": (best.quantities, best.RULES),
     **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
 }
-OTHERS = ("best", "reproduce", "show-examples", "summary")
+OTHERS = ("reproduce", "show-examples", "summary")
 """Runs of which figures, differences, words and Markdown are read, but whose numbers no rule claims yet."""
 
 
@@ -32,8 +36,11 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
     found = [f"metrics.json: {fault}" for fault in document_faults(record.metrics)]
     if page:
         read = Page(page)
-        found += faults_of(read.passages, rules, known) if make else word_faults(read.passages)
+        told = best.read(read.passages) if record.command == "best" else read.passages
+        found += faults_of(told, rules, known) if make else []
+        found += [fault for fault in word_faults(read.passages) if fault not in found]
         found += difference_faults(read.passages)
+        found += confusion_faults(read.passages, record)
         found += page_figure_faults(read, record)
         if markdown:
             found += disagreements(read, markdown)
@@ -52,6 +59,22 @@ def disagreements(page: Page, markdown: str) -> list[str]:
         for place, text in page.passages
         if text and not place.endswith("settings") and _bare(text) not in _bare(told)
     ]
+
+
+def confusion_faults(passages: Sequence[Passage], record: Record) -> list[str]:
+    """Confusions that are told as the most frequent, such as `2 as 7 (3)`, and are not, or not as often."""
+    found = []
+    for place, text in passages:
+        told = [tuple(map(int, one)) for one in re.findall(r"\b(\d) as (\d) \((\d+)\)", text)]
+        if not told or not (record.path / "history.csv").exists():
+            continue
+        counts = record.confusions[0]
+        missed = np.sort(counts[~np.eye(len(counts), dtype=bool)])[::-1]
+        if any(shown == taken or counts[shown, taken] != times for shown, taken, times in told) or [
+            times for _, _, times in told
+        ] != list(missed[: len(told)]):
+            found.append(f"{place}: these are not the most frequent confusions in predictions.npz: {text}")
+    return found
 
 
 def _bare(text: str) -> str:

@@ -48,6 +48,36 @@ class Record:
             row[: len(column)] = column
         return found
 
+    def mean(self, field: str) -> np.ndarray:
+        """The mean of all repeats' curves, NaN where one has no value, over the epochs that all have."""
+        shortest = min(map(len, self.histories), default=0)
+        return np.mean(self.curves(field), axis=0)[:shortest] if self.histories else np.zeros(0)
+
+    @cached_property
+    def tested(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each repeat, the labels of the test digits and the probabilities of its saved network."""
+        others = sorted(self.path.glob("repeats/*/predictions.npz"), key=lambda file: int(file.parent.name))
+        found = []
+        for file in (self.path / "predictions.npz", *others):
+            with np.load(file) as arrays:
+                found.append((arrays["labels"], arrays["probabilities"]))
+        return found
+
+    @property
+    def confusions(self) -> list[np.ndarray]:
+        """Of each repeat, how often a class (row) was taken for one (column)."""
+        return [
+            pd.crosstab(pd.Categorical(labels, range(p.shape[1])), pd.Categorical(p.argmax(1), range(p.shape[1])),
+                        dropna=False).to_numpy()
+            for labels, p in self.tested
+        ]  # fmt: skip
+
+    @property
+    def test_loss(self) -> float:
+        """The saved network's mean cross-entropy of the test digits."""
+        labels, p = self.tested[0]
+        return float(-np.log(p[np.arange(len(labels)), labels].astype(float)).mean())
+
     @cached_property
     def trials(self) -> pd.DataFrame:
         return pd.read_csv(self.path / "trials.csv").set_index("trial", drop=False).rename_axis(None)
@@ -57,6 +87,16 @@ class Record:
         """Which out-of-fold predictions are right: bool (trials, repeats, digits)."""
         with np.load(self.path / "predictions.npz") as arrays:
             return np.asarray(arrays["probabilities"].argmax(-1) == arrays["labels"])
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """What each digit adds to a trial's score, the mean of its folds: (trials, digits); their mean is the score."""
+        with np.load(self.path / "predictions.npz") as arrays:
+            held_out = arrays["held_out"].astype(float)
+        fits = (held_out / held_out.sum(axis=1, keepdims=True)).reshape(self.correct.shape[1], -1, held_out.shape[1])
+        assert (fits > 0).sum(axis=1).all(), "a digit is in no fold"
+        weights = fits.sum(axis=1) / fits.sum() * held_out.shape[1]
+        return np.asarray((self.correct * weights).sum(axis=1))
 
     @cached_property
     def predictions(self) -> list[np.ndarray] | None:

@@ -21,7 +21,7 @@ def quantities(record: Record) -> dict[str, Any]:
     trials, config, status = record.trials, record.config, record.json("status.json")
     best = trials[trials.selected].iloc[0]
     whole = trials[trials.failed == 0].sort_values("trial")
-    correct = record.correct[whole.trial].mean(axis=1)
+    scores = record.scores[whole.trial]
     tied = ties(record.correct[whole.trial], list(whole.trial).index(trials.mean_test_score.idxmax()))
     names = [name for name in trials if name.startswith("param_")]
     folds = trials.filter(regex=r"split\d+_test_score").to_numpy()
@@ -35,7 +35,6 @@ def quantities(record: Record) -> dict[str, Any]:
         "folds": config["sweep"]["folds"],
         "epochs": config["training"]["epochs"],
         "tied": len(tied),
-        "others tied": len(tied) - 1,
         "fits": folds.size,
         "digits": record.correct.shape[-1],
         "settings": numbers_of(config),
@@ -48,9 +47,9 @@ def quantities(record: Record) -> dict[str, Any]:
         "diverged": int((trials.diverged > 0).sum()),
     }
     assert sum(found["fits run"][:2]) in (folds.size, folds.size - found["fits run"][2]), "fits don't add up"
-    assert np.allclose(correct.mean(axis=1), whole.mean_test_score, atol=0.02), "predictions and trials.csv differ"
+    assert np.allclose(scores.mean(axis=1), whole.mean_test_score, atol=1e-6), "predictions and trials.csv differ"
     families = trials.get("param_optimizer.name", pd.Series(config["optimizer"]["name"], index=trials.index))
-    found |= gaps(correct, [str(families[number]) for number in whole.trial]) | corrected(record.correct[whole.trial])
+    found |= gaps(scores, [str(families[number]) for number in whole.trial]) | corrected(scores)
     found |= {
         "family trials": families.value_counts().to_numpy(),
         "family averages": trials.groupby(families.to_numpy()).mean_test_score.mean(),
@@ -87,7 +86,7 @@ def ties(correct: np.ndarray, best: int) -> list[int]:
 
 
 def gaps(correct: np.ndarray, families: Sequence[str]) -> dict[str, Any]:
-    """The best trial of each family against its worst and their average; `correct`: float (trials, digits)."""
+    """The best trial of each family against its worst and their average; `correct`: as `Record.scores`."""
     cells: dict[str, Any] = {}
     groups = {"all": np.arange(len(correct))} | {name: np.flatnonzero(np.array(families) == name) for name in families}
     for name, members in groups.items():
@@ -119,9 +118,9 @@ def _bootstrap(differences: np.ndarray) -> tuple[float, float, float]:
     return min(low, differences.mean()), max(high, differences.mean()), 0.25 * float(means.std()) + 1e-3
 
 
-def corrected(correct: np.ndarray) -> dict[str, Any]:
+def corrected(counts: np.ndarray) -> dict[str, Any]:
     """The winning score after a bootstrap that chooses on the digits drawn and scores on the others."""
-    counts, random = correct.mean(axis=1), np.random.default_rng(7)
+    random = np.random.default_rng(7)
     scores, same, winner = [], 0, int(counts.mean(axis=1).argmax())
     for _ in range(1000):
         drawn = random.integers(counts.shape[1], size=counts.shape[1])
@@ -138,6 +137,7 @@ def corrected(correct: np.ndarray) -> dict[str, Any]:
     within = 0.2 * spread + 5e-4
     return {
         "raw": raw,
+        "score before and after correction / as chosen / accuracy": raw,
         "corrected": About(value, within),
         "bias": About(100 * (raw - value), 100 * within),
         "corrected interval": [About(end, 2 * within) for end in ends],
@@ -157,7 +157,7 @@ RULES = [
     Rule(r"^tile .*accura|^tile .*score", r".", "best, standard error"),
     Rule(r"^tile trials", r".", "trials, folds, epochs"),
     Rule(r"^tile fits", r".", "fits, fits run"),
-    Rule(r"^tile tied", r".", "others tied"),
+    Rule(r"^tile tied", r".", "tied"),
     Rule(r"", r"told apart|tied|differ significantly", "tied"),
     Rule(r"settings|dropout|^terminal", r"dropout \d|beta|rate|setting|best trial", "chosen"),
     Rule(r"chosen settings", r".", "chosen"),

@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contents.claims import difference_faults, faults_of
-from contents.passages import Passage
-from contents.reader import faults, show
+from contents.passages import Page, Passage
+from contents.reader import confusion_faults, faults, show
 from contents.records import Record
 from contents.sweep import RULES, quantities
 from contents.training import RULES as TRAINING_RULES
@@ -27,8 +28,19 @@ def page_of(folder: Path) -> str:
     return write_report([stored_runs.load(folder)], "html", folder.parent / "page.html").read_text("utf-8")
 
 
-def test_every_number_told_of_a_training_is_that_of_its_files(finished: dict[str, Path]) -> None:
-    assert show(finished["train"]) == []
+@pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "best", "summary"])
+def test_every_number_told_of_a_run_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
+    assert show(finished[kind]) == []
+
+
+def test_a_sweep_of_one_trial_compares_it_with_no_other(finished: dict[str, Path]) -> None:
+    alone = [run for run in finished["best"].parent.glob("*-sweep-*") if len(Record(run).trials) == 1]
+    assert alone
+    for run in alone:
+        assert show(run) == []
+        lead = next(text for place, text in Page(page_of(run)).passages if place == "lead")
+        assert lead.startswith("The only trial in 2-fold cross-validation")
+        assert "No other trial has a score to compare it with." in lead
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
@@ -68,6 +80,48 @@ def test_a_headline_of_the_first_seed_is_found(finished: dict[str, Path]) -> Non
     assert any("is none of" in fault for fault in faults_of(told, TRAINING_RULES, known))
     mean = [Passage("headline", f"{known['accuracy']:.2%} test accuracy")]
     assert faults_of(mean, TRAINING_RULES, known) == []
+
+
+def test_the_mean_told_as_the_saved_models_accuracy_is_found(finished: dict[str, Path]) -> None:
+    record = Record(finished["repeats"])
+    known = training_quantities(record)
+    assert known["saved accuracy"] != known["accuracy"]
+    for place in ("lead", "tile saved model", "How accurate is it on the test digits? / answer"):
+        for name in ("saved accuracy", "accuracy"):
+            told = [Passage(place, f"The saved model has an accuracy of {known[name]:.2%}.")]
+            assert (faults_of(told, TRAINING_RULES, known) == []) is (name == "saved accuracy"), place
+
+
+def test_an_epoch_told_off_by_one_after_early_stopping_is_found(copied: Path) -> None:
+    config, lowest = Record(copied).config, int(Record(copied).curves("val_loss")[0].argmin()) + 1
+    config["training"]["early_stopping"] = {"patience": 3, "min_delta": 0.0, "restore_best_weights": True}
+    (copied / "config.yaml").write_text(json.dumps(config))
+    known = training_quantities(Record(copied))
+    for epoch in (lowest, lowest + 1):
+        told = [
+            Passage("What is the best number of epochs? / plain", f"The scored model has the weights of epoch {epoch}.")
+        ]
+        assert (faults_of(told, TRAINING_RULES, known) == []) is (epoch == lowest)
+
+
+def test_a_confusion_told_wrongly_is_found(copied: Path) -> None:
+    record = Record(copied)
+    counts = record.confusions[0] * ~np.eye(10, dtype=bool)
+    shown, taken = (int(index) for index in np.unravel_index(counts.argmax(), counts.shape))
+    times = int(counts.max())
+    assert times
+    for said, right in ((times, True), (times + 1, False)):
+        told = [Passage("description", f"Most frequent confusions: {shown} as {taken} ({said}).")]
+        assert (confusion_faults(told, record) == []) is right
+    told = [Passage("description", f"Most frequent confusions: {taken} as {taken} ({times}).")]
+    assert confusion_faults(told, record)
+
+
+def test_another_accuracy_of_the_best_model_on_unseen_digits_is_found(finished: dict[str, Path]) -> None:
+    page, unseen = page_of(finished["best"]), Record(finished["best"]).metrics["representative"]["unseen"]["accuracy"]
+    spoilt = page.replace(f"{unseen:.1%}", f"{unseen + 0.002:.1%}")
+    assert spoilt != page
+    assert sum("is none of" in fault for fault in faults(finished["best"], spoilt)) >= 3
 
 
 def test_a_count_of_ties_that_is_off_by_one_is_found(finished: dict[str, Path]) -> None:

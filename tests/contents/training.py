@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from .claims import Rule
@@ -19,30 +20,36 @@ def quantities(record: Record) -> dict[str, Any]:
         "epochs": [history.epoch.iloc[-1] for history in record.histories],
         "asked": config["training"]["epochs"],
     }
-    loss, val_loss = record.curves("loss"), record.curves("val_loss")
+    val_loss = record.curves("val_loss")
     for field in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        curves = record.curves(field)
-        means = np.nanmean(curves, axis=0) if curves.size else np.zeros(0)
+        curves, means = record.curves(field), record.mean(field)
         if means.size:
             known = np.flatnonzero(np.isfinite(means))[[0, -1]] if np.isfinite(means).any() else []
             found |= {f"{field} by epoch": means, f"last {field}": means[-1]}
             found |= {f"ends of {field}": [*means[known], *np.add(known, 1)]}
             found |= {f"lasts {field}": [row[np.isfinite(row)][-1] for row in curves]}
     if val_loss.size and np.isfinite(val_loss).any():
-        mean = np.nanmean(val_loss, axis=0)
+        mean = record.mean("val_loss")
         lowest, at = float(np.nanmin(mean)), int(np.nanargmin(mean)) + 1
         found |= {"minimum": lowest, "epoch of minimum": np.flatnonzero(mean == lowest) + 1, "times": mean[-1] / lowest}
         found |= {"minima": np.nanmin(val_loss, axis=1), "epochs of minima": np.nanargmin(val_loss, axis=1) + 1}
-        error = metrics["best_epochs"]["standard_error"]
+        # That of the digits' losses at the minimum, of several trainings their mean: no file holds these losses.
+        error = metrics.get("repeats", metrics)["best_epochs"]["standard_error"]
         inside = np.flatnonzero(~(mean <= lowest + error)) + 1
         before, after = inside[inside < at], inside[inside > at]
         found["flat"] = [*(before[-1:] + 1 if len(before) else [1]), *(after[:1] - 1 if len(after) else [len(mean)])]
-        found |= {"standard error": error, "loss there": np.nanmean(loss, axis=0)[at - 1]}
-        found["overfitting"] = metrics["best_epochs"].get("overfitting_from")
+        found |= {"standard error": error, "loss there": record.mean("loss")[at - 1]}
+        found["overfitting"] = _rise(mean, found["flat"][1], lowest + error)
+    found |= _stopped(record)
     found |= _tested(record)
     found |= {"parts": [len(about[part]) for part in ("train", "validation", "test")], "all": about["digits"]}
     found["updates"] = -(-len(about["train"]) // config["training"]["batch_size"])
-    found |= {"seed": config["seed"], "repeats": len(record.histories), "settings": numbers_of(config)}
+    found |= {
+        "seed": config["seed"],
+        "repeats": len(record.histories),
+        "training": np.arange(len(record.histories)) + 1,
+        "settings": numbers_of(config),
+    }
     found |= {
         "seconds": [
             *metrics["seconds"].values(),
@@ -54,15 +61,40 @@ def quantities(record: Record) -> dict[str, Any]:
     return found | tables(found)
 
 
+def _rise(mean: np.ndarray, flat: int, limit: float) -> int | None:
+    """The first epoch after the flat range from which on the running median of 5 epochs stays above the limit."""
+    after = pd.Series(mean, index=np.arange(1, len(mean) + 1)).dropna().loc[flat + 1 :]
+    low = after[after.rolling(5, center=True, min_periods=1).median() <= limit]
+    rise = after.loc[low.index[-1] + 1 :] if len(low) else after
+    return int(rise.index[0]) if len(rise) >= 3 else None
+
+
+def _stopped(record: Record) -> dict[str, Any]:
+    """The patience of early stopping, and the epochs whose weights are kept, by the curves of each training."""
+    stopping = record.config["training"].get("early_stopping")
+    if not stopping:
+        return {}
+    patience, kept = stopping["patience"], []
+    for curve in record.curves("val_loss"):
+        epochs, lowest, at = int(np.isfinite(curve).sum()), np.inf, 0
+        for epoch, loss in enumerate(curve[:epochs], start=1):
+            lowest, at = (loss, epoch) if loss < lowest - stopping.get("min_delta", 0.0) else (lowest, at)
+        assert epochs == record.config["training"]["epochs"] or epochs - at == patience, "stopped at another epoch"
+        kept.append(at if stopping.get("restore_best_weights", True) else epochs)
+    return {"patience": patience, "kept": kept, "least fall": stopping.get("min_delta", 0.0)}
+
+
 def tables(found: dict[str, Any]) -> dict[str, Any]:
     """The cells of the tables, each under its table, row and column."""
     cells: dict[str, Any] = {}
-    for epoch in range(1, max(found["epochs"]) + 1):
-        cells[f"the curves in numbers / {epoch} / epoch"] = epoch
+    many = f", mean of {found['repeats']} trainings" if found["repeats"] > 1 else ""
+    for epoch in range(1, min(found["epochs"]) + 1):
+        row = f"the curves in numbers{many} / {epoch}"
+        cells[f"{row} / epoch"] = epoch
         for field in ("loss", "accuracy", "val_loss", "val_accuracy"):
             if f"{field} by epoch" in found:
                 head = field.replace("val_", "validation ")
-                cells[f"the curves in numbers / {epoch} / {head}"] = found[f"{field} by epoch"][epoch - 1]
+                cells[f"{row} / {head}"] = found[f"{field} by epoch"][epoch - 1]
     for digit, (shown, right) in enumerate(zip(found["shown"], found["recognised"], strict=True)):
         row = f"accuracy of each digit / {digit}"
         cells |= {f"{row} / digit": digit, f"{row} / test digits": shown, f"{row} / correct": right}
@@ -76,29 +108,29 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tested(record: Record) -> dict[str, Any]:
-    """What follows from the predictions of the test digits, of every repeat."""
-    metrics = record.metrics
-    n = metrics["test_digits"]
-    accuracies = np.array(metrics.get("repeats", {}).get("test_accuracies", [metrics["test_accuracy"]]))
-    counts = np.array(metrics["confusion_matrix"])
+    """What follows from the predictions of the test digits, of every repeat; the first one's model is saved."""
+    n = record.metrics["test_digits"]
+    matrices = record.confusions
+    accuracies = np.array([np.trace(counts) / counts.sum() for counts in matrices])
+    assert all(counts.sum() == n for counts in matrices), f"{n} test digits, but other counts in predictions.npz"
     if record.predictions is not None:
         right = [float(np.mean(predicted == record.labels)) for predicted in record.predictions]
         # A digit between two classes may fall either way on another processor.
         assert np.allclose(right, accuracies, atol=1.5 / n), f"accuracies {accuracies} but the networks have {right}"
-    mean, correct = float(accuracies.mean()), accuracies * n
+    mean, correct, counts = float(accuracies.mean()), accuracies * n, matrices[0]
     found: dict[str, Any] = {"test digits": n, "correct of each": correct, "accuracy of each": accuracies}
-    found |= {"accuracy": mean, "correct": correct.mean(), "counts": counts}
+    found |= {"accuracy": mean, "correct": correct[0], "saved accuracy": accuracies[0], "counts": counts}
     if len(accuracies) > 1:
         found["spread"] = accuracies.std(ddof=1)
     if len(accuracies) > 2:
         half = max(stats.t.ppf(0.975, len(accuracies) - 1) * accuracies.std(ddof=1) / len(accuracies) ** 0.5, 0.5 / n)
         found["interval"] = [mean - half, mean + half]
     elif len(accuracies) == 1:
-        found["interval"] = wilson(mean * n, n)
-    found["interval of digits"] = wilson(mean * n, n)
-    found["predicted"] = predicted(mean * n, n, OTHERS)
+        found["interval"] = wilson(correct[0], n)
+    found["interval of digits"] = wilson(correct[0], n)
+    found["predicted"] = predicted(correct[0], n, OTHERS)
     found["others"] = OTHERS
-    found["test loss"] = metrics["test_loss"]
+    found["test loss"] = record.test_loss
     totals, right = counts.sum(axis=1), counts.diagonal()
     found |= {"shown": totals, "recognised": right, "confusions": counts[~np.eye(10, dtype=bool)]}
     found["class accuracy"] = [k / m for k, m in zip(right, totals, strict=True) if m]
@@ -138,10 +170,14 @@ TESTED = [
     Rule(r"confidence|confus|taken for", r".", "confusions, digits"),
     Rule(r"accuracy of each digit", r".", "digits, shown, recognised, class accuracy, class interval"),
 ]
-BASIS = "accuracy, correct, test digits, interval, interval of digits"
+SAVED = "saved accuracy, correct, test digits, interval of digits"
 PER_SEED = "correct of each, accuracy of each, minima, repeats"
 RULES = [
-    Rule(r"^headline|^lead|^tile (?:mean )?test accuracy", r".", f"{BASIS}, repeats, spread"),
+    Rule(r"^headline", r".", "accuracy, correct, test digits, repeats"),
+    Rule(r"^lead|^tile (?:mean )?test accuracy", r"^(?!.*saved model)", "accuracy, interval, repeats"),
+    Rule(r"^lead", r"saved model", "saved accuracy, correct, test digits"),
+    Rule(r"^tile saved model$", r".", "saved accuracy"),
+    Rule(r"^tile saved model / note", r".", "interval of digits"),
     Rule(r"^tile .*epochs?\b", r".", "epochs, epoch of minimum, flat, last loss, repeats, standard error"),
     Rule(r"^tile .*(?:least|lowest|validation loss)", r".", "minimum, last val_loss, epoch of minimum, standard error"),
     Rule(r"^tile .*(?:loss)", r".", "last loss, last val_loss, minimum"),
@@ -151,8 +187,8 @@ RULES = [
         "all, parts, settings",
     ),
     Rule(r"data look like.*(?:part|training|validation|test) /", r".", "parts"),
-    Rule(r"", r"training loss (?:goes|falls|ends|rises)", "ends of loss"),
-    Rule(r"", r"loss on the|validation loss (?:goes|falls)", "ends of val_loss, minimum, epoch of minimum"),
+    Rule(r"", r"training loss(?:, mean of \d+ trainings,)? (?:goes|falls|ends|rises)", "ends of loss, repeats"),
+    Rule(r"", r"loss on the|validation loss (?:goes|falls)", "ends of val_loss, minimum, epoch of minimum, repeats"),
     Rule(r"description", r"over \d+ epochs|(?:means|mean) of|^Lines", "epochs, repeats"),
     Rule(r"curves in numbers .*/ epoch$", r".", "epoch"),
     Rule(
@@ -166,7 +202,13 @@ RULES = [
         r"overfit|stays|unstable|ends at|times the",
         "overfitting, last val_loss, times, epoch of minimum, minimum, repeats, standard error",
     ),
-    Rule(r"accurate is it|^terminal", r"correct|accura|are a sample", f"{BASIS}, test loss, repeats, spread"),
+    Rule(r"best number of epochs", r"^Mean of \d+ trainings:$", "repeats"),
+    Rule(r"best number of epochs", r"stopped early after epoch", "epochs, asked, patience, least fall"),
+    Rule(r"best number of epochs", r"ran for all \d+ epochs", "asked"),
+    Rule(r"best number of epochs", r"scored model has the weights", "kept"),
+    Rule(r"best number of epochs", r"^Training \d+ (?:stopped|ran)", "training"),
+    Rule(r"accurate is it", r"correct|accura|are a sample", SAVED),
+    Rule(r"^terminal", r"correct|accura|are a sample", f"{SAVED}, accuracy, interval, test loss, repeats, spread"),
     Rule(r"", r"test loss", "test loss"),
     Rule(r"each digit /", r".", "digits, shown, recognised, class accuracy, class interval"),
     Rule(r"description", r"confusion", "digits, confusions"),
@@ -180,7 +222,7 @@ RULES = [
         f"{PER_SEED}, epochs of minima, training, test digits, lasts val_loss",
     ),
     Rule(r"^terminal", r"^mean|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}, test digits"),
-    Rule(r"unseen", r"further digits|prediction", "others, predicted, accuracy"),
+    Rule(r"unseen", r"further digits|prediction", "others, predicted"),
     Rule(r"", r"has not learned|diverged|learning rate below", "lasts accuracy, settings, training, epochs"),
     Rule(r"how was this made", r".", "settings, environment, seconds, seed"),
     Rule(r"", r"^Training \d", f"training, {PER_SEED}, lasts accuracy"),
