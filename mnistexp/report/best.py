@@ -75,7 +75,8 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
     own = choice["chosen"]
     repeated = choice["repeated"]
     many = f"{choice['settings']} different settings were compared, including the combination"
-    again = f"; {repeated} further trials repeat a setting of another sweep and are counted once" if repeated else ""
+    trials = "1 further trial repeats" if repeated == 1 else f"{repeated} further trials repeat"
+    again = f"; {trials} a setting of another sweep and count once" if repeated else ""
     sweeps = tuple((Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["run"])) for sweep in choice["sweeps"])
     return Section(
         "Which optimizer and dropout are best?",
