@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -187,8 +188,15 @@ def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
     if dropped.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(dropped)
     elif hasattr(signal, "pthread_kill"):
-        main = threading.main_thread().ident or 0
-        threading.Timer(0.02, signal.pthread_kill, [main, signal.SIGINT]).start()
+        threading.Thread(target=_interrupt_after, args=[_interrupt_again.__code__]).start()
+
+
+def _interrupt_after(hook: CodeType) -> None:
+    """Interrupt the main thread once it has left the hook, in which Python would drop the interrupt again."""
+    main = threading.main_thread().ident or 0
+    while any(frame.f_code is hook for frame, _ in traceback.walk_stack(sys._current_frames().get(main))):
+        time.sleep(0.01)
+    signal.pthread_kill(main, signal.SIGINT)
 
 
 def _run(wants_json: bool) -> int:

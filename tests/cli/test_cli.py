@@ -309,6 +309,19 @@ class Last:
 Last()
 while True:
     time.sleep(0.01)""",
+    "in a finalizer while threads start slowly": """
+import threading
+start = threading.Thread.start
+def slow(thread):
+    start(thread)
+    time.sleep(0.2)
+threading.Thread.start = slow
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+Last()
+while True:
+    time.sleep(0.01)""",
 }
 
 
@@ -319,7 +332,7 @@ def test_an_interrupt_that_python_would_drop_or_end_by_ends_with_its_own_code(wh
         f"import signal, sys, time\nfrom mnistexp.cli.app import app, main\n@app.command()\ndef stop():\n{body}\n"
         "sys.argv[1:] = ['stop']\nmain()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (130, "mnistexp: error: stopped\n")
 
 
