@@ -74,7 +74,8 @@ def test_without_any_worker_dask_ends_each_try_in_time(monkeypatch: pytest.Monke
     with open_executor("dask", 1, None, worker_tasks.start_once, (tmp_path,)) as executor:
         [(_, lost)] = outcomes(executor, worker_tasks.die_at_seven, [7], retries=1)
     assert isinstance(lost, Lost)
-    assert "without any running workers" in lost.reason
+    # The law is that each try ends. The last one may still meet the worker that dies, or find none.
+    assert any(said in lost.reason for said in ("without any running workers", "all those workers died"))
     assert [dask.config.get(key, None) for key in settings] == before
 
 
