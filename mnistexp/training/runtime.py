@@ -17,7 +17,6 @@ from typing import Any
 
 from mnistexp.errors import MnistexpError
 from mnistexp.runs import standard_error
-from mnistexp.training import kernels
 
 __all__ = ["import_keras", "import_tensorflow", "load_beside", "own_process", "start_tensorflow"]
 
@@ -52,6 +51,8 @@ def start_tensorflow() -> Any:
     """
     standard_error.watch_for_a_crash()
     tf = import_tensorflow()
+    from mnistexp.training import kernels  # only here: every command loads this module
+
     with standard_error.kept_while(), kernels.offered(tf):
         threads = tf.config.threading
         try:
