@@ -29,7 +29,7 @@ from mnistexp.cli.voice import WIDE, Voice
 from mnistexp.errors import RunError
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["runs_app"]
 
@@ -105,16 +105,15 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show settings, metrics, curves and files of a run."""
-    from mnistexp.runs import references, stored_runs
-    from mnistexp.runs.curves import read_curves
+    from mnistexp.runs import references
 
     found = references.one(runs_dir, run)
     notes = list(found.unread)
-    names = stored_runs.file_names(found.path)
+    names = found.files()
     try:
-        curves = [curve.history for curve in read_curves(found.path)]
+        curves = found.histories
     except RunError as error:
-        curves, notes = [], [*notes, str(error)]
+        curves, notes = (), [*notes, str(error)]
     if json:
         columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
         _print([json_text(_document(found) | {"unread": notes, "curves": columns, "files": names})])
@@ -180,7 +179,7 @@ def path(
         _print((str(run.path) for run in found), "surrogateescape")
 
 
-def _say_if_none(found: "Sequence[IndexedRun]", runs_dir: Path, where: str | None) -> None:
+def _say_if_none(found: "Sequence[StoredRun]", runs_dir: Path, where: str | None) -> None:
     """Print on standard error why a list is empty; the exit code stays 0."""
     from mnistexp.runs.query import none_found
 
@@ -188,12 +187,12 @@ def _say_if_none(found: "Sequence[IndexedRun]", runs_dir: Path, where: str | Non
         print(f"mnistexp: {none_found(runs_dir, where)}", file=sys.stderr, flush=True)
 
 
-def _document(run: "IndexedRun") -> dict[str, Any]:
+def _document(run: "StoredRun") -> dict[str, Any]:
     """A run as JSON; `run_dir` is its folder."""
     from mnistexp.runs.export import listed
 
-    added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
-    return listed(run) | {"part_of": run.info.part_of, "run_dir": str(run.path)} | added
+    added = {"tags": run.tags, "note": run.note, "config": run.settings, "metrics": run.numbers, "unread": run.unread}
+    return listed(run) | {"part_of": run.part_of, "run_dir": str(run.path)} | added
 
 
 def _show(renderables: Iterable[Any]) -> None:

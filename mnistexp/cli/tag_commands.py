@@ -23,12 +23,12 @@ from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, nearest, show
 
 if TYPE_CHECKING:  # it loads numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["chosen", "note", "tag"]
 
 
-def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[IndexedRun]":
+def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[StoredRun]":
     """The runs that a command is to change: nobody means all of them by saying nothing."""
     from mnistexp.runs import query
 
@@ -80,7 +80,7 @@ def _show_tags(tags: dict[str, tuple[str, ...]], json: bool) -> None:
     Voice(json).result({"runs": [{"id": run_id, "tags": own} for run_id, own in tags.items()]}, table)
 
 
-def _count_tags(runs: "list[IndexedRun]", json: bool) -> None:
+def _count_tags(runs: "list[StoredRun]", json: bool) -> None:
     counts: dict[str, int] = {}
     for run in runs:
         for tag in run.tags:

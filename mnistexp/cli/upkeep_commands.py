@@ -31,7 +31,7 @@ from mnistexp.errors import BadInput, Interrupted
 from mnistexp.runs.standard_error import own
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
     from mnistexp.runs.trash import Trashed
 
 __all__ = ["runs_app"]
@@ -83,7 +83,7 @@ def remove(
     _discard(found, yes, json)
 
 
-def _discard(found: "list[IndexedRun]", yes: bool, json: bool) -> None:
+def _discard(found: "list[StoredRun]", yes: bool, json: bool) -> None:
     from mnistexp.runs import trash
 
     if found:
@@ -182,7 +182,7 @@ def prune(
     found = [
         run
         for run in query.select(runs_dir, where=where)
-        if run.info.status in states and (longest is None or (now() - run.info.started).total_seconds() > longest)
+        if run.status in states and (longest is None or (now() - run.started).total_seconds() > longest)
     ]
     if dry_run:
         document = {"dry_run": True, "moved": [{"id": run.id, "path": str(run.path)} for run in found]}

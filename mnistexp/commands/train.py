@@ -28,11 +28,11 @@ from mnistexp.runs.layout import (
     in_repeat,
 )
 from mnistexp.runs.predictions import Predictions
-from mnistexp.runs.progress import CURVES, leave_progress
+from mnistexp.runs.progress import leave_progress
 from mnistexp.runs.references import LATEST
-from mnistexp.runs.results import EpochDone, Outcome, TrainingResult, Watch, Working, over_all
+from mnistexp.runs.results import CURVES, EpochDone, Outcome, TrainingResult, Watch, Working, over_all
 from mnistexp.runs.run_folder import Run, remove_file
-from mnistexp.runs.stored_runs import StoredRun, load, read_config
+from mnistexp.runs.stored_runs import StoredRun, load
 from mnistexp.training import fitting
 from mnistexp.training.fitting import EpochRow, Fit, State
 from mnistexp.training.model import Seed
@@ -78,7 +78,7 @@ def unfinished_training(runs_dir: Path, reference: str) -> StoredRun:
     if reference != LATEST:
         return load(references.one(runs_dir, reference).path)
     for run in references.started(runs_dir):
-        if run.info.command == Kind.TRAIN and run.info.status in ("interrupted", "failed"):
+        if run.command == Kind.TRAIN and run.status in ("interrupted", "failed"):
             return load(run.path)
     raise BadInput(f"no training to resume in {runs_dir}; to resume a step of another command, run that command again")
 
@@ -88,12 +88,12 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
 
     Raises `BadInput` if the run is not an unfinished training, `RunError` if its digits have changed.
     """
-    if stored.info.command != Kind.TRAIN:
-        raise BadInput(f"{stored.info.id} is a {stored.info.command} run, allowed: a train run")
-    dataset = read_digits(read_config(stored.path), watch)
+    if stored.command != Kind.TRAIN:
+        raise BadInput(f"{stored.id} is a {stored.command} run, allowed: a train run")
+    dataset = read_digits(stored.config, watch)
     # If it is missing, the run was stopped before training began.
     if DATA in stored.files() and not dataset.digits.match(stored.read_json(DATA)):
-        raise RunError(f"{stored.info.id} was trained on other digits than {dataset.config.data.source} now gives")
+        raise RunError(f"{stored.id} was trained on other digits than {dataset.config.data.source} now gives")
     with Run.resume(stored.path) as run:
         return _train(run, dataset, watch)
 

@@ -9,7 +9,6 @@ sweep.json                                      the chosen trial, ties, counts a
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,12 @@ from mnistexp.config.models import Value
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import FITS, PREDICTIONS, SWEEP, TRIALS
-from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
+from mnistexp.runs.results import CURVES, FoldResult, History, SweepResult, TrialResult
 from mnistexp.sweeps.ranking import probabilities, trials_csv
 
 __all__ = ["fit_document", "fit_name", "read_sweep", "sweep_documents"]
 
-CURVES = tuple(field.name for field in fields(History))
+STORED = (*CURVES, "val_loss_se")
 Content = bytes | str | Mapping[str, object]
 
 
@@ -46,7 +45,7 @@ def fit_document(trial: int, params: Mapping[str, Value], result: FoldResult) ->
         "error": result.error,
         "seconds": result.seconds,
         "cached": result.cached,
-        **{name: list(getattr(result.history, name)) for name in CURVES},
+        **{name: list(getattr(result.history, name)) for name in STORED},
     }
 
 
@@ -163,7 +162,7 @@ def _fold(fit: _StoredFit, document: Mapping[str, Any], arrays: Mapping[str, Any
     if fit.error is not None:
         rows = rows[:0]
     # A curve that an earlier version did not record is empty.
-    curves = {name: CURVE.validate_python(document.get(name, [])) for name in CURVES}
+    curves = {name: CURVE.validate_python(document.get(name, [])) for name in STORED}
     return FoldResult(
         score=np.nan if fit.score is None else fit.score,
         history=History(**{n: tuple(np.nan if v is None else v for v in values) for n, values in curves.items()}),

@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.results import FoldResult, History
+from mnistexp.runs.results import CURVES, FoldResult, History
 
 __all__ = ["CacheInfo", "TrialCache", "cache_of", "from_bytes", "to_bytes"]
 
 FOLDER = ".cache/fits"
 SUFFIX = ".fit"
-CURVES = tuple(field.name for field in fields(History))
+STORED = (*CURVES, "val_loss_se")
 SECONDS_TO_WRITE = 3600.0
 DAMAGE = (ValueError, KeyError, TypeError, RecursionError)
 
@@ -133,7 +133,7 @@ def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
         "diverged_at": result.diverged_at,
         "learnt": learnt,
     }
-    curves: dict[str, Any] = {name: np.array(getattr(result.history, name), np.float64) for name in CURVES}
+    curves: dict[str, Any] = {name: np.array(getattr(result.history, name), np.float64) for name in STORED}
     written = np.frombuffer(json.dumps(about).encode(), np.uint8)
     content = files.archive({"about": written, "probabilities": result.probabilities, **curves})
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
@@ -145,7 +145,7 @@ def from_bytes(content: bytes, key: str, *, fold: int, repeat: int, rows: NDArra
     Raises ValueError if a single bit is wrong or the entry is that of another fit.
     """
     about, arrays = _opened(content)
-    curves = {name: tuple(arrays[name].tolist()) for name in CURVES}
+    curves = {name: tuple(arrays[name].tolist()) for name in STORED}
     if about["key"] != key or arrays["probabilities"].shape[:-1] != (len(rows),):
         raise ValueError("it is the entry of another fit")
     return FoldResult(

@@ -33,7 +33,7 @@ def compare_trainings(
     Raises `RunError` if a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
     """
     held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.info.command == Kind.BEST:  # its final training has no validation
+    if stored.command == Kind.BEST:  # its final training has no validation
         held_out = None
     accuracies = _accuracies(stored, config.repeats)
     found: list[Compared] = []
