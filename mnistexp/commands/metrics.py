@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import statistics
-from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.results import History, SweepResult, TrainingResult, TrialResult
 from mnistexp.sweeps.ranking import ranked
 
@@ -178,9 +178,9 @@ def guessing(classes: int) -> float:
 
 def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:
     """The document `metrics.json` of a sweep. `trials` and `fits_*` are counts; `ranking` has a row for each trial."""
-    best = sweep.trials[sweep.best]
+    best = sweep.winner
     diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
-    settings = config.sweep or SweepConfig()
+    settings = config.search
     warnings = list(sweep.notes)
     document = {
         "command": command,
