@@ -80,7 +80,7 @@ OPTIMIZER_EXAMPLES = examples(
         "mnistexp sweep-optimizer --opt adam": "search Adam's grid: 36 settings, 3 folds each",
         "mnistexp sweep-optimizer --opt all --dry-run": "count the fits for all optimizers",
         "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "search your own grid",
-        "mnistexp sweep-optimizer --opt all --max-time 10m": "rank what is complete then; repeat to continue",
+        "mnistexp sweep-optimizer --opt all --max-time 10m": "stop after 10 minutes; repeat it to continue",
     }
 )
 DROPOUT_EXAMPLES = examples(

@@ -73,9 +73,8 @@ def read_sweep(folder: Path) -> SweepResult:
     with _damage_named(folder / PREDICTIONS):
         places = range(len(arrays["probabilities"]))
         known = tuple(_trial(paths, arrays, place) for paths, place in zip(complete, places, strict=True))
-    with _damage_named(folder / ABOUT):
-        if unknown := {about.best, *about.tied} - {trial.index for trial in known}:
-            raise ValueError(f"names trial {min(unknown)}, which has no fit")
+    if unknown := {about.best, *about.tied} - {trial.index for trial in known}:
+        raise RunError(f"{folder / ABOUT} is damaged: names trial {min(unknown)}, which has no fit")
     settings = about.model_dump() | {"tied": tuple(about.tied), "notes": tuple(about.notes)}
     return SweepResult(trials=known, labels=arrays["labels"], **settings)
 

@@ -125,8 +125,8 @@ def outcomes(
 
     An exception means that a worker died, so `function` must not raise; the task is then retried, at most `retries`
     times, and `died` is called with the task and the reason. At most `executor.at_once` tasks are submitted at a time.
-    Once `more` is false, none is: the tasks under way are the last. So that none waits behind them, at most as many
-    tasks as there are workers are then submitted at a time.
+    No task is submitted once `more` is false. With `more`, at most one task per worker is submitted at a time, so that
+    no other task waits behind those under way.
     """
     line = _Line(tasks, retries)
     ended: SimpleQueue[Future[Result]] = SimpleQueue()
