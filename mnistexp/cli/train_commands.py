@@ -37,6 +37,7 @@ from mnistexp.cli.options import (
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput
+from mnistexp.runs.layout import Kind
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
@@ -135,7 +136,10 @@ def train(
         voice.result(outcome.document(), *console.training_report(outcome))
 
     # A program reads the answer when everything is there; a person need not wait for the figures.
-    with watching(voice.err, quiet=quiet or json, answer=None if json else answer) as watch, launched("train", added):
+    with (
+        watching(voice.err, quiet=quiet or json, answer=None if json else answer) as watch,
+        launched(Kind.TRAIN, added),
+    ):
         if resume is None:
             outcome = run_training(found.config, runs_dir, watch)
         elif epochs is None:

@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mnistexp.commands.digits import DATA
 from mnistexp.data import Dataset
 from mnistexp.errors import Interrupted
+from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import Event
 from mnistexp.runs.run_folder import Run, add_file
 

@@ -1,11 +1,4 @@
-"""The repeats of a training in a run folder: each is trained, checkpointed on the way, and stored when it is done.
-
-    checkpoint.npz   the state of an unfinished training, to resume from
-    state.npz        the state after the last epoch of a finished one, to lengthen it from; see `lengthens`
-    history.csv, model.keras, predictions.npz
-
-Those of the first repeat are in the run's folder, the others in `repeats/<n>/`.
-"""
+"""The repeats of a training in a run folder: each is trained, checkpointed on the way, and stored when it is done."""
 
 import math
 import time
@@ -16,7 +9,7 @@ from mnistexp.data import Dataset, Rows
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_to_csv
-from mnistexp.runs.predictions import PREDICTIONS
+from mnistexp.runs.layout import CHECKPOINT, HISTORY, MODEL, PREDICTIONS, STATE, in_repeat
 from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.results import Watch
 from mnistexp.runs.run_folder import Run, remove_file
@@ -25,10 +18,8 @@ from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside
 from mnistexp.training.state import EpochRow, State
 
-__all__ = ["CHECKPOINT", "FINAL_STATE", "end_checkpoints", "lengthens", "place_of", "train_repeats"]
+__all__ = ["end_checkpoints", "lengthens", "train_repeats"]
 
-CHECKPOINT = "checkpoint.npz"
-FINAL_STATE = "state.npz"
 AFTERWARDS = (
     "scipy.special",
     "matplotlib.figure",
@@ -58,16 +49,11 @@ def lengthens(config: ExperimentConfig) -> bool:
 def end_checkpoints(run: Run, config: ExperimentConfig, *, keep: bool) -> None:
     """Remove the checkpoints of a finished run, or keep each as the final state of its training."""
     for repeat in range(config.repeats):
-        checkpoint = run.path / place_of(repeat, CHECKPOINT)
+        checkpoint = run.path / in_repeat(repeat, CHECKPOINT)
         if keep and checkpoint.exists():
-            files.move(checkpoint, checkpoint.with_name(FINAL_STATE))
+            files.move(checkpoint, checkpoint.with_name(STATE))
         else:
-            remove_file(run.path, place_of(repeat, CHECKPOINT))
-
-
-def place_of(repeat: int, name: str) -> str:
-    """The name of a file of one repeat in the run's folder."""
-    return f"repeats/{repeat}/{name}" if repeat else name
+            remove_file(run.path, in_repeat(repeat, CHECKPOINT))
 
 
 def _repeat(run: Run, dataset: Dataset, held_out: Rows | None, repeat: int, watch: Watch) -> TrainingResult:
@@ -75,14 +61,14 @@ def _repeat(run: Run, dataset: Dataset, held_out: Rows | None, repeat: int, watc
     checkpoints = _Checkpoints(run, dataset.config, repeat)
     fit = fit_repeat(dataset, held_out, repeat, watch, checkpoint=checkpoints, resume_from=checkpoints.stored())
     checkpoints.store(fit.state)
-    run.add(place_of(repeat, "history.csv"), history_to_csv(fit.history))
+    run.add(in_repeat(repeat, HISTORY), history_to_csv(fit.history))
     if fit.interrupted:
         run.log(f"training {repeat + 1}: stopped after epoch {fit.history.epochs}")
         raise KeyboardInterrupt
-    with run.writing(place_of(repeat, "model.keras")) as path:
+    with run.writing(in_repeat(repeat, MODEL)) as path:
         keras_model(dataset.config, fit.weights).save(path)
     result = scored(dataset, fit, repeat)
-    run.add(place_of(repeat, PREDICTIONS), result.test.archive())
+    run.add(in_repeat(repeat, PREDICTIONS), result.test.archive())
     run.log(f"training {repeat + 1}: {fit.epochs} epochs, test accuracy {result.test_accuracy:.4f}")
     return result
 
@@ -104,11 +90,11 @@ class _Checkpoints:
             self._at = time.monotonic()
 
     def store(self, state: State) -> None:
-        self._run.add(place_of(self._repeat, CHECKPOINT), files.archive(state.arrays()))
+        self._run.add(in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
 
     def stored(self) -> dict[str, Any] | None:
         """The stored state; None if it is missing or unreadable: the repeat then starts again."""
-        path = self._run.path / place_of(self._repeat, CHECKPOINT)
+        path = self._run.path / in_repeat(self._repeat, CHECKPOINT)
         if not path.exists():
             return None
         try:

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.commands import metrics
-from mnistexp.commands.digits import DATA, note_digits, read_digits
+from mnistexp.commands.digits import note_digits, read_digits
 from mnistexp.commands.job import run_job, unwatched
 from mnistexp.commands.stored_repeats import (
-    CHECKPOINT,
-    FINAL_STATE,
     end_checkpoints,
     lengthens,
-    place_of,
     train_repeats,
 )
 from mnistexp.config import settings
@@ -22,6 +19,7 @@ from mnistexp.data import Dataset
 from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
 from mnistexp.runs import files, references
+from mnistexp.runs.layout import CHECKPOINT, DATA, METRICS, ORIGIN, STATE, TIMINGS, Kind, in_repeat
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.results import Answered, Outcome, Watch, over_all
 from mnistexp.runs.run_folder import Run
@@ -30,8 +28,6 @@ from mnistexp.training.repeats import TrainingResult
 
 __all__ = ["finish_training", "lengthen_training", "resume_training", "run_training", "training_named"]
 
-ORIGIN = "origin.json"
-"""The training that a run lengthens: `run`, its id, and `epochs`, how many it had."""
 STOPPED = "stopped; resume with: mnistexp train --resume {run}"
 
 
@@ -52,14 +48,14 @@ def training_named(runs_dir: Path, reference: str, *, finished: bool = False) ->
     """
     if reference == LATEST:
         wanted = ("done",) if finished else ("interrupted", "failed")
-        newest = (run for run in references.started(runs_dir) if run.info.command == "train")
+        newest = (run for run in references.started(runs_dir) if run.info.command == Kind.TRAIN)
         run = next((run for run in newest if run.info.status in wanted), None)
         if run is None:
             again = "" if finished else "; to resume a step of another command, run that command again"
             raise BadInput(f"no training to {'lengthen' if finished else 'resume'} in {runs_dir}{again}")
     else:
         run = references.one(runs_dir, reference)
-    if run.info.command != "train":
+    if run.info.command != Kind.TRAIN:
         raise BadInput(f"{run.info.id} is a {run.info.command} run, allowed: a train run")
     return load(run.path)
 
@@ -90,7 +86,7 @@ def lengthen_training(
         run.log(f"lengthens {stored.info.id} from epoch {config.training.epochs}")
         run.add(ORIGIN, {"run": stored.info.id, "epochs": config.training.epochs})
         for repeat, state in enumerate(states):
-            run.add(place_of(repeat, CHECKPOINT), state)
+            run.add(in_repeat(repeat, CHECKPOINT), state)
         return _train(run, dataset, watch)
 
 
@@ -107,16 +103,16 @@ def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> l
     if not lengthens(config):
         raise BadInput(f"training.early_stopping ends {run}, so it can't be lengthened; {anew}")
     try:
-        states = [stored.read_bytes(place_of(repeat, FINAL_STATE)) for repeat in range(config.repeats)]
+        states = [stored.read_bytes(in_repeat(repeat, STATE)) for repeat in range(config.repeats)]
     except RunError as error:
-        if (stored.path / FINAL_STATE).exists():
+        if (stored.path / STATE).exists():
             raise
-        raise BadInput(f"{run} has no {FINAL_STATE}, as runs of earlier versions don't; {anew}") from error
+        raise BadInput(f"{run} has no {STATE}, as runs of earlier versions don't; {anew}") from error
     for state in states:
         try:
             files.arrays(state)
         except ValueError as error:
-            raise RunError(f"{stored.path / FINAL_STATE} is damaged: {error}; {anew}") from error
+            raise RunError(f"{stored.path / STATE} is damaged: {error}; {anew}") from error
     return states
 
 
@@ -130,7 +126,7 @@ def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> D
 
 def _new(config: ExperimentConfig, runs_dir: Path) -> Run:
     name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
-    return Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True)
+    return Run.create(runs_dir, Kind.TRAIN, name, settings.to_yaml(config), visible=True)
 
 
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
@@ -160,8 +156,8 @@ def finish_training(
 
     `watch` has the answer before the figures are drawn. The run is also done if they can't be: `Outcome.without`.
     """
-    run.add("metrics.json", document)
-    run.add("timings.csv", metrics.timings(results))
+    run.add(METRICS, document)
+    run.add(TIMINGS, metrics.timings(results))
     watch(Answered(Outcome(run.path, document)))
     without = _draw(run, results, document)
     end_checkpoints(run, config, keep=keep_state)

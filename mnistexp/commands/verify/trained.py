@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistexp.commands.prediction import MODEL, load_model
-from mnistexp.commands.stored_repeats import place_of
+from mnistexp.commands.prediction import load_model
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
 from mnistexp.data import Dataset, Rows
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv, history_to_csv
+from mnistexp.runs.layout import HISTORY, MODEL, Kind, in_repeat
 from mnistexp.runs.results import Watch
-from mnistexp.runs.stored_runs import HISTORY, StoredRun
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 
@@ -28,7 +28,7 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
     """
     split, repeats = dataset.split, dataset.config.repeats
     held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.info.command == "best":  # its final training has no validation
+    if stored.info.command == Kind.BEST:  # its final training has no validation
         held_out = None
     accuracies = _accuracies(stored, repeats)
     found: list[Compared] = []
@@ -37,7 +37,7 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
         if fit.interrupted:
             raise KeyboardInterrupt
         result = scored(dataset, fit, repeat)
-        folder = stored.path / place_of(repeat, "")
+        folder = (stored.path / in_repeat(repeat, HISTORY)).parent
         before = f"training {repeat + 1}: " if repeats > 1 else ""
         found.append(_history(folder, result, before))
         found += _model(folder, dataset, result, before)
