@@ -37,11 +37,12 @@ SOME = np.arange(0, 4000, 100)
 def model() -> Any:
     """A network that has learnt to read."""
     from mnistexp.training import fitting
+    from mnistexp.training.predicting import keras_model
 
     settings = {"optimizer.name": "adam", "optimizer.learning_rate": 0.003, "training.epochs": 6}
     config = api.configure("train", settings | {"model.filters": [8, 16], "model.dense_units": 64})
     digits = data.load(config.data)
-    return fitting.keras_model(config, fitting.fit(config, digits.images, digits.labels, None, fitting.Seed(2)).weights)
+    return keras_model(config, fitting.fit(config, digits.images, digits.labels, None, fitting.Seed(2)).weights)
 
 
 def enlarged(digit: Digit, times: int = 7, kind: Any = Image.Resampling.BICUBIC) -> Image.Image:
@@ -322,13 +323,13 @@ def test_predict_answers_in_the_order_of_the_files(finished: dict[str, Path], tm
 
 
 def test_the_model_says_what_the_training_code_says(finished: dict[str, Path]) -> None:
-    from mnistexp.training import fitting
+    from mnistexp.training.predicting import predict
 
     path = finished["best"] / "model.keras"
     config = api.configure(finished["best"] / "final.yaml")
     model = prediction.load_model(path)
     pictures = [Picture(path, None, pixels, False, False) for pixels in UNSEEN.images[:300]]
-    expected = fitting.predict(config, model.get_weights(), UNSEEN.images[:300])
+    expected = predict(config, model.get_weights(), UNSEEN.images[:300])
     np.testing.assert_allclose(prediction.probabilities(model, pictures), expected, atol=1e-5)
     assert prediction.probabilities(model, []).shape == (0, 10)
 
