@@ -19,7 +19,7 @@ EXPONENT = 1 / 3
 class FinalAccuracy:
     """The expected accuracy of one training on all digits, as a fraction, and its prediction `interval`.
 
-    `cross_validated`: the mean over the `folds` of each of the `repeats`, whose networks learn from fewer digits.
+    `cross_validated`: the mean over the `folds` of each of the `repeats`, whose networks are trained on fewer digits.
     """
 
     accuracy: float
@@ -50,7 +50,7 @@ def final_accuracy(scores: ArrayLike, level: float = 0.95) -> FinalAccuracy:
 
         V = (1 / J + 1 / (k - 1)) s^2
 
-    where 1 / (k - 1) is the ratio of a fold's digits to those learnt from: the scores share their digits, and the final
+    where 1 / (k - 1) is the ratio of a fold's digits to those trained on: the scores share their digits, and the final
     model is a single training. Wilson's interval around the accuracy a has n = a (1 - a) / V digits, and
     Student's quantile with J - 1 degrees of freedom. Assumes digits drawn independently, further ones from the same
     source, and seeds that change an accuracy by less than about a point. Covers too much, 97-99% instead of 95%, where

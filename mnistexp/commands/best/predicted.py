@@ -16,7 +16,7 @@ __all__ = ["FITS", "Predicted", "predict_final", "predicting"]
 
 FOLDS, REPEATS = 10, 2
 FITS = FOLDS * REPEATS
-"""Each learns from nine tenths of the training digits. With a single repeat the noise of the seeds is as large as the
+"""Each is trained on nine tenths of the training digits. With a single repeat the noise of the seeds is as large as the
 bias of the raw score; a third one gains little."""
 PREDICTION = 1
 """The spawn key of the root seed, so that folds and fits have other seeds than those of the choice."""
