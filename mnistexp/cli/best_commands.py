@@ -37,6 +37,7 @@ from mnistexp.cli.voice import Voice
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput
+from mnistexp.runs.layout import Kind
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
@@ -122,7 +123,7 @@ def best(
         plan = plan_best(found.config, runs_dir, references, listed_only=bool(opt), with_nested=nested)
         voice.plan(found, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
         return
-    with watching(voice.err, quiet=quiet) as watch, launched("best", added):
+    with watching(voice.err, quiet=quiet) as watch, launched(Kind.BEST, added):
         outcome = story.run_best(
             found.config,
             runs_dir,

@@ -37,6 +37,7 @@ from mnistexp.cli.options import (
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput
+from mnistexp.runs.layout import Kind
 
 __all__ = ["show_examples", "summary", "train"]
 
@@ -132,7 +133,7 @@ def train(
     from mnistexp.cli.progress import watching
     from mnistexp.commands.train import resume_training, run_training, unfinished_training
 
-    with watching(voice.err, quiet=quiet or json) as watch, launched("train", added):
+    with watching(voice.err, quiet=quiet or json) as watch, launched(Kind.TRAIN, added):
         if resume is not None:
             outcome = resume_training(unfinished_training(runs_dir, resume), watch)
         else:

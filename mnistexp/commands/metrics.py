@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.runs.layout import Kind
 from mnistexp.runs.results import History, SweepResult, TrainingResult, TrialResult
 from mnistexp.sweeps.ranking import ranked
 
@@ -30,7 +31,7 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
     """
     first = results[0]
     document: dict[str, Any] = {
-        "command": "train",
+        "command": Kind.TRAIN,
         "seed": config.seed,
         "epochs": first.epochs_trained,
         "validated_on": _validated_on(config, first),

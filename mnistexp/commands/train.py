@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.commands import metrics
-from mnistexp.commands.digits import DATA, note_digits, read_digits
+from mnistexp.commands.digits import note_digits, read_digits
 from mnistexp.commands.job import unwatched
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
@@ -16,7 +16,18 @@ from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.figures import plots
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
-from mnistexp.runs.predictions import PREDICTIONS, Predictions
+from mnistexp.runs.layout import (
+    CHECKPOINT,
+    DATA,
+    HISTORY,
+    METRICS,
+    MODEL,
+    PREDICTIONS,
+    TIMINGS,
+    Kind,
+    in_repeat,
+)
+from mnistexp.runs.predictions import Predictions
 from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.results import EpochDone, Outcome, TrainingResult, Watch, Working, over_all
@@ -35,7 +46,6 @@ __all__ = [
     "unfinished_training",
 ]
 
-CHECKPOINT = "checkpoint.npz"
 AFTERWARDS = (
     "scipy.special",
     "matplotlib.figure",
@@ -55,7 +65,7 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
     dataset = read_digits(config, watch)
     config = dataset.config
     name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
-    with Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True) as run:
+    with Run.create(runs_dir, Kind.TRAIN, name, settings.to_yaml(config), visible=True) as run:
         run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
         return _train(run, dataset, watch)
 
@@ -68,7 +78,7 @@ def unfinished_training(runs_dir: Path, reference: str) -> StoredRun:
     if reference != LATEST:
         return load(references.one(runs_dir, reference).path)
     for run in references.started(runs_dir):
-        if run.info.command == "train" and run.info.status in ("interrupted", "failed"):
+        if run.info.command == Kind.TRAIN and run.info.status in ("interrupted", "failed"):
             return load(run.path)
     raise BadInput(f"no training to resume in {runs_dir}; to resume a step of another command, run that command again")
 
@@ -78,7 +88,7 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
 
     Raises `BadInput` if the run is not an unfinished training, `RunError` if its digits have changed.
     """
-    if stored.info.command != "train":
+    if stored.info.command != Kind.TRAIN:
         raise BadInput(f"{stored.info.id} is a {stored.info.command} run, allowed: a train run")
     dataset = read_digits(read_config(stored.path), watch)
     # If it is missing, the run was stopped before training began.
@@ -121,11 +131,11 @@ def finish_training(
     run: Run, config: ExperimentConfig, results: list[TrainingResult], document: dict[str, Any]
 ) -> Outcome:
     """Store metrics, times and figures of finished trainings, remove the checkpoints, and finish the run."""
-    run.add("metrics.json", document)
-    run.add("timings.csv", metrics.timings(results))
+    run.add(METRICS, document)
+    run.add(TIMINGS, metrics.timings(results))
     _draw(run, results, document)
     for repeat in range(config.repeats):
-        remove_file(run.path, _place(repeat, CHECKPOINT))
+        remove_file(run.path, in_repeat(repeat, CHECKPOINT))
     run.finish(exit_code=1 if over_all(document)["diverged_at"] else 0)
     return Outcome(run.path, document)
 
@@ -161,14 +171,14 @@ def _repeat(
         resume_from=_checkpoint(run, repeat),
     )
     _store_state(run, repeat, fit.state)
-    run.add(_place(repeat, "history.csv"), history_to_csv(fit.history))
+    run.add(in_repeat(repeat, HISTORY), history_to_csv(fit.history))
     if fit.interrupted:
         run.log(f"training {repeat + 1}: stopped after epoch {fit.history.epochs}")
         raise KeyboardInterrupt
-    with run.writing(_place(repeat, "model.keras")) as path:
+    with run.writing(in_repeat(repeat, MODEL)) as path:
         fitting.keras_model(config, fit.weights).save(path)
     result = _result(config, fit, test, repeat)
-    run.add(_place(repeat, PREDICTIONS), Predictions(result.probabilities, result.labels, split.test).archive())
+    run.add(in_repeat(repeat, PREDICTIONS), Predictions(result.probabilities, result.labels, split.test).archive())
     run.log(f"training {repeat + 1}: {result.epochs_trained} epochs, test accuracy {result.test_accuracy:.4f}")
     return result
 
@@ -187,11 +197,6 @@ def _result(config: ExperimentConfig, fit: Fit, test: tuple[Any, Any], repeat: i
         stopped_at=fit.stopped_at,
         kept_epoch=fit.kept_epoch,
     )
-
-
-def _place(repeat: int, name: str) -> str:
-    """The name of a file of one repeat; those of the first are at the top level, like those of a single training."""
-    return f"repeats/{repeat}/{name}" if repeat else name
 
 
 class _Checkpoints:
@@ -217,12 +222,12 @@ class _Checkpoints:
 
 
 def _store_state(run: Run, repeat: int, state: State) -> None:
-    run.add(_place(repeat, CHECKPOINT), files.archive(state.arrays()))
+    run.add(in_repeat(repeat, CHECKPOINT), files.archive(state.arrays()))
 
 
 def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:
     """The stored state of one repeat; None if it is missing or unreadable: the repeat then starts again."""
-    path = run.path / _place(repeat, CHECKPOINT)
+    path = run.path / in_repeat(repeat, CHECKPOINT)
     if not path.exists():
         return None
     try:

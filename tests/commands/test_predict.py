@@ -336,7 +336,7 @@ def test_the_model_says_what_the_training_code_says(finished: dict[str, Path]) -
 @pytest.mark.parametrize(
     ("kind", "options", "expected"),
     [
-        ("sweep", [], "is a sweep run and has no model, allowed: a train or a best run"),
+        ("sweep", [], "is a sweep-optimizer run and has no model, allowed: a train or a best run"),
         ("summary", [], "is a summary run and has no model"),
         ("train", ["--top", 11], "--top is 11, allowed: 1 to 10"),
         ("train", ["--invert", "yess"], "--invert is 'yess', allowed: auto, yes, no; did you mean 'yes'?"),

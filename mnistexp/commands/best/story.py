@@ -28,6 +28,7 @@ from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted
 from mnistexp.figures import plots
 from mnistexp.runs import files
+from mnistexp.runs.layout import CHOICE, DATA, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, TrainingResult, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
@@ -37,7 +38,6 @@ from mnistexp.training import fitting
 
 __all__ = ["STOPPED", "run_best", "unseen_digits"]
 
-CHOICE = "choice.json"
 STOPPED = "stopped; finished work is kept: run the same command again to continue"
 
 
@@ -133,14 +133,14 @@ def _finish(
     )
     chosen = files.plain(choice_document(sources.used, choice))
     with _open(work, final, chosen) as run:
-        run.add("data.json", work.digits.document(work.split))
+        run.add(DATA, work.digits.document(work.split))
         run.add(CHOICE, chosen)
-        run.add("final.yaml", settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
+        run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
         results = train_repeats(run, final, work.digits, work.split, None, watch)
-        ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, "best", len(results), False))
+        ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
-            "command": "best",
+            "command": Kind.BEST,
             "best_params": choice.chosen.params,
             "best_score": choice.chosen.trial.mean,
             "predicted_accuracy": predicted and predicted.found.accuracy,
@@ -159,11 +159,11 @@ def _finish(
 
 
 def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
-    begun = reuse.unfinished(work.runs_dir, "best", work.config, work.digits)
+    begun = reuse.unfinished(work.runs_dir, Kind.BEST, work.config, work.digits)
     if begun is not None and files.holds(begun.path / CHOICE, chosen):
         return Run.resume(begun.path)
     name = work.config.name or f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
-    return Run.create(work.runs_dir, "best", name, settings.to_yaml(work.config), visible=True)
+    return Run.create(work.runs_dir, Kind.BEST, name, settings.to_yaml(work.config), visible=True)
 
 
 def unseen_digits(digits: Digits) -> Digits:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.commands.prediction import MODEL, load_model
+from mnistexp.commands.prediction import load_model
 from mnistexp.commands.train import train_repeats
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
 from mnistexp.config.models import ExperimentConfig
@@ -16,9 +16,10 @@ from mnistexp.data import Digits, Rows, Split
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv, history_to_csv
+from mnistexp.runs.layout import HISTORY, MODEL, Kind, in_repeat
 from mnistexp.runs.results import TrainingResult, Watch
 from mnistexp.runs.run_folder import Run
-from mnistexp.runs.stored_runs import HISTORY, StoredRun
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training import fitting
 
 __all__ = ["compare_trainings"]
@@ -32,12 +33,12 @@ def compare_trainings(
     Raises `RunError` if a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
     """
     held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.info.command == "best":  # its final training has no validation
+    if stored.info.command == Kind.BEST:  # its final training has no validation
         held_out = None
     accuracies = _accuracies(stored, config.repeats)
     found: list[Compared] = []
     for result in _train(stored, config, digits, split, held_out, watch):
-        folder = stored.path / f"repeats/{result.repeat}" if result.repeat else stored.path
+        folder = (stored.path / in_repeat(result.repeat, HISTORY)).parent
         before = f"training {result.repeat + 1}: " if config.repeats > 1 else ""
         found.append(_history(folder, result, before))
         found += _model(folder, config, result, digits.images[split.test], before)
