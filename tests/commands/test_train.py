@@ -122,7 +122,7 @@ def test_what_cannot_be_lengthened_is_refused_with_the_reason_and_nothing_is_wri
 
 def test_a_training_with_early_stopping_cannot_be_lengthened_and_keeps_no_state(tmp_path: Path) -> None:
     run = train(tmp_path, 2, repeats=1, training__validate_every=1, training__early_stopping={"patience": 1}).run_dir
-    with pytest.raises(BadInput, match="early_stopping ends .* to start anew: mnistexp train --config"):
+    with pytest.raises(BadInput, match=r"early_stopping ends .* to start anew: mnistexp train --config"):
         lengthen_training(load(run), 3, tmp_path)
     assert not list(run.rglob("*.npz")) or [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
 
