@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistexp.errors import BadInput, DataError, Interrupted, MnistexpError, RunError, TrialsFailed
@@ -813,7 +813,6 @@ def test_a_reference_to_nothing_is_bad_input(three: Path, reference: str) -> Non
         one(three, reference)
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=30))
 def test_any_text_finds_a_run_or_is_bad_input(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     runs = tmp_path_factory.getbasetemp() / "any"
@@ -871,7 +870,6 @@ KEYS = ["status", "started", "finished", "seconds", "pid", "boot", "process_star
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
 
 
-@settings(deadline=None)
 @given(key=st.sampled_from(KEYS), value=VALUES)
 def test_any_value_in_a_record_is_read_or_named(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: object
