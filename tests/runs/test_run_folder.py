@@ -171,10 +171,8 @@ def test_the_heart_beats(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnistexp.runs.status.BEAT_SECONDS", 0.001)
     with create(runs, visible=True) as run:
         os.utime(run.path / HEARTBEAT, (0, 0))
-        deadline = time.monotonic() + 30
-        while (run.path / HEARTBEAT).stat().st_mtime == 0 and time.monotonic() < deadline:
+        while (run.path / HEARTBEAT).stat().st_mtime == 0:
             time.sleep(0.001)
-        assert (run.path / HEARTBEAT).stat().st_mtime > 0
 
 
 # How a run ends
