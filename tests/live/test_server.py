@@ -295,7 +295,7 @@ def show(driver: webdriver.Chrome, served: Served, *, width: int = 1100, theme: 
 
 
 def until(driver: webdriver.Chrome, condition: Any) -> None:
-    WebDriverWait(driver, 30, poll_frequency=0.05).until(lambda _: condition())
+    WebDriverWait(driver, 3600, poll_frequency=0.05).until(lambda _: condition())
 
 
 def texts(driver: webdriver.Chrome, selector: str) -> list[str]:
