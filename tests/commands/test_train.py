@@ -90,7 +90,7 @@ def test_the_command_line_lengthens_the_newest_finished_training_into_a_new_run(
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], int, str]] = {
-    "no more epochs": (lambda run: None, 1, "--epochs is 1, allowed: more than the 1 epochs of"),
+    "no more epochs": (lambda _: None, 1, "--epochs is 1, allowed: more than the 1 epochs of"),
     "a run of an earlier version": (lambda run: (run / "state.npz").unlink(), 2, "has no state.npz"),
     "another command": (
         lambda run: (run / "status.json").write_text(
