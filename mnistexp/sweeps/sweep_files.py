@@ -18,14 +18,13 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.predictions import PREDICTIONS
+from mnistexp.runs.layout import FITS, PREDICTIONS, SWEEP, TRIALS
 from mnistexp.runs.results import FoldResult, SweepResult, TrialResult
 from mnistexp.sweeps.fit_codec import StoredFit
 from mnistexp.sweeps.ranking import probabilities, trials_csv
 
 __all__ = ["fit_name", "read_sweep", "sweep_documents"]
 
-ABOUT = "sweep.json"
 Arrays = Mapping[str, Any]
 
 
@@ -47,7 +46,7 @@ class _StoredSweep(BaseModel):
 
 def fit_name(trial: int, result: FoldResult) -> str:
     """The path of a fit's files, without suffix."""
-    return f"trials/{trial:05d}-{result.repeat}-{result.fold}"
+    return f"{FITS}/{trial:05d}-{result.repeat}-{result.fold}"
 
 
 def sweep_documents(sweep: SweepResult) -> dict[str, bytes | str | Mapping[str, object]]:
@@ -58,15 +57,15 @@ def sweep_documents(sweep: SweepResult) -> dict[str, bytes | str | Mapping[str, 
             rows[number, fold.rows] = True
     arrays = {"probabilities": probabilities(sweep.trials, len(sweep.labels)), "labels": sweep.labels, "held_out": rows}
     about = {name: getattr(sweep, name) for name in _StoredSweep.model_fields}
-    return {"trials.csv": trials_csv(sweep), PREDICTIONS: files.archive(arrays), ABOUT: about}
+    return {TRIALS: trials_csv(sweep), PREDICTIONS: files.archive(arrays), SWEEP: about}
 
 
 def read_sweep(folder: Path) -> SweepResult:
     """The finished sweep in a run folder. Raises RunError if a file is missing or damaged."""
     arrays = _arrays(folder / PREDICTIONS)
-    with _damage_named(folder / ABOUT):
-        about = _StoredSweep.model_validate(files.read_json(folder / ABOUT))
-    found = sorted((folder / "trials").glob("*.json"))
+    with _damage_named(folder / SWEEP):
+        about = _StoredSweep.model_validate(files.read_json(folder / SWEEP))
+    found = sorted((folder / FITS).glob("*.json"))
     trials = [list(paths) for _, paths in groupby(found, key=lambda path: path.name.partition("-")[0])]
     # A sweep that was stopped at its time limit has fits of incomplete trials too.
     complete = [paths for paths in trials if len(paths) == len(arrays["held_out"])]
@@ -74,7 +73,7 @@ def read_sweep(folder: Path) -> SweepResult:
         places = range(len(arrays["probabilities"]))
         known = tuple(_trial(paths, arrays, place) for paths, place in zip(complete, places, strict=True))
     if unknown := {about.best, *about.tied} - {trial.index for trial in known}:
-        raise RunError(f"{folder / ABOUT} is damaged: names trial {min(unknown)}, which has no fit")
+        raise RunError(f"{folder / SWEEP} is damaged: names trial {min(unknown)}, which has no fit")
     settings = about.model_dump() | {"tied": tuple(about.tied), "notes": tuple(about.notes)}
     return SweepResult(trials=known, labels=arrays["labels"], **settings)
 
