@@ -39,6 +39,7 @@ from mnistexp.config.settings import override
 from mnistexp.runs import stored_runs
 from mnistexp.training import fitting
 from mnistexp.training.model import Seed
+from mnistexp.training.predicting import predict
 
 DOCS = Path(__file__).parent.parent / "docs" / "seeds.md"
 BETAS = {"optimizer.beta_1": [0.5, 0.9], "optimizer.beta_2": [0.8, 0.9, 0.999]}
@@ -94,7 +95,7 @@ def fold_networks(config: ExperimentConfig, winner: dict[str, Any]) -> float:
     parts = data.folds(labels, folds=sweep.folds, shuffle=False, stratified=False, seed=config.seed)
     for fold, (learn, _) in enumerate(parts):
         weights = fitting.fit(setting, images[learn], labels[learn], None, Seed(config.seed, fold)).weights
-        right = fitting.predict(setting, weights, unseen.images).argmax(axis=1) == unseen.labels
+        right = predict(setting, weights, unseen.images).argmax(axis=1) == unseen.labels
         found.append(float(right.mean()))
     return statistics.mean(found)
 

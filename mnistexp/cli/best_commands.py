@@ -136,7 +136,7 @@ def best(
         )
     _write_report(outcome)
     voice.result(outcome.document(), *console_best.best_report(outcome))
-    voice.end(outcome.metrics)
+    voice.end(outcome)
 
 
 def reproduce(

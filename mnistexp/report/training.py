@@ -258,8 +258,8 @@ def _measured(value: float, spec: str) -> Cell:
 
 def epochs_section(found: Mapping[str, Any]) -> Section:
     """The best number of epochs, early stopping, and warnings."""
-    stopping = found.get("early_stopping")
-    stopped = (Paragraph(stopping["sentence"]),) if stopping else ()
+    told = (found[about] for about in ("early_stopping", "lengthened") if found.get(about))
+    stopped = tuple(Paragraph(about["sentence"]) for about in told)
     return Section(
         "What is the best number of epochs?",
         (Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"), *stopped, *warnings(found)),

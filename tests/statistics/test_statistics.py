@@ -41,7 +41,7 @@ SGD_LOSS = """2.2317 1.2515 .5384 .3447 .2615 .2047 .1651 .1485 .0979 .0642 .048
     .0011 .0011 .0011 .00095"""
 """The notebook's 150-epoch training, its first 40 epochs."""
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 levels = st.floats(0.5, 0.99)
 counts = st.integers(1, 900).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 two_trials = st.integers(1, 80).flatmap(

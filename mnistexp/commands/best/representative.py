@@ -12,8 +12,8 @@ from mnistexp.commands.best.ledger import Ledger
 from mnistexp.commands.best.nested import Nested
 from mnistexp.commands.best.predicted import Predicted
 from mnistexp.config.shown import percent, points, span
-from mnistexp.runs.results import TrainingResult
 from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
+from mnistexp.training.repeats import TrainingResult
 
 __all__ = ["representative"]
 
@@ -48,7 +48,7 @@ def representative(
 
 
 def _test(result: TrainingResult) -> dict[str, Any]:
-    n = len(result.labels)
+    n = len(result.test.labels)
     interval = wilson(result.correct, n)
     return {
         "accuracy": result.test_accuracy,
@@ -67,7 +67,7 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
     trial = choice.chosen.trial
     n, score = len(choice.winners.labels), trial.mean
     gap = score - result.test_accuracy
-    interval = accuracy_difference(score * n, n, result.correct, len(result.labels))
+    interval = accuracy_difference(score * n, n, result.correct, len(result.test.labels))
     verdict = "no significant difference" if 0 in interval else "a significant difference"
     return {
         "accuracy": score,
@@ -133,7 +133,7 @@ def _nested(nested: Nested) -> dict[str, Any]:
 
 def _seeds(results: Sequence[TrainingResult], unseen: Sequence[NDArray[np.bool_]] | None) -> dict[str, Any]:
     """Mean, `std` and `interval` of the test accuracy over repeats; `unseen_accuracies` of the same networks."""
-    spread = over_repeats([result.test_accuracy for result in results], resolution=1 / len(results[0].labels))
+    spread = over_repeats([result.test_accuracy for result in results], resolution=1 / len(results[0].test.labels))
     shares = None if unseen is None else [float(right.mean()) for right in unseen]
     return {
         "count": spread.n,
@@ -151,7 +151,7 @@ def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
 
     `holds`: whether it is in `predicted`. `gap`: test minus unseen accuracy, with Newcombe's `gap_interval`.
     """
-    n, correct, tests = len(right), int(right.sum()), len(result.labels)
+    n, correct, tests = len(right), int(right.sum()), len(result.test.labels)
     own = wilson(correct, n)
     predicted = predict_accuracy(result.correct, tests, n)
     gap = accuracy_difference(result.correct, tests, correct, n)

@@ -20,8 +20,9 @@ from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
 from mnistexp.commands.digits import note_digits
 from mnistexp.commands.job import unwatched
+from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
-from mnistexp.commands.train import finish_training, train_repeats
+from mnistexp.commands.train import finish_training
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
@@ -29,12 +30,13 @@ from mnistexp.errors import BadInput, Interrupted
 from mnistexp.figures import plots
 from mnistexp.runs import files
 from mnistexp.runs.layout import CHOICE, DATA, FINAL, Kind
-from mnistexp.runs.results import Outcome, Step, TrainingResult, Watch
+from mnistexp.runs.results import Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 from mnistexp.sweeps.plan import plan_sweep
-from mnistexp.training import fitting
+from mnistexp.training.predicting import predict
+from mnistexp.training.repeats import TrainingResult
 
 __all__ = ["STOPPED", "run_best", "unseen_digits"]
 
@@ -136,7 +138,7 @@ def _finish(
         run.add(DATA, work.digits.document(work.split))
         run.add(CHOICE, chosen)
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
-        results = train_repeats(run, final, work.digits, work.split, None, watch)
+        results = train_repeats(run, data.Dataset(work.digits, work.split, final), None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
@@ -155,7 +157,7 @@ def _finish(
         note_digits(document, work.digits)
         for name, content in plots.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
-        return finish_training(run, final, results, document)
+        return finish_training(run, final, results, document, watch)
 
 
 def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
@@ -181,6 +183,6 @@ def unseen_digits(digits: Digits) -> Digits:
 
 
 def _correct(config: ExperimentConfig, result: TrainingResult, others: Digits) -> NDArray[np.bool_]:
-    predicted = fitting.predict(config, result.weights, others.images).argmax(axis=1)
+    predicted = predict(config, result.fit.weights, others.images).argmax(axis=1)
     right: NDArray[np.bool_] = predicted == others.labels
     return right

@@ -29,7 +29,7 @@ from mnistexp.runs.results import Noted, Outcome, Watch
 from mnistexp.runs.results import Reading as ReadingDone
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun, read_config
-from mnistexp.training import fitting
+from mnistexp.training.predicting import predict
 
 __all__ = ["PARTS", "PartChoice", "evaluate"]
 
@@ -157,7 +157,7 @@ def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool |
 def _probabilities(path: Path, config: ExperimentConfig, judged: _Judged) -> NDArray[np.float32]:
     """The model's probabilities, computed as in training: bit-identical for the run's own test digits."""
     weights = [np.asarray(weight) for weight in prediction.load_model(path).get_weights()]
-    return fitting.predict(config, weights, judged.images)
+    return predict(config, weights, judged.images)
 
 
 def _document(
