@@ -230,7 +230,8 @@ def _repeat(
     with run.writing(_place(repeat, "model.keras")) as path:
         fitting.keras_model(config, fit.weights).save(path)
     result = _result(config, fit, test, repeat)
-    run.add(_place(repeat, PREDICTIONS), Predictions(result.probabilities, result.labels, split.test).archive())
+    kept = Predictions(result.probabilities, result.labels, split.test).with_images(test[0])
+    run.add(_place(repeat, PREDICTIONS), kept.archive())
     run.log(f"training {repeat + 1}: {result.epochs_trained} epochs, test accuracy {result.test_accuracy:.4f}")
     return result
 

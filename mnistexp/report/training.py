@@ -8,7 +8,7 @@ import numpy as np
 from mnistexp.config import shown
 from mnistexp.config.models import ModelConfig
 from mnistexp.figures import plots
-from mnistexp.report.accuracy import test_sections, unseen_section
+from mnistexp.report.accuracy import unseen_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
     Cell,
@@ -23,6 +23,7 @@ from mnistexp.report.page import (
     percent_range,
     thinned,
 )
+from mnistexp.report.tested import test_sections
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun, read_history
 from mnistexp.training.model import layer_table
@@ -47,7 +48,7 @@ def training_report(stored: StoredRun) -> RunReport:
         network_section(stored),
         curves_section(found, histories),
         epochs_section(found),
-        *test_sections(found),
+        *test_sections(stored),
         unseen_section(found),
         how_it_was_made(stored),
     ]

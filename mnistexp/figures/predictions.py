@@ -1,4 +1,4 @@
-"""The reliability diagram, and the most confident mistakes as images."""
+"""Figures of a network's predictions: the reliability diagram, and the misread digits."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["mistakes", "reliability_diagram"]
+
+ABOVE: Any = {"ha": "center", "va": "bottom", "fontsize": 9}
+BELOW: Any = {"ha": "center", "va": "top", "fontsize": 8, "color": GREY}
 
 
 @styled
@@ -33,21 +36,23 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]], error: float) -> "Fig
 
 
 @styled
-def mistakes(images: NDArray[np.uint8], found: Sequence[Mapping[str, Any]], names: Sequence[str]) -> "Figure":
-    """Misclassified images uint8 (n, 28, 28), each with its label and its predicted class."""
-    columns = min(max(len(images), 1), 6)
-    rows = max(-(-len(images) // columns), 1)
-    figure = new_figure(max(1.4 * columns, 3.0), 1.85 * rows)
+def mistakes(images: NDArray[np.uint8], captions: Sequence[tuple[str, str]], columns: int = 6) -> "Figure":
+    """Misread digits (n, 28, 28), each with two captions: what was read instead of its label, and how sure.
+
+    All are in one panel, whose layout takes a tenth of the time of one panel for each.
+    """
+    columns = min(max(len(images), 1), columns)
+    rows, height = max(-(-len(images) // columns), 1), 1.4
+    figure = new_figure(max(1.3 * columns, 2.6), 1.82 * rows)
+    axes = figure.add_subplot()
     if not len(images):
-        axes = figure.add_subplot()
-        axes.text(0.5, 0.5, "No digit was misclassified", ha="center", va="center")
-        axes.axis("off")
-    for number, (image, mistake) in enumerate(zip(images, found, strict=True)):
-        axes = figure.add_subplot(rows, columns, number + 1)
-        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")
-        axes.set_title(f"{names[mistake['label']]} as {names[mistake['prediction']]}", loc="center")
-        axes.set_xlabel(f"{mistake['probability']:.1%}, index {mistake['index']}", fontsize=8, color=GREY)
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-        axes.spines[:].set(visible=True, color="#cccccc")
+        axes.text(0.5, -0.5, "No digit was misread", ha="center", va="center")
+    for place, (image, (read, sure)) in enumerate(zip(images, captions, strict=True)):
+        left, top = place % columns + 0.06, -height * (place // columns) - 0.25
+        box, middle = (left, left + 0.88, top - 0.88, top), left + 0.44
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none", extent=box)
+        axes.text(middle, top + 0.03, read, **ABOVE)
+        axes.text(middle, top - 0.92, sure, **BELOW)
+    axes.set(xlim=(0, columns), ylim=(-height * rows, 0))
+    axes.set_axis_off()
     return figure
