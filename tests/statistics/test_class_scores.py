@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of each class: scikit-learn's values, and intervals that cover the truth as often as they say."""
+"""Scores of each class: the values of scikit-learn, and intervals that cover the truth as often as they say."""
 
 import numpy as np
 import pytest
