@@ -14,6 +14,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset, Digits, Rows, Split
 from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.figures import plots
+from mnistexp.figures.style import rendered
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.predictions import PREDICTIONS, Predictions
@@ -123,18 +124,12 @@ def finish_training(
     """Store metrics, times and figures of finished trainings, remove the checkpoints, and finish the run."""
     run.add("metrics.json", document)
     run.add("timings.csv", metrics.timings(results))
-    _draw(run, results, document)
+    for name, content in rendered(plots.of_training(results, document)):
+        run.add(name, content)
     for repeat in range(config.repeats):
         remove_file(run.path, _place(repeat, CHECKPOINT))
     run.finish(exit_code=1 if over_all(document)["diverged_at"] else 0)
     return Outcome(run.path, document)
-
-
-def _draw(run: Run, results: list[TrainingResult], document: dict[str, Any]) -> None:
-    best = over_all(document)["best_epochs"]
-    flat = (best["first"], best["last"]) if best["first"] else None
-    for name, content in plots.rendered(plots.of_training(results, flat, document.get("class_names"))):
-        run.add(name, content)
 
 
 def _repeat(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.figures.plots import BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLUE, GREY, VERMILLION, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -234,7 +234,7 @@ def test_pointing_at_a_figure_tells_what_was_measured(finished: dict[str, Path])
     history = stored_runs.load(finished["train"]).history
     assert history is not None
     for panel, scale, fields in ((loss, 1, ("loss", "val_loss")), (accuracy, 100, ("accuracy", "val_accuracy"))):
-        assert [line["name"] for line in panel[0]["lines"]] == ["training", "validation"]
+        assert [line["name"] for line in panel[0]["lines"]] == ["training", "validation (test digits)"]
         for line, field in zip(panel[0]["lines"], fields, strict=True):
             assert [x for _, _, x, _ in line["points"]] == list(range(1, history.epochs + 1))
             expected = [scale * value for value in getattr(history, field)]

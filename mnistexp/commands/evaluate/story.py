@@ -22,7 +22,7 @@ from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
 from mnistexp.data.reading import part_to_judge
 from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError
-from mnistexp.figures import plots
+from mnistexp.figures import plots, style
 from mnistexp.figures.predictions import mistakes, reliability_diagram
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.results import Noted, Outcome, Watch
@@ -255,6 +255,6 @@ def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, 
         "mistakes": mistakes(judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]),
     }
     run.add("metrics.json", document)
-    for file, content in plots.rendered(drawn):
+    for file, content in style.rendered(drawn):
         run.add(file, content)
     run.finish()
