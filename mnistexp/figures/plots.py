@@ -23,8 +23,7 @@ from mnistexp.figures.style import (
     point_at,
     styled,
 )  # fmt: skip
-from mnistexp.runs.results import History, TrainingResult, over_all
-from mnistexp.statistics import confusion_matrix as confusion_of
+from mnistexp.runs.results import History, over_all
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,16 +34,12 @@ __all__ = ["accuracy_curves", "confusion_matrix", "curve_notes", "learning_curve
 DASHES = ("-", "--", "-.", ":")
 
 
-def of_training(results: Sequence[TrainingResult], document: Mapping[str, Any]) -> dict[str, "Figure"]:
+def of_training(histories: Sequence[History], document: Mapping[str, Any]) -> dict[str, "Figure"]:
     """Every figure of a training by file name; for repeats, mean and range of the curves and the summed confusions.
 
     `document`: its `metrics.json`, which says where the validation loss is lowest and overfitting begins.
     """
-    histories = [result.history for result in results]
-    counts = np.sum(
-        [confusion_of(result.labels, result.predictions, result.probabilities.shape[1]) for result in results], axis=0
-    )
-    told = curve_notes(document)
+    told, counts = curve_notes(document), np.array(over_all(document)["confusion_matrix"], dtype=np.int64)
     return {
         "loss_curves": loss_curves(histories, **told),
         "accuracy_curves": accuracy_curves(histories, on_test=told["on_test"]),
