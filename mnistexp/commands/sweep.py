@@ -9,7 +9,7 @@ from mnistexp.commands.job import unwatched
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import BadInput, Interrupted, TrialsFailed
-from mnistexp.figures import plots, sweeps
+from mnistexp.figures import style, sweeps
 from mnistexp.runs import files
 from mnistexp.runs.layout import DATA, METRICS, TRIALS
 from mnistexp.runs.results import Outcome, SweepResult, Watch
@@ -66,7 +66,7 @@ def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Ite
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
             yield path.name, files.read_bytes(path)
         return
-    yield from plots.rendered(sweeps.of_sweep(found))
+    yield from style.rendered(sweeps.of_sweep(found))
 
 
 def sweep_name(config: ExperimentConfig) -> str:

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 from mnistexp import api
 from mnistexp.cli.app import app
-from mnistexp.cli.console_live import duration, line, sparkline
+from mnistexp.cli.console_live import line, sparkline
+from mnistexp.config.shown import duration
 from mnistexp.errors import BadInput
 from mnistexp.live.following import Follower, LiveRun
 from mnistexp.live.sweep_progress import SweepProgress
