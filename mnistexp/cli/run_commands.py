@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import Console
 from rich.text import Text
 
-from mnistexp.cli import console_compare, console_runs
+from mnistexp.cli import console_compare, console_report, console_runs
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import (
     RUN_SELECTION,
@@ -114,11 +114,15 @@ def show(
         curves = found.histories
     except RunError as error:
         curves, notes = (), [*notes, str(error)]
+    tested = [] if found.unread or "test_digits" not in found.numbers else [found]
     if json:
         columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
         _print([json_text(_document(found) | {"unread": notes, "curves": columns, "files": names})])
     else:
-        _show(console_runs.run_report(found, notes, curves, names))
+        terminal = Console()
+        width, unicode = terminal.width if terminal.is_terminal else None, "utf" in terminal.encoding
+        told = [block for run in tested for block in console_report.classes_report(run, width, unicode=unicode)]
+        _show([*console_runs.run_report(found, notes, curves, names), *told])
 
 
 @runs_app.command(
@@ -191,7 +195,7 @@ def _document(run: "StoredRun") -> dict[str, Any]:
     """A run as JSON; `run_dir` is its folder."""
     from mnistexp.runs.export import listed
 
-    added = {"tags": run.tags, "note": run.note, "config": run.settings, "metrics": run.numbers, "unread": run.unread}
+    added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
     return listed(run) | {"part_of": run.part_of, "run_dir": str(run.path)} | added
 
 

@@ -8,7 +8,7 @@ from mnistexp.commands.assignment.assignment import FIXED, LONG, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import Done
 from mnistexp.commands.assignment.grids import row_scores, seed_scores
 from mnistexp.commands.assignment.reported import reported_curves, reported_rows
-from mnistexp.figures.plots import BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLUE, GREY, VERMILLION, new_figure, styled
 from mnistexp.runs.history_csv import read_histories
 from mnistexp.statistics import seed_band
 

@@ -116,7 +116,7 @@ def verify(
                 drawn_by = config.seed if seed is None else seed
                 compared, note = compare_fits(stored.path, config, digits, split, fits or FITS, drawn_by, watch)
             else:
-                compared = compare_trainings(stored, config, digits, split, watch)
+                compared = compare_trainings(stored, data.Dataset(digits, split, config), watch)
         except KeyboardInterrupt:
             raise Interrupted("stopped; nothing was written") from None
     return Verification(
