@@ -14,8 +14,8 @@ from mnistexp.commands.evaluate.story import evaluate as judge
 from mnistexp.commands.experiments import unwatched
 from mnistexp.commands.prediction import run_with_model
 from mnistexp.config import settings
+from mnistexp.config.catalogue import dotted_keys, full_key
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.config.problems import dotted_keys, full_key
 from mnistexp.errors import BadInput
 from mnistexp.runs import references, stored_runs
 from mnistexp.runs.references import LATEST

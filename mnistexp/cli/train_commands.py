@@ -1,192 +1,112 @@
 """The commands of a single training: train, and a look at the digits and at the network."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from rich.console import Console
 
 from mnistexp.cli import completion, console
-from mnistexp.cli.options import (
-    DATA,
-    EXECUTION,
-    RUNS,
-    TRAINING,
-    BatchSizeOption,
-    ConfigOption,
-    DataOption,
-    DropoutOption,
-    DryRunOption,
-    EpochsOption,
-    JsonOption,
-    LearningRateOption,
-    NameOption,
-    NoteOption,
-    OptimizerOption,
-    QuietOption,
-    RepeatsOption,
-    RunsOption,
-    SeedOption,
-    SetOption,
-    TagOption,
-    VerboseOption,
-    count_option,
-    examples,
-    number_option,
-    option,
-    settings_for,
-)
-from mnistexp.cli.voice import Voice
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import DATA, EXECUTION, count_option, option
+from mnistexp.cli.parsing import EXPLORE, TRAIN, Commands
 from mnistexp.errors import BadInput
 
-__all__ = ["show_examples", "summary", "train"]
+__all__ = ["commands"]
 
-ValidationOption = Annotated[
-    float | None,
-    number_option(TRAINING, "--validation-fraction", "Share of digits held out", metavar="SHARE"),
-]
-ResumeOption = Annotated[
-    str | None,
-    option(
-        EXECUTION,
-        "--resume",
-        "Resume an interrupted or failed training, by id or latest",
-        metavar="RUN",
-        autocompletion=completion.run_ids,
-    ),
-]
+commands = Commands()
 
-TRAIN_EXAMPLES = examples(
-    {
-        "mnistexp train": "the assignment: 60 epochs of SGD",
-        "mnistexp train --epochs 150 --validation-fraction 0.2": "validate on 160 held-out digits",
-        "mnistexp train --opt adam --lr 0.003 --repeats 3": "three seeds",
-        "mnistexp train --resume latest": "resume the newest interrupted training",
-    }
-)
-DIGITS_EXAMPLES = examples(
+
+@commands.add(
+    "show-examples",
     {
         "mnistexp show-examples": "the assignment's three digits",
         "mnistexp show-examples --index 0 --index 799": "the first and the last training digit",
         "mnistexp show-examples --count 5 --seed 7": "five random digits; the same five for the same seed",
-    }
+    },
+    shares="config sets ... seed data runs_dir json quiet verbose",
+    panel=EXPLORE,
 )
-SUMMARY_EXAMPLES = examples(
-    {
-        "mnistexp summary": "the network of the assignment",
-        "mnistexp summary --set model.dense_units=64": "a smaller network",
-    }
-)
-
-
-def train(
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    epochs: EpochsOption = None,
-    opt: OptimizerOption = None,
-    seed: SeedOption = None,
-    repeats: RepeatsOption = None,
-    learning_rate: LearningRateOption = None,
-    batch_size: BatchSizeOption = None,
-    dropout: DropoutOption = None,
-    validation_fraction: ValidationOption = None,
-    data: DataOption = None,
-    name: NameOption = None,
-    tag: TagOption = None,
-    note: NoteOption = None,
-    resume: ResumeOption = None,
-    runs_dir: RunsOption = RUNS,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Train the network and plot its loss curves."""
-    voice = Voice(json, quiet, verbose)
-    from mnistexp.runs.annotations import checked, launched
-
-    added = checked(tag or (), note or "")
-    given = {
-        "epochs": epochs, "opt": opt, "seed": seed, "repeats": repeats, "learning_rate": learning_rate,
-        "batch_size": batch_size, "dropout": dropout,
-        "validation_fraction": validation_fraction, "data": data, "name": name,
-    }  # fmt: skip
-    refused = (
-        ["--tag"] * bool(tag)
-        + ["--note"] * (note is not None)
-        + ["--config"] * bool(config)
-        + ["--set"] * bool(sets)
-        + ["--dry-run"] * dry_run
-    )
-    if resume is not None and (refused := [*_flags(given), *refused]):
-        raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
-    found = settings_for("train", config, sets, runs_dir, **given)
-    if found.config.sweep:
-        raise BadInput(
-            "the configuration has a sweep section, but train runs a single setting: use mnistexp sweep-optimizer"
-        )
-    if dry_run:
-        voice.result(
-            console.dry_run_document(found), console.settings_table(found), console.training_plan(found.config)
-        )
-        return
-    from mnistexp.cli.progress import watching
-    from mnistexp.commands import experiments
-
-    with watching(voice.err, quiet=quiet or json) as watch, launched("train", added):
-        if resume is not None:
-            outcome = experiments.resume_training(experiments.unfinished_training(runs_dir, resume), watch)
-        else:
-            outcome = experiments.run_training(found.config, runs_dir, watch)
-    voice.result(outcome.document(), *console.training_report(outcome))
-    voice.end(outcome.metrics)
-
-
-def _flags(given: Mapping[str, Any]) -> list[str]:
-    """The flags among the options that were given."""
-    return [f"--{key.replace('_', '-')}" for key, value in given.items() if value is not None]
-
-
 def show_examples(
-    config: ConfigOption = None,
-    sets: SetOption = None,
+    call: Call,
     index: Annotated[
         list[int] | None,
         count_option(DATA, "--index -i", "Index of a training digit; repeatable", show_default="37, 235, 72"),
     ] = None,
     count: Annotated[int | None, count_option(DATA, "--count", "Number of random digits to show instead")] = None,
-    seed: SeedOption = None,
-    data: DataOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Show training digits, their labels and one-hot rows."""
-    voice = Voice(json, quiet, verbose)
-    found = settings_for("train", config, sets, seed=seed, data=data)
+    found = call.settings("train")
     from mnistexp.commands import examples
 
-    outcome = examples.run_examples(found.config, runs_dir, indices=index, count=count)
+    outcome = examples.run_examples(found.config, call.runs_dir, indices=index, count=count)
     terminal = Console()
     pictures: list[str] = []
-    if terminal.is_terminal and not (quiet or json):
+    if terminal.is_terminal and not (call.quiet or call.json):
         unicode = "utf" in terminal.encoding
         pictures = examples.terminal_pictures(found.config, outcome, terminal.width, unicode)
-    voice.result(outcome.document(), *pictures, *console.examples_report(outcome))
+    call.result(outcome.document(), *pictures, *console.examples_report(outcome))
 
 
-def summary(
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
+@commands.add(
+    "summary",
+    {
+        "mnistexp summary": "the network of the assignment",
+        "mnistexp summary --set model.dense_units=64": "a smaller network",
+    },
+    shares="config sets runs_dir json quiet verbose",
+    panel=EXPLORE,
+)
+def summary(call: Call) -> None:
     """Show the layers, output shapes and parameter counts."""
-    voice = Voice(json, quiet, verbose)
-    found = settings_for("train", config, sets)
+    found = call.settings("train")
     from mnistexp.commands import examples
 
-    outcome = examples.run_summary(found.config, runs_dir)
-    voice.result(outcome.document(), *console.summary_report(outcome))
+    outcome = examples.run_summary(found.config, call.runs_dir)
+    call.result(outcome.document(), *console.summary_report(outcome))
+
+
+@commands.add(
+    "train",
+    {
+        "mnistexp train": "the assignment: 60 epochs of SGD",
+        "mnistexp train --epochs 150 --validation-fraction 0.2": "validate on 160 held-out digits",
+        "mnistexp train --opt adam --lr 0.003 --repeats 3": "three seeds",
+        "mnistexp train --resume latest": "resume the newest interrupted training",
+    },
+    shares="config sets epochs opt seed repeats learning_rate batch_size dropout validation_fraction data name tag note"
+    " ... runs_dir dry_run json quiet verbose",
+    panel=TRAIN,
+)
+def train(
+    call: Call,
+    resume: Annotated[
+        str | None,
+        option(
+            EXECUTION,
+            "--resume",
+            "Resume an interrupted or failed training, by id or latest",
+            metavar="RUN",
+            autocompletion=completion.run_ids,
+        ),
+    ] = None,
+) -> None:
+    """Train the network and plot its loss curves."""
+    if resume is not None and (refused := call.changed()):
+        raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
+    found = call.settings()
+    if found.config.sweep:
+        raise BadInput(
+            "the configuration has a sweep section, but train runs a single setting: use mnistexp sweep-optimizer"
+        )
+    if call.dry_run:
+        document, plan = console.dry_run_document(found), console.training_plan(found.config)
+        call.result(document, console.settings_table(found), plan)
+        return
+    from mnistexp.commands import experiments
+
+    with call.working() as watch:
+        if resume is not None:
+            unfinished = experiments.unfinished_training(call.runs_dir, resume)
+            outcome = experiments.resume_training(unfinished, watch)
+        else:
+            outcome = experiments.run_training(found.config, call.runs_dir, watch)
+    call.trained(outcome, *console.training_report(outcome))

@@ -12,9 +12,9 @@ import pytest
 
 from mnistexp.cli import completion
 from mnistexp.cli.app import app
+from mnistexp.config.catalogue import dotted_keys, sweepable_keys
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS
-from mnistexp.config.problems import dotted_keys, sweepable_keys
 from mnistexp.config.settings import packaged_names
 from mnistexp.report.reports import FORMATS
 from mnistexp.runs.run_folder import Run
