@@ -6,13 +6,17 @@ of files.
 
 import io
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:  # it loads pydantic, which takes 0.2 s
+    from mnistexp.config.catalogue import Setting
 
 __all__ = [
     "SOURCES",
@@ -80,18 +84,29 @@ def packaged() -> list[str]:
     return packaged_names()
 
 
-def settings() -> list[tuple[str, str]]:
+def settings(incomplete: str) -> list[tuple[str, str]]:
     """`key=` for each dotted key, with its meaning."""
     from mnistexp.config.catalogue import catalogue
 
-    return [(f"{key}=", setting.meaning) for key, setting in catalogue().items()]
+    return _keyed({key: setting for key, setting in catalogue().items() if "<" not in key}, incomplete)
 
 
-def swept() -> list[tuple[str, str]]:
+def swept(incomplete: str) -> list[tuple[str, str]]:
     """`key=` for each setting to sweep, by its short name."""
     from mnistexp.config.catalogue import catalogue, may_be_swept
 
-    return [(f"{key.rpartition('.')[2]}=", each.meaning) for key, each in catalogue().items() if may_be_swept(key)]
+    found = {key.rpartition(".")[2]: setting for key, setting in catalogue().items() if may_be_swept(key)}
+    return _keyed(found, incomplete)
+
+
+def _keyed(found: "Mapping[str, Setting]", incomplete: str) -> list[tuple[str, str]]:
+    """`key=` for each name; beside a single one its choices or its default, for bash would close it with a space."""
+    left = {name: setting for name, setting in found.items() if name.startswith(incomplete)}
+    offers = [(f"{name}=", setting.meaning) for name, setting in left.items()]
+    for name, setting in left.items() if len(left) == 1 else ():
+        default = re.sub(r" \(.*| ", "", setting.default)
+        offers += [(f"{name}={value}", setting.meaning) for value in setting.choices or [default]]
+    return offers
 
 
 def choices(key: str) -> list[str]:

@@ -67,10 +67,10 @@ def sweep(
     if call.dry_run:
         _dry_run(call, found)
         return
-    from mnistexp.commands import experiments
+    from mnistexp.commands.sweep import run_sweep
 
     with call.working() as watch:
-        outcome = experiments.run_sweep(found.config, call.command, call.runs_dir, watch)
+        outcome = run_sweep(found.config, call.command, call.runs_dir, watch)
     call.result(outcome.document(), *console.sweep_report(outcome))
     if failed := outcome.metrics["fits_failed"]:
         call.error(f"{failed} fits failed; their tracebacks are in {outcome.run_dir / 'trials'}")

@@ -101,12 +101,12 @@ def train(
         document, plan = console.dry_run_document(found), console.training_plan(found.config)
         call.result(document, console.settings_table(found), plan)
         return
-    from mnistexp.commands import experiments
+    from mnistexp.commands import train as training
 
     with call.working() as watch:
         if resume is not None:
-            unfinished = experiments.unfinished_training(call.runs_dir, resume)
-            outcome = experiments.resume_training(unfinished, watch)
+            unfinished = training.unfinished_training(call.runs_dir, resume)
+            outcome = training.resume_training(unfinished, watch)
         else:
-            outcome = experiments.run_training(found.config, call.runs_dir, watch)
+            outcome = training.run_training(found.config, call.runs_dir, watch)
     call.trained(outcome, *console.training_report(outcome))
