@@ -46,6 +46,9 @@ def best(
     nested: Annotated[
         bool, option(SEARCH, "--nested", "Estimate the accuracy by nested cross-validation as well")
     ] = False,
+    predict: Annotated[
+        bool, option(SEARCH, "--predict/--no-predict", "Predict the accuracy of the final model, by 20 further fits")
+    ] = True,
     unseen: Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")] = False,
 ) -> None:
     """Train the best setting of all sweeps and evaluate it."""
@@ -60,9 +63,11 @@ def best(
         call.plan(config, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
         return
     with call.working() as watch:
-        outcome = story.run_best(config.config, call.runs_dir, sweep or [], unseen=unseen, watch=watch, **asked)
+        asked |= {"predict": predict, "unseen": unseen}
+        outcome = story.run_best(config.config, call.runs_dir, sweep or [], watch=watch, **asked)
     _write_report(outcome)
-    call.trained(outcome, *console_best.best_report(outcome))
+    call.result(outcome.document(), *console_best.best_report(outcome))
+    call.end(outcome)
 
 
 @commands.add(

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +103,7 @@ class Call:
         if path.suffix in {".yaml", ".yml"} or path.is_file() or reference in settings.packaged_names():
             return reference
         from mnistexp.runs import references
-        from mnistexp.runs.run_folder import CONFIG
+        from mnistexp.runs.layout import CONFIG
 
         try:
             return str(references.one(self.runs_dir, reference).path / CONFIG)
@@ -117,12 +117,15 @@ class Call:
         return checked(self.tag, self.note or "")
 
     @contextmanager
-    def working(self) -> "Iterator[Watch]":
-        """Show progress until the block ends; the command's runs that are made in it get the tags and the note."""
+    def working(self, answer: "Callable[[Outcome], None] | None" = None) -> "Iterator[Watch]":
+        """Show progress until the block ends; the command's runs that are made in it get the tags and the note.
+
+        `answer` is called with an outcome as soon as it is known.
+        """
         from mnistexp.cli.progress import watching
         from mnistexp.runs.annotations import launched
 
-        with watching(self.err, quiet=self.quiet) as watch, launched(self.command, self.marks()):
+        with watching(self.err, quiet=self.quiet, answer=answer) as watch, launched(self.command, self.marks()):
             yield watch
 
     def waiting(self, what: str) -> AbstractContextManager[Any]:
@@ -162,13 +165,15 @@ class Call:
         """Print what went wrong though there is a result."""
         print(f"mnistexp: error: {printable(message)}", file=own(), flush=True)
 
-    def trained(self, outcome: "Outcome", *renderables: Any) -> None:
-        """Print the outcome of a training. Raises `typer.Exit` where it diverged, once that is said."""
+    def end(self, outcome: "Outcome") -> None:
+        """The end of a command that trained. Raises `typer.Exit` where it diverged or has no figures, once said."""
         from mnistexp.runs.results import over_all
 
-        self.result(outcome.document(), *renderables)
-        if (told := over_all(outcome.metrics))["diverged_at"]:
-            self.error(console.divergence(told))
+        diverged = (told := over_all(outcome.metrics))["diverged_at"]
+        for wrong in (console.divergence(told) if diverged else "", outcome.without):
+            if wrong:
+                self.error(wrong)
+        if diverged or outcome.without:
             raise typer.Exit(MnistexpError.exit_code)
 
     @property

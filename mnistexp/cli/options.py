@@ -17,6 +17,7 @@ PANELS = ("Training", "Data", "Search", "Selection", "Changes", "Execution", "Ou
 """Panels of options in the help of commands, in their order."""
 TRAINING, DATA, SEARCH, RUN_SELECTION, CHANGES, EXECUTION, OUTPUT = PANELS
 
+SPAN = r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 RUNS = Path("runs")
 
@@ -71,10 +72,19 @@ def _number(text: str) -> float:
 
 
 def _age(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text)
-    if not match or not math.isfinite(float(match[1])):
+    if not re.fullmatch(f"(?:{SPAN})+", text):
         raise BadInput(f"{text!r} is no age, allowed: a number and s, m, h, d or w, such as 30d")
-    return float(match[1]) * SECONDS[match[2]]
+    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(SPAN, text))
+
+
+def _time_limit(text: str) -> float:
+    try:
+        seconds = float(text) if re.fullmatch(r"[\d.]+", text) else _age(text)
+    except (BadInput, ValueError):
+        seconds = 0
+    if not 0 < seconds < math.inf:
+        raise typer.BadParameter(f"{show(text)} is no time limit, allowed: more than 0, such as 90s, 10m, 1h30m or 600")
+    return seconds
 
 
 def folder(text: str) -> Path:
@@ -149,6 +159,7 @@ FLAGS = {
     "scheduler": "sweep.scheduler",
     "cache": "sweep.cache",
     "fail_fast": "sweep.fail_fast",
+    "max_time": "sweep.max_seconds",
 }
 """The dotted key that each dedicated flag sets."""
 WORDS, WORD, COUNT, NUMBER, SWITCH = list[str] | None, str | None, int | None, float | None, bool | None
@@ -242,6 +253,17 @@ SHARED: dict[str, Any] = {
     ],
     "cache": Annotated[SWITCH, option(EXECUTION, "--cache/--no-cache", "Reuse cached fits")],
     "fail_fast": Annotated[SWITCH, option(EXECUTION, "--fail-fast", "Stop at the first failed fit")],
+    "max_time": Annotated[
+        NUMBER,
+        option(
+            EXECUTION,
+            "--max-time",
+            "Start no fit after this time, e.g. 90s, 10m or 1h30m",
+            metavar="TIME",
+            parser=_time_limit,
+            show_default="no limit",
+        ),
+    ],
     "name": Annotated[WORD, option(OUTPUT, "--name", "Short name, added to the run's id", metavar="NAME")],
     "tag": Annotated[WORDS, option(OUTPUT, "--tag", "Tag the run; repeatable", metavar="TAG")],
     "note": Annotated[WORD, option(OUTPUT, "--note", "Note on the run: one line of text", metavar="TEXT")],

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from rich.console import Console
 from rich.text import Text
 
-from mnistexp.cli import console_compare, console_runs
+from mnistexp.cli import console_compare, console_report, console_runs
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import RUN_SELECTION, RunArgument, RunsArgument, WhereOption, count_option, option
 from mnistexp.cli.parsing import Commands
@@ -97,7 +98,11 @@ def show(call: Call, run: RunArgument = "latest") -> None:
         curves, notes = [], [*notes, str(error)]
     columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
     document = _document(found) | {"unread": notes, "curves": columns, "files": names}
-    call.result(document, *console_runs.run_report(found, notes, curves, names))
+    tested = [] if found.unread or "test_digits" not in found.metrics else [stored_runs.load(found.path)]
+    terminal = Console()
+    width, unicode = terminal.width if terminal.is_terminal else None, "utf" in terminal.encoding
+    told = [block for run in tested for block in console_report.classes_report(run, width, unicode=unicode)]
+    call.result(document, *console_runs.run_report(found, notes, curves, names), *told)
 
 
 @commands.add(

@@ -12,13 +12,14 @@ from mnistexp.config import settings, yaml_source
 from mnistexp.config.settings import Settings
 from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput, ConfigError, Problem, TrialsFailed
+from mnistexp.runs.layout import Kind
 
 __all__ = ["commands"]
 
 commands = Commands()
 SHARES = (
     "config sets ... epochs folds shuffle_folds stratified repeats seed select as_submitted data executor workers"
-    " scheduler cache fail_fast name tag note runs_dir dry_run json quiet verbose"
+    " scheduler cache fail_fast max_time name tag note runs_dir dry_run json quiet verbose"
 )
 LISTS = "model.filters"
 """The key whose values are lists themselves."""
@@ -40,6 +41,7 @@ LISTS = "model.filters"
         "mnistexp sweep-optimizer --opt adam": "search Adam's grid: 36 settings, 3 folds each",
         "mnistexp sweep-optimizer --opt all --dry-run": "count the fits for all optimizers",
         "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "search your own grid",
+        "mnistexp sweep-optimizer --opt all --max-time 10m": "stop after 10 minutes; repeat it to continue",
     },
     shares=SHARES,
     panel=TRAIN,
@@ -101,7 +103,7 @@ def _subjects() -> dict[str, set[str]]:
     from mnistexp.config.catalogue import sweepable_keys
 
     optimizers = {key for key in sweepable_keys() if key.startswith("optimizer.")} - {"optimizer.name"}
-    return {"sweep-optimizer": optimizers, "sweep-dropout": {"model.dropout"}}
+    return {Kind.SWEEP_OPTIMIZER: optimizers, Kind.SWEEP_DROPOUT: {"model.dropout"}}
 
 
 def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[str]) -> list[Source]:
@@ -118,7 +120,7 @@ def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[
     optimizers = [str(own["optimizer.name"][0]) for own in own_grids]
     grids = [_grid_of(grid)] if grid else [{}]
     if not grid and (configured := settings.resolve(layers).config.sweep):
-        if command == "sweep-optimizer" and not (configured.zip or configured.random):
+        if command == Kind.SWEEP_OPTIMIZER and not (configured.zip or configured.random):
             return [settings.flag("--opt", "sweep.grid", own_grids)]
         grids = [_listed(one) for one in configured.grids]
     named = [{"optimizer.name": [name]} | one for name in optimizers for one in grids] or grids

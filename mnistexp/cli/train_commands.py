@@ -1,6 +1,6 @@
 """The commands of a single training: train, and a look at the digits and at the network."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
@@ -9,6 +9,9 @@ from mnistexp.cli.call import Call
 from mnistexp.cli.options import DATA, EXECUTION, count_option, option
 from mnistexp.cli.parsing import EXPLORE, TRAIN, Commands
 from mnistexp.errors import BadInput
+
+if TYPE_CHECKING:
+    from mnistexp.runs.results import Outcome
 
 __all__ = ["commands"]
 
@@ -71,6 +74,7 @@ def summary(call: Call) -> None:
         "mnistexp train --epochs 150 --validation-fraction 0.2": "validate on 160 held-out digits",
         "mnistexp train --opt adam --lr 0.003 --repeats 3": "three seeds",
         "mnistexp train --resume latest": "resume the newest interrupted training",
+        "mnistexp train --resume latest --epochs 100": "lengthen the newest finished training",
     },
     shares="config sets epochs opt seed repeats learning_rate batch_size dropout validation_fraction data name tag note"
     " ... runs_dir dry_run json quiet verbose",
@@ -83,15 +87,18 @@ def train(
         option(
             EXECUTION,
             "--resume",
-            "Resume an interrupted or failed training, by id or latest",
+            "Resume an unfinished training; with --epochs lengthen a finished one",
             metavar="RUN",
             autocompletion=completion.run_ids,
         ),
     ] = None,
 ) -> None:
     """Train the network and plot its loss curves."""
-    if resume is not None and (refused := call.changed()):
-        raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
+    epochs = call.flags.get("epochs")
+    if resume is not None:
+        lengthens = {"--epochs", "--name", "--tag", "--note"} if epochs is not None else set()
+        if refused := [flag for flag in call.changed() if flag not in lengthens]:
+            raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
     found = call.settings()
     if found.config.sweep:
         raise BadInput(
@@ -101,12 +108,20 @@ def train(
         document, plan = console.dry_run_document(found), console.training_plan(found.config)
         call.result(document, console.settings_table(found), plan)
         return
-    from mnistexp.commands import train as training
+    from mnistexp.commands.train import lengthen_training, resume_training, run_training, training_named
 
-    with call.working() as watch:
-        if resume is not None:
-            unfinished = training.unfinished_training(call.runs_dir, resume)
-            outcome = training.resume_training(unfinished, watch)
+    def answer(outcome: "Outcome") -> None:
+        call.result(outcome.document(), *console.training_report(outcome))
+
+    # A program reads the answer when everything is there; a person need not wait for the figures.
+    with call.working(None if call.json else answer) as watch:
+        if resume is None:
+            outcome = run_training(found.config, call.runs_dir, watch)
+        elif epochs is None:
+            outcome = resume_training(training_named(call.runs_dir, resume), watch)
         else:
-            outcome = training.run_training(found.config, call.runs_dir, watch)
-    call.trained(outcome, *console.training_report(outcome))
+            stored = training_named(call.runs_dir, resume, finished=True)
+            outcome = lengthen_training(stored, epochs, call.runs_dir, watch, name=call.flags.get("name"))
+    if call.json:
+        answer(outcome)
+    call.end(outcome)

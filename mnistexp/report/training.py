@@ -8,7 +8,7 @@ import numpy as np
 from mnistexp.config import shown
 from mnistexp.config.models import ModelConfig
 from mnistexp.figures import plots
-from mnistexp.report.accuracy import test_sections, unseen_section
+from mnistexp.report.accuracy import unseen_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
     Cell,
@@ -23,6 +23,8 @@ from mnistexp.report.page import (
     percent_range,
     thinned,
 )
+from mnistexp.report.tested import test_sections
+from mnistexp.runs.layout import DATA, HISTORY, in_repeat
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun, read_history
 from mnistexp.training.model import layer_table
@@ -47,7 +49,7 @@ def training_report(stored: StoredRun) -> RunReport:
         network_section(stored),
         curves_section(found, histories),
         epochs_section(found),
-        *test_sections(found),
+        *test_sections(stored),
         unseen_section(found),
         how_it_was_made(stored),
     ]
@@ -116,7 +118,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
 
 def data_section(stored: StoredRun) -> Section:
     """The digits and their parts, from `data.json`."""
-    about = stored.read_json("data.json")
+    about = stored.read_json(DATA)
     parts = {
         "training": (len(about["train"]), "train the network"),
         "validation": (len(about["validation"]), "choose the number of epochs"),
@@ -185,10 +187,10 @@ def _network(model: Mapping[str, Any]) -> str:
 def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Section:
     """Loss and accuracy over the epochs, as figures and as a table."""
     mean, told = History.mean(histories), over_all(found)
-    best, many = told["best_epochs"], f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
+    many = f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
     held_out = "validation" if found["validated_on"] == "validation" else "test"
-    flat = (best["first"], best["last"]) if best["first"] else None
     comma, diverged = "," if many else "", bool(told["diverged_at"])
+    notes = plots.curve_notes(found)
     falls = f"The training loss{many}{comma} {_course(mean.loss, diverged)}."
     if told["min_val_loss"] is not None:
         falls += (
@@ -204,12 +206,12 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
             Picture(
                 "Loss over the epochs",
                 f"{drawn} loss over {mean.epochs} epochs.{lines} {falls}",
-                _sized(plots.loss_curves(histories, flat=flat)),
+                _sized(plots.loss_curves(histories, **notes)),
             ),
             Picture(
                 "Accuracy over the epochs",
                 f"{drawn} accuracy over {mean.epochs} epochs, in per cent.{lines}",
-                _sized(plots.accuracy_curves(histories)),
+                _sized(plots.accuracy_curves(histories, on_test=notes["on_test"])),
             ),
             history_table(mean, many),
         ),
@@ -257,8 +259,8 @@ def _measured(value: float, spec: str) -> Cell:
 
 def epochs_section(found: Mapping[str, Any]) -> Section:
     """The best number of epochs, early stopping, and warnings."""
-    stopping = found.get("early_stopping")
-    stopped = (Paragraph(stopping["sentence"]),) if stopping else ()
+    told = (found[about] for about in ("early_stopping", "lengthened") if found.get(about))
+    stopped = tuple(Paragraph(about["sentence"]) for about in told)
     return Section(
         "What is the best number of epochs?",
         (Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"), *stopped, *warnings(found)),
@@ -268,5 +270,5 @@ def epochs_section(found: Mapping[str, Any]) -> Section:
 def histories_of(stored: StoredRun) -> list[History]:
     """The curves of all repeats, the first one's first."""
     count = (stored.metrics or {}).get("repeats", {}).get("count", 1)
-    first = read_history(stored.path / "history.csv")
-    return [first, *(read_history(stored.path / f"repeats/{repeat}/history.csv") for repeat in range(1, count))]
+    first = read_history(stored.path / HISTORY)
+    return [first, *(read_history(stored.path / in_repeat(repeat, HISTORY)) for repeat in range(1, count))]

@@ -10,17 +10,16 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits, Split
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.layout import TRIALS
 from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult, Watch
 from mnistexp.sweeps.fold_fits import FoldFit, fit_fold, receive
 from mnistexp.sweeps.plan import Fits
 from mnistexp.sweeps.ranking import trials_csv
-from mnistexp.sweeps.search import after, search
+from mnistexp.sweeps.search import drive
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.sweep_files import fit_name, read_sweep
 
 __all__ = ["compare_fits"]
-
-TABLE = "trials.csv"
 
 
 def compare_fits(
@@ -52,19 +51,20 @@ def compare_fits(
 
 def _table(folder: Path, sweep: SweepResult) -> Compared:
     """`trials.csv` recomputed from the stored fits."""
-    same = files.read_text(folder / TABLE) == trials_csv(sweep)
-    return Compared(TABLE, same, 0.0 if same else math.inf, "" if same else "differs from the stored trials/*.json")
+    same = files.read_text(folder / TRIALS) == trials_csv(sweep)
+    return Compared(TRIALS, same, 0.0 if same else math.inf, "" if same else "differs from the stored trials/*.json")
 
 
 def _trials(config: ExperimentConfig, sweep: SweepResult) -> list[Trial]:
     """The trials of the search, given the stored scores, which may decide later trials."""
     scores = {trial.index: float(np.mean([fold.score for fold in trial.folds])) for trial in sweep.trials}
-    asking = search(config)
     found: list[Trial] = []
-    generation = next(asking, None)
-    while generation is not None:
-        found += generation
-        generation = after(asking, [scores.get(trial.index, math.nan) for trial in generation])
+
+    def then(generation: list[Trial]) -> list[float]:
+        found.extend(generation)
+        return [scores.get(trial.index, math.nan) for trial in generation]
+
+    drive(config, then)
     return found
 
 
