@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mnistexp.config import settings, yaml_source
+from mnistexp.config.catalogue import dotted_keys
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS
-from mnistexp.config.problems import dotted_keys
 from mnistexp.errors import ConfigError, Problem
 
 ROOT = Path(__file__).parents[2]
