@@ -76,7 +76,8 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
     repeated = choice["repeated"]
     many = f"{choice['settings']} different settings were compared, including the combination"
     trials = "1 further trial repeats" if repeated == 1 else f"{repeated} further trials repeat"
-    again = f"; {trials} a setting of another sweep and count once" if repeated else ""
+    counts = "counts" if repeated == 1 else "count"
+    again = f"; {trials} a setting of another sweep and {counts} once" if repeated else ""
     sweeps = tuple((Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["run"])) for sweep in choice["sweeps"])
     return Section(
         "Which optimizer and dropout are best?",
@@ -121,6 +122,8 @@ def _decided_table(choice: Mapping[str, Any]) -> Table:
 def _better_section(better: Mapping[str, Any]) -> Section:
     rows = []
     for row in (better["chosen"], *better["families"]):
+        if row["trials"] == 1:  # itself
+            continue
         family = row["family"]
         name = {"chosen": "the chosen setting", "all": "best of all settings", COMBINATION: "the combination"}.get(
             family, f"best of {family}"

@@ -7,13 +7,14 @@ predictions.npz                                 probabilities of all trials and 
 sweep.json                                      the chosen trial, ties, counts and notes
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
 from mnistexp.config.models import Value
@@ -23,7 +24,7 @@ from mnistexp.runs.predictions import PREDICTIONS
 from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.sweeps.ranking import probabilities, trials_csv
 
-__all__ = ["fit_document", "fit_name", "read_sweep", "sweep_documents"]
+__all__ = ["fit_document", "fit_name", "predictions_archive", "read_sweep", "sweep_documents"]
 
 CURVES = tuple(field.name for field in fields(History))
 Content = bytes | str | Mapping[str, object]
@@ -52,14 +53,9 @@ def fit_document(trial: int, params: Mapping[str, Value], result: FoldResult) ->
 
 def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
     """The files of a finished sweep besides those of its fits: name to content."""
-    rows = np.full((max(len(trial.folds) for trial in sweep.trials), len(sweep.labels)), False)
-    for trial in sweep.trials:
-        for number, fold in enumerate(trial.folds):
-            rows[number, fold.rows] = True
-    arrays = {"probabilities": probabilities(sweep.trials, len(sweep.labels)), "labels": sweep.labels, "held_out": rows}
     return {
         "trials.csv": trials_csv(sweep),
-        PREDICTIONS: files.archive(arrays),
+        PREDICTIONS: predictions_archive(sweep.trials, sweep.labels),
         "sweep.json": {
             "best": sweep.best,
             "tied": sweep.tied,
@@ -70,6 +66,15 @@ def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
             "notes": sweep.notes,
         },
     }
+
+
+def predictions_archive(trials: Sequence[TrialResult], labels: NDArray[np.int64]) -> bytes:
+    """An npz of `probabilities`, `labels` and `held_out`, as `read_sweep` takes it; `labels`: int64 (digits,)."""
+    rows = np.full((max(len(trial.folds) for trial in trials), len(labels)), False)
+    for trial in trials:
+        for number, fold in enumerate(trial.folds):
+            rows[number, fold.rows] = True
+    return files.archive({"probabilities": probabilities(trials, len(labels)), "labels": labels, "held_out": rows})
 
 
 class _Record(BaseModel):

@@ -30,11 +30,14 @@ from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.sweeps.sweep_files import predictions_archive
 from mnistexp.training import fitting
 
 __all__ = ["STOPPED", "run_best", "unseen_digits"]
 
 CHOICE = "choice.json"
+COMBINED = "combination.npz"
+"""The out-of-fold predictions of a combination that no sweep tried."""
 STOPPED = "stopped; finished work is kept: run the same command again to continue"
 
 
@@ -125,6 +128,8 @@ def _finish(
     with _open(work, final, chosen) as run:
         run.add("data.json", experiments.data_document(work.digits, work.split))
         run.add(CHOICE, chosen)
+        if not (choice.combination.runs or choice.combination.trial.failed):
+            run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
         run.add("final.yaml", settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
         results = experiments.train_repeats(run, final, work.digits, work.split, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, "best", len(results), False))
