@@ -75,7 +75,7 @@ format: $(VENV)/installed-dev  ## Format the code and apply the linter's automat
 bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refresh docs/performance.md
 	$(BIN)/python benchmarks/loop.py --write-docs
 	$(BIN)/python benchmarks/whole.py --write-docs
-	$(BIN)/python benchmarks/sweep.py --write-docs
+	$(BIN)/python benchmarks/executors.py --write-docs
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/own_digits.py --write-docs
 

@@ -9,10 +9,7 @@ Each side stays in its own process. A round asks every side of a table for one e
 whatever else the machine does falls on all of them; reported are the median, the fastest and the slowest round.
 """
 
-import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,13 +20,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from measuring import HERE, arguments, machine, write_part
 
 from mnistexp import data
 from mnistexp.config.models import DataConfig
 
-HERE = Path(__file__).parent
-DOCS = HERE.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- benchmarks/loop.py writes from here -->", "<!-- to here -->"
 LEARN_MFLOP, SEE_MFLOP = 4.36, 1.52
 """Arithmetic of the layers as they are defined, for one digit: forward and backward, and forward alone."""
 LOOP_LEARN_MFLOP, LOOP_SEE_MFLOP = 2.44, 0.91
@@ -128,16 +123,6 @@ def growth() -> list[list[Case]]:
 BOTH = (("this loop", 1), ("keras fit", 2))
 
 
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
-    versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy"))
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
-
-
 def table(timings: list[Timing], columns: tuple[str, ...]) -> str:
     """Markdown; the last column compares with this loop in the same case."""
     ours = {
@@ -222,20 +207,18 @@ def measure(short: bool, rounds: int, torch_python: str | None) -> tuple[str, di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--short", action="store_true", help="the assignment's size only")
     parser.add_argument("--rounds", type=int, default=15, help="epochs measured of each side (default 15)")
     parser.add_argument("--torch", metavar="PYTHON", help="a Python interpreter that has PyTorch")
     parser.add_argument("--json", type=Path, default=HERE / "results" / "loop.json", help="where the numbers go")
-    parser.add_argument("--write-docs", action="store_true", help=f"put the tables into {DOCS.name}")
     options = parser.parse_args()
     text, numbers = measure(options.short, options.rounds, options.torch)
     print(text)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(numbers, indent=1) + "\n")
     if options.write_docs:
-        before, _, rest = DOCS.read_text().partition(BEGIN)
-        DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+        write_part(text)
 
 
 if __name__ == "__main__":

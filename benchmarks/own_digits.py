@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import HERE, arguments, write_part
 from numpy.typing import NDArray
 
 from mnistexp import data
 from mnistexp.config.models import DataConfig
 
-DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- benchmarks/own_digits.py writes from here -->", "<!-- to here -->"
 SOURCES = {"IDX": "idx", "IDX, gzipped": "gzipped", "CSV": "csv", ".npz": "mnist.npz"}
 TRAIN, TEST = 60_000, 10_000
 READ = """
@@ -39,15 +38,12 @@ print(json.dumps([len(digits), seconds, cpu, resource.getrusage(resource.RUSAGE_
 """
 KERAS = """
 import json, sys, time
-from keras import Input, Sequential, layers, optimizers
+from keras import optimizers
+from keras_train import cnn
 from mnistexp import data
 from mnistexp.config.models import DataConfig
 digits = data.load(DataConfig(source=sys.argv[1], digits={train}))
-conv = [layers.Conv2D(16, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(32, 3, activation="relu")]
-dense = [layers.MaxPooling2D(), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10, "softmax")]
-model = Sequential([Input((28, 28, 1)), *conv, *dense])
-sgd = optimizers.SGD(0.01, momentum=0.9, nesterov=True)
-model.compile(sgd, "sparse_categorical_crossentropy", metrics=["accuracy"])
+model = cnn(optimizers.SGD(0.01, momentum=0.9, nesterov=True))
 x, y = data.as_input(digits.images), digits.labels
 model.fit(x[:640], y[:640], batch_size=32, verbose=0)
 seconds = []
@@ -91,7 +87,7 @@ def write(folder: Path) -> None:
 def asked(program: str, source: Path) -> Any:
     """What a program of its own says of a source, as JSON in its last line."""
     command = [sys.executable, "-c", program.format(train=TRAIN), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -111,13 +107,11 @@ def trained(source: Path, runs: Path) -> tuple[list[float], float]:
 
 
 def main() -> None:
-    """Measure, print the table, and write it where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write-docs", action="store_true")
+    parser = arguments(__doc__)
     parser.add_argument("--only-write", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.only_write:
-        write(arguments.only_write)
+    given = parser.parse_args()
+    if given.only_write:
+        write(given.only_write)
         return
     with tempfile.TemporaryDirectory() as scratch:
         # In a process of its own: children inherit the most memory that this one ever had as theirs.
@@ -139,10 +133,8 @@ def main() -> None:
         f"{memory:,.0f} MB of memory at most.",
     ]
     print(lines[-1])
-    if arguments.write_docs:
-        before, _, rest = DOCS.read_text().partition(BEGIN)
-        text = "\n".join(lines)
-        DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+    if given.write_docs:
+        write_part("\n".join(lines))
 
 
 if __name__ == "__main__":

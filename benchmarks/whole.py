@@ -1,150 +1,121 @@
-"""`train` as a whole process against a plain Keras script of the same work, at 1, 20 and 150 epochs.
+"""Whole processes, from start to end: `train` against a Keras script, sweeps against `GridSearchCV`, `reproduce`.
 
-    python benchmarks/whole.py                # prints the table, a quarter of an hour
-    python benchmarks/whole.py --write-docs   # also puts it into docs/performance.md
+    python benchmarks/whole.py                       # everything, an hour and a half
+    python benchmarks/whole.py --parts train sweep   # only these tables
+    python benchmarks/whole.py --write-docs          # also into docs/performance.md
 
-Both sides are programs of their own, timed from start to end, in turn. They read and split the digits, train with
-validation in every epoch, save model and curves, and draw loss, accuracy and confusion matrix as PNG and SVG.
-The cache of compiled kernels is filled by a run before the first round.
+Both sides of a table are programs of their own, run in turn. `train` and `keras_train.py` read and split the digits,
+train with validation in every epoch, save model and curves, and draw loss, accuracy and confusion matrix as PNG and
+SVG. `sweep-optimizer` and `keras_grid_search.py` do the same 12 fits; ours has its run folder and figures. The
+assignment's 279 fits are compared with the measured time of `GridSearchCV` for 12, times 279 / 12. The cache of
+compiled kernels is filled by a run before the first round; fits are never taken from a cache.
 """
 
-import argparse
-import os
-import resource
-import subprocess
+import json
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
 
-DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- benchmarks/whole.py writes from here -->", "<!-- to here -->"
-KERAS, OURS = "Keras script", "`mnistexp train`"
+import numpy as np
+from keras_grid_search import FITS, RATES
+from measuring import HERE, Cost, arguments, in_turn, machine, medians, timed, write_part
 
+from mnistexp import data
+from mnistexp.config.models import DataConfig
 
-class Cost(NamedTuple):
-    """Wall time and CPU time of a process, in seconds."""
-
-    wall: float
-    cpu: float
-
-
-def run_keras(epochs: int, folder: Path) -> None:
-    """The script: what a person writes with Keras, scikit-learn and matplotlib."""
-    import keras
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import numpy as np
-    from matplotlib import pyplot
-    from sklearn.metrics import ConfusionMatrixDisplay
-    from sklearn.model_selection import train_test_split
-
-    stored = np.load(folder.parent / "digits.npz")
-    x, y = stored["images"][..., np.newaxis] / np.float32(255), stored["labels"]
-    x, test_x, y, test_y = train_test_split(x, y, test_size=0.2, random_state=1)
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dense(128, activation="relu"),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-    rate = keras.optimizers.schedules.InverseTimeDecay(0.01, decay_steps=1, decay_rate=1e-6)
-    optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    validation = test_x, test_y
-    history = model.fit(x, y, batch_size=32, epochs=epochs, validation_data=validation, verbose=0).history
-    print(model.evaluate(test_x, test_y, verbose=0))
-    model.save(folder / "model.keras")
-    np.savetxt(folder / "history.csv", np.array([*history.values()]).T, delimiter=",")
-    for name in ("loss", "accuracy"):
-        figure, axes = pyplot.subplots()
-        axes.plot(history[name], label="training")
-        axes.plot(history[f"val_{name}"], label="validation")
-        axes.legend()
-        save(figure, folder / name)
-    predicted = model.predict(test_x, verbose=0).argmax(axis=1)
-    save(ConfusionMatrixDisplay.from_predictions(test_y, predicted).figure_, folder / "confusion")
+KERAS, OURS, GRID_SEARCH = "Keras script", "mnistexp", "`GridSearchCV(n_jobs=-1)`"
+PARTS = ("train", "sweep", "reproduce")
+ASSIGNMENT = 279
+NO_CACHE = ("--set", "sweep.cache=false")
 
 
-def save(figure: Any, path: Path) -> None:
-    """As our own figures: PNG of 150 dots an inch, and SVG."""
-    figure.savefig(path.with_suffix(".png"), dpi=150)
-    figure.savefig(path.with_suffix(".svg"))
+class Sides:
+    """The programs, whose files go into one temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        digits = data.load(DataConfig())
+        self.folder, self.digits = folder, folder / "digits.npz"
+        np.savez(self.digits, images=digits.images, labels=digits.labels)
+        self.ours("train", "--epochs=1")
+
+    def ours(self, *words: str) -> Cost:
+        """A command of ours, in a new folder of runs."""
+        command = [sys.executable, "-m", "mnistexp", *words, "-q", f"--runs-dir={self.new()}"]
+        return timed(command, MNISTEXP_CACHE_DIR=str(self.folder / "cache"))
+
+    def keras(self, epochs: int) -> Cost:
+        """The Keras script, which writes into a new folder."""
+        return self.script("keras_train.py", epochs, self.new())
+
+    def script(self, name: str, *words: object) -> Cost:
+        """A script beside this one."""
+        return timed([sys.executable, str(HERE / name), *map(str, words)], TF_CPP_MIN_LOG_LEVEL="3")
+
+    def new(self) -> Path:
+        """A new folder beside the digits."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    def assignment(self) -> Cost:
+        """Its 279 fits: three optimizers, then dropout."""
+        optimizers = ("--opt=adam", "--opt=nadam", "--opt=adadelta")
+        first = self.ours("sweep-optimizer", *optimizers, *NO_CACHE)
+        return Cost(*(a + b for a, b in zip(first, self.ours("sweep-dropout", *NO_CACHE), strict=True)))
 
 
-def timed(side: str, epochs: int, folder: Path) -> Cost:
-    """One side as a process of its own, whose files go into a new folder."""
-    place = Path(tempfile.mkdtemp(dir=folder))
-    ours = [sys.executable, "-m", "mnistexp", "train", "-q", f"--epochs={epochs}", f"--runs-dir={place}"]
-    script = [sys.executable, __file__, "--keras", str(place), "--epochs", str(epochs)]
-    variables = os.environ | {"MNISTEXP_CACHE_DIR": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = ours if side == OURS else script
-    subprocess.run(command, check=True, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-
-
-def measured(all_epochs: list[int], rounds: int) -> Iterator[str]:
-    """The table, line by line."""
-    import numpy as np
-
-    from mnistexp import data
-    from mnistexp.config.models import DataConfig
-    from mnistexp.sweeps.executors.cores import usable_cores
-
-    digits = data.load(DataConfig())
-    yield f"From start to end of the process, {usable_cores()} cores, medians of {rounds} rounds in turn:\n"
-    yield f"| epochs | {OURS}, s | {KERAS}, s | times faster | CPU seconds | times less CPU |"
+def train(sides: Sides, all_epochs: Sequence[int], rounds: int) -> Iterator[str]:
+    """The table of `train` at several lengths."""
+    yield f"| epochs | `{OURS} train`, s | {KERAS}, s | times faster | CPU seconds | times less CPU |"
     yield "|---:|---:|---:|---:|---|---:|"
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        np.savez(folder / "digits.npz", images=digits.images, labels=digits.labels)
-        timed(OURS, 1, folder)
-        for epochs in all_epochs:
-            found: dict[str, list[Cost]] = {OURS: [], KERAS: []}
-            for number in range(rounds):
-                for side in sorted(found, reverse=number % 2 == 1):
-                    found[side].append(timed(side, epochs, folder))
-            yield row(epochs, found[OURS], found[KERAS])
+    for epochs in all_epochs:
+        ours = partial(sides.ours, "train", f"--epochs={epochs}")
+        found = in_turn({OURS: ours, KERAS: partial(sides.keras, epochs)}, rounds)
+        yield row(str(epochs), medians(found[OURS]), medians(found[KERAS]))
 
 
-def row(epochs: int, ours: list[Cost], keras: list[Cost]) -> str:
-    """One line of the table: the ratios are of medians."""
-    (wall, other_wall), (cpu, other_cpu) = (
-        [median(cost[column] for cost in side) for side in (ours, keras)] for column in range(2)
-    )
-    cells = [str(epochs), f"{wall:.1f}", f"{other_wall:.1f}", f"{other_wall / wall:.2f}"]
-    return f"| {' | '.join(cells)} | {cpu:.1f} and {other_cpu:.1f} | {other_cpu / cpu:.2f} |"
+def sweep(sides: Sides, rounds: int, long_rounds: int) -> Iterator[str]:
+    """The table of sweeps: 12 fits, and the assignment's."""
+    grid = {"optimizer.name": ["adam"], "optimizer.learning_rate": RATES}
+    words = ["sweep-optimizer", "--set", f"sweep.grid={json.dumps(grid)}", "--set", "training.epochs=50", *NO_CACHE]
+    search = partial(sides.script, "keras_grid_search.py", 50, sides.digits)
+    found = in_turn({OURS: partial(sides.ours, *words), GRID_SEARCH: search}, rounds)
+    theirs = medians(found[GRID_SEARCH])
+    yield f"| fits of 50 epochs | {OURS}, s | {GRID_SEARCH}, s | times faster | CPU seconds | times less CPU |"
+    yield "|---|---:|---:|---:|---|---:|"
+    yield row(str(FITS), medians(found[OURS]), theirs)
+    ours = medians([sides.assignment() for _ in range(long_rounds)])
+    scaled = Cost(*(ASSIGNMENT / FITS * value for value in theirs))
+    yield row(f"{ASSIGNMENT}; `GridSearchCV` by its time for {FITS}", ours, scaled)
+
+
+def row(first: str, ours: Cost, theirs: Cost) -> str:
+    """One line of a table: both sides, and the ratios of their medians."""
+    cells = [first, f"{ours.wall:.1f}", f"{theirs.wall:.1f}", f"{theirs.wall / ours.wall:.2f}"]
+    return f"| {' | '.join(cells)} | {ours.cpu:.1f} and {theirs.cpu:.1f} | {theirs.cpu / ours.cpu:.2f} |"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--epochs", type=int, nargs="+", default=[1, 20, 150])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--write-docs", action="store_true", help=f"put the table into {DOCS.name}")
-    parser.add_argument("--keras", type=Path, help=argparse.SUPPRESS)
+    parser = arguments(__doc__)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[1, 20, 150], help="of `train` (default 1 20 150)")
+    parser.add_argument("--rounds", type=int, default=5, help="of `train` and of 12 fits (default 5)")
+    parser.add_argument("--long-rounds", type=int, default=1, help="of 279 fits and of `reproduce` (default 1)")
     given = parser.parse_args()
-    if given.keras:
-        run_keras(given.epochs[0], given.keras)
-        return
-    text = "\n".join(measured(given.epochs, given.rounds))
+    texts = [f"Machine: {machine()}. Medians of {given.rounds} rounds in turn."]
+    with tempfile.TemporaryDirectory() as folder:
+        sides = Sides(Path(folder))
+        if "train" in given.parts:
+            texts.append("\n".join(train(sides, given.epochs, given.rounds)))
+        if "sweep" in given.parts:
+            texts.append("\n".join(sweep(sides, given.rounds, given.long_rounds)))
+        if "reproduce" in given.parts:
+            cost = medians([sides.ours("reproduce") for _ in range(given.long_rounds)])
+            texts.append(f"`{OURS} reproduce`: {cost.wall / 60:.1f} minutes, {cost.cpu / 60:.1f} of CPU time.")
+    text = "\n\n".join(texts)
     print(text)
     if given.write_docs:
-        page = DOCS.read_text()
-        head, tail = page.partition(BEGIN)[0], page.partition(BEGIN)[2].partition(END)[2]
-        DOCS.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}")
+        write_part(text)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from mnistexp.commands import experiments
 from mnistexp.commands.assignment.story import run_reproduce, size_of
 from mnistexp.commands.best.story import run_best
 from mnistexp.commands.evaluate.story import evaluate as judge
-from mnistexp.commands.experiments import unwatched
+from mnistexp.commands.job import unwatched
 from mnistexp.commands.prediction import run_with_model
+from mnistexp.commands.sweep import run_sweep
+from mnistexp.commands.train import run_training
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.problems import dotted_keys, full_key
@@ -64,7 +65,7 @@ def train(
     found = configure(config, changes)
     if found.sweep:
         raise BadInput("the configuration has a sweep section: call sweep")
-    return experiments.run_training(found, runs_folder(runs_dir), watch)
+    return run_training(found, runs_folder(runs_dir), watch)
 
 
 def sweep(
@@ -82,7 +83,7 @@ def sweep(
     found = configure(config, changes)
     if found.sweep is None:
         raise BadInput("the configuration has no sweep section: call train")
-    return experiments.run_sweep(found, "sweep", runs_folder(runs_dir), watch)
+    return run_sweep(found, "sweep", runs_folder(runs_dir), watch)
 
 
 def best(

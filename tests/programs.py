@@ -33,7 +33,8 @@ sys.exit(code)
 """
 LOADED = (
     "mnistexp.cli.app",
-    "mnistexp.commands.experiments",
+    "mnistexp.commands.sweep",
+    "mnistexp.commands.train",
     "mnistexp.commands.assignment.story",
     "mnistexp.report",
     "PIL.Image",

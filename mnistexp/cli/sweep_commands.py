@@ -130,10 +130,10 @@ def sweep(
         _dry_run(found, runs_dir, voice)
         return
     from mnistexp.cli.progress import watching
-    from mnistexp.commands import experiments
+    from mnistexp.commands.sweep import run_sweep
 
     with watching(voice.err, quiet=quiet) as watch, launched(command, added):
-        outcome = experiments.run_sweep(found.config, command, runs_dir, watch)
+        outcome = run_sweep(found.config, command, runs_dir, watch)
     voice.result(outcome.document(), *console.sweep_report(outcome))
     if failed := outcome.metrics["fits_failed"]:
         voice.error(f"{failed} fits failed; their tracebacks are in {outcome.run_dir / 'trials'}")

@@ -130,13 +130,13 @@ def train(
         )
         return
     from mnistexp.cli.progress import watching
-    from mnistexp.commands import experiments
+    from mnistexp.commands.train import resume_training, run_training, unfinished_training
 
     with watching(voice.err, quiet=quiet or json) as watch, launched("train", added):
         if resume is not None:
-            outcome = experiments.resume_training(experiments.unfinished_training(runs_dir, resume), watch)
+            outcome = resume_training(unfinished_training(runs_dir, resume), watch)
         else:
-            outcome = experiments.run_training(found.config, runs_dir, watch)
+            outcome = run_training(found.config, runs_dir, watch)
     voice.result(outcome.document(), *console.training_report(outcome))
     voice.end(outcome.metrics)
 

@@ -16,13 +16,14 @@ from programs import call, program
 from tiny_best import GRIDS, tiny
 
 from mnistexp import data, statistics
-from mnistexp.commands import experiments
 from mnistexp.commands.assignment.reported import NOTEBOOK, reported_curves, reported_rows
 from mnistexp.commands.best.choosing import Candidate, Choice, Winners, candidates_of, choose_setting, pooled
 from mnistexp.commands.best.ledger import Ledger, Reading, read_ledger
 from mnistexp.commands.best.nested import nested_score, plan_nested
 from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import run_best
+from mnistexp.commands.sweep import run_sweep
+from mnistexp.commands.train import run_training
 from mnistexp.config.models import ExperimentConfig, TrainingConfig
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.config.shown import percent
@@ -275,7 +276,7 @@ def test_every_finished_sweep_of_the_same_work_is_taken_and_others_are_named_wit
         return [one.run for one in swept], {one.run: one.why for one in left}
 
     assert found() == ([], {})
-    right = experiments.run_sweep(part.config, part.command, tmp_path).run_dir
+    right = run_sweep(part.config, part.command, tmp_path).run_dir
 
     def planted(second: int, changes: dict[str, Any], **about: Any) -> Path:
         """A later run that did the same work with other settings, or on other digits."""
@@ -320,7 +321,7 @@ def test_a_small_later_sweep_does_not_set_the_earlier_one_aside(tmp_path: Path) 
 
     def swept(changes: dict[str, Any]) -> Any:
         config = override(tiny({"grid": GRIDS[:1]}), changes)
-        return experiments.run_sweep(config, "sweep-optimizer", tmp_path)
+        return run_sweep(config, "sweep-optimizer", tmp_path)
 
     def grid(name: str, *rates: float) -> dict[str, Any]:
         return {"sweep.grid": {"optimizer.name": [name], "optimizer.learning_rate": list(rates)}}
@@ -537,11 +538,11 @@ def test_the_ledger_counts_every_reading_of_the_test_digits(tmp_path: Path) -> N
         return [(reading.command, reading.times, reading.watched) for reading in ledger.readings[:-1]]
 
     assert times() == []
-    experiments.run_training(override(base, {"training.epochs": 2, "repeats": 2}), tmp_path)
+    run_training(override(base, {"training.epochs": 2, "repeats": 2}), tmp_path)
     assert times() == [("train", 4, True)]
-    experiments.run_training(override(base, {"training.validation_fraction": 0.25}), tmp_path)
+    run_training(override(base, {"training.validation_fraction": 0.25}), tmp_path)
     assert times() == [("train", 4, True), ("train", 1, False)]
-    experiments.run_training(override(base, {"data.split_seed": 7}), tmp_path)
+    run_training(override(base, {"data.split_seed": 7}), tmp_path)
     assert len(times()) == 2
 
     def stop(event: Any) -> None:
@@ -549,7 +550,7 @@ def test_the_ledger_counts_every_reading_of_the_test_digits(tmp_path: Path) -> N
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted):
-        experiments.run_training(base, tmp_path, stop)
+        run_training(base, tmp_path, stop)
     assert times()[2] == ("train", 2, True)
     # Killed at once, a training leaves its checkpoint and no curves.
     stopped = list_runs(tmp_path)[-1].path

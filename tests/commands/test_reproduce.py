@@ -17,13 +17,13 @@ from rich.console import Console
 from tiny_best import tiny
 
 from mnistexp.cli import console_best
-from mnistexp.commands import experiments
 from mnistexp.commands.assignment.assignment import FULL, LONG, QUICK, tasks_of
 from mnistexp.commands.assignment.comparison_row import Row, finite
 from mnistexp.commands.assignment.curves import band_row, curve_rows, seeds_row
 from mnistexp.commands.assignment.figures import curves_over_band
 from mnistexp.commands.assignment.grids import best_of, row_scores, seed_scores
 from mnistexp.commands.assignment.story import plan_reproduce, run_reproduce, size_of
+from mnistexp.commands.sweep import run_sweep
 from mnistexp.config.models import ExperimentConfig, TrainingConfig
 from mnistexp.config.settings import packaged, resolve
 from mnistexp.config.yaml_source import parse
@@ -245,7 +245,7 @@ def test_another_sweep_in_between_does_not_disturb(outcome: Outcome, runs: Path)
     [task] = [task for task in tasks_of(small(), SIZE) if task.part == "as intended" and task.name == "adam"]
     assert task.config.sweep is not None
     narrow = task.config.sweep.model_copy(update={"grid": {"optimizer.name": ("adam",)}})
-    experiments.run_sweep(task.config.model_copy(update={"sweep": narrow}), task.command, runs)
+    run_sweep(task.config.model_copy(update={"sweep": narrow}), task.command, runs)
     assert run_reproduce(small(), runs, SIZE).metrics["table"] == outcome.metrics["table"]
 
 

@@ -13,7 +13,6 @@ import yaml
 from programs import answer
 
 from mnistexp import api, data
-from mnistexp.commands.experiments import data_document
 from mnistexp.commands.verify.comparing import curve_difference, relative_difference
 from mnistexp.commands.verify.story import Verification, verify
 from mnistexp.config.models import DataConfig
@@ -247,7 +246,7 @@ def test_a_sweep_that_asks_its_scores_what_to_try_next_is_followed(tmp_path: Pat
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data)
     with Run.create(tmp_path, "sweep-dropout", "halving", to_yaml(config)) as written:
-        written.add("data.json", data_document(digits, split))
+        written.add("data.json", digits.document(split))
         run_sweep(config, digits, split, run=written)
     run = written.path
     found = verified(run, fits=100)

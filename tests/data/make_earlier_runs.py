@@ -29,9 +29,9 @@ def make(runs: Path) -> None:
     from programs import call
 
     from mnistexp import api
-    from mnistexp.commands import experiments
     from mnistexp.commands.assignment.assignment import QUICK
     from mnistexp.commands.assignment.story import run_reproduce
+    from mnistexp.commands.train import run_training
     from mnistexp.errors import Interrupted
     from mnistexp.runs.results import EpochDone
 
@@ -46,7 +46,7 @@ def make(runs: Path) -> None:
     size = replace(QUICK, short=1, long=2, epochs=1, final_repeats=1, curve_seeds=2, row_seeds=2, values=None)
     run_reproduce(api.configure("best", BEST | {"training.epochs": 1}), runs / "reproduce", size)
     with contextlib.suppress(Interrupted, KeyboardInterrupt):
-        experiments.run_training(api.configure("train", INTERRUPTED), runs, stop)
+        run_training(api.configure("train", INTERRUPTED), runs, stop)
     for command in (
         ("tag", first.run_dir.name, "--add", TAG),
         ("note", first.run_dir.name, NOTE),

@@ -19,7 +19,8 @@ INJECTED = FOLDER / "injected"
 SECONDS = 300
 LOADED = [
     "mnistexp.sweeps.executors.preloaded",
-    "mnistexp.commands.experiments",
+    "mnistexp.commands.sweep",
+    "mnistexp.commands.train",
     "mnistexp.cli.app",
     "mnistexp.commands.assignment.story",
 ]

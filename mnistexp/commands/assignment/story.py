@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp import data
-from mnistexp.commands import examples, experiments
+from mnistexp.commands import examples
 from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, Size, Task, assignment, tasks_of
 from mnistexp.commands.assignment.comparison_row import Row, shown_only
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
-from mnistexp.commands.experiments import unwatched
+from mnistexp.commands.job import unwatched
+from mnistexp.commands.sweep import run_sweep
+from mnistexp.commands.train import resume_training, run_training
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import Interrupted, TrialsFailed
@@ -187,9 +189,9 @@ def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str],
     if task.command == "train":
         begun = reuse.unfinished(runs_dir, "train", task.config, digits)
         if begun is not None:
-            return experiments.resume_training(stored_runs.load(begun.path), watch)
-        return experiments.run_training(task.config, runs_dir, watch)
-    outcome = experiments.run_sweep(task.config, task.command, runs_dir, watch)
+            return resume_training(stored_runs.load(begun.path), watch)
+        return run_training(task.config, runs_dir, watch)
+    outcome = run_sweep(task.config, task.command, runs_dir, watch)
     if outcome.metrics["fits_failed"]:
         raise TrialsFailed(f"{outcome.metrics['fits_failed']} fits of {task.name} failed: see {outcome.run_dir}")
     return outcome

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import data
-from mnistexp.commands import experiments, metrics
+from mnistexp.commands import metrics
 from mnistexp.commands.best import best_figures, nested
 from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
@@ -18,7 +18,9 @@ from mnistexp.commands.best.ledger import Reading, read_ledger
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
 from mnistexp.commands.digits import note_digits
-from mnistexp.commands.experiments import unwatched
+from mnistexp.commands.job import unwatched
+from mnistexp.commands.sweep import run_sweep
+from mnistexp.commands.train import finish_training, train_repeats
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
@@ -108,7 +110,7 @@ def _sweep(work: Work, sources: Sources, steps: _Steps, watch: Watch) -> None:
     for part, plan in zip(sources.missing, plans, strict=True):
         long = "" if plan.seconds is None else f", about {plan.seconds:.0f} s"
         watch(steps.next(f"run the missing {part.family} sweep: {plan.to_run} of {plan.fits} fits{long}"))
-        experiments.run_sweep(part.config, part.command, work.runs_dir, watch)
+        run_sweep(part.config, part.command, work.runs_dir, watch)
 
 
 def _finish(
@@ -126,12 +128,12 @@ def _finish(
     )
     chosen = files.plain(choice_document(sources.used, choice))
     with _open(work, final, chosen) as run:
-        run.add("data.json", experiments.data_document(work.digits, work.split))
+        run.add("data.json", work.digits.document(work.split))
         run.add(CHOICE, chosen)
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
         run.add("final.yaml", settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
-        results = experiments.train_repeats(run, final, work.digits, work.split, None, watch)
+        results = train_repeats(run, final, work.digits, work.split, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, "best", len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
@@ -148,7 +150,7 @@ def _finish(
         note_digits(document, work.digits)
         for name, content in plots.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
-        return experiments.finish_training(run, final, results, document)
+        return finish_training(run, final, results, document)
 
 
 def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mnistexp import data
 from mnistexp.commands.best.choosing import Confirm, Winners, candidates_of, confirming, pooled
 from mnistexp.commands.best.nested import Sweeps
-from mnistexp.commands.experiments import unwatched
+from mnistexp.commands.job import unwatched
 from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.errors import BadInput
 from mnistexp.runs.results import TrialResult, Watch

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from mnistexp import statistics
 from mnistexp.commands import prediction
 from mnistexp.commands.best.ledger import Reading, read_ledger
-from mnistexp.commands.digits import as_sentence, read_digits
+from mnistexp.commands.digits import DATA, as_sentence, read_digits
 from mnistexp.commands.evaluate.figures import mistakes, reliability_diagram
 from mnistexp.commands.evaluate.measured import measured
-from mnistexp.commands.experiments import DATA, unwatched
+from mnistexp.commands.job import unwatched
 from mnistexp.commands.prediction import Learnt
 from mnistexp.config import settings
 from mnistexp.config.models import DataConfig, ExperimentConfig

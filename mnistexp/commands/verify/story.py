@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mnistexp import data
-from mnistexp.commands.experiments import unwatched
+from mnistexp.commands.job import unwatched
 from mnistexp.commands.verify.changes import Change, changed_data, changed_surroundings, known_settings
 from mnistexp.commands.verify.comparing import Compared
 from mnistexp.commands.verify.refitted import compare_fits

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.commands import experiments
 from mnistexp.commands.prediction import MODEL, load_model
+from mnistexp.commands.train import train_repeats
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits, Rows, Split
@@ -54,7 +54,7 @@ def _train(
         scratch = tempfile.TemporaryDirectory(prefix="mnistexp-verify-")
     with scratch as folder, Run.create(Path(folder), "verify", "again", stored.config_text) as run:
         try:
-            return experiments.train_repeats(run, config, digits, split, held_out, watch)
+            return train_repeats(run, config, digits, split, held_out, watch)
         finally:
             run.discard()
 

@@ -1,31 +1,27 @@
-"""The commands step by step: reading, computing, storing and drawing, in order."""
+"""`mnistexp train`: one training and its repeats, from the digits to the run folder."""
 
 import math
 import shlex
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mnistexp.commands import metrics
-from mnistexp.commands.digits import note_digits, read_digits
+from mnistexp.commands.digits import DATA, note_digits, read_digits
+from mnistexp.commands.job import unwatched
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset, Digits, Rows, Split
-from mnistexp.errors import BadInput, Interrupted, RunError, TrialsFailed
-from mnistexp.figures import plots, sweeps
+from mnistexp.errors import BadInput, Interrupted, RunError
+from mnistexp.figures import plots
 from mnistexp.runs import files, references
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.predictions import PREDICTIONS, Predictions
 from mnistexp.runs.progress import CURVES, leave_progress
 from mnistexp.runs.references import LATEST
-from mnistexp.runs.results import EpochDone, Event, Outcome, SweepResult, TrainingResult, Watch, Working, over_all
+from mnistexp.runs.results import EpochDone, Outcome, TrainingResult, Watch, Working, over_all
 from mnistexp.runs.run_folder import Run, remove_file
-from mnistexp.runs.stored_runs import RunInfo, StoredRun, load, read_config
-from mnistexp.sweeps import reuse, sweeping
-from mnistexp.sweeps.executors.processes import load_ahead
-from mnistexp.sweeps.search import search
-from mnistexp.sweeps.trial_cache import cache_of
+from mnistexp.runs.stored_runs import StoredRun, load, read_config
 from mnistexp.training import fitting
 from mnistexp.training.fitting import EpochRow, Fit, State
 from mnistexp.training.model import Seed
@@ -34,14 +30,12 @@ from mnistexp.training.runtime import load_beside
 __all__ = [
     "finish_training",
     "resume_training",
-    "run_sweep",
     "run_training",
     "train_repeats",
     "unfinished_training",
 ]
 
 CHECKPOINT = "checkpoint.npz"
-DATA = "data.json"
 AFTERWARDS = (
     "scipy.special",
     "matplotlib.figure",
@@ -51,10 +45,6 @@ AFTERWARDS = (
 """Modules that metrics and figures of a training use."""
 CHECKPOINT_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
-
-
-def unwatched(event: Event) -> None:
-    """For callers that don't need progress."""
 
 
 def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
@@ -96,58 +86,6 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
         raise RunError(f"{stored.info.id} was trained on other digits than {dataset.config.data.source} now gives")
     with Run.resume(stored.path) as run:
         return _train(run, dataset, watch)
-
-
-def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
-    """Score every setting of `config.sweep` by cross-validation, and keep trials, ranking and figures in a run folder.
-
-    Fits in the cache of `runs_dir` are not repeated, so the same call continues an interrupted sweep. Raises `BadInput`
-    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `Interrupted` on Ctrl-C.
-    """
-    dataset = read_digits(config, watch)
-    config, digits, split = dataset.config, dataset.digits, dataset.split
-    earlier = reuse.finished(runs_dir, command, config, digits)
-    if earlier is None and config.sweep and config.sweep.executor == "processes":
-        load_ahead()  # a finished sweep has most likely all its fits in the cache
-    search(config)  # raises for every problem of the sweep, before anything is written
-    cache = cache_of(config, runs_dir)
-    with Run.create(
-        runs_dir, command, config.name or sweep_name(config), settings.to_yaml(config), visible=True
-    ) as run:
-        run.log(f"{command}: started")
-        run.add(DATA, dataset.document())
-        try:
-            found = sweeping.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
-        except BadInput:  # such as a scheduler that doesn't answer: nothing has been computed
-            run.discard()
-            raise
-        except KeyboardInterrupt:
-            raise Interrupted("stopped; finished fits are kept: run the same command again to continue") from None
-        document = metrics.sweep_metrics(config, command, found)
-        note_digits(document, digits)
-        run.add("metrics.json", document)
-        for name, content in _sweep_figures(run, found, earlier):
-            run.add(name, content)
-        run.finish(TrialsFailed.exit_code if found.fits_failed else 0)
-    return Outcome(run.path, document)
-
-
-def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each figure; copied from an earlier run with the same table, because drawing is slow."""
-    table = "trials.csv"
-    if earlier is not None and files.read_bytes(earlier.path / table) == files.read_bytes(run.path / table):
-        for path in sorted(earlier.path.glob("*.[ps][nv]g")):
-            yield path.name, files.read_bytes(path)
-        return
-    yield from plots.rendered(sweeps.of_sweep(found))
-
-
-def sweep_name(config: ExperimentConfig) -> str:
-    """The optimizers swept, or the last names of the swept keys: a short name for the run folder."""
-    grids = config.sweep.grids if config.sweep else ()
-    optimizers = [str(name) for grid in grids for name in grid.get("optimizer.name", ())]
-    keys = list(dict.fromkeys(key.rpartition(".")[2] for grid in grids for key in grid))
-    return "-".join(optimizers or keys)[:40] or "sweep"
 
 
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
@@ -306,8 +244,3 @@ def _epoch_done(config: ExperimentConfig, repeat: int, epoch: int, row: EpochRow
         val_loss=row.val_loss if validated else None,
         val_accuracy=row.val_accuracy if validated else None,
     )
-
-
-def data_document(digits: Digits, split: Split) -> dict[str, Any]:
-    """The document of `data.json`, see `Digits.document`."""
-    return digits.document(split)
