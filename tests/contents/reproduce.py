@@ -168,9 +168,9 @@ def _curves(record: Record, row: str, every: Steps) -> dict[str, Any]:
         values, given, step = ours.min(axis=1), theirs.min(), 0.0
     else:
         values, given, step = ours[:, -1], theirs[-1], 0.0
-    low, high = predicted(values, step)
-    back = np.exp if field == "loss" else float
-    return seeds | {"reported": back(given), "ours": back(values.mean()), "range": [back(low), back(high)]}
+    back: Callable[[float], float] = np.exp if field == "loss" else float
+    ends = [back(end) for end in predicted(values, step)] if len(values) > 2 else None
+    return seeds | {"reported": back(given), "ours": back(values.mean())} | ({"range": ends} if ends else {})
 
 
 def predicted(values: np.ndarray, least: float = 0.0) -> list[float]:
