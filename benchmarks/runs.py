@@ -19,13 +19,11 @@ from typing import Any
 
 from mnistexp.api import configure
 from mnistexp.config import settings
-from mnistexp.runs.comparison import DATA
 from mnistexp.runs.environment import environment
 from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, HISTORY, METRICS, STATUS
 from mnistexp.runs.results import History
-from mnistexp.runs.run_folder import CONFIG, ENVIRONMENT
-from mnistexp.runs.status import STATUS, Owner, Status, write_status
-from mnistexp.runs.stored_runs import HISTORY, METRICS
+from mnistexp.runs.status import Owner, Status, write_status
 
 BARS = {"list": 1.0, "compare": 0.5}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

@@ -22,6 +22,7 @@ from mnistexp.runs import references, stored_runs
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.results import Outcome, Watch
 from mnistexp.runs.stored_runs import StoredRun, runs_folder
+from mnistexp.sweeps.swept import kind_of
 
 __all__ = ["best", "configure", "evaluate", "load_run", "reproduce", "sweep", "train"]
 
@@ -83,7 +84,7 @@ def sweep(
     found = configure(config, changes)
     if found.sweep is None:
         raise BadInput("the configuration has no sweep section: call train")
-    return run_sweep(found, "sweep", runs_folder(runs_dir), watch)
+    return run_sweep(found, kind_of(found), runs_folder(runs_dir), watch)
 
 
 def best(
@@ -92,6 +93,7 @@ def best(
     *,
     sweeps: Sequence[str] = (),
     nested: bool = False,
+    predict: bool = True,
     unseen: bool = False,
     runs_dir: Folder | None = None,
     watch: Watch = unwatched,
@@ -101,7 +103,8 @@ def best(
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """
     found = configure(config, changes, base="best")
-    return run_best(found, runs_folder(runs_dir), sweeps, with_nested=nested, unseen=unseen, watch=watch)
+    options = {"with_nested": nested, "predict": predict, "unseen": unseen}
+    return run_best(found, runs_folder(runs_dir), sweeps, **options, watch=watch)
 
 
 def reproduce(

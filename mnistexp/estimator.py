@@ -18,6 +18,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data.forms import MOST_CLASSES
 from mnistexp.training import fitting
 from mnistexp.training.model import Seed
+from mnistexp.training.predicting import predict
 
 __all__ = ["MnistCnnClassifier"]
 
@@ -141,7 +142,7 @@ class MnistCnnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         pixels = validate_data(self, _rows(X), reset=False)
         _check_scale(pixels, self.pixel_range_)
-        found = fitting.predict(self.config_, self.weights_, _images(pixels, self.pixel_range_))
+        found = predict(self.config_, self.weights_, _images(pixels, self.pixel_range_))
         found = found[:, : len(self.classes_)]
         shares: NDArray[np.float32] = found / found.sum(axis=1, keepdims=True)
         return shares

@@ -1,12 +1,16 @@
 """The commands as Python functions."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 import mnistexp
+from mnistexp import data
 from mnistexp.errors import BadInput, ConfigError
+from mnistexp.runs.layout import STATUS, Kind
 from mnistexp.runs.stored_runs import runs_folder
+from mnistexp.sweeps import reuse
 
 TINY = {"model.filters": [2, 2], "model.dense_units": 4, "training.epochs": 1, "data.digits": 60}
 
@@ -68,6 +72,19 @@ def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:
     assert stored.metrics["test_accuracy"] == trained.metrics["test_accuracy"]
     assert stored.history is not None
     assert stored.history.epochs == 1
+
+
+def test_python_records_the_kind_of_a_sweep_as_the_command_line_does_and_finds_it_again(tmp_path: Path) -> None:
+    rates = {"sweep.executor": "serial", "sweep.grid": {"model.dropout": [0.0]}, "sweep.folds": 2}
+    config = mnistexp.configure("sweep-dropout", TINY | rates)
+    made = mnistexp.sweep(config, runs_dir=tmp_path)
+    status = json.loads((made.run_dir / STATUS).read_text())
+    assert (status["command"], made.metrics["command"]) == ("sweep-dropout", "sweep-dropout")
+    for recorded in ("sweep-dropout", "sweep"):  # as earlier versions recorded it
+        (made.run_dir / STATUS).write_text(json.dumps(status | {"command": recorded}))
+        again = reuse.finished(tmp_path, Kind.SWEEP_DROPOUT, config, data.load(config.data))
+        assert again is not None
+        assert again.path == made.run_dir
 
 
 def test_the_wrong_function_for_a_configuration_says_which_is_right(tmp_path: Path) -> None:

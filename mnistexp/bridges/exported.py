@@ -10,6 +10,7 @@ from mnistexp.config.models import Value
 from mnistexp.errors import RunError
 from mnistexp.runs.curves import read_curves
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.layout import SWEEP
 from mnistexp.runs.results import FoldResult, TrialResult
 from mnistexp.sweeps.sweep_files import read_sweep
 
@@ -71,7 +72,7 @@ def trainings(run: IndexedRun) -> dict[int, Series]:
 
 def trials(run: IndexedRun) -> list[Trial]:
     """The trials of a finished sweep, in its order; empty for other runs. Raises RunError if it is damaged."""
-    if not (run.path / "sweep.json").exists():
+    if not (run.path / SWEEP).exists():
         return []
     began = run.info.started.timestamp()
     return [_trial(trial, began) for trial in read_sweep(run.path).trials]

@@ -22,8 +22,8 @@ from yaml import YAMLError
 from mnistexp.bridges.exported import Series, check_readable, numbers, trainings, trials
 from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
-from mnistexp.runs.annotations import ANNOTATIONS
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.layout import ANNOTATIONS
 from mnistexp.runs.stored_runs import StoredRun, load
 
 # MLflow reads it before each transmission, so it must stay set.

@@ -19,7 +19,7 @@ from mnistexp.bridges.exported import Series, Trial, check_readable, numbers, tr
 from mnistexp.errors import BadInput
 from mnistexp.runs import files
 from mnistexp.runs.index import IndexedRun
-from mnistexp.runs.run_folder import CONFIG
+from mnistexp.runs.layout import CONFIG
 
 try:
     from tensorboard.compat.proto import event_pb2, summary_pb2

@@ -37,6 +37,7 @@ from mnistexp.cli.voice import Voice
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput
+from mnistexp.runs.layout import Kind
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
@@ -55,6 +56,9 @@ SweepsOption = Annotated[
     ),
 ]
 NestedOption = Annotated[bool, option(SEARCH, "--nested", "Estimate the accuracy by nested cross-validation as well")]
+PredictOption = Annotated[
+    bool, option(SEARCH, "--predict/--no-predict", "Predict the accuracy of the final model, by 20 further fits")
+]
 UnseenOption = Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")]
 
 BEST_EXAMPLES = examples(
@@ -84,6 +88,7 @@ def best(
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
     nested: NestedOption = False,
+    predict: PredictOption = True,
     unseen: UnseenOption = False,
     data: DataOption = None,
     executor: ExecutorOption = None,
@@ -118,19 +123,20 @@ def best(
         plan = plan_best(found.config, runs_dir, references, listed_only=bool(opt), with_nested=nested)
         voice.plan(found, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
         return
-    with watching(voice.err, quiet=quiet) as watch, launched("best", added):
+    with watching(voice.err, quiet=quiet) as watch, launched(Kind.BEST, added):
         outcome = story.run_best(
             found.config,
             runs_dir,
             references,
             listed_only=bool(opt),
             with_nested=nested,
+            predict=predict,
             unseen=unseen,
             watch=watch,
         )
     _write_report(outcome)
     voice.result(outcome.document(), *console_best.best_report(outcome))
-    voice.end(outcome.metrics)
+    voice.end(outcome)
 
 
 def reproduce(

@@ -155,8 +155,9 @@ def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     else:
         yield _scored("Test accuracy ", metrics["test_accuracy"], one)
     yield Text(metrics["best_epochs"]["sentence"])
-    if metrics["early_stopping"]:
-        yield Text(metrics["early_stopping"]["sentence"])
+    for about in ("early_stopping", "lengthened"):
+        if metrics.get(about):
+            yield Text(metrics[about]["sentence"])
     for warning in metrics["warnings"]:
         yield Text(f"Note: {warning}", style="yellow")
     yield _folder(outcome)

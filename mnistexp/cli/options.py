@@ -268,7 +268,7 @@ def _of_run(reference: str, runs_dir: Path) -> str:
     if path.suffix in {".yaml", ".yml"} or path.is_file() or reference in settings.packaged_names():
         return reference
     from mnistexp.runs import references
-    from mnistexp.runs.run_folder import CONFIG
+    from mnistexp.runs.layout import CONFIG
 
     try:
         return str(references.one(runs_dir, reference).path / CONFIG)

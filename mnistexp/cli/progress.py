@@ -1,8 +1,8 @@
 """What a command says while it works: a bar on a terminal, one plain line per fit elsewhere."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from math import isfinite, nan
 
 from rich.console import Console
@@ -11,21 +11,41 @@ from rich.table import Column
 from rich.text import Text
 
 from mnistexp.cli.console import duration
-from mnistexp.runs.results import EpochDone, Event, FitDone, Noted, Reading, Step, Watch, Working
+from mnistexp.runs.results import Answered, EpochDone, Event, FitDone, Noted, Outcome, Reading, Step, Watch, Working
 
 __all__ = ["Watch", "cursor_kept", "watching"]
 
+Shown = EpochDone | FitDone | Noted | Reading | Step | Working
+
 
 @contextmanager
-def watching(console: Console, *, quiet: bool) -> Iterator[Watch]:
-    """A watch that shows progress on the console (standard error) until the block ends."""
-    if quiet:
-        yield lambda _: None
-    elif console.is_terminal:
-        with cursor_kept(console), _bar(console) as progress:
-            yield _BarWatch(progress)
-    else:
-        yield _LineWatch(console)
+def watching(console: Console, *, quiet: bool, answer: Callable[[Outcome], None] | None = None) -> Iterator[Watch]:
+    """A watch that shows progress on the console (standard error) until the block ends.
+
+    `answer` is called with the answer of a training, while nothing of the progress is on the screen.
+    """
+    with ExitStack() as stack:
+        show: Callable[[Shown], None] = _LineWatch(console)
+        stop: Callable[[], None] = _nothing
+        if quiet:
+            show = _nothing
+        elif console.is_terminal:
+            stack.enter_context(cursor_kept(console))
+            bar = stack.enter_context(_bar(console))
+            show, stop = _BarWatch(bar), bar.stop
+
+        def watch(event: Event) -> None:
+            if not isinstance(event, Answered):
+                show(event)
+            elif answer:
+                stop()
+                answer(event.outcome)
+
+        yield watch
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 @contextmanager
@@ -72,7 +92,7 @@ class _BarWatch:
     def _begin(self) -> TaskID:
         return self._progress.add_task("preparing", total=None, figures="", left=None)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         if isinstance(event, Step | Noted):
             line = step_line(event) if isinstance(event, Step) else event.text
             self._progress.console.print(line, markup=False, highlight=False)
@@ -118,7 +138,7 @@ class _LineWatch:
         self._console = console
         self._said = self._started = time.monotonic()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Shown) -> None:
         now = time.monotonic()
         if isinstance(event, Working):
             return

@@ -39,6 +39,7 @@ from mnistexp.config import settings, yaml_source
 from mnistexp.config.settings import Settings
 from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput, ConfigError, Problem, TrialsFailed
+from mnistexp.runs.layout import Kind
 
 __all__ = ["sweep"]
 
@@ -164,7 +165,7 @@ def _subjects() -> dict[str, set[str]]:
     from mnistexp.config.problems import sweepable_keys
 
     optimizers = {key for key in sweepable_keys() if key.startswith("optimizer.")} - {"optimizer.name"}
-    return {"sweep-optimizer": optimizers, "sweep-dropout": {"model.dropout"}}
+    return {Kind.SWEEP_OPTIMIZER: optimizers, Kind.SWEEP_DROPOUT: {"model.dropout"}}
 
 
 def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[str]) -> list[Source]:
@@ -183,7 +184,7 @@ def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[
         grids = [_grid_of(grid)]
     else:
         configured = settings.resolve(layers).config.sweep
-        if command == "sweep-optimizer" and not (configured and (configured.zip or configured.random)):
+        if command == Kind.SWEEP_OPTIMIZER and not (configured and (configured.zip or configured.random)):
             return [settings.flag("--opt", "sweep.grid", [_listed(own) for own in default_grid(opt)])]
         grids = [_listed(one) for one in configured.grids] if configured else [{}]
     named = [{"optimizer.name": [name]} | one for name in optimizers for one in grids] or grids

@@ -1,7 +1,7 @@
 """The commands of a single training: train, and a look at the digits and at the network."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 
@@ -37,6 +37,10 @@ from mnistexp.cli.options import (
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput
+from mnistexp.runs.layout import Kind
+
+if TYPE_CHECKING:
+    from mnistexp.runs.results import Outcome
 
 __all__ = ["show_examples", "summary", "train"]
 
@@ -49,7 +53,7 @@ ResumeOption = Annotated[
     option(
         EXECUTION,
         "--resume",
-        "Resume an interrupted or failed training, by id or latest",
+        "Resume an unfinished training; with --epochs lengthen a finished one",
         metavar="RUN",
         autocompletion=completion.run_ids,
     ),
@@ -61,6 +65,7 @@ TRAIN_EXAMPLES = examples(
         "mnistexp train --epochs 150 --validation-fraction 0.2": "validate on 160 held-out digits",
         "mnistexp train --opt adam --lr 0.003 --repeats 3": "three seeds",
         "mnistexp train --resume latest": "resume the newest interrupted training",
+        "mnistexp train --resume latest --epochs 100": "lengthen the newest finished training",
     }
 )
 DIGITS_EXAMPLES = examples(
@@ -110,15 +115,10 @@ def train(
         "batch_size": batch_size, "dropout": dropout,
         "validation_fraction": validation_fraction, "data": data, "name": name,
     }  # fmt: skip
-    refused = (
-        ["--tag"] * bool(tag)
-        + ["--note"] * (note is not None)
-        + ["--config"] * bool(config)
-        + ["--set"] * bool(sets)
-        + ["--dry-run"] * dry_run
-    )
-    if resume is not None and (refused := [*_flags(given), *refused]):
-        raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
+    if resume is not None:
+        lengthens = {"epochs", "name", "tag", "note"} if epochs is not None else set()
+        others = {"tag": tag or None, "note": note, "config": config or None, "set": sets or None}
+        _refuse({**given, **others, "dry-run": dry_run or None}, lengthens)
     found = settings_for("train", config, sets, runs_dir, **given)
     if found.config.sweep:
         raise BadInput(
@@ -130,20 +130,34 @@ def train(
         )
         return
     from mnistexp.cli.progress import watching
-    from mnistexp.commands.train import resume_training, run_training, unfinished_training
+    from mnistexp.commands.train import lengthen_training, resume_training, run_training, training_named
 
-    with watching(voice.err, quiet=quiet or json) as watch, launched("train", added):
-        if resume is not None:
-            outcome = resume_training(unfinished_training(runs_dir, resume), watch)
-        else:
+    def answer(outcome: "Outcome") -> None:
+        voice.result(outcome.document(), *console.training_report(outcome))
+
+    # A program reads the answer when everything is there; a person need not wait for the figures.
+    with (
+        watching(voice.err, quiet=quiet or json, answer=None if json else answer) as watch,
+        launched(Kind.TRAIN, added),
+    ):
+        if resume is None:
             outcome = run_training(found.config, runs_dir, watch)
-    voice.result(outcome.document(), *console.training_report(outcome))
-    voice.end(outcome.metrics)
+        elif epochs is None:
+            outcome = resume_training(training_named(runs_dir, resume), watch)
+        else:
+            stored = training_named(runs_dir, resume, finished=True)
+            outcome = lengthen_training(stored, epochs, runs_dir, watch, name=name)
+    if json:
+        answer(outcome)
+    voice.end(outcome)
 
 
-def _flags(given: Mapping[str, Any]) -> list[str]:
-    """The flags among the options that were given."""
-    return [f"--{key.replace('_', '-')}" for key, value in given.items() if value is not None]
+def _refuse(given: Mapping[str, Any], allowed: set[str]) -> None:
+    """Raise `BadInput` if an option was given beside `--resume` that isn't among the allowed ones."""
+    for key, value in given.items():
+        if value is not None and key not in allowed:
+            flag = f"--{key.replace('_', '-')}"
+            raise BadInput(f"--resume uses the settings of its run and can't be combined with {flag}")
 
 
 def show_examples(

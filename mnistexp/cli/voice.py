@@ -3,7 +3,7 @@
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,9 @@ from mnistexp.cli.printable import Printable, printable
 from mnistexp.config.settings import Settings
 from mnistexp.errors import MnistexpError
 from mnistexp.runs.standard_error import own
+
+if TYPE_CHECKING:
+    from mnistexp.runs.results import Outcome
 
 __all__ = ["WIDE", "Voice"]
 
@@ -52,12 +55,15 @@ class Voice:
         """What went wrong though there is a result."""
         print(f"mnistexp: error: {printable(message)}", file=own(), flush=True)
 
-    def end(self, metrics: dict[str, Any]) -> None:
-        """The end of a command that trained. Raises `typer.Exit` where the training diverged, once that is said."""
+    def end(self, outcome: "Outcome") -> None:
+        """The end of a command that trained. Raises `typer.Exit` where it diverged or has no figures, once said."""
         from mnistexp.runs.results import over_all
 
-        if (told := over_all(metrics))["diverged_at"]:
-            self.error(console.divergence(told))
+        diverged = (told := over_all(outcome.metrics))["diverged_at"]
+        for wrong in (console.divergence(told) if diverged else "", outcome.without):
+            if wrong:
+                self.error(wrong)
+        if diverged or outcome.without:
             raise typer.Exit(MnistexpError.exit_code)
 
     @property

@@ -9,10 +9,7 @@ from mnistexp.runs.results import Noted, Reading, Watch
 if TYPE_CHECKING:
     from mnistexp.config.models import ExperimentConfig
 
-__all__ = ["DATA", "as_sentence", "note_digits", "read_digits"]
-
-DATA = "data.json"
-"""Which digits a run used: a file of its folder."""
+__all__ = ["as_sentence", "note_digits", "read_digits"]
 
 
 def read_digits(config: "ExperimentConfig", watch: Watch) -> Dataset:

@@ -12,6 +12,7 @@ from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.figures import drawings, plots
+from mnistexp.runs.layout import METRICS, Kind
 from mnistexp.runs.results import Outcome
 from mnistexp.runs.run_folder import Run
 from mnistexp.training.model import LayerRow, layer_table
@@ -35,7 +36,7 @@ def run_examples(
     chosen = _chosen(config, len(rows), indices, count)
     one_hot = data.one_hot(labels, len(digits.classes))
     document = {
-        "command": "show-examples",
+        "command": Kind.EXAMPLES,
         "arrays": {
             "x_train": data.describe(images),
             "y_train": data.describe(labels),
@@ -47,8 +48,8 @@ def run_examples(
         "class_counts": data.class_counts(labels, len(digits.classes)).tolist(),
         "sha256": digits.sha256,
     }
-    with Run.create(runs_dir, "show-examples", config.name or "digits", settings.to_yaml(config)) as run:
-        run.add("metrics.json", document)
+    with Run.create(runs_dir, Kind.EXAMPLES, config.name or "digits", settings.to_yaml(config)) as run:
+        run.add(METRICS, document)
         run.add("examples.png", plots.render(drawings.examples(images, labels, chosen), "png"))
     return Outcome(run.path, document)
 
@@ -89,7 +90,7 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
     layers = layer_table(config.model)
     updates = ceil(config.training_digits / config.training.batch_size)
     document: dict[str, Any] = {
-        "command": "summary",
+        "command": Kind.SUMMARY,
         "network": f"{config.model.kind}, sequential",
         "layers": [_row(layer) for layer in layers],
         "parameters": sum(layer.parameters for layer in layers),
@@ -101,8 +102,8 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
         "updates_per_epoch": updates,
         "updates": updates * config.training.epochs,
     }
-    with Run.create(runs_dir, "summary", config.name or config.model.kind, settings.to_yaml(config)) as run:
-        run.add("metrics.json", document)
+    with Run.create(runs_dir, Kind.SUMMARY, config.name or config.model.kind, settings.to_yaml(config)) as run:
+        run.add(METRICS, document)
         drawing = drawings.network(layers)
         for kind in ("png", "svg"):
             run.add(f"network.{kind}", plots.render(drawing, kind))

@@ -1,7 +1,35 @@
-"""What the commands that make a run folder have in common."""
+"""What the commands that make a run folder have in common: its digits, its status, and the answer to Ctrl-C."""
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mnistexp.data import Dataset
+from mnistexp.errors import Interrupted
+from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import Event
+from mnistexp.runs.run_folder import Run, add_file
+
+__all__ = ["run_job", "unwatched"]
 
 
 def unwatched(event: Event) -> None:
     """For callers that don't need progress."""
+
+
+@contextmanager
+def run_job(run: Run, stopped: str, dataset: Dataset | None = None) -> Iterator[Run]:
+    """The work of a command in its run, which is finished at the end or marked by what ends the block.
+
+    `dataset`: the digits to record. `stopped`: the message of the `Interrupted` that Ctrl-C raises; `{run}` in it
+    stands for the path of the run's folder.
+    """
+    try:
+        with run:
+            if dataset is not None:
+                add_file(run.path, DATA, dataset.document())  # not `add`: bad input still removes the run
+                if dataset.digits.notes:
+                    run.log(dataset.digits.notes)
+            yield run
+    except KeyboardInterrupt:
+        raise Interrupted(stopped.format(run=shlex.quote(str(run.path)))) from None

@@ -1,7 +1,7 @@
 """The document `metrics.json` of a training and of a sweep: numbers, sentences and warnings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.config.models import ExperimentConfig, SweepConfig
-from mnistexp.runs.results import History, SweepResult, TrainingResult, TrialResult
+from mnistexp.runs.layout import Kind
+from mnistexp.runs.results import History, SweepResult, TrialResult
 from mnistexp.sweeps.ranking import ranked
+from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["guessing", "seconds", "sweep_metrics", "timings", "training_metrics"]
+__all__ = ["guessing", "lengthened", "seconds", "sweep_metrics", "timings", "training_metrics"]
 
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
@@ -30,17 +32,17 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
     """
     first = results[0]
     document: dict[str, Any] = {
-        "command": "train",
+        "command": Kind.TRAIN,
         "seed": config.seed,
-        "epochs": first.epochs_trained,
+        "epochs": first.fit.epochs,
         "validated_on": _validated_on(config, first),
-        "diverged_at": first.diverged_at,
-        "stopped_at": first.stopped_at,
-        "kept_epoch": first.kept_epoch,
+        "diverged_at": first.fit.diverged_at,
+        "stopped_at": first.fit.stopped_at,
+        "kept_epoch": first.fit.kept_epoch,
         "early_stopping": _early_stopping(config, results),
     }
     digits = _validated(config, first)
-    document |= _test(first) | _curves(first.history, digits)
+    document |= _test(first) | _curves(first.fit.history, digits)
     if len(results) > 1:
         document["repeats"] = _repeats(results, digits)
     document["warnings"] = _warnings(config, results)
@@ -48,7 +50,7 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
 
 
 def _validated_on(config: ExperimentConfig, result: TrainingResult) -> str | None:
-    if not result.history.val_loss:
+    if not result.fit.history.val_loss:
         return None
     return "validation" if config.training.validation_fraction else "test"
 
@@ -56,12 +58,12 @@ def _validated_on(config: ExperimentConfig, result: TrainingResult) -> str | Non
 def _test(result: TrainingResult) -> dict[str, Any]:
     """The results on the test digits."""
     confusion = _confusion(result)
-    interval = statistics.wilson(result.correct, len(result.labels))
+    interval = statistics.wilson(result.correct, len(result.test.labels))
     return {
         "test_accuracy": result.test_accuracy,
         "test_accuracy_interval": [interval.low, interval.high],
         "test_correct": result.correct,
-        "test_digits": len(result.labels),
+        "test_digits": len(result.test.labels),
         "test_loss": result.test_loss,
         "confusion_matrix": confusion.tolist(),
         "per_class_accuracy": statistics.per_class_accuracy(confusion),
@@ -71,7 +73,7 @@ def _test(result: TrainingResult) -> dict[str, Any]:
 def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
     """How many digits the curves are validated on."""
     if not config.training.validation_fraction:
-        return len(result.labels)
+        return len(result.test.labels)
     return config.data.digits - config.data.test_digits - config.training_digits
 
 
@@ -103,18 +105,18 @@ def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
 def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
     """The spread over seeds, and the mean of the curves."""
     accuracies = [result.test_accuracy for result in results]
-    spread = statistics.over_repeats(accuracies, resolution=1 / len(results[0].labels))
+    spread = statistics.over_repeats(accuracies, resolution=1 / len(results[0].test.labels))
     return {
         "count": len(results),
         "test_accuracies": accuracies,
         "mean": spread.mean,
         "std": spread.std,
         "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
-        "min_val_losses": [_minimum(result.history.val_loss) for result in results],
+        "min_val_losses": [_minimum(result.fit.history.val_loss) for result in results],
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
-        "diverged_at": min((result.diverged_at for result in results if result.diverged_at), default=None),
-    } | _curves(History.mean([result.history for result in results]), digits, f"Mean of {len(results)} trainings: ")
+        "diverged_at": min((result.fit.diverged_at for result in results if result.fit.diverged_at), default=None),
+    } | _curves(History.mean([result.fit.history for result in results]), digits, f"Mean of {len(results)} trainings: ")
 
 
 def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:
@@ -126,27 +128,37 @@ def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult])
     span = f"{stopping.patience} epoch{'s' * (stopping.patience > 1)}"
     sentences = []
     for result in results:
-        which = f"Training {result.repeat + 1}" if len(results) > 1 else "Training"
-        if result.stopped_at:
+        which, fit = f"Training {result.repeat + 1}" if len(results) > 1 else "Training", result.fit
+        if fit.stopped_at:
             ended = (
-                f"stopped early after epoch {result.stopped_at} of {config.training.epochs}: the validation loss had "
+                f"stopped early after epoch {fit.stopped_at} of {config.training.epochs}: the validation loss had "
                 f"not fallen{less} for {span}"
             )
-        elif result.diverged_at:
-            ended = f"diverged in epoch {result.diverged_at}"
+        elif fit.diverged_at:
+            ended = f"diverged in epoch {fit.diverged_at}"
         else:
             ended = f"ran for all {config.training.epochs} epochs: early stopping did not trigger"
         best = "the best one" if stopping.restore_best_weights else "the last one"
-        sentences.append(f"{which} {ended}. The scored model has the weights of epoch {result.kept_epoch}, {best}.")
+        sentences.append(f"{which} {ended}. The scored model has the weights of epoch {fit.kept_epoch}, {best}.")
     return {
-        "stopped_at": [result.stopped_at for result in results],
-        "kept_epochs": [result.kept_epoch for result in results],
+        "stopped_at": [result.fit.stopped_at for result in results],
+        "kept_epochs": [result.fit.kept_epoch for result in results],
         "sentence": " ".join(sentences),
     }
 
 
+def lengthened(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """The training that this one lengthens: `run`, `epochs` and a `sentence`."""
+    run, epochs = origin["run"], origin["epochs"]
+    return {
+        "run": run,
+        "epochs": epochs,
+        "sentence": f"Lengthens {run}, whose {epochs} epoch{'s were' if epochs > 1 else ' was'} not trained again.",
+    }
+
+
 def _confusion(result: TrainingResult) -> NDArray[np.int64]:
-    return statistics.confusion_matrix(result.labels, result.predictions, result.probabilities.shape[1])
+    return statistics.confusion_matrix(result.test.labels, result.test.read, result.test.probabilities.shape[1])
 
 
 def _minimum(values: Sequence[float]) -> float | None:
@@ -156,16 +168,17 @@ def _minimum(values: Sequence[float]) -> float | None:
 def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> list[str]:
     warnings = [OPTIMISTIC] if _validated_on(config, results[0]) == "test" else []
     for result in results:
-        if result.diverged_at:
+        fit = result.fit
+        if fit.diverged_at:
             which = f"Training {result.repeat + 1}" if len(results) > 1 else "Training"
             warnings.append(
-                f"{which} diverged in epoch {result.diverged_at}: its loss is not a number. Try a learning rate below "
+                f"{which} diverged in epoch {fit.diverged_at}: its loss is not a number. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}."
             )
-        elif result.history.accuracy[-1] < guessing(config.model.classes):
+        elif fit.history.accuracy[-1] < guessing(config.model.classes):
             warnings.append(
                 f"The network has not learned: the training accuracy after the last epoch, "
-                f"{result.history.accuracy[-1]:.0%}, is about that of guessing. Try a learning rate below "
+                f"{fit.history.accuracy[-1]:.0%}, is about that of guessing. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}, or more epochs."
             )
     return warnings
@@ -229,7 +242,7 @@ def _ranking_row(rank: int, trial: TrialResult, sweep: SweepResult) -> dict[str,
 
 def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:
     """Wall times in seconds: of the whole command, and the median of an epoch."""
-    epochs = [second for result in results for second in result.seconds]
+    epochs = [second for result in results for second in result.fit.seconds]
     return {"total": round(total, 3), "training": round(sum(epochs), 3), "epoch_median": round(median(epochs), 6)}
 
 
@@ -238,6 +251,6 @@ def timings(results: Sequence[TrainingResult]) -> str:
     rows = [
         f"{result.repeat},{epoch},{second:.6f}"
         for result in results
-        for epoch, second in enumerate(result.seconds, start=1)
+        for epoch, second in enumerate(result.fit.seconds, start=1)
     ]
     return "\n".join(["repeat,epoch,seconds", *rows]) + "\n"

@@ -14,15 +14,15 @@ from mnistexp.data.polarity import Ink
 from mnistexp.data.reading import Picture
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files, references
+from mnistexp.runs.layout import DATA, MODEL, Kind
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import RunInfo, read_config
 from mnistexp.training.model import INPUT_SHAPE
 from mnistexp.training.runtime import import_keras
 from mnistexp.training.saved_model import check_saved_model
 
-__all__ = ["MODEL", "Learnt", "learnt_by", "load_model", "model_path", "probabilities", "row", "run_with_model"]
+__all__ = ["Learnt", "learnt_by", "load_model", "model_path", "probabilities", "row", "run_with_model"]
 
-MODEL = "model.keras"
 AT_ONCE = 256
 NAMES = {"classes": "keys", "class_names": "names"}
 """Keys of `data.json` to fields of `Classes`."""
@@ -47,7 +47,7 @@ class Learnt:
 
 def learnt_by(folder: Path) -> Learnt:
     """The record of the run in a folder. Raises `RunError` if it is missing or damaged."""
-    about, config = files.read_json(folder / "data.json"), read_config(folder)
+    about, config = files.read_json(folder / DATA), read_config(folder)
     try:
         usual = Classes()
         keys, names = (tuple(about.get(key, getattr(usual, name))) for key, name in NAMES.items())
@@ -72,7 +72,7 @@ def model_path(info: RunInfo) -> Path:
     path = info.path / MODEL
     if path.is_file():
         return path
-    if info.command in ("train", "best"):
+    if info.command in (Kind.TRAIN, Kind.BEST):
         raise BadInput(f"{info.id} is {info.status} and has no {MODEL}, allowed: a run that has finished a training")
     raise BadInput(f"{info.id} is a {info.command} run and has no model, allowed: a train or a best run")
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnistexp.commands import metrics
-from mnistexp.commands.digits import DATA, note_digits, read_digits
+from mnistexp.commands.digits import note_digits, read_digits
 from mnistexp.commands.job import unwatched
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import BadInput, Interrupted, TrialsFailed
 from mnistexp.figures import plots, sweeps
 from mnistexp.runs import files
+from mnistexp.runs.layout import DATA, METRICS, TRIALS
 from mnistexp.runs.results import Outcome, SweepResult, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import RunInfo
@@ -49,7 +50,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
             raise Interrupted("stopped; finished fits are kept: run the same command again to continue") from None
         document = metrics.sweep_metrics(config, command, found)
         note_digits(document, digits)
-        run.add("metrics.json", document)
+        run.add(METRICS, document)
         for name, content in _sweep_figures(run, found, earlier):
             run.add(name, content)
         run.finish(TrialsFailed.exit_code if found.fits_failed else 0)
@@ -58,8 +59,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
 
 def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Iterator[tuple[str, bytes]]:
     """Name and content of each figure; copied from an earlier run with the same table, because drawing is slow."""
-    table = "trials.csv"
-    if earlier is not None and files.read_bytes(earlier.path / table) == files.read_bytes(run.path / table):
+    if earlier is not None and files.read_bytes(earlier.path / TRIALS) == files.read_bytes(run.path / TRIALS):
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
             yield path.name, files.read_bytes(path)
         return

@@ -1,50 +1,34 @@
-"""`mnistexp train`: one training and its repeats, from the digits to the run folder."""
+"""`mnistexp train`: a training and its repeats, from the digits to the run folder; resumed and lengthened, too."""
 
-import math
-import shlex
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 from mnistexp.commands import metrics
-from mnistexp.commands.digits import DATA, note_digits, read_digits
-from mnistexp.commands.job import unwatched
+from mnistexp.commands.digits import note_digits, read_digits
+from mnistexp.commands.job import run_job, unwatched
+from mnistexp.commands.stored_repeats import (
+    end_checkpoints,
+    lengthens,
+    train_repeats,
+)
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.data import Dataset, Digits, Rows, Split
-from mnistexp.errors import BadInput, Interrupted, RunError
+from mnistexp.data import Dataset
+from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
 from mnistexp.runs import files, references
-from mnistexp.runs.history_csv import history_to_csv
-from mnistexp.runs.predictions import PREDICTIONS, Predictions
-from mnistexp.runs.progress import CURVES, leave_progress
+from mnistexp.runs.layout import CHECKPOINT, DATA, METRICS, ORIGIN, STATE, TIMINGS, Kind, in_repeat
 from mnistexp.runs.references import LATEST
-from mnistexp.runs.results import EpochDone, Outcome, TrainingResult, Watch, Working, over_all
-from mnistexp.runs.run_folder import Run, remove_file
+from mnistexp.runs.results import Answered, Outcome, Watch, over_all
+from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun, load, read_config
-from mnistexp.training import fitting
-from mnistexp.training.fitting import EpochRow, Fit, State
-from mnistexp.training.model import Seed
-from mnistexp.training.runtime import load_beside
+from mnistexp.training.repeats import TrainingResult
 
-__all__ = [
-    "finish_training",
-    "resume_training",
-    "run_training",
-    "train_repeats",
-    "unfinished_training",
-]
+__all__ = ["finish_training", "lengthen_training", "resume_training", "run_training", "training_named"]
 
-CHECKPOINT = "checkpoint.npz"
-AFTERWARDS = (
-    "scipy.special",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg",
-)
-"""Modules that metrics and figures of a training use."""
-CHECKPOINT_SECONDS = 5.0
-PROGRESS_SECONDS = 1.0
+STOPPED = "stopped; resume with: mnistexp train --resume {run}"
 
 
 def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
@@ -53,194 +37,148 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
     Raises `BadInput` and `DataError` before anything is written, `Interrupted` with what was trained kept.
     """
     dataset = read_digits(config, watch)
-    config = dataset.config
-    name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
-    with Run.create(runs_dir, "train", name, settings.to_yaml(config), visible=True) as run:
-        run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
+    with run_job(_new(dataset.config, runs_dir), STOPPED, dataset) as run:
         return _train(run, dataset, watch)
 
 
-def unfinished_training(runs_dir: Path, reference: str) -> StoredRun:
-    """The training to resume; `latest` is the newest interrupted or failed one.
+def training_named(runs_dir: Path, reference: str, *, finished: bool = False) -> StoredRun:
+    """The training to resume, or with `finished` to lengthen; by `latest` the newest one that can be.
 
-    Raises `BadInput` if there is none, and `RunError`.
+    Raises `BadInput` if there is none or the run is no training, and `RunError`.
     """
-    if reference != LATEST:
-        return load(references.one(runs_dir, reference).path)
-    for run in references.started(runs_dir):
-        if run.info.command == "train" and run.info.status in ("interrupted", "failed"):
-            return load(run.path)
-    raise BadInput(f"no training to resume in {runs_dir}; to resume a step of another command, run that command again")
+    if reference == LATEST:
+        wanted = ("done",) if finished else ("interrupted", "failed")
+        newest = (run for run in references.started(runs_dir) if run.info.command == Kind.TRAIN)
+        run = next((run for run in newest if run.info.status in wanted), None)
+        if run is None:
+            again = "" if finished else "; to resume a step of another command, run that command again"
+            raise BadInput(f"no training to {'lengthen' if finished else 'resume'} in {runs_dir}{again}")
+    else:
+        run = references.one(runs_dir, reference)
+    if run.info.command != Kind.TRAIN:
+        raise BadInput(f"{run.info.id} is a {run.info.command} run, allowed: a train run")
+    return load(run.path)
 
 
 def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
     """Resume an interrupted training; the result is bit-identical to an uninterrupted one.
 
-    Raises `BadInput` if the run is not an unfinished training, `RunError` if its digits have changed.
+    Raises `BadInput` if the run is done, `RunError` if its digits have changed.
     """
-    if stored.info.command != "train":
-        raise BadInput(f"{stored.info.id} is a {stored.info.command} run, allowed: a train run")
-    dataset = read_digits(read_config(stored.path), watch)
-    # If it is missing, the run was stopped before training began.
-    if DATA in stored.files() and not dataset.digits.match(stored.read_json(DATA)):
-        raise RunError(f"{stored.info.id} was trained on other digits than {dataset.config.data.source} now gives")
-    with Run.resume(stored.path) as run:
+    dataset = _same_digits(stored, read_config(stored.path), watch)
+    with run_job(Run.resume(stored.path), STOPPED, dataset) as run:
         return _train(run, dataset, watch)
 
 
-def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
-    config, digits, split = dataset.config, dataset.digits, dataset.split
-    began = time.perf_counter()
-    run.add(DATA, dataset.document())
-    if digits.notes:
-        run.log(digits.notes)
-    held_out = split.validation if len(split.validation) else split.test
-    try:
-        results = train_repeats(run, config, digits, split, held_out, watch)
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped; resume with: mnistexp train --resume {shlex.quote(str(run.path))}") from None
-    document = metrics.training_metrics(config, results)
-    note_digits(document, digits)
-    document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
-    return finish_training(run, config, results, document)
+def lengthen_training(
+    stored: StoredRun, epochs: int, runs_dir: Path, watch: Watch = unwatched, *, name: str | None = None
+) -> Outcome:
+    """Lengthen a finished training to `epochs` in a new run, bit-identical to one of that length from the start.
 
-
-def train_repeats(
-    run: Run, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
-) -> list[TrainingResult]:
-    """Train `config.repeats` times, storing the results of each in `run`; continues from its checkpoints.
-
-    `held_out`: the rows that the curves are validated on; with None there is no validation, and each finished network
-    reads the test digits once. Raises `KeyboardInterrupt`, keeping finished work.
+    Raises `BadInput` if it can't be, before anything is written, and `RunError` if the run is damaged or its digits
+    have changed.
     """
-    load_beside(*AFTERWARDS)
-    return [_repeat(run, config, digits, split, held_out, repeat, watch) for repeat in range(config.repeats)]
+    config = read_config(stored.path)
+    states = _final_states(stored, config, epochs)
+    longer = settings.override(config, {"training.epochs": epochs} | ({"name": name} if name else {}), "--epochs")
+    dataset = _same_digits(stored, longer, watch)
+    with run_job(_new(dataset.config, runs_dir), STOPPED, dataset) as run:
+        run.log(f"lengthens {stored.info.id} from epoch {config.training.epochs}")
+        run.add(ORIGIN, {"run": stored.info.id, "epochs": config.training.epochs})
+        for repeat, state in enumerate(states):
+            run.add(in_repeat(repeat, CHECKPOINT), state)
+        return _train(run, dataset, watch)
+
+
+def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> list[bytes]:
+    """The content of each repeat's `state.npz`. Raises `BadInput` if the training can't have so many epochs."""
+    run, trained = stored.info.id, config.training.epochs
+    anew = f"to start anew: mnistexp train --config {run} --epochs {epochs}"
+    if stored.info.status != "done":
+        raise BadInput(
+            f"{run} is {stored.info.status}: resume it first, without --epochs: mnistexp train --resume {run}"
+        )
+    if epochs <= trained:
+        raise BadInput(f"--epochs is {epochs}, allowed: more than the {trained} epochs of {run}")
+    if not lengthens(config):
+        raise BadInput(f"training.early_stopping ends {run}, so it can't be lengthened; {anew}")
+    try:
+        states = [stored.read_bytes(in_repeat(repeat, STATE)) for repeat in range(config.repeats)]
+    except RunError as error:
+        if (stored.path / STATE).exists():
+            raise
+        raise BadInput(f"{run} has no {STATE}, as runs of earlier versions don't; {anew}") from error
+    for state in states:
+        try:
+            files.arrays(state)
+        except ValueError as error:
+            raise RunError(f"{stored.path / STATE} is damaged: {error}; {anew}") from error
+    return states
+
+
+def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> Dataset:
+    dataset = read_digits(config, watch)
+    # If it is missing, the run was stopped before training began.
+    if DATA in stored.files() and not dataset.digits.match(stored.read_json(DATA)):
+        raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+    return dataset
+
+
+def _new(config: ExperimentConfig, runs_dir: Path) -> Run:
+    name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
+    return Run.create(runs_dir, Kind.TRAIN, name, settings.to_yaml(config), visible=True)
+
+
+def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
+    config, split = dataset.config, dataset.split
+    began = time.perf_counter()
+    run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
+    held_out = split.validation if len(split.validation) else split.test
+    results = train_repeats(run, dataset, held_out, watch)
+    document = metrics.training_metrics(config, results)
+    if (run.path / ORIGIN).exists():
+        document["lengthened"] = metrics.lengthened(files.read_json(run.path / ORIGIN))
+    note_digits(document, dataset.digits)
+    document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
+    return finish_training(run, config, results, document, watch, keep_state=lengthens(config))
 
 
 def finish_training(
-    run: Run, config: ExperimentConfig, results: list[TrainingResult], document: dict[str, Any]
-) -> Outcome:
-    """Store metrics, times and figures of finished trainings, remove the checkpoints, and finish the run."""
-    run.add("metrics.json", document)
-    run.add("timings.csv", metrics.timings(results))
-    _draw(run, results, document)
-    for repeat in range(config.repeats):
-        remove_file(run.path, _place(repeat, CHECKPOINT))
-    run.finish(exit_code=1 if over_all(document)["diverged_at"] else 0)
-    return Outcome(run.path, document)
-
-
-def _draw(run: Run, results: list[TrainingResult], document: dict[str, Any]) -> None:
-    best = over_all(document)["best_epochs"]
-    flat = (best["first"], best["last"]) if best["first"] else None
-    for name, content in plots.rendered(plots.of_training(results, flat, document.get("class_names"))):
-        run.add(name, content)
-
-
-def _repeat(
     run: Run,
     config: ExperimentConfig,
-    digits: Digits,
-    split: Split,
-    held_out: Rows | None,
-    repeat: int,
+    results: list[TrainingResult],
+    document: dict[str, Any],
     watch: Watch,
-) -> TrainingResult:
-    """One training; curves, model and predictions are stored when it is done."""
-    test = digits.images[split.test], digits.labels[split.test]
-    epochs = config.training.epochs
-    fit = fitting.fit(
-        config,
-        digits.images[split.train],
-        digits.labels[split.train],
-        None if held_out is None else (digits.images[held_out], digits.labels[held_out]),
-        Seed(config.seed, repeat=repeat),
-        on_epoch=lambda epoch, row: watch(_epoch_done(config, repeat, epoch, row)),
-        on_progress=lambda done: watch(Working(repeat * epochs + done, config.repeats * epochs)),
-        checkpoint=_Checkpoints(run, config, repeat),
-        resume_from=_checkpoint(run, repeat),
-    )
-    _store_state(run, repeat, fit.state)
-    run.add(_place(repeat, "history.csv"), history_to_csv(fit.history))
-    if fit.interrupted:
-        run.log(f"training {repeat + 1}: stopped after epoch {fit.history.epochs}")
-        raise KeyboardInterrupt
-    with run.writing(_place(repeat, "model.keras")) as path:
-        fitting.keras_model(config, fit.weights).save(path)
-    result = _result(config, fit, test, repeat)
-    run.add(_place(repeat, PREDICTIONS), Predictions(result.probabilities, result.labels, split.test).archive())
-    run.log(f"training {repeat + 1}: {result.epochs_trained} epochs, test accuracy {result.test_accuracy:.4f}")
-    return result
+    *,
+    keep_state: bool = False,
+) -> Outcome:
+    """Store metrics, times and figures of finished trainings, and finish the run.
+
+    `watch` has the answer before the figures are drawn. The run is also done if they can't be: `Outcome.without`.
+    """
+    run.add(METRICS, document)
+    run.add(TIMINGS, metrics.timings(results))
+    watch(Answered(Outcome(run.path, document)))
+    without = _draw(run, results, document)
+    end_checkpoints(run, config, keep=keep_state)
+    run.finish(exit_code=1 if without or over_all(document)["diverged_at"] else 0)
+    return Outcome(run.path, document, without)
 
 
-def _result(config: ExperimentConfig, fit: Fit, test: tuple[Any, Any], repeat: int) -> TrainingResult:
-    loss, _ = fitting.evaluate(config, fit.weights, *test)
-    return TrainingResult(
-        history=fit.history,
-        weights=fit.weights,
-        probabilities=fitting.predict(config, fit.weights, test[0]),
-        labels=test[1],
-        test_loss=loss,
-        repeat=repeat,
-        seconds=fit.seconds,
-        diverged_at=fit.diverged_at,
-        stopped_at=fit.stopped_at,
-        kept_epoch=fit.kept_epoch,
-    )
-
-
-def _place(repeat: int, name: str) -> str:
-    """The name of a file of one repeat; those of the first are at the top level, like those of a single training."""
-    return f"repeats/{repeat}/{name}" if repeat else name
-
-
-class _Checkpoints:
-    """Store the state of a training after its first epoch and then every few seconds, and its progress."""
-
-    def __init__(self, run: Run, config: ExperimentConfig, repeat: int) -> None:
-        self._run, self._config, self._repeat = run, config, repeat
-        self._stored = self._said = -math.inf
-
-    def __call__(self, state: State) -> None:
-        now = time.monotonic()
-        if now - self._said > PROGRESS_SECONDS:
-            self._say(state.rows)
-            self._said = now
-        if now - self._stored > CHECKPOINT_SECONDS:
-            _store_state(self._run, self._repeat, state)
-            self._stored = time.monotonic()
-
-    def _say(self, rows: tuple[EpochRow, ...]) -> None:
-        repeats, epochs = self._config.repeats, self._config.training.epochs
-        curves, seconds = [row[: len(CURVES)] for row in rows], [row.seconds for row in rows]
-        leave_progress(self._run.path, curves, seconds, repeat=self._repeat, repeats=repeats, epochs=epochs)
-
-
-def _store_state(run: Run, repeat: int, state: State) -> None:
-    run.add(_place(repeat, CHECKPOINT), files.archive(state.arrays()))
-
-
-def _checkpoint(run: Run, repeat: int) -> dict[str, Any] | None:
-    """The stored state of one repeat; None if it is missing or unreadable: the repeat then starts again."""
-    path = run.path / _place(repeat, CHECKPOINT)
-    if not path.exists():
-        return None
+def _draw(run: Run, results: list[TrainingResult], document: dict[str, Any]) -> str:
+    """Draw and store the figures; gives back why they could not be drawn, "" if they could."""
+    told = over_all(document)
+    best = told["best_epochs"]
+    flat = (best["first"], best["last"]) if best["first"] else None
+    histories = [result.fit.history for result in results]
     try:
-        return files.arrays(files.read_bytes(path))
-    except (ValueError, RunError) as error:
-        run.log(f"{path.name} can't be read, training starts again: {error}")
-        return None
-
-
-def _epoch_done(config: ExperimentConfig, repeat: int, epoch: int, row: EpochRow) -> EpochDone:
-    validated = not math.isnan(row.val_loss)
-    return EpochDone(
-        repeat=repeat,
-        repeats=config.repeats,
-        epoch=epoch,
-        epochs=config.training.epochs,
-        loss=row.loss,
-        accuracy=row.accuracy,
-        val_loss=row.val_loss if validated else None,
-        val_accuracy=row.val_accuracy if validated else None,
-    )
+        drawn = plots.of_training(histories, told["confusion_matrix"], flat, document.get("class_names"))
+        for name, content in plots.rendered(drawn):
+            run.add(name, content)
+    except RunError:  # the disk: the run can be resumed
+        raise
+    except Exception as error:
+        run.log(traceback.format_exc())
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return f"the figures can't be drawn: {reason}; the run is complete without them: mnistexp report {run.id}"
+    return ""

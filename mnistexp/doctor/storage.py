@@ -15,6 +15,7 @@ from typing import Literal
 from mnistexp.doctor.finding import Finding
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.layout import Kind
 from mnistexp.runs.locks import lock
 from mnistexp.runs.staging import stale_staging
 from mnistexp.runs.stored_runs import list_runs
@@ -109,7 +110,7 @@ def _unfinished(runs_dir: Path, state: Literal["interrupted", "damaged"], what: 
     remedy = f"mnistexp runs rm {reference}"
     if state == "interrupted":
         again = f"run its command again to do the rest; or {remedy}"
-        remedy = f"mnistexp train --resume {reference}" if newest.command == "train" else again
+        remedy = f"mnistexp train --resume {reference}" if newest.command == Kind.TRAIN else again
     return Finding(f"{state} runs", "warning", f"{len(found)} {what}, the newest is {newest.id}", remedy)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.runs.results import History, TrainingResult
+from mnistexp.runs.results import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,21 +112,19 @@ def rendered(figures: Mapping[str, "Figure"]) -> Iterator[tuple[str, bytes]]:
 
 
 def of_training(
-    results: Sequence[TrainingResult], flat: tuple[int, int] | None = None, names: Sequence[str] | None = None
+    histories: Sequence[History],
+    confusion: Sequence[Sequence[int]],
+    flat: tuple[int, int] | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict[str, "Figure"]:
-    """Every figure of a training by file name; for repeats, mean and range of the curves and the summed confusions.
+    """Every figure of a training by file name; for repeats, mean and range of the curves.
 
-    `names`: of the classes; None for numbers.
+    `confusion`: the confusion matrix, summed over repeats. `names`: of the classes; None for numbers.
     """
-    histories = [result.history for result in results]
-    classes = results[0].probabilities.shape[1]
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    for result in results:
-        np.add.at(counts, (result.labels, result.predictions), 1)
     return {
         "loss_curves": loss_curves(histories, flat=flat),
         "accuracy_curves": accuracy_curves(histories),
-        "confusion_matrix": confusion_matrix(counts, names),
+        "confusion_matrix": confusion_matrix(np.array(confusion), names),
     }
 
 

@@ -15,11 +15,12 @@ from typing import Any, Literal
 from mnistexp.errors import RunError
 from mnistexp.live.sweep_progress import FitFiles, SweepProgress
 from mnistexp.runs import files
+from mnistexp.runs.layout import HEARTBEAT, METRICS, STATUS, Kind, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import HEARTBEAT, STATUS, State, read_record, read_status
-from mnistexp.runs.stored_runs import METRICS, run_names
+from mnistexp.runs.status import State, read_record, read_status
+from mnistexp.runs.stored_runs import run_names
 
 __all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
 
@@ -147,7 +148,7 @@ class Follower:
 
     def _with_progress(self, run: LiveRun, now: float) -> LiveRun:
         """The progress of a running or dead run."""
-        if run.command.startswith("sweep"):
+        if is_sweep(run.command):
             sweep = self._fits.setdefault(run.path, FitFiles(run.path)).read()
             left = sweep.seconds_left(run.started.timestamp(), now) if run.state == "running" else None
             return replace(run, sweep=sweep, seconds_left=left)
@@ -204,7 +205,7 @@ def _result(path: Path) -> Mapping[str, float] | None:
         metrics = files.read_json(path / METRICS)
     except RunError:
         return None
-    if metrics.get("command") == "train" and "repeats" in metrics:
+    if metrics.get("command") == Kind.TRAIN and "repeats" in metrics:
         return {"mean_test_accuracy": metrics["repeats"]["mean"]}
     found = {key: metrics[key] for key in RESULTS if isinstance(metrics.get(key), float | int)}
     # `best` has both; its accuracy is its main result.

@@ -12,12 +12,12 @@ from mnistexp.live.following import Follower, LiveRun
 from mnistexp.report import reports
 from mnistexp.report.html import page_to_html
 from mnistexp.runs import files, stored_runs
-from mnistexp.runs.status import STATUS
+from mnistexp.runs.layout import CONFIG, HISTORY, METRICS, STATUS, TRIALS
 
 __all__ = ["ServedRuns"]
 
 NEWEST = 50
-NAMES = {"config.yaml", "history.csv", "metrics.json", "trials.csv"}
+NAMES = {CONFIG, HISTORY, METRICS, TRIALS}
 FIGURES = {".png", ".svg"}
 
 

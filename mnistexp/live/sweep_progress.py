@@ -11,6 +11,7 @@ from mnistexp.config.models import ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files
+from mnistexp.runs.layout import FITS
 from mnistexp.runs.stored_runs import read_config
 from mnistexp.sweeps.search import rounds
 
@@ -65,7 +66,7 @@ class FitFiles:
     def read(self) -> SweepProgress:
         """The current progress."""
         try:
-            with os.scandir(self._folder / "trials") as entries:
+            with os.scandir(self._folder / FITS) as entries:
                 new = [entry.name for entry in entries if entry.name.endswith(".json") and entry.name[0] != "."]
         except OSError:
             new = []
@@ -92,7 +93,7 @@ class FitFiles:
         )
 
     def _add(self, name: str) -> None:
-        path = self._folder / "trials" / name
+        path = self._folder / FITS / name
         try:
             document, written = files.read_json(path), path.stat().st_mtime
             index, score, params = document["trial"], document["score"], document["params"]

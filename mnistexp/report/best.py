@@ -72,6 +72,9 @@ def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
     if selection["is_chosen"]:
         corrected = shown.percent(selection["corrected"])
         items.append(Fact("corrected for selection", corrected, percent_range(selection["interval"])))
+    if predicted := evidence.get("prediction"):
+        expected = shown.percent(predicted["accuracy"])
+        items.append(Fact("predicted before testing", expected, percent_range(predicted["interval"])))
     if unseen := evidence["unseen"]:
         items.append(Fact("unseen digits", shown.percent(unseen["accuracy"]), f"of {unseen['digits']:,}"))
     return Facts(tuple(items))

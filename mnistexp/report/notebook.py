@@ -10,7 +10,7 @@ from mnistexp.config.yaml_source import parse_fast
 from mnistexp.errors import BadInput, ConfigError, RunError
 from mnistexp.report.markdown import escaped
 from mnistexp.report.page import Page, Paragraph, RunReport
-from mnistexp.runs.run_folder import CONFIG
+from mnistexp.runs.layout import CONFIG, Kind
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["page_to_notebook"]
@@ -132,8 +132,8 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
     found = f"These are the results of run `{run.info.id}`; the cells below compute them again."
     yield "markdown", "\n\n".join([f"# {escaped(report.headline)}", escaped(report.lead), found])
     yield "code", IMPORTS
-    combines = run.info.command in ("best", "reproduce")
-    base = "best" if combines else "sweep-optimizer" if settings.get("sweep") else "train"
+    combines = run.info.command in (Kind.BEST, Kind.REPRODUCE)
+    base = Kind.BEST if combines else Kind.SWEEP_OPTIMIZER if settings.get("sweep") else Kind.TRAIN
     values = indent(pformat(settings, sort_dicts=False, width=100), "    ")
     yield "code", f"config = api.configure(\n{values},\n    base={base!r},\n)"
     yield from _data_cells(report, settings)
@@ -143,7 +143,7 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
         yield from _best_cells(report, run)
     elif settings.get("sweep"):
         yield from _sweep_cells(report)
-    elif run.info.command not in ("show-examples", "summary", "evaluate"):
+    elif run.info.command not in (Kind.EXAMPLES, Kind.SUMMARY, Kind.EVALUATE):
         yield from _training_cells(report)
 
 
@@ -179,7 +179,7 @@ def _training_cells(report: RunReport) -> Cells:
 
 def _best_cells(report: RunReport, run: StoredRun) -> Cells:
     found = run.metrics or {}
-    if run.info.command == "reproduce":
+    if run.info.command == Kind.REPRODUCE:
         yield "markdown", "## Do the notebook's figures agree with ours?"
         yield "code", REPRODUCE.format(quick=found.get("quick", False))
         return

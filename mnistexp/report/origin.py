@@ -6,7 +6,7 @@ from typing import Any
 from mnistexp.config.yaml_source import parse_fast
 from mnistexp.errors import ConfigError
 from mnistexp.report.page import Block, Cell, Code, Paragraph, RunReport, Section, Table, named, number
-from mnistexp.runs.run_folder import CONFIG
+from mnistexp.runs.layout import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["any_report", "how_it_was_made", "setting", "standing", "warnings"]

@@ -26,6 +26,7 @@ from mnistexp.report.reproduce import reproduce_report
 from mnistexp.report.sweep import sweep_report
 from mnistexp.report.training import training_report
 from mnistexp.runs import files
+from mnistexp.runs.layout import Kind
 from mnistexp.runs.run_folder import add_file
 from mnistexp.runs.stored_runs import StoredRun
 
@@ -35,15 +36,15 @@ Format = Literal["html", "md", "pdf", "ipynb"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 KINDS: Mapping[str, Callable[[StoredRun], RunReport]] = {
-    "train": training_report,
+    Kind.TRAIN: training_report,
     "sweep": sweep_report,
-    "sweep-optimizer": sweep_report,
-    "sweep-dropout": sweep_report,
-    "best": best_report,
-    "reproduce": reproduce_report,
-    "evaluate": evaluation_report,
-    "show-examples": examples_report,
-    "summary": summary_report,
+    Kind.SWEEP_OPTIMIZER: sweep_report,
+    Kind.SWEEP_DROPOUT: sweep_report,
+    Kind.BEST: best_report,
+    Kind.REPRODUCE: reproduce_report,
+    Kind.EVALUATE: evaluation_report,
+    Kind.EXAMPLES: examples_report,
+    Kind.SUMMARY: summary_report,
 }
 """The report function of each command; `any_report` is for all others."""
 

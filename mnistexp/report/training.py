@@ -23,6 +23,7 @@ from mnistexp.report.page import (
     percent_range,
     thinned,
 )
+from mnistexp.runs.layout import DATA, HISTORY, in_repeat
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun, read_history
 from mnistexp.training.model import layer_table
@@ -116,7 +117,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
 
 def data_section(stored: StoredRun) -> Section:
     """The digits and their parts, from `data.json`."""
-    about = stored.read_json("data.json")
+    about = stored.read_json(DATA)
     parts = {
         "training": (len(about["train"]), "train the network"),
         "validation": (len(about["validation"]), "choose the number of epochs"),
@@ -257,8 +258,8 @@ def _measured(value: float, spec: str) -> Cell:
 
 def epochs_section(found: Mapping[str, Any]) -> Section:
     """The best number of epochs, early stopping, and warnings."""
-    stopping = found.get("early_stopping")
-    stopped = (Paragraph(stopping["sentence"]),) if stopping else ()
+    told = (found[about] for about in ("early_stopping", "lengthened") if found.get(about))
+    stopped = tuple(Paragraph(about["sentence"]) for about in told)
     return Section(
         "What is the best number of epochs?",
         (Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"), *stopped, *warnings(found)),
@@ -268,5 +269,5 @@ def epochs_section(found: Mapping[str, Any]) -> Section:
 def histories_of(stored: StoredRun) -> list[History]:
     """The curves of all repeats, the first one's first."""
     count = (stored.metrics or {}).get("repeats", {}).get("count", 1)
-    first = read_history(stored.path / "history.csv")
-    return [first, *(read_history(stored.path / f"repeats/{repeat}/history.csv") for repeat in range(1, count))]
+    first = read_history(stored.path / HISTORY)
+    return [first, *(read_history(stored.path / in_repeat(repeat, HISTORY)) for repeat in range(1, count))]

@@ -11,10 +11,10 @@ from typing import Any
 
 from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
+from mnistexp.runs.layout import ANNOTATIONS
 from mnistexp.runs.locks import lock
 
 __all__ = [
-    "ANNOTATIONS",
     "Annotations",
     "annotate",
     "checked",
@@ -24,7 +24,6 @@ __all__ = [
     "write_launched",
 ]
 
-ANNOTATIONS = "annotations.json"
 # A separate lock, because the run's own lock is held while it runs, and running runs can be annotated.
 LOCK = ".annotations.lock"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")

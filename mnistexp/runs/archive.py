@@ -20,9 +20,9 @@ from mnistexp.errors import BadInput, ConfigError, RunError
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.annotations import read_annotations
 from mnistexp.runs.archive_members import check_name, check_sizes, runs_in
-from mnistexp.runs.run_folder import CONFIG
+from mnistexp.runs.layout import CONFIG, STATUS
 from mnistexp.runs.staging import staging_name
-from mnistexp.runs.status import STATUS, read_record, write_status
+from mnistexp.runs.status import read_record, write_status
 
 __all__ = ["Imported", "import_archive", "write_archive"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mnistexp.errors import BadInput, show
 from mnistexp.runs import files
+from mnistexp.runs.layout import STATUS
 from mnistexp.runs.run_folder import PART
-from mnistexp.runs.status import STATUS
 
 __all__ = ["check_name", "check_sizes", "runs_in"]
 

@@ -11,7 +11,7 @@ from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import files, paired
 from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, comparisons, malformed, value_of
 from mnistexp.runs.index import IndexedRun, Value, flat
-from mnistexp.runs.stored_runs import METRICS
+from mnistexp.runs.layout import METRICS
 from mnistexp.runs.where import parse
 
 __all__ = ["Checked", "Requirement", "check"]

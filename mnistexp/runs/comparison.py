@@ -9,11 +9,10 @@ from typing import Any
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.index import IndexedRun, Value, flat
-from mnistexp.runs.run_folder import ENVIRONMENT, PATCH
+from mnistexp.runs.layout import DATA, ENVIRONMENT, PATCH
 
-__all__ = ["DATA", "PARTS", "Difference", "compare", "differing"]
+__all__ = ["PARTS", "Difference", "compare", "differing"]
 
-DATA = "data.json"
 PARTS = ("run", "config", "environment", "data", "metrics")
 MISSING = object()
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.layout import HISTORY, TIMINGS, of_repeats
 from mnistexp.runs.results import History
-from mnistexp.runs.stored_runs import HISTORY, read_history
+from mnistexp.runs.stored_runs import read_history
 
 __all__ = ["Curve", "read_curves"]
-
-TIMINGS = "timings.csv"
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,11 @@ def read_curves(folder: Path) -> list[Curve]:
     Empty for a run without trainings. Raises RunError if a file is damaged.
     """
     times = _read_times(folder / TIMINGS) if (folder / TIMINGS).exists() else {}
-    repeats = [path for path in (folder / "repeats").glob(f"*/{HISTORY}") if path.parent.name.isdecimal()]
-    paths = {0: folder / HISTORY} | {int(path.parent.name): path for path in repeats}
     found = []
-    for repeat, path in sorted(paths.items()):
-        if path.exists():
-            history = read_history(path)
-            seconds = (times.get((repeat, epoch), math.nan) for epoch in range(1, history.epochs + 1))
-            found.append(Curve(repeat, history, tuple(seconds)))
+    for repeat, path in of_repeats(folder, HISTORY).items():
+        history = read_history(path)
+        seconds = (times.get((repeat, epoch), math.nan) for epoch in range(1, history.epochs + 1))
+        found.append(Curve(repeat, history, tuple(seconds)))
     return found
 
 

@@ -11,12 +11,12 @@ from mnistexp.errors import BadInput
 from mnistexp.runs import files, query, references
 from mnistexp.runs.curves import Curve, read_curves
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.layout import TRIALS
 from mnistexp.runs.stored_runs import runs_folder
 
 __all__ = ["histories", "load", "trials"]
 
 Folder = str | PathLike[str]
-TRIALS = "trials.csv"
 TIMES = ("started", "finished")
 RECORD = ("id", "command", "name", "status", *TIMES, "seconds", "exit_code", "error", "tags", "note", "path")
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")

@@ -28,10 +28,9 @@ from typing import Any, NamedTuple, TypeVar
 from mnistexp.config import yaml_source
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files
-from mnistexp.runs.annotations import ANNOTATIONS, Annotations, read_annotations
-from mnistexp.runs.run_folder import CONFIG
-from mnistexp.runs.status import STATUS
-from mnistexp.runs.stored_runs import METRICS, RunInfo, order, read_info, run_names
+from mnistexp.runs.annotations import Annotations, read_annotations
+from mnistexp.runs.layout import ANNOTATIONS, CONFIG, METRICS, STATUS, Kind
+from mnistexp.runs.stored_runs import RunInfo, order, read_info, run_names
 
 __all__ = ["IndexedRun", "Value", "flat", "read", "read_all"]
 
@@ -173,7 +172,7 @@ def _comparable(document: Mapping[str, Any]) -> dict[str, Value]:
 
 def _told(info: RunInfo, numbers: Mapping[str, Value], key: str) -> Value:
     """The value of a key over all trainings of a run: their mean, or the value of the mean curves."""
-    if info.command != "train":  # the numbers of `best` are those of its first training
+    if info.command != Kind.TRAIN:  # the numbers of `best` are those of its first training
         return numbers.get(key)
     return numbers.get("repeats.mean" if key == "test_accuracy" else f"repeats.{key}", numbers.get(key))
 

@@ -10,8 +10,8 @@ import numpy as np
 from mnistexp.config.shown import percent, signed_points
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.comparison import DATA
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.layout import DATA, Kind
 from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.statistics import PairedRuns, compare_paired, holm
 
@@ -115,7 +115,7 @@ def _source(about: dict[str, Any]) -> str:
 
 def _compare(first: IndexedRun, second: IndexedRun) -> Paired:
     for run in (first, second):
-        if run.info.command not in ("train", "best"):
+        if run.info.command not in (Kind.TRAIN, Kind.BEST):
             return Paired(first.id, second.id, f"{run.id} is a {run.info.command} run, which reads no test digits")
     if reason := other_digits(first, second):
         return Paired(first.id, second.id, reason)

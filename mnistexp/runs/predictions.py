@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.layout import PREDICTIONS, of_repeats
 
 if TYPE_CHECKING:  # --help does without numpy
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["PREDICTIONS", "Predictions", "read_predictions"]
+__all__ = ["Predictions", "read_predictions"]
 
-PREDICTIONS = "predictions.npz"
 KINDS = ["float32", "int64", "int64"]
 
 
@@ -58,9 +58,7 @@ def read_predictions(folder: Path) -> list[Predictions]:
 
     Trainings of earlier versions kept none either. Raises RunError where a file is damaged or of a sweep.
     """
-    repeats = [path for path in (folder / "repeats").glob(f"*/{PREDICTIONS}") if path.parent.name.isdecimal()]
-    paths = [folder / PREDICTIONS, *sorted(repeats, key=lambda path: int(path.parent.name))]
-    return [_read(path) for path in paths if path.exists()]
+    return [_read(path) for path in of_repeats(folder, PREDICTIONS).values()]
 
 
 def _read(path: Path) -> Predictions:

@@ -14,10 +14,10 @@ from statistics import median
 
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.layout import PROGRESS
 
 __all__ = ["CURVES", "Progress", "leave_progress", "read_progress", "remove_progress"]
 
-PROGRESS = ".progress.json"
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 MOST_POINTS = 200
 RECENT = 10

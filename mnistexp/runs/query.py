@@ -12,9 +12,9 @@ from mnistexp.runs import index
 from mnistexp.runs.conditions import FIELDS, MISSING, Condition, comparisons, malformed, value_of
 from mnistexp.runs.files import is_folder
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.layout import STATUS
 from mnistexp.runs.references import several
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import STATUS
 from mnistexp.runs.stored_runs import run_names
 from mnistexp.runs.where import parse
 

@@ -29,8 +29,8 @@ from typing import Generic, TypeVar
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import files, index
 from mnistexp.runs.index import IndexedRun
+from mnistexp.runs.layout import STATUS
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import STATUS
 from mnistexp.runs.stored_runs import order, run_names
 
 __all__ = ["LATEST", "Candidate", "choose", "one", "several", "started"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # listing runs is twice as fast without numpy and pydantic
     from mnistexp.config.models import Value
 
 __all__ = [
+    "Answered",
     "EpochDone",
     "Event",
     "FitDone",
@@ -25,7 +26,6 @@ __all__ = [
     "Reading",
     "Step",
     "SweepResult",
-    "TrainingResult",
     "TrialResult",
     "Watch",
     "Working",
@@ -128,49 +128,6 @@ class History:
         return cls(*(tuple(math.fsum(epoch) / len(epoch) for epoch in columns) for columns in curves))
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingResult:
-    """One finished training: its curves and its predictions of the test digits.
-
-    `weights`: float32 arrays in the order of Keras' `get_weights`. `probabilities`: float32 (n_test, classes).
-    `labels`: int64 (n_test,). `seconds`: wall time of each epoch. `diverged_at`: the epoch, from 1, whose loss was not
-    a number. `stopped_at`: the epoch after which early stopping ended it. `kept_epoch`: the epoch whose weights these
-    are.
-    """
-
-    history: History
-    weights: tuple[NDArray[np.float32], ...]
-    probabilities: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    test_loss: float
-    repeat: int = 0
-    seconds: tuple[float, ...] = ()
-    diverged_at: int | None = None
-    stopped_at: int | None = None
-    kept_epoch: int = 0
-
-    @property
-    def predictions(self) -> NDArray[np.int64]:
-        """The most probable class of each test digit, int64 (n_test,)."""
-        likeliest: NDArray[np.int64] = self.probabilities.argmax(axis=1).astype("int64")
-        return likeliest
-
-    @property
-    def correct(self) -> int:
-        """The number of test digits classified correctly."""
-        return int((self.predictions == self.labels).sum())
-
-    @property
-    def test_accuracy(self) -> float:
-        """Share of the test digits classified correctly, 0 to 1."""
-        return self.correct / len(self.labels)
-
-    @property
-    def epochs_trained(self) -> int:
-        """How many epochs were trained, including one that diverged; the curves may continue with NaN."""
-        return self.diverged_at or self.history.epochs
-
-
 @dataclass(frozen=True)
 class FoldResult:
     """One fit of one trial on one fold.
@@ -249,10 +206,14 @@ class SweepResult:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a command: its run folder, and the document of its `metrics.json`."""
+    """The result of a command: its run folder, and the document of its `metrics.json`.
+
+    `without`: why the figures are missing, "" if they were drawn.
+    """
 
     run_dir: Path
     metrics: dict[str, Any]
+    without: str = ""
 
     def document(self) -> dict[str, Any]:
         """The document that `--json` prints."""
@@ -267,6 +228,13 @@ def over_all(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {**metrics, **metrics.get("repeats", {})}
 
 
-Event = EpochDone | FitDone | Noted | Reading | Step | Working
+@dataclass(frozen=True)
+class Answered:
+    """The answer of a training, before its figures are drawn."""
+
+    outcome: Outcome
+
+
+Event = Answered | EpochDone | FitDone | Noted | Reading | Step | Working
 Watch = Callable[[Event], None]
 """Called with each epoch of a training, its progress, each finished fit, and each step of a longer command."""

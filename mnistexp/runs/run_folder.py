@@ -1,17 +1,4 @@
-"""Writing a run: prepared in a hidden folder, published by one rename, marked with its final status.
-
-    runs/
-      20261124T053712Z-train-sgd-150-1a2b/     a run: UTC start, command, short name, four random hex digits
-        config.yaml        the resolved settings, re-runnable as they are
-        status.json        running | done | failed | interrupted, see status.py
-        environment.json   versions, processor, commit; code.patch beside it where the code differs from the commit
-        run.log            the log, with UTC times
-        ...                the command's files: metrics.json, history.csv, trials/<n>.json, figures, model.keras,
-                           predictions.npz
-      .staging-...<id>/    a run that is not published yet
-
-Only this module, staging.py before it and stored_runs.py after it know this layout.
-"""
+"""Writing a run: prepared in a hidden folder, published by one rename, marked with its final status; see layout.py."""
 
 import re
 import shutil
@@ -29,21 +16,18 @@ from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, Tria
 from mnistexp.runs import files
 from mnistexp.runs.annotations import write_launched
 from mnistexp.runs.environment import dirty_diff, environment
+from mnistexp.runs.layout import CONFIG, ENVIRONMENT, LOG, PATCH, STATUS
 from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import remove_progress
 from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
 from mnistexp.runs.standard_error import kept_back
-from mnistexp.runs.status import STATUS, Heartbeat, Owner, State, Status, now, read_status, write_status
+from mnistexp.runs.status import Heartbeat, Owner, State, Status, now, read_status, write_status
 
-__all__ = ["CONFIG", "ENVIRONMENT", "LOG", "Run", "add_file", "remove_file"]
+__all__ = ["Run", "add_file", "remove_file"]
 
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
-PATCH = "code.patch"
-LOG = "run.log"
-# Not hidden, and valid on every file system.
 PARENT: ContextVar[str | None] = ContextVar("PARENT", default=None)
 """The id of the run whose steps are being created here."""
+# Not hidden, and valid on every file system.
 PART = re.compile(r'[^.\x00-\x1f\x7f<>:"/\\|?*][^\x00-\x1f\x7f<>:"/\\|?*]{0,199}(?<![. ])')
 
 

@@ -14,14 +14,13 @@ from typing import Any, Literal, TypeVar, get_args
 
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.layout import HEARTBEAT, STATUS
 
 __all__ = ["Heartbeat", "Owner", "State", "Status", "now", "read_record", "read_status", "write_status"]
 
 T = TypeVar("T")
 State = Literal["running", "done", "failed", "interrupted"]
 
-STATUS = "status.json"
-HEARTBEAT = ".heartbeat"
 BEAT_SECONDS = 2.0
 # On network file systems, changes of another machine appear up to a minute late.
 STALE_SECONDS = 120.0

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv
+from mnistexp.runs.layout import CONFIG, ENVIRONMENT, HISTORY, METRICS, STATUS
 from mnistexp.runs.results import History
-from mnistexp.runs.run_folder import CONFIG, ENVIRONMENT
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import STATUS, State, read_status
+from mnistexp.runs.status import State, read_status
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config.models import ExperimentConfig
@@ -32,8 +32,6 @@ __all__ = [
     "runs_folder",
 ]
 
-METRICS = "metrics.json"
-HISTORY = "history.csv"
 RUNS_DIR = "MNISTEXP_RUNS_DIR"
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files, index
+from mnistexp.runs.layout import STATUS
 from mnistexp.runs.locks import lock
 from mnistexp.runs.references import Candidate, choose
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import STATUS, now, read_status
+from mnistexp.runs.status import now, read_status
 
 __all__ = ["Trashed", "discard", "empty", "find_trashed", "list_trash", "restore"]
 

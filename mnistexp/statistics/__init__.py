@@ -4,6 +4,7 @@ intervals.py         intervals of one accuracy, two accuracies, a future accurac
 learning_curves.py   the best number of epochs, and the start of overfitting
 comparison.py        two trials on the same digits, ties with the best, best against worst and average
 selection_bias.py    choosing a trial, its score corrected for the choice; nested cross-validation
+final_accuracy.py    the accuracy to expect of a final model
 seed_noise.py        the band of curves over seeds; whether reported accuracies agree with our seeds
 """
 
@@ -22,6 +23,7 @@ from mnistexp.statistics.comparison import (
     paired_difference,
     tied_with_best,
 )
+from mnistexp.statistics.final_accuracy import FinalAccuracy, final_accuracy
 from mnistexp.statistics.intervals import (
     Interval,
     Repeats,
@@ -48,6 +50,7 @@ __all__ = [
     "Band",
     "BestEpochs",
     "Compatibility",
+    "FinalAccuracy",
     "Gap",
     "Interval",
     "McNemar",
@@ -65,6 +68,7 @@ __all__ = [
     "compare_trials",
     "compatible",
     "confusion_matrix",
+    "final_accuracy",
     "guessing",
     "holm",
     "loss_standard_error",

@@ -9,7 +9,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import MnistexpError
 from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment
-from mnistexp.runs.run_folder import ENVIRONMENT, PATCH
+from mnistexp.runs.layout import DATA, ENVIRONMENT, METRICS, PATCH, is_sweep
 from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
 
 __all__ = ["finished", "unfinished"]
@@ -32,12 +32,12 @@ def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: d
 
 
 def _succeeded(info: RunInfo) -> bool:
-    return info.status == "done" and info.exit_code == 0 and (info.path / "metrics.json").exists()
+    return info.status == "done" and info.exit_code == 0 and (info.path / METRICS).exists()
 
 
 def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> Iterator[RunInfo]:
     for info in reversed(list_runs(runs_dir)):
-        if info.command != command:
+        if info.command != command and not (is_sweep(info.command) and is_sweep(command)):
             continue
         try:
             same = (
@@ -57,9 +57,9 @@ def _work(config: ExperimentConfig) -> dict[str, Any]:
 
 
 def _same_digits(folder: Path, digits: data.Digits) -> bool:
-    if not (folder / "data.json").exists():
+    if not (folder / DATA).exists():
         return True  # it used no digits, or was stopped before it had any; the settings have the same source
-    return digits.match(files.read_json(folder / "data.json"))
+    return digits.match(files.read_json(folder / DATA))
 
 
 def _same_code(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 from mnistexp.config.models import Value
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.predictions import PREDICTIONS
+from mnistexp.runs.layout import FITS, PREDICTIONS, SWEEP, TRIALS
 from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.sweeps.ranking import probabilities, trials_csv
 
@@ -32,7 +32,7 @@ Content = bytes | str | Mapping[str, object]
 
 def fit_name(trial: int, result: FoldResult) -> str:
     """The path of a fit's files, without suffix."""
-    return f"trials/{trial:05d}-{result.repeat}-{result.fold}"
+    return f"{FITS}/{trial:05d}-{result.repeat}-{result.fold}"
 
 
 def fit_document(trial: int, params: Mapping[str, Value], result: FoldResult) -> dict[str, object]:
@@ -54,9 +54,9 @@ def fit_document(trial: int, params: Mapping[str, Value], result: FoldResult) ->
 def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
     """The files of a finished sweep besides those of its fits: name to content."""
     return {
-        "trials.csv": trials_csv(sweep),
+        TRIALS: trials_csv(sweep),
         PREDICTIONS: predictions_archive(sweep.trials, sweep.labels),
-        "sweep.json": {
+        SWEEP: {
             "best": sweep.best,
             "tied": sweep.tied,
             "fits_run": sweep.fits_run,
@@ -111,17 +111,17 @@ CURVE = TypeAdapter(list[float | None], config=ConfigDict(strict=True))
 def read_sweep(folder: Path) -> SweepResult:
     """The finished sweep in a run folder. Raises RunError if a file is missing or damaged."""
     arrays = _arrays(folder / PREDICTIONS)
-    with _damage_named(folder / "sweep.json"):
-        about = _StoredSweep.model_validate(files.read_json(folder / "sweep.json"))
+    with _damage_named(folder / SWEEP):
+        about = _StoredSweep.model_validate(files.read_json(folder / SWEEP))
     params: dict[int, dict[str, Value]] = {}
     folds: dict[int, list[FoldResult]] = {}
-    for path in sorted((folder / "trials").glob("*.json")):
+    for path in sorted((folder / FITS).glob("*.json")):
         with _damage_named(path):
             document = files.read_json(path)
             fit = _StoredFit.model_validate(document)
             params[fit.trial] = {k: tuple(v) if isinstance(v, list) else v for k, v in fit.params.items()}
             folds.setdefault(fit.trial, []).append(_fold(fit, document, arrays))
-    with _damage_named(folder / "sweep.json"):
+    with _damage_named(folder / SWEEP):
         _check_known({about.best, *about.tied}, params)
     return SweepResult(
         trials=tuple(

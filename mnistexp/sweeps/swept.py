@@ -9,11 +9,12 @@ from mnistexp import data
 from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, Value
 from mnistexp.errors import BadInput, ConfigError, Problem, RunError
 from mnistexp.runs import files, references
+from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["DROPOUT", "LeftAside", "Part", "Swept", "differences", "find_sweeps", "parts_of", "read_swept"]
+__all__ = ["DROPOUT", "LeftAside", "Part", "Swept", "differences", "find_sweeps", "kind_of", "parts_of", "read_swept"]
 
 DROPOUT = "dropout"
 Grid = Mapping[str, tuple[Value, ...]]
@@ -24,7 +25,7 @@ class Part:
     """One sweep of the choice: an optimizer's family, or `dropout`, with the command and the settings that run it."""
 
     family: str
-    command: str
+    command: Kind
     config: ExperimentConfig
 
 
@@ -94,7 +95,7 @@ def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:
     sweep = config.sweep or SweepConfig()
     own = dict(grid) if family == DROPOUT else {**grid, "optimizer.name": (family,)}
     changed = config.model_copy(update={"sweep": sweep.model_copy(update={"grid": own}), "name": None, "repeats": 1})
-    return Part(family, "sweep-dropout" if family == DROPOUT else "sweep-optimizer", changed)
+    return Part(family, kind_of(changed), changed)
 
 
 def _families(grid: Mapping[str, Any], optimizer: str) -> tuple[str, ...]:
@@ -114,6 +115,11 @@ def families_of(config: ExperimentConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(family for families in found for family in families)) if all(found) else ()
 
 
+def kind_of(config: ExperimentConfig) -> Kind:
+    """The command that a sweep of these settings belongs to."""
+    return Kind.SWEEP_DROPOUT if families_of(config) == (DROPOUT,) else Kind.SWEEP_OPTIMIZER
+
+
 def find_sweeps(
     asked: ExperimentConfig, digits: data.Digits, split: data.Split, runs_dir: Path
 ) -> tuple[list[Swept], list[LeftAside]]:
@@ -124,7 +130,7 @@ def find_sweeps(
     """
     found, others = [], []
     for info in list_runs(runs_dir):
-        if info.status != "done" or not (info.path / "sweep.json").exists():
+        if info.status != "done" or not (info.path / SWEEP).exists():
             continue
         try:
             config = read_config(info.path)
@@ -146,8 +152,8 @@ def read_swept(
     Raises `BadInput` with the reason if it can't be used, and `RunError` if it is damaged.
     """
     info = references.one(runs_dir, reference).info
-    if info.status != "done" or not (info.path / "sweep.json").exists():
-        what = info.status if info.command.startswith("sweep") else f"a {info.command} run"
+    if info.status != "done" or not (info.path / SWEEP).exists():
+        what = info.status if is_sweep(info.command) else f"a {info.command} run"
         raise BadInput(f"--sweep {info.id} is {what}, allowed: a finished sweep")
     config = read_config(info.path)
     if why := _unusable(config):
@@ -185,7 +191,7 @@ def differences(
 
     Swept settings, and those that don't affect results, are ignored. Raises `RunError`.
     """
-    about = files.read_json(folder / "data.json")
+    about = files.read_json(folder / DATA)
     found: dict[str, tuple[Any, Any]] = {
         "digits (SHA-256)": (_short(about["sha256"]), _short(digits.sha256)),
         "labels (SHA-256)": (_short(about["labels_sha256"]), _short(digits.labels_sha256)),

@@ -4,11 +4,10 @@ TensorFlow is loaded by the first call that needs it, not by importing this modu
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count, takewhile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,62 +15,16 @@ from numpy.typing import NDArray
 from mnistexp.config.models import ExperimentConfig, TrainingConfig
 from mnistexp.runs.results import History
 from mnistexp.training import kernels
-from mnistexp.training.model import DROPOUT, Seed, build_model, build_optimizer, initial_weights
+from mnistexp.training.model import DROPOUT, Seed, initial_weights
+from mnistexp.training.predicting import compiled_loop, evaluated, parts_of
+from mnistexp.training.state import EpochRow, State
 
-if TYPE_CHECKING:
-    from mnistexp.training.loop import Loop, Part
-
-__all__ = ["EpochRow", "Fit", "Seed", "State", "evaluate", "fit", "keras_model", "predict"]
+__all__ = ["Fit", "Seed", "fit"]
 
 Digits = tuple[NDArray[np.uint8], NDArray[Any]]
 """Images (n, 28, 28) and labels (n,), of any integer dtype."""
 PIECE_SECONDS = 0.2
 """How long TensorFlow runs at a time, so that Python can show progress and handle Ctrl-C in between."""
-EVALUATED_AT_ONCE = 4096
-
-
-class EpochRow(NamedTuple):
-    """One epoch of a `History`; the `val_` numbers are NaN where the epoch was not validated."""
-
-    loss: float
-    accuracy: float
-    val_loss: float = math.nan
-    val_accuracy: float = math.nan
-    val_loss_se: float = math.nan
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """The full state of a training after an epoch, for resuming with bit-identical results.
-
-    `tensors`: float32, the weights and then the optimizer's slots. `best`: epoch, validation loss and weights of the
-    best epoch so far, with early stopping.
-    """
-
-    tensors: tuple[Any, ...]
-    rows: tuple[EpochRow, ...] = ()
-    best: tuple[int, float, tuple[Any, ...]] | None = None
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays that `fit` resumes from: float32 in the tensors' shapes, `rows` float64 (epochs, 6)."""
-        arrays = {f"tensor_{index}": np.array(tensor) for index, tensor in enumerate(self.tensors)}
-        arrays["rows"] = np.array(self.rows, np.float64).reshape(len(self.rows), len(EpochRow._fields))
-        if self.best:
-            arrays["best"] = np.array(self.best[:2], np.float64)
-            arrays |= {f"best_{index}": np.array(weight) for index, weight in enumerate(self.best[2])}
-        return arrays
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "State":
-        """The inverse of `arrays`, to the same shapes and dtypes."""
-
-        def family(prefix: str) -> tuple[NDArray[Any], ...]:
-            names = (f"{prefix}_{index}" for index in count())
-            return tuple(arrays[name] for name in takewhile(arrays.__contains__, names))
-
-        best = (int(arrays["best"][0]), float(arrays["best"][1]), family("best")) if "best" in arrays else None
-        return cls(family("tensor"), tuple(EpochRow(*map(float, row)) for row in arrays["rows"]), best)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +48,11 @@ class Fit:
     kept_epoch: int = 0
     interrupted: bool = False
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained, including one that diverged; the curves may continue with NaN."""
+        return len(self.seconds)
+
 
 def fit(
     config: ExperimentConfig,
@@ -117,7 +75,7 @@ def fit(
     with `interrupted` set and the results of all complete epochs.
     """
     run = _Run(config, (x, y), validation, seed)
-    state = State.from_arrays(resume_from) if resume_from is not None else run.start()
+    state = run.start() if resume_from is None else run.resumed(State.from_arrays(resume_from))
     interrupted = False
     try:
         while not run.finished(state):
@@ -138,43 +96,14 @@ def fit(
     return fitted
 
 
-def predict(
-    config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], x: NDArray[np.uint8]
-) -> NDArray[np.float32]:
-    """Probabilities float32 (n, 10) of images uint8 (n, 28, 28), by weights in the shapes of Keras' `get_weights`."""
-    loop = _loop(config)
-    return _evaluate(loop, loop.start(weights), _parts(loop, (x, np.zeros(len(x)))))[1]
-
-
-def evaluate(
-    config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], x: NDArray[np.uint8], y: NDArray[Any]
-) -> tuple[float, float]:
-    """Mean loss (sparse categorical cross-entropy) and accuracy on images uint8 (n, 28, 28) and labels (n,)."""
-    loop = _loop(config)
-    (loss, accuracy, _), _ = _evaluate(loop, loop.start(weights), _parts(loop, (x, y)))
-    return loss, accuracy
-
-
-def keras_model(config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], seed: Seed | int = 0) -> Any:
-    """The trained network as a compiled `keras.Model` of Keras' own layers.
-
-    Its `evaluate` on images float32 (n, 28, 28, 1) from 0 to 1 gives the loss and accuracy that `evaluate` here gives.
-    """
-    model = build_model(config.model, seed)
-    model.set_weights(list(weights))
-    model.compile(build_optimizer(config.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
 class _Run:
     """One training: its digits as tensors, its settings, and the compiled loop that serves it."""
 
     def __init__(self, config: ExperimentConfig, digits: Digits, validation: Digits | None, seed: Seed) -> None:
         self.config, self.seed = config, seed
-        self.loop = _loop(config)
+        self.loop = compiled_loop(config)
         self.digits = self.loop.part(*digits)
-        self.validation = _parts(self.loop, validation) if validation is not None else None
+        self.validation = parts_of(self.loop, validation) if validation is not None else None
         self.size = len(digits[0])
         self.batches = math.ceil(self.size / config.training.batch_size)
         values = np.array(list(config.optimizer.hyperparameters().values()), np.float64)
@@ -188,6 +117,15 @@ class _Run:
 
     def start(self) -> State:
         return State(self.loop.start(initial_weights(self.config.model, self.seed)))
+
+    def resumed(self, state: State) -> State:
+        """A state of a training that may have been shorter, and validated its last epoch for being the last."""
+        training, nothing = self.config.training, dict.fromkeys(("val_loss", "val_accuracy", "val_loss_se"), math.nan)
+        rows = (
+            row if _validates(training, epoch) else row._replace(**nothing)
+            for epoch, row in enumerate(state.rows, start=1)
+        )
+        return replace(state, rows=tuple(rows))
 
     def finished(self, state: State) -> bool:
         training, done = self.config.training, len(state.rows)
@@ -218,7 +156,7 @@ class _Run:
         loss, accuracy = (sums / self.size).tolist()
         validation = (math.nan, math.nan, math.nan)
         if self.validation is not None and _validates(training, number + 1):
-            validation, _ = _evaluate(self.loop, tensors, self.validation)
+            validation, _ = evaluated(self.loop, tensors, self.validation)
         row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
         return State(tensors, (*state.rows, row), self._best(state, row, tensors[: self.loop.weights]))
 
@@ -230,7 +168,7 @@ class _Run:
             kept, _, weights = state.best
         probabilities = None
         if self.validation is not None:
-            _, probabilities = _evaluate(self.loop, weights, self.validation)
+            _, probabilities = evaluated(self.loop, weights, self.validation)
         ended_early = len(rows) < training.epochs and not interrupted and not diverged
         return Fit(
             history=_history(rows, training.epochs if diverged else len(rows), self.validation is not None),
@@ -258,34 +196,9 @@ class _Run:
         return state.best
 
 
-def _loop(config: ExperimentConfig) -> "Loop":
-    from mnistexp.training.loop import loop_for
-
-    shape = config.model.model_copy(update={"dropout": 0.0})
-    return loop_for(shape, config.optimizer.name, config.training.batch_size, config.model.dropout > 0)
-
-
 def _validates(training: TrainingConfig, epoch: int) -> bool:
     every = training.validate_every
     return epoch == training.epochs or (every > 0 and epoch % every == 0)
-
-
-def _parts(loop: "Loop", digits: Digits) -> list["Part"]:
-    """Digits in parts that take well under a second to evaluate."""
-    starts = range(0, len(digits[0]), EVALUATED_AT_ONCE)
-    return [loop.part(*(part[start : start + EVALUATED_AT_ONCE] for part in digits)) for start in starts]
-
-
-def _evaluate(
-    loop: "Loop", tensors: tuple[Any, ...], parts: list["Part"]
-) -> tuple[tuple[float, float, float], NDArray[np.float32]]:
-    """Mean loss, accuracy and the standard error of that mean; and the probabilities."""
-    done = [loop.evaluate(tensors[: loop.weights], part) for part in parts]
-    probabilities = np.concatenate([part.numpy() for _, part in done])
-    n = len(probabilities)
-    loss, accuracy, squares = (np.sum([sums.numpy() for sums, _ in done], axis=0) / n).tolist()
-    error = math.sqrt(max(0.0, squares - loss**2) / (n - 1)) if n > 1 and math.isfinite(squares) else math.nan
-    return (loss, accuracy, error), probabilities
 
 
 def _history(rows: tuple[EpochRow, ...], length: int, validated: bool) -> History:

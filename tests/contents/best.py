@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from . import chosen, training
 from .claims import About, table
@@ -17,6 +18,8 @@ def quantities(record: Record) -> dict[str, Any]:
     found |= {"scored digits": digits, "score gap": About(100 * (score - found["saved accuracy"]), 0.06)}
     found["score gap interval"] = [100 * end for end in newcombe(score * digits, digits, right, n)]
     evidence = record.metrics["representative"]
+    if ahead := evidence.get("prediction"):
+        found |= prediction(np.array(ahead["scores"]))
     if unseen := evidence["unseen"]:
         k, m = unseen["correct"], unseen["digits"]
         found |= {"unseen": k / m, "unseen digits": m, "unseen interval": training.wilson(k, m)}
@@ -65,6 +68,19 @@ def found_in_notebook(record: Record) -> dict[str, Any]:
     return cells | {"notebook's": list(values.values())}
 
 
+def prediction(scores: np.ndarray) -> dict[str, Any]:
+    """What the scores (repeats, folds) of the chosen setting say of the final model, by name."""
+    repeats, folds = scores.shape
+    expected = 1 - (1 - scores.mean()) * (1 - 1 / folds) ** (1 / 3)
+    variance = scores.var(ddof=1) * (1 / scores.size + 1 / (folds - 1))
+    t = stats.t.ppf(0.975, scores.size - 1)
+    weight = t**2 * variance / (expected * (1 - expected))  # t^2 over the digits that the variance is worth
+    half = t * np.sqrt(variance + weight * variance / 4 / (expected * (1 - expected)))
+    ends = (expected + weight / 2 + np.array([-half, half])) / (1 + weight)
+    told = [expected, scores.mean(), folds, repeats, 1 - 1 / folds]
+    return {"prediction": told, "prediction interval": ends}
+
+
 def newcombe(first: float, n: float, second: float, m: float) -> list[float]:
     """Newcombe's interval of first / n - second / m, from Wilson's of each."""
     a, b = first / n, second / m
@@ -82,6 +98,10 @@ RULES = [
 ^tile cross|^terminal / cross :: . :: score
 ^terminal / cross :: . :: settings compared, repeated, tied
 ^tile corrected :: . :: corrected, corrected interval
+^tile predicted :: . :: prediction, prediction interval
+^lead|^is the test accuracy|^terminal :: prediction from the training digits :: test digits, interval of digits
+^lead|^is the test accuracy|^terminal :: from the training digits|is expected :: prediction, prediction interval
+^terminal / predicted|figure accuracies :: % :: prediction, prediction interval
 ^tile unseen :: . :: unseen, unseen digits
 ^lead|^is the test accuracy|^terminal :: on the test digits, .* unseen ones :: unseen, unseen digits, saved accuracy
 ^lead|^is the test accuracy|^terminal :: points (?:higher|lower); its :: unseen gap, test digits, interval of digits

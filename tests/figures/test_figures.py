@@ -23,7 +23,7 @@ from mnistexp import data
 from mnistexp.config.models import DataConfig, ModelConfig
 from mnistexp.figures import drawings, plots, sweeps
 from mnistexp.figures.axes import name_of, swept_parameters
-from mnistexp.runs.results import FoldResult, History, SweepResult, TrainingResult, TrialResult
+from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.training.model import layer_table
 
 NAN = float("nan")
@@ -156,11 +156,10 @@ def test_confusion_matrix_writes_every_count_at_its_place() -> None:
     plots.confusion_matrix(np.zeros((10, 10), dtype=np.int64))
 
 
-def test_figures_of_a_training_count_the_predictions_of_all_repeats() -> None:
-    labels = np.array([0, 1, 2, 3], dtype=np.int64)
-    probabilities = np.eye(10, dtype=np.float32)[[0, 1, 2, 9]]
-    result = TrainingResult(CURVES, (), probabilities, labels, 0.5)
-    drawn = plots.of_training([result, result], flat=(2, 3))
+def test_a_training_with_repeats_has_the_figures_of_all_of_them() -> None:
+    confusion = np.diag([2, 2, 2, 0, 0, 0, 0, 0, 0, 0])
+    confusion[3, 9] = 2
+    drawn = plots.of_training([CURVES, CURVES], confusion.tolist(), flat=(2, 3))
     assert list(drawn) == ["loss_curves", "accuracy_curves", "confusion_matrix"]
     assert drawn["confusion_matrix"].axes[0].get_title(loc="left") == "6 of 8 digits classified correctly (75.0%)"
     assert "within one standard error of the minimum" in legend(drawn["loss_curves"])

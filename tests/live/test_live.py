@@ -23,10 +23,10 @@ from mnistexp.cli.console_live import duration, line, sparkline
 from mnistexp.errors import BadInput
 from mnistexp.live.following import Follower, LiveRun
 from mnistexp.live.sweep_progress import SweepProgress, expected_trials
-from mnistexp.runs.progress import PROGRESS, leave_progress, read_progress
+from mnistexp.runs.layout import HEARTBEAT, PROGRESS
+from mnistexp.runs.progress import leave_progress, read_progress
 from mnistexp.runs.results import EpochDone, Event
 from mnistexp.runs.run_folder import Run
-from mnistexp.runs.status import HEARTBEAT
 from mnistexp.sweeps.search import after, search
 
 SMALL = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}

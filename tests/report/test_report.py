@@ -403,7 +403,9 @@ def test_jupyter_runs_the_notebook(finished: dict[str, Path], tmp_path: Path) ->
 
     path = reports.write_report([stored_runs.load(finished["train"])], "ipynb", tmp_path / "again.ipynb")
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(
+        notebook, timeout=None, startup_timeout=3600, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
     said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
     found = metrics_of(finished["train"])
     assert f"{found['test_correct']} of {found['test_digits']}" in said

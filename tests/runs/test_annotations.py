@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
-from mnistexp.runs.annotations import ANNOTATIONS, Annotations, annotate, launched, read_annotations
+from mnistexp.runs.annotations import Annotations, annotate, launched, read_annotations
+from mnistexp.runs.layout import ANNOTATIONS
 from mnistexp.runs.locks import lock
 from mnistexp.runs.run_folder import Run
 

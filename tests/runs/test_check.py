@@ -22,7 +22,8 @@ from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, MnistexpError
 from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
-from mnistexp.runs.predictions import PREDICTIONS, Predictions
+from mnistexp.runs.layout import PREDICTIONS
+from mnistexp.runs.predictions import Predictions
 
 PAGE = ROOT / "docs" / "runs.md"
 CASES = re.findall(r"^\| `runs check ([^`]+)` \| ([0-9]) \|", PAGE.read_text(), re.MULTILINE)
@@ -116,7 +117,7 @@ def test_a_requirement_may_ask_for_null(runs: Path) -> None:
         (["--require", "seed=2", "--within-noise"], "--within-noise needs --baseline"),
         (["--require", "seed=2", "--format", "junti"], "allowed: text, md, junit; did you mean 'junit'"),
         (["--baseline", "other-digits"], "can't be compared: the test digits differ: 40 and 200"),
-        (["--baseline", "sweep"], "is a sweep run, which reads no test digits"),
+        (["--baseline", "sweep"], "is a sweep-optimizer run, which reads no test digits"),
         (["--baseline", "sweep", "--tolerance", "0.1"], "has no test_accuracy to compare"),
     ],
 )

@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import frames, groups, paired, query
-from mnistexp.runs.predictions import PREDICTIONS, Predictions, read_predictions
+from mnistexp.runs.layout import PREDICTIONS
+from mnistexp.runs.predictions import Predictions, read_predictions
 
 Make = Callable[..., str]
 
@@ -112,7 +113,7 @@ def test_where_nothing_can_be_said_it_says_why(make: Make, finished: dict[str, P
         old: "keeps no predictions: an earlier version made it",
         foreign: "the digits differ: 200 of embedded",
         fewer: "the test digits differ: 40 and 30, of which 30 are the same",
-        str(finished["sweep"]): "is a sweep run, which reads no test digits",
+        str(finished["sweep"]): "is a sweep-optimizer run, which reads no test digits",
         str(finished["summary"]): "is a summary run, which reads no test digits",
     }
     for other, reason in reasons.items():

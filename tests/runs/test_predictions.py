@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mnistexp.errors import RunError
-from mnistexp.runs.predictions import PREDICTIONS, read_predictions
+from mnistexp.runs.layout import PREDICTIONS
+from mnistexp.runs.predictions import read_predictions
 from mnistexp.runs.stored_runs import load
 from mnistexp.statistics import confusion_matrix
 

@@ -12,7 +12,7 @@ import pytest
 from programs import call
 
 import mnistexp
-from mnistexp.commands.train import resume_training, unfinished_training
+from mnistexp.commands.train import resume_training, training_named
 from mnistexp.errors import BadInput
 from mnistexp.live.following import Follower
 from mnistexp.runs import references, trials
@@ -154,7 +154,7 @@ def test_each_command_takes_each_kind_of_reference(kinds: dict[str, Path], tmp_p
 
 SINGLE: dict[str, Callable[[Path, str], object]] = {
     "load_run": lambda runs, text: mnistexp.load_run(text, runs_dir=runs),
-    "resume": lambda runs, text: unfinished_training(runs, text),
+    "resume": lambda runs, text: training_named(runs, text),
     "trials": lambda runs, text: trials(text, runs_dir=runs),
     "best": lambda runs, text: mnistexp.best("best", sweeps=[text], runs_dir=runs),
 }
@@ -202,11 +202,11 @@ def test_the_latest_training_to_resume_is_the_newest_that_did_not_finish(tmp_pat
     done = made(tmp_path, "done")
     summary = made(tmp_path, "x", command="summary", status="failed")
     with pytest.raises(BadInput, match="is a summary run, allowed: a train run"):
-        resume_training(unfinished_training(tmp_path, summary))
-    assert unfinished_training(tmp_path, "latest").info.id == wanted
-    assert unfinished_training(tmp_path, older[:-1]).info.id == older
+        resume_training(training_named(tmp_path, summary))
+    assert training_named(tmp_path, "latest").info.id == wanted
+    assert training_named(tmp_path, older[:-1]).info.id == older
     for run_id in (older, wanted):
         shutil.rmtree(tmp_path / run_id)
     made(tmp_path, "step", status="interrupted", part_of=done)
     with pytest.raises(BadInput, match=r"no training to resume in .*; to resume a step of another command"):
-        unfinished_training(tmp_path, "latest")
+        training_named(tmp_path, "latest")

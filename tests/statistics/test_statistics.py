@@ -42,7 +42,7 @@ SGD_LOSS = """2.2317 1.2515 .5384 .3447 .2615 .2047 .1651 .1485 .0979 .0642 .048
     .0011 .0011 .0011 .00095"""
 """The notebook's 150-epoch training, its first 40 epochs."""
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 levels = st.floats(0.5, 0.99)
 counts = st.integers(1, 900).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 two_trials = st.integers(1, 80).flatmap(
@@ -175,6 +175,10 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.nested_summary([0.9, None], [100, 100]),
         lambda: statistics.nested_summary([0.9, 0.8], [100, 0]),
         lambda: statistics.nested_summary([0.9, 0.8], [100, None]),
+        lambda: statistics.final_accuracy([0.9]),
+        lambda: statistics.final_accuracy([0.9, 1.1]),
+        lambda: statistics.final_accuracy([0.9, None]),
+        lambda: statistics.final_accuracy([0.9, 0.8], level=95),
         lambda: statistics.one_standard_error([0.9, 0.8], [0.1]),
         lambda: statistics.select("best", [float("nan")], [0.1], [1]),
         lambda: statistics.select("one_se", [0.9], [0.1], [1]),
@@ -208,6 +212,34 @@ def test_a_misspelt_name_gets_the_nearest_valid_one() -> None:
         BadInput, match=r"^--select: 'one_se'; allowed: best, one-se, cheapest\W.*did you mean 'one-se'"
     ):
         statistics.select("one_se", [0.9], [0.1], [1])  # type: ignore[arg-type]
+
+
+# The final model
+
+
+def test_the_final_model_errs_a_little_less_than_the_networks_of_its_cross_validation() -> None:
+    scores = [[0.95, 0.90, 0.925, 0.96], [0.94, 0.93, 0.95, 0.92]]
+    found = statistics.final_accuracy(scores)
+    assert (found.folds, found.repeats, found.cross_validated) == (4, 2, pytest.approx(np.mean(scores)))
+    assert 1 - found.accuracy == pytest.approx((1 - np.mean(scores)) * 0.75 ** (1 / 3))
+    assert found.accuracy in found.interval
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_the_interval_of_the_final_model_is_that_of_nadeau_and_bengio(repeats: int) -> None:
+    """Many digits a fold: the score interval is then the symmetric one of the corrected resampled t test."""
+    scores = 0.6 + 0.001 * np.random.default_rng(repeats).standard_normal((repeats, 10))
+    found = statistics.final_accuracy(scores)
+    error = np.sqrt((1 / scores.size + 1 / 9) * scores.var(ddof=1))
+    ends = stats.t(scores.size - 1, found.accuracy, error).interval(0.95)
+    assert (found.interval.low, found.interval.high) == pytest.approx(ends, abs=1e-6)
+
+
+@quick
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
+def test_an_interval_of_the_final_model_holds_its_accuracy_and_stays_between_none_and_all(scores: list[float]) -> None:
+    found = statistics.final_accuracy(scores)
+    assert 0 <= found.interval.low <= found.accuracy <= found.interval.high <= 1
 
 
 # Classes and repeats

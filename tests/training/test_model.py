@@ -12,8 +12,8 @@ from programs import untouched
 
 from mnistexp.config.models import ExperimentConfig, ModelConfig
 from mnistexp.config.optimizers import Adam, Nesterov
-from mnistexp.training.fitting import keras_model
 from mnistexp.training.model import Seed, build_model, build_optimizer, initial_weights, layer_table
+from mnistexp.training.predicting import keras_model
 
 CONFIGS = [
     ModelConfig(),

@@ -17,8 +17,10 @@ from mnistexp import data
 from mnistexp.config.models import DataConfig, EarlyStopping, ExperimentConfig, ModelConfig, TrainingConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer, Sgd
 from mnistexp.training import fitting
-from mnistexp.training.fitting import EpochRow, Fit, State, evaluate, fit, keras_model, predict
+from mnistexp.training.fitting import Fit, fit
 from mnistexp.training.model import Seed, initial_weights
+from mnistexp.training.predicting import compiled_loop, evaluate, keras_model, predict
+from mnistexp.training.state import EpochRow, State
 
 DIGITS = data.load(DataConfig())
 X, Y = DIGITS.images[:200], DIGITS.labels[:200]
@@ -128,7 +130,7 @@ def test_a_compiled_loop_serves_all_settings_and_each_of_them_counts() -> None:
         configs = [experiment(optimizer(**change), epochs=1, batch_size=BATCH) for change in changes]
         results = [trained(config).weights[4].tobytes() for config in configs]
         assert len(set(results)) == len(results), name
-        (loop,) = {fitting._loop(config) for config in configs}
+        (loop,) = {compiled_loop(config) for config in configs}
         assert loop.train.experimental_get_tracing_count() == 1
         assert loop.evaluate.experimental_get_tracing_count() == 1
 
@@ -136,13 +138,13 @@ def test_a_compiled_loop_serves_all_settings_and_each_of_them_counts() -> None:
 def test_dropout_rates_share_a_loop_and_change_the_training() -> None:
     configs = [experiment(dropout=rate, epochs=1) for rate in (0.2, 0.4, 0.8)]
     assert len({trained(config).weights[4].tobytes() for config in [*configs, experiment(epochs=1)]}) == 4
-    (loop,) = {fitting._loop(config) for config in configs}
+    (loop,) = {compiled_loop(config) for config in configs}
     assert loop.train.experimental_get_tracing_count() == 1
 
 
 def test_a_dropout_rate_of_0_is_no_dropout_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     without = trained(experiment())
-    monkeypatch.setattr(fitting, "_loop", lambda _: dropping_loop())
+    monkeypatch.setattr(fitting, "compiled_loop", lambda _: dropping_loop())
     assert bits(trained(experiment())) == bits(without)
 
 
@@ -243,7 +245,7 @@ def test_the_standard_error_of_the_validation_loss_is_that_of_the_digits_losses(
 def test_more_digits_than_are_evaluated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config, weights = experiment(), initial_weights(ModelConfig())
     whole = predict(config, weights, X)
-    monkeypatch.setattr(fitting, "EVALUATED_AT_ONCE", 33)
+    monkeypatch.setattr("mnistexp.training.predicting.EVALUATED_AT_ONCE", 33)
     np.testing.assert_allclose(predict(config, weights, X), whole, rtol=1e-6)
     assert whole.sum(axis=1) == pytest.approx(1, abs=1e-6)
 

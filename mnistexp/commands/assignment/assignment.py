@@ -7,6 +7,7 @@ from typing import Any
 from mnistexp.config.models import ExperimentConfig, SweepConfig, TrainingConfig
 from mnistexp.config.optimizers import Nesterov
 from mnistexp.errors import ConfigError, Problem
+from mnistexp.runs.layout import Kind
 from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
 
 __all__ = ["BEST", "FIXED", "FULL", "LONG", "QUICK", "SHORT", "WITH_DROPOUT", "Size", "Task", "assignment", "tasks_of"]
@@ -87,17 +88,17 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
         message = "has no grid of model.dropout, which the assignment needs"
         raise ConfigError([Problem("configuration", "sweep.grid", message)])
     tasks = [
-        Task("example digits", "data", "show-examples", _epochs(sgd, size.short)),
-        Task("network", "data", "summary", _epochs(sgd, size.short)),
-        Task(SHORT, "curves", "train", _epochs(sgd, size.short)),
-        Task(LONG, "curves", "train", _epochs(sgd, size.long).model_copy(update=seeds)),
-        Task(WITH_DROPOUT, "curves", "train", curves.model_copy(update={"model": dropped, **seeds})),
+        Task("example digits", "data", Kind.EXAMPLES, _epochs(sgd, size.short)),
+        Task("network", "data", Kind.SUMMARY, _epochs(sgd, size.short)),
+        Task(SHORT, "curves", Kind.TRAIN, _epochs(sgd, size.short)),
+        Task(LONG, "curves", Kind.TRAIN, _epochs(sgd, size.long).model_copy(update=seeds)),
+        Task(WITH_DROPOUT, "curves", Kind.TRAIN, curves.model_copy(update={"model": dropped, **seeds})),
     ]
     whole = {part.family: part for part in parts_of(config)}
     tasks += [_as_submitted(part, whole[part.family], size) for part in parts]
     tasks.append(_fixed(next(part for part in parts if part.family == DROPOUT), size))
     tasks += [Task(part.family, "as intended", part.command, part.config) for part in parts]
-    return [*tasks, Task(BEST, "as intended", "best", cut.model_copy(update={"name": None}))]
+    return [*tasks, Task(BEST, "as intended", Kind.BEST, cut.model_copy(update={"name": None}))]
 
 
 def _every_epoch(training: TrainingConfig) -> TrainingConfig:

@@ -11,6 +11,7 @@ from mnistexp.commands.assignment.assignment import LONG, SHORT, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Floats, Row
 from mnistexp.commands.assignment.reported import ACCURACIES, FAULTS, ReportedCurve, reported_curves
 from mnistexp.runs import stored_runs
+from mnistexp.runs.layout import HISTORY, of_repeats
 from mnistexp.runs.results import History, Outcome
 
 __all__ = ["band_row", "curve_rows", "histories_of", "seeds_row"]
@@ -139,9 +140,7 @@ def _odd(seeds: int, of: int) -> str:
 
 def histories_of(folder: Path) -> list[History]:
     """The curves of a training's repeats, in order. Raises RunError."""
-    first = stored_runs.read_history(folder / "history.csv")
-    others = sorted((folder / "repeats").glob("*/history.csv"), key=lambda path: int(path.parent.name))
-    return [first, *(stored_runs.read_history(path) for path in others)]
+    return [stored_runs.read_history(path) for path in of_repeats(folder, HISTORY).values()]
 
 
 def _curves(outcome: Outcome, field: str, epochs: int) -> Floats:

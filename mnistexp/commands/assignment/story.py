@@ -24,6 +24,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures import plots
 from mnistexp.runs import files, stored_runs
+from mnistexp.runs.layout import METRICS, PLAN, Kind, is_sweep
 from mnistexp.runs.results import Event, Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
@@ -33,7 +34,6 @@ from mnistexp.sweeps.trial_cache import cache_of
 
 __all__ = ["TaskAhead", "plan_reproduce", "run_reproduce", "size_of"]
 
-PLAN = "plan.json"
 LABEL = {
     False: "The assignment reproduced, as submitted and as intended.",
     True: "QUICK RUN: a few epochs and rows, to check that everything works. Trainings are not compared.",
@@ -73,17 +73,17 @@ def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) 
     pace = cache.pace() if cache else None
     found = []
     for task in tasks_of(config, size):
-        info = reuse.finished(runs_dir, task.command, task.config, digits) if task.command != "best" else None
+        info = reuse.finished(runs_dir, task.command, task.config, digits) if task.command != Kind.BEST else None
         if info is not None:
             found.append(TaskAhead(task, info.id))
-        elif task.command.startswith("sweep"):
+        elif is_sweep(task.command):
             plan = plan_sweep(task.config, digits, split, cache)
             found.append(TaskAhead(task, None, plan.fits, plan.cached, seconds=plan.seconds))
-        elif task.command == "best":
+        elif task.command == Kind.BEST:
             ahead = plan_best(task.config, runs_dir)
             found.append(TaskAhead(task, None, ahead.confirming, 0, ahead.epochs * ahead.repeats, ahead.seconds))
         else:
-            epochs = task.config.training.epochs * task.config.repeats if task.command == "train" else 0
+            epochs = task.config.training.epochs * task.config.repeats if task.command == Kind.TRAIN else 0
             seconds = None if pace is None else pace * epochs * len(split.train)
             found.append(TaskAhead(task, None, epochs=epochs, seconds=seconds if epochs else 0.0))
     return found
@@ -128,18 +128,18 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
         run.add("table.csv", _csv(rows))
         for name, content in plots.rendered(of_reproduction(done)):
             run.add(name, content)
-        run.add("metrics.json", document)
+        run.add(METRICS, document)
         run.finish()
     return Outcome(run.path, document)
 
 
 def _open(runs_dir: Path, config: ExperimentConfig, tasks: Sequence[Task], digits: data.Digits, *, quick: bool) -> Run:
     """The interrupted reproduction of the same tasks, or a new one."""
-    begun = reuse.unfinished(runs_dir, "reproduce", config, digits)
+    begun = reuse.unfinished(runs_dir, Kind.REPRODUCE, config, digits)
     if begun is not None and files.holds(begun.path / PLAN, _plan_document(tasks)):
         return Run.resume(begun.path)
     name = config.name or ("quick" if quick else "assignment")
-    return Run.create(runs_dir, "reproduce", name, settings.to_yaml(config), visible=True)
+    return Run.create(runs_dir, Kind.REPRODUCE, name, settings.to_yaml(config), visible=True)
 
 
 def _plan_document(tasks: Sequence[Task]) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _do(
     if info is not None:
         stored = stored_runs.load(info.path)
         assert stored.metrics is not None
-        if task.command != "best" or _chose_from(stored.metrics, sweeps):
+        if task.command != Kind.BEST or _chose_from(stored.metrics, sweeps):
             return Outcome(info.path, stored.metrics), True
     try:
         return _run(task, runs_dir, digits, sweeps, watch), False
@@ -180,14 +180,14 @@ def _chose_from(metrics: dict[str, Any], sweeps: Sequence[str]) -> bool:
 
 
 def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str], watch: Watch) -> Outcome:
-    if task.command == "show-examples":
+    if task.command == Kind.EXAMPLES:
         return examples.run_examples(task.config, runs_dir)
-    if task.command == "summary":
+    if task.command == Kind.SUMMARY:
         return examples.run_summary(task.config, runs_dir)
-    if task.command == "best":
+    if task.command == Kind.BEST:
         return run_best(task.config, runs_dir, sweeps, unseen=True, watch=_without_steps(watch))
-    if task.command == "train":
-        begun = reuse.unfinished(runs_dir, "train", task.config, digits)
+    if task.command == Kind.TRAIN:
+        begun = reuse.unfinished(runs_dir, Kind.TRAIN, task.config, digits)
         if begun is not None:
             return resume_training(stored_runs.load(begun.path), watch)
         return run_training(task.config, runs_dir, watch)
@@ -223,7 +223,7 @@ def _document(
 ) -> dict[str, Any]:
     counts = {name: sum(row.agrees is value for row in rows) for name, value in AGREES.items()}
     return {
-        "command": "reproduce",
+        "command": Kind.REPRODUCE,
         "quick": size.quick,
         "label": LABEL[size.quick],
         "seed": config.seed,

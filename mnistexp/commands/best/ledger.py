@@ -9,6 +9,7 @@ import numpy as np
 from mnistexp import data
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files, stored_runs
+from mnistexp.runs.layout import CHECKPOINT, DATA, HISTORY, MODEL, REPEATS, Kind, is_sweep
 from mnistexp.runs.stored_runs import RunInfo, read_config
 
 __all__ = ["Ledger", "Reading", "read_ledger"]
@@ -74,7 +75,7 @@ def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Rea
     """
     found, unreadable = [], 0
     for info in stored_runs.list_runs(runs_dir):
-        if info.id == now.run or not (info.path / "data.json").exists():
+        if info.id == now.run or not (info.path / DATA).exists():
             continue
         try:
             if _same_test_digits(info, digits, split) and (reading := _reading(info)):
@@ -85,39 +86,39 @@ def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Rea
 
 
 def _same_test_digits(info: RunInfo, digits: data.Digits, split: data.Split) -> bool:
-    about = files.read_json(info.path / "data.json")
-    if info.command == "evaluate":  # of a whole source, perhaps, with the test digits among its digits
+    about = files.read_json(info.path / DATA)
+    if info.command == Kind.EVALUATE:  # of a whole source, perhaps, with the test digits among its digits
         return digits.match(about) and set(about["test"]) >= set(split.test.tolist())
     return digits.match(about) and sorted(about["test"]) == sorted(split.test.tolist())
 
 
 def _reading(info: RunInfo) -> Reading | None:
-    if info.command.startswith("sweep"):
+    if is_sweep(info.command):
         return None
-    if info.command == "evaluate":
+    if info.command == Kind.EVALUATE:
         return Reading(info.id, info.command, 1, False)
     config = read_config(info.path)
-    watched = info.command == "train" and not config.training.validation_fraction
+    watched = info.command == Kind.TRAIN and not config.training.validation_fraction
     if watched:
         times = sum(_epochs(folder) for folder in _repeats(info.path))
     else:
-        times = sum((folder / "model.keras").exists() for folder in _repeats(info.path))
+        times = sum((folder / MODEL).exists() for folder in _repeats(info.path))
     return Reading(info.id, info.command, times, watched) if times else None
 
 
 def _repeats(folder: Path) -> list[Path]:
     """The folders of a training's repeats; the first is that of the run."""
-    return [folder, *sorted((folder / "repeats").glob("*"))]
+    return [folder, *sorted((folder / REPEATS).glob("*"))]
 
 
 def _epochs(folder: Path) -> int:
     """The epochs trained, from the curves or, if the training was killed before it wrote them, from its checkpoint."""
-    if (folder / "history.csv").exists():
-        history = stored_runs.read_history(folder / "history.csv")
+    if (folder / HISTORY).exists():
+        history = stored_runs.read_history(folder / HISTORY)
         return int(np.isfinite(history.val_loss).sum())
-    if not (folder / "checkpoint.npz").exists():
+    if not (folder / CHECKPOINT).exists():
         return 0
     try:
-        return len(files.arrays(files.read_bytes(folder / "checkpoint.npz"))["rows"])
+        return len(files.arrays(files.read_bytes(folder / CHECKPOINT))["rows"])
     except (ValueError, KeyError, TypeError, RunError):
         return 0

@@ -15,31 +15,32 @@ from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
 from mnistexp.commands.best.document import choice_document, warnings_of
 from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
 from mnistexp.commands.digits import note_digits
 from mnistexp.commands.job import unwatched
+from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
-from mnistexp.commands.train import finish_training, train_repeats
+from mnistexp.commands.train import finish_training
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted
 from mnistexp.figures import plots
 from mnistexp.runs import files
-from mnistexp.runs.results import Outcome, Step, TrainingResult, Watch
+from mnistexp.runs.layout import CHOICE, COMBINED, DATA, FINAL, Kind
+from mnistexp.runs.results import Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 from mnistexp.sweeps.plan import plan_sweep
 from mnistexp.sweeps.sweep_files import predictions_archive
-from mnistexp.training import fitting
+from mnistexp.training.predicting import predict
+from mnistexp.training.repeats import TrainingResult
 
 __all__ = ["STOPPED", "run_best", "unseen_digits"]
 
-CHOICE = "choice.json"
-COMBINED = "combination.npz"
-"""The out-of-fold predictions of a combination that no sweep tried."""
 STOPPED = "stopped; finished work is kept: run the same command again to continue"
 
 
@@ -50,6 +51,7 @@ def run_best(
     *,
     listed_only: bool = False,
     with_nested: bool = False,
+    predict: bool = False,
     unseen: bool = False,
     watch: Watch = unwatched,
 ) -> Outcome:
@@ -63,7 +65,8 @@ def run_best(
     continues: sweeps from the cache, trainings from their checkpoints.
 
     `metrics.json` has the keys of a training (`metrics.training_metrics`; `validated_on` is null), and `best_params`,
-    `best_score` (the setting in cross-validation), `choice` (`choice_document`), `left_aside` (`run` and `why` of
+    `best_score` (the setting in cross-validation), `predicted_accuracy` and `predicted_accuracy_interval` (null without
+    `predict`), `choice` (`choice_document`), `left_aside` (`run` and `why` of
     finished sweeps that were not used), `better` (`better.how_much_better`) and `representative`
     (`representative.representative`).
 
@@ -76,7 +79,7 @@ def run_best(
     try:
         with workers_kept():
             sources = work.sources(sweeps, listed_only=listed_only)
-            steps = _Steps(len(sources.missing) + 2 + with_nested)
+            steps = _Steps(len(sources.missing) + 2 + with_nested + predict)
             if sources.missing:
                 _sweep(work, sources, steps, watch)
                 sources = work.sources((), listed_only=listed_only)
@@ -87,8 +90,12 @@ def run_best(
                 watch(steps.next("nested cross-validation"))
                 everything = work.nested(sources)
                 inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
+            predicted = None
+            if predict:
+                watch(steps.next(f"predict the accuracy of the final model: {FITS} fits"))
+                predicted = predict_final(work, choice.config, watch)
         watch(steps.next(f"train the final model: {config.repeats} x {config.training.epochs} epochs"))
-        return _finish(work, sources, choice, inner, others, watch, began)
+        return _finish(work, sources, choice, inner, predicted, others, watch, began)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
 
@@ -118,6 +125,7 @@ def _finish(
     sources: Sources,
     choice: Choice,
     inner: nested.Nested | None,
+    predicted: Predicted | None,
     others: Digits | None,
     watch: Watch,
     began: float,
@@ -128,37 +136,39 @@ def _finish(
     )
     chosen = files.plain(choice_document(sources.used, choice))
     with _open(work, final, chosen) as run:
-        run.add("data.json", work.digits.document(work.split))
+        run.add(DATA, work.digits.document(work.split))
         run.add(CHOICE, chosen)
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
-        run.add("final.yaml", settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
-        results = train_repeats(run, final, work.digits, work.split, None, watch)
-        ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, "best", len(results), False))
+        run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
+        results = train_repeats(run, data.Dataset(work.digits, work.split, final), None, watch)
+        ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
-            "command": "best",
+            "command": Kind.BEST,
             "best_params": choice.chosen.params,
             "best_score": choice.chosen.trial.mean,
+            "predicted_accuracy": predicted and predicted.found.accuracy,
+            "predicted_accuracy_interval": predicted and predicted.document()["interval"],
             "choice": chosen,
             "left_aside": [vars(one) for one in sources.left_aside],
             "better": how_much_better(choice),
-            "representative": representative(choice, results, ledger, right, inner),
+            "representative": representative(choice, results, ledger, right, inner, predicted),
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
         document["warnings"] = [*document["warnings"], *warnings_of(sources.used, sources.left_aside, choice, final)]
         note_digits(document, work.digits)
         for name, content in plots.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
-        return finish_training(run, final, results, document)
+        return finish_training(run, final, results, document, watch)
 
 
 def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
-    begun = reuse.unfinished(work.runs_dir, "best", work.config, work.digits)
+    begun = reuse.unfinished(work.runs_dir, Kind.BEST, work.config, work.digits)
     if begun is not None and files.holds(begun.path / CHOICE, chosen):
         return Run.resume(begun.path)
     name = work.config.name or f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
-    return Run.create(work.runs_dir, "best", name, settings.to_yaml(work.config), visible=True)
+    return Run.create(work.runs_dir, Kind.BEST, name, settings.to_yaml(work.config), visible=True)
 
 
 def unseen_digits(digits: Digits) -> Digits:
@@ -176,6 +186,6 @@ def unseen_digits(digits: Digits) -> Digits:
 
 
 def _correct(config: ExperimentConfig, result: TrainingResult, others: Digits) -> NDArray[np.bool_]:
-    predicted = fitting.predict(config, result.weights, others.images).argmax(axis=1)
+    predicted = predict(config, result.fit.weights, others.images).argmax(axis=1)
     right: NDArray[np.bool_] = predicted == others.labels
     return right

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnistexp import statistics
 from mnistexp.commands import prediction
 from mnistexp.commands.best.ledger import Reading, read_ledger
-from mnistexp.commands.digits import DATA, as_sentence, read_digits
+from mnistexp.commands.digits import as_sentence, read_digits
 from mnistexp.commands.evaluate.figures import mistakes, reliability_diagram
 from mnistexp.commands.evaluate.measured import measured
 from mnistexp.commands.job import unwatched
@@ -24,11 +24,12 @@ from mnistexp.data.part import opened
 from mnistexp.data.reading import part_to_judge
 from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError
 from mnistexp.figures import plots
+from mnistexp.runs.layout import DATA, FINAL, METRICS, Kind
 from mnistexp.runs.results import Noted, Outcome, Watch
 from mnistexp.runs.results import Reading as ReadingDone
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun, read_config
-from mnistexp.training import fitting
+from mnistexp.training.predicting import predict
 
 __all__ = ["PARTS", "PartChoice", "evaluate"]
 
@@ -82,7 +83,7 @@ def evaluate(
     probabilities = _probabilities(path, config, judged)
     document = _document(stored, judged, learnt, known, probabilities)
     evaluated = config.model_copy(update={"data": config.data.model_copy(update={"source": judged.digits.source})})
-    with Run.create(runs_dir, "evaluate", name or stored.info.name, settings.to_yaml(evaluated)) as run:
+    with Run.create(runs_dir, Kind.EVALUATE, name or stored.info.name, settings.to_yaml(evaluated)) as run:
         try:
             _store(run, runs_dir, document, judged, learnt.classes)
         except KeyboardInterrupt:
@@ -92,10 +93,10 @@ def evaluate(
 
 def _settings(stored: StoredRun) -> ExperimentConfig:
     """The settings of the training, of `best` those of its final one."""
-    if "final.yaml" in stored.files():
+    if FINAL in stored.files():
         from mnistexp.config import yaml_source
 
-        return settings.resolve([yaml_source.parse(stored.read_text("final.yaml"), "final.yaml")]).config
+        return settings.resolve([yaml_source.parse(stored.read_text(FINAL), FINAL)]).config
     return read_config(stored.path)
 
 
@@ -156,7 +157,7 @@ def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool |
 def _probabilities(path: Path, config: ExperimentConfig, judged: _Judged) -> NDArray[np.float32]:
     """The model's probabilities, computed as in training: bit-identical for the run's own test digits."""
     weights = [np.asarray(weight) for weight in prediction.load_model(path).get_weights()]
-    return fitting.predict(config, weights, judged.images)
+    return predict(config, weights, judged.images)
 
 
 def _document(
@@ -167,7 +168,7 @@ def _document(
     right = probabilities.argmax(axis=1) == labels
     trained = _trained_on(judged, known, right)
     document: dict[str, Any] = {
-        "command": "evaluate",
+        "command": Kind.EVALUATE,
         "run": stored.info.id,
         "source": judged.digits.source,
         "own_test_digits": judged.own is not None,
@@ -243,7 +244,7 @@ def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, 
     split = judged.own or Split(empty, empty, judged.rows)
     run.add(DATA, digits.document(split))
     if judged.own is not None:
-        ledger = read_ledger(runs_dir, digits, split, Reading(run.id, "evaluate", 1, False))
+        ledger = read_ledger(runs_dir, digits, split, Reading(run.id, Kind.EVALUATE, 1, False))
         document["ledger"] = ledger.document()
     names = classes.names
     worst = judged.images[[mistake["index"] for mistake in document["mistakes"]]]
@@ -253,7 +254,7 @@ def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, 
         "reliability": reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
         "mistakes": mistakes(worst, document["mistakes"], names),
     }
-    run.add("metrics.json", document)
+    run.add(METRICS, document)
     for file, content in plots.rendered(drawn):
         run.add(file, content)
     run.finish()

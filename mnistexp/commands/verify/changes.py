@@ -11,11 +11,11 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.problems import explain
 from mnistexp.data import Digits, Split
 from mnistexp.runs.environment import dirty_diff, environment
+from mnistexp.runs.layout import DATA, PATCH
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["Change", "changed_data", "changed_surroundings", "known_settings"]
 
-PATCH = "code.patch"
 PLAIN = ("python", "implementation", "system", "machine", "cpu", "instructions", "git_commit", "training_code")
 """Keys of `environment.json` to compare; cores, memory and the kernel's release don't change results."""
 KEYED = ("packages", "variables")
@@ -57,7 +57,7 @@ def _unknown_keys(values: Mapping[str, Any]) -> list[str]:
 
 def changed_data(stored: StoredRun, digits: Digits, split: Split) -> list[Change]:
     """Differences between a run's `data.json` and the current digits and split. Raises `RunError`."""
-    then = stored.read_json("data.json")
+    then = stored.read_json(DATA)
     hashes = {
         "digits (SHA-256)": ("sha256", digits.sha256),
         "labels (SHA-256)": ("labels_sha256", digits.labels_sha256),

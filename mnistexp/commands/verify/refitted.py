@@ -10,6 +10,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits, Split
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.layout import TRIALS
 from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult, Watch
 from mnistexp.sweeps.fold_fits import FoldFit, fit_fold, receive
 from mnistexp.sweeps.plan import Fits
@@ -19,8 +20,6 @@ from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.sweep_files import fit_name, read_sweep
 
 __all__ = ["compare_fits"]
-
-TABLE = "trials.csv"
 
 
 def compare_fits(
@@ -52,8 +51,8 @@ def compare_fits(
 
 def _table(folder: Path, sweep: SweepResult) -> Compared:
     """`trials.csv` recomputed from the stored fits."""
-    same = files.read_text(folder / TABLE) == trials_csv(sweep)
-    return Compared(TABLE, same, 0.0 if same else math.inf, "" if same else "differs from the stored trials/*.json")
+    same = files.read_text(folder / TRIALS) == trials_csv(sweep)
+    return Compared(TRIALS, same, 0.0 if same else math.inf, "" if same else "differs from the stored trials/*.json")
 
 
 def _trials(config: ExperimentConfig, sweep: SweepResult) -> list[Trial]:

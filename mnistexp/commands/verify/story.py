@@ -16,8 +16,8 @@ from mnistexp.commands.verify.comparing import Compared
 from mnistexp.commands.verify.refitted import compare_fits
 from mnistexp.commands.verify.trained import compare_trainings
 from mnistexp.errors import BadInput, Interrupted, RunError
+from mnistexp.runs.layout import CONFIG, FINAL, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import Watch
-from mnistexp.runs.run_folder import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps.fold_fits import VARIABLES
 
@@ -30,7 +30,6 @@ TOLERANCE = 0.03
 FITS = 3
 PROCESSOR = {"machine", "cpu", "instructions", *(f"variables.{name}" for name in VARIABLES)}
 """The changes, by `Change.what`, that decide which kernels a training uses."""
-FINAL = "final.yaml"
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,12 @@ def verify(
     Raises `BadInput` if the run has nothing to verify, `RunError` and `DataError` if it can't be repeated or is
     damaged, `Interrupted` on Ctrl-C.
     """
-    sweep = stored.info.command.startswith("sweep")
+    sweep = is_sweep(stored.info.command)
     _check(stored, tolerance, fits)
     if not sweep and (fits, seed) != (None, None):
         raise BadInput(f"--fits and --seed are for sweeps, but {stored.info.id} is a {stored.info.command} run")
     with _possible(stored):
-        source = FINAL if stored.info.command == "best" else CONFIG
+        source = FINAL if stored.info.command == Kind.BEST else CONFIG
         config, unknown = known_settings(stored.read_text(source), str(stored.path / source))
         digits = data.load(config.data)
         split = data.split(digits, config.data, config.training.validation_fraction)
@@ -117,21 +116,21 @@ def verify(
                 drawn_by = config.seed if seed is None else seed
                 compared, note = compare_fits(stored.path, config, digits, split, fits or FITS, drawn_by, watch)
             else:
-                compared = compare_trainings(stored, config, digits, split, watch)
+                compared = compare_trainings(stored, data.Dataset(digits, split, config), watch)
         except KeyboardInterrupt:
             raise Interrupted("stopped; nothing was written") from None
     return Verification(
-        stored, tolerance, tuple(compared), changed, note if sweep or stored.info.command == "best" else ""
+        stored, tolerance, tuple(compared), changed, note if sweep or stored.info.command == Kind.BEST else ""
     )
 
 
 def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
     info = stored.info
-    if not (info.command in ("train", "best") or info.command.startswith("sweep")):
+    if not (info.command in (Kind.TRAIN, Kind.BEST) or is_sweep(info.command)):
         raise BadInput(f"{info.id} is a {info.command} run: can't be verified, allowed: a train, best or sweep run")
     if info.status != "done":
         raise BadInput(f"{info.id} is {info.status}, allowed: a run that is done")
-    if info.command.startswith("sweep") and not (info.path / "sweep.json").exists():
+    if is_sweep(info.command) and not (info.path / SWEEP).exists():
         raise BadInput(f"{info.id} has no finished trial: nothing to verify")
     if not 0 <= tolerance < math.inf:
         raise BadInput(f"--tolerance is {tolerance}, allowed: 0 <= value")

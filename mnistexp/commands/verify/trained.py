@@ -1,62 +1,48 @@
 """Verifying a stored training, or the final training of `best`: repeats and compares it."""
 
 import math
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mnistexp.commands.prediction import MODEL, load_model
-from mnistexp.commands.train import train_repeats
+from mnistexp.commands.prediction import load_model
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
-from mnistexp.config.models import ExperimentConfig
-from mnistexp.data import Digits, Rows, Split
+from mnistexp.data import Dataset, Rows
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv, history_to_csv
-from mnistexp.runs.results import TrainingResult, Watch
-from mnistexp.runs.run_folder import Run
-from mnistexp.runs.stored_runs import HISTORY, StoredRun
-from mnistexp.training import fitting
+from mnistexp.runs.layout import HISTORY, MODEL, Kind, in_repeat
+from mnistexp.runs.results import Watch
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.training.predicting import predict
+from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 
 __all__ = ["compare_trainings"]
 
 
-def compare_trainings(
-    stored: StoredRun, config: ExperimentConfig, digits: Digits, split: Split, watch: Watch
-) -> list[Compared]:
+def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list[Compared]:
     """Run every repeat of a training again, and compare curves, weights, predictions and accuracy.
 
-    Raises `RunError` if a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
+    Nothing is written. Raises `RunError` if a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
     """
+    split, repeats = dataset.split, dataset.config.repeats
     held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.info.command == "best":  # its final training has no validation
+    if stored.info.command == Kind.BEST:  # its final training has no validation
         held_out = None
-    accuracies = _accuracies(stored, config.repeats)
+    accuracies = _accuracies(stored, repeats)
     found: list[Compared] = []
-    for result in _train(stored, config, digits, split, held_out, watch):
-        folder = stored.path / f"repeats/{result.repeat}" if result.repeat else stored.path
-        before = f"training {result.repeat + 1}: " if config.repeats > 1 else ""
+    for repeat in range(repeats):
+        fit = fit_repeat(dataset, held_out, repeat, watch)
+        if fit.interrupted:
+            raise KeyboardInterrupt
+        result = scored(dataset, fit, repeat)
+        folder = (stored.path / in_repeat(repeat, HISTORY)).parent
+        before = f"training {repeat + 1}: " if repeats > 1 else ""
         found.append(_history(folder, result, before))
-        found += _model(folder, config, result, digits.images[split.test], before)
-        found.append(_accuracy(accuracies[result.repeat], result, before))
+        found += _model(folder, dataset, result, before)
+        found.append(_accuracy(accuracies[repeat], result, before))
     return found
-
-
-def _train(
-    stored: StoredRun, config: ExperimentConfig, digits: Digits, split: Split, held_out: Rows | None, watch: Watch
-) -> list[TrainingResult]:
-    """The trainings, run in a temporary folder that is always removed."""
-    place = Path(tempfile.gettempdir())
-    with files.explained("make a scratch folder in", place):
-        scratch = tempfile.TemporaryDirectory(prefix="mnistexp-verify-")
-    with scratch as folder, Run.create(Path(folder), "verify", "again", stored.config_text) as run:
-        try:
-            return train_repeats(run, config, digits, split, held_out, watch)
-        finally:
-            run.discard()
 
 
 def _accuracies(stored: StoredRun, repeats: int) -> list[float]:
@@ -73,34 +59,32 @@ def _accuracies(stored: StoredRun, repeats: int) -> list[float]:
 def _history(folder: Path, result: TrainingResult, before: str) -> Compared:
     path = folder / HISTORY
     text = files.read_text(path)
-    difference, curve = curve_difference(history_from_csv(text, str(path)), result.history)
+    difference, curve = curve_difference(history_from_csv(text, str(path)), result.fit.history)
     said = f"{curve} differs most" if curve else ""
-    return Compared(f"{before}{HISTORY}", text == history_to_csv(result.history), difference, said)
+    return Compared(f"{before}{HISTORY}", text == history_to_csv(result.fit.history), difference, said)
 
 
-def _model(
-    folder: Path, config: ExperimentConfig, result: TrainingResult, images: NDArray[np.uint8], before: str
-) -> Iterator[Compared]:
+def _model(folder: Path, dataset: Dataset, result: TrainingResult, before: str) -> Iterator[Compared]:
     """Compare the weights in `model.keras`, and that model's predictions of the test digits."""
     weights = [np.asarray(weight) for weight in load_model(folder / MODEL).get_weights()]
-    if [weight.shape for weight in weights] != [weight.shape for weight in result.weights]:
+    if [weight.shape for weight in weights] != [weight.shape for weight in result.fit.weights]:
         yield Compared(f"{before}weights", False, math.inf, f"{MODEL} has a different network")
         return
-    pairs = list(zip(weights, result.weights, strict=True))
+    pairs = list(zip(weights, result.fit.weights, strict=True))
     identical = all(np.array_equal(then, now, equal_nan=True) for then, now in pairs)
     furthest = max(
         (float(np.abs(then - now).max()) for then, now in pairs), key=lambda far: (not math.isfinite(far), far)
     )
     far = f"differ by up to {furthest:.2g}" if math.isfinite(furthest) else "some are not numbers"
     yield Compared(f"{before}weights", identical, None, "" if identical else far)
-    probabilities = fitting.predict(config, weights, images)
+    probabilities = predict(dataset.config, weights, dataset.digits.images[result.test.rows])
     likeliest = probabilities.argmax(axis=1)
-    others = int((likeliest != result.predictions).sum())
+    others = int((likeliest != result.test.read).sum())
     yield Compared(
         f"{before}predictions",
-        np.array_equal(probabilities, result.probabilities, equal_nan=True),
-        relative_difference([float((likeliest == result.labels).mean())], [result.test_accuracy]),
-        f"{others} of {len(images)} test digits have another prediction" if others else "",
+        np.array_equal(probabilities, result.test.probabilities, equal_nan=True),
+        relative_difference([float((likeliest == result.test.labels).mean())], [result.test_accuracy]),
+        f"{others} of {len(likeliest)} test digits have another prediction" if others else "",
     )
 
 

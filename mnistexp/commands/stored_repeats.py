@@ -1,0 +1,109 @@
+"""The repeats of a training in a run folder: each is trained, checkpointed on the way, and stored when it is done."""
+
+import math
+import time
+from typing import Any
+
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import Dataset, Rows
+from mnistexp.errors import RunError
+from mnistexp.runs import files
+from mnistexp.runs.history_csv import history_to_csv
+from mnistexp.runs.layout import CHECKPOINT, HISTORY, MODEL, PREDICTIONS, STATE, in_repeat
+from mnistexp.runs.progress import CURVES, leave_progress
+from mnistexp.runs.results import Watch
+from mnistexp.runs.run_folder import Run, remove_file
+from mnistexp.training.predicting import keras_model
+from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
+from mnistexp.training.runtime import load_beside
+from mnistexp.training.state import EpochRow, State
+
+__all__ = ["end_checkpoints", "lengthens", "train_repeats"]
+
+AFTERWARDS = (
+    "scipy.special",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+)
+"""Modules that metrics and figures of a training use."""
+CHECKPOINT_SECONDS = 5.0
+PROGRESS_SECONDS = 1.0
+
+
+def train_repeats(run: Run, dataset: Dataset, held_out: Rows | None, watch: Watch) -> list[TrainingResult]:
+    """Train `repeats` times, storing the results of each in `run`; continues from its checkpoints.
+
+    `held_out`: the rows that the curves are validated on; with None there is no validation, and each finished network
+    reads the test digits once. Raises `KeyboardInterrupt`, keeping finished work.
+    """
+    load_beside(*AFTERWARDS)
+    return [_repeat(run, dataset, held_out, repeat, watch) for repeat in range(dataset.config.repeats)]
+
+
+def lengthens(config: ExperimentConfig) -> bool:
+    """Whether more epochs continue a training that was to end before: early stopping would have decided otherwise."""
+    return config.training.early_stopping is None
+
+
+def end_checkpoints(run: Run, config: ExperimentConfig, *, keep: bool) -> None:
+    """Remove the checkpoints of a finished run, or keep each as the final state of its training."""
+    for repeat in range(config.repeats):
+        checkpoint = run.path / in_repeat(repeat, CHECKPOINT)
+        if keep and checkpoint.exists():
+            files.move(checkpoint, checkpoint.with_name(STATE))
+        else:
+            remove_file(run.path, in_repeat(repeat, CHECKPOINT))
+
+
+def _repeat(run: Run, dataset: Dataset, held_out: Rows | None, repeat: int, watch: Watch) -> TrainingResult:
+    """One training; curves, model and predictions are stored when it is done."""
+    checkpoints = _Checkpoints(run, dataset.config, repeat)
+    fit = fit_repeat(dataset, held_out, repeat, watch, checkpoint=checkpoints, resume_from=checkpoints.stored())
+    checkpoints.store(fit.state)
+    run.add(in_repeat(repeat, HISTORY), history_to_csv(fit.history))
+    if fit.interrupted:
+        run.log(f"training {repeat + 1}: stopped after epoch {fit.history.epochs}")
+        raise KeyboardInterrupt
+    with run.writing(in_repeat(repeat, MODEL)) as path:
+        keras_model(dataset.config, fit.weights).save(path)
+    result = scored(dataset, fit, repeat)
+    run.add(in_repeat(repeat, PREDICTIONS), result.test.archive())
+    run.log(f"training {repeat + 1}: {fit.epochs} epochs, test accuracy {result.test_accuracy:.4f}")
+    return result
+
+
+class _Checkpoints:
+    """Store the state of a training after its first epoch and then every few seconds, and its progress."""
+
+    def __init__(self, run: Run, config: ExperimentConfig, repeat: int) -> None:
+        self._run, self._config, self._repeat = run, config, repeat
+        self._at = self._said = -math.inf
+
+    def __call__(self, state: State) -> None:
+        now = time.monotonic()
+        if now - self._said > PROGRESS_SECONDS:
+            self._say(state.rows)
+            self._said = now
+        if now - self._at > CHECKPOINT_SECONDS:
+            self.store(state)
+            self._at = time.monotonic()
+
+    def store(self, state: State) -> None:
+        self._run.add(in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
+
+    def stored(self) -> dict[str, Any] | None:
+        """The stored state; None if it is missing or unreadable: the repeat then starts again."""
+        path = self._run.path / in_repeat(self._repeat, CHECKPOINT)
+        if not path.exists():
+            return None
+        try:
+            return files.arrays(files.read_bytes(path))
+        except (ValueError, RunError) as error:
+            self._run.log(f"{path.name} can't be read, training starts again: {error}")
+            return None
+
+    def _say(self, rows: tuple[EpochRow, ...]) -> None:
+        repeats, epochs = self._config.repeats, self._config.training.epochs
+        curves, seconds = [row[: len(CURVES)] for row in rows], [row.seconds for row in rows]
+        leave_progress(self._run.path, curves, seconds, repeat=self._repeat, repeats=repeats, epochs=epochs)

@@ -1,0 +1,186 @@
+"""`mnistexp train`: what is written, resuming, lengthening, and the answer before the figures."""
+
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mnistexp import api
+from mnistexp.commands.train import lengthen_training, resume_training, training_named
+from mnistexp.errors import BadInput, Interrupted, RunError
+from mnistexp.figures import plots
+from mnistexp.runs.results import EpochDone, Event, Outcome
+from mnistexp.runs.stored_runs import load, run_names
+from tests.programs import call
+
+TINY = {
+    "data.digits": 100,
+    "model.filters": [2, 4],
+    "model.dense_units": 8,
+    "model.dropout": 0.3,
+    "training.batch_size": 16,
+    "training.validate_every": 2,
+    "repeats": 2,
+}
+"""Two repeats, shuffled, with dropout; the last of three epochs is validated only because it is the last."""
+
+
+def train(runs: Path, epochs: int, **changes: Any) -> Outcome:
+    given = {key.replace("__", "."): value for key, value in changes.items()}
+    return api.train("train", {**TINY, "training.epochs": epochs, **given}, runs_dir=runs)
+
+
+def results(run: Path) -> dict[str, bytes]:
+    """The bytes that training decides: curves, weights and predictions of each repeat."""
+    found = {}
+    for folder in (run, run / "repeats" / "1"):
+        for name in ("history.csv", "predictions.npz"):
+            found[f"{folder.name}/{name}"] = (folder / name).read_bytes()
+        with zipfile.ZipFile(folder / "model.keras") as model:
+            found[f"{folder.name}/weights"] = model.read("model.weights.h5")
+    return {name.removeprefix(f"{run.name}/"): content for name, content in found.items()}
+
+
+# Lengthen
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adadelta", "nadam"])
+def test_a_lengthened_training_has_the_bytes_of_one_that_was_that_long_from_the_start(
+    optimizer: str, tmp_path: Path
+) -> None:
+    short = train(tmp_path, 3, optimizer__name=optimizer)
+    before = results(short.run_dir)
+    longer = lengthen_training(load(short.run_dir), 5, tmp_path)
+    assert results(longer.run_dir) == results(train(tmp_path, 5, optimizer__name=optimizer).run_dir)
+    assert longer.run_dir != short.run_dir
+    assert results(short.run_dir) == before
+    assert longer.metrics["lengthened"]["run"] == short.run_dir.name
+    assert longer.metrics["lengthened"]["epochs"] == 3
+    assert longer.metrics["epochs"] == 5
+
+
+def test_a_training_is_lengthened_step_by_step_and_resumed_in_between(tmp_path: Path) -> None:
+    first = lengthen_training(load(train(tmp_path, 1).run_dir), 2, tmp_path)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        lengthen_training(load(first.run_dir), 5, tmp_path, stop)
+    again = resume_training(training_named(tmp_path, "latest"))
+    assert again.metrics["lengthened"]["run"] == first.run_dir.name
+    assert results(again.run_dir) == results(train(tmp_path, 5).run_dir)
+
+
+def test_the_command_line_lengthens_the_newest_finished_training_into_a_new_run(tmp_path: Path) -> None:
+    short = train(tmp_path, 1, repeats=1)
+    done = call("train", "--resume", "latest", "--epochs", 2, "--tag", "more", "--runs-dir", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"Lengthens {short.run_dir.name}, whose 1 epoch was not trained again." in done.stdout
+    (longer,) = set(run_names(tmp_path)) - {short.run_dir.name}
+    assert json.loads((tmp_path / longer / "annotations.json").read_text())["tags"] == ["more"]
+    assert load(tmp_path / longer).config.training.epochs == 2
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], int, str]] = {
+    "no more epochs": (lambda _: None, 1, "--epochs is 1, allowed: more than the 1 epochs of"),
+    "a run of an earlier version": (lambda run: (run / "state.npz").unlink(), 2, "has no state.npz"),
+    "another command": (
+        lambda run: (run / "status.json").write_text(
+            (run / "status.json").read_text().replace('"command": "train"', '"command": "best"')
+        ),
+        2,
+        "is a best run, allowed: a train run",
+    ),
+    "an unfinished run": (
+        lambda run: (run / "status.json").write_text(
+            (run / "status.json").read_text().replace('"status": "done"', '"status": "failed"')
+        ),
+        2,
+        "is failed: resume it without --epochs first",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_lengthened_is_refused_with_the_reason_and_nothing_is_written(case: str, tmp_path: Path) -> None:
+    change, epochs, reason = REFUSED[case]
+    run = train(tmp_path, 1, repeats=1).run_dir
+    change(run)
+    done = call("train", "--resume", run.name, "--epochs", epochs, "--runs-dir", tmp_path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert run_names(tmp_path) == [run.name]
+
+
+def test_a_training_with_early_stopping_cannot_be_lengthened_and_keeps_no_state(tmp_path: Path) -> None:
+    run = train(tmp_path, 2, repeats=1, training__validate_every=1, training__early_stopping={"patience": 1}).run_dir
+    with pytest.raises(BadInput, match=r"early_stopping ends .* to start anew: mnistexp train --config"):
+        lengthen_training(load(run), 3, tmp_path)
+    assert not list(run.rglob("*.npz")) or [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
+
+
+def test_a_damaged_state_is_told_by_its_name(tmp_path: Path) -> None:
+    run = train(tmp_path, 1, repeats=1).run_dir
+    (run / "state.npz").write_bytes(b"damaged")
+    with pytest.raises(RunError, match=r"state\.npz is damaged"):
+        lengthen_training(load(run), 2, tmp_path)
+    assert run_names(tmp_path) == [run.name]
+
+
+def test_other_settings_cannot_be_given_with_resume(tmp_path: Path) -> None:
+    for words in (["--lr", "0.1"], ["--epochs", "9", "--set", "seed=4"], ["--name", "x"], ["--dry-run"]):
+        done = call("train", "--resume", "latest", *words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "--resume uses the settings of its run and can't be combined with --" in done.stderr
+
+
+# The answer, and the figures
+
+
+def test_the_answer_is_printed_before_the_figures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = []
+    drawing = plots.of_training
+
+    def drawn(*arguments: Any) -> Any:
+        assert isinstance(sys.stdout, io.StringIO)
+        printed.append(sys.stdout.getvalue())
+        return drawing(*arguments)
+
+    monkeypatch.setattr(plots, "of_training", drawn)
+    small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+    done = call("train", "--epochs", 1, *small, cwd=tmp_path)
+    assert printed == [done.stdout]
+    assert "Test accuracy" in done.stdout
+    call("train", "--epochs", 1, *small, "--json", cwd=tmp_path)
+    assert printed[1] == ""
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
+    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(plots, "of_training", fail)
+    small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+    done = call("train", "--epochs", 1, *small, *options, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "the figures can't be drawn: no ink; the run is complete without them: mnistexp report 2" in done.stderr
+    (name,) = run_names(tmp_path / "runs")
+    run = load(tmp_path / "runs" / name)
+    assert (run.info.status, run.info.exit_code) == ("done", 1)
+    assert run.metrics is not None
+    if options:
+        assert json.loads(done.stdout)["metrics"]["test_accuracy"] == run.metrics["test_accuracy"]
+    else:
+        assert f"{run.metrics['repeats']['mean']:.4f}" in done.stdout
+    assert np.isfinite(run.metrics["test_loss"])
