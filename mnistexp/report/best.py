@@ -23,7 +23,7 @@ from mnistexp.report.page import (
     percent_range,
     points,
 )
-from mnistexp.report.training import curves_section, data_section, histories_of
+from mnistexp.report.training import accuracy_facts, curves_section, data_section, histories_of
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["best_report"]
@@ -66,7 +66,7 @@ def _headline(found: Mapping[str, Any]) -> str:
 def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
     selection = evidence["selection"]
     items = [
-        Fact("test accuracy", shown.percent(found["test_accuracy"]), percent_range(found["test_accuracy_interval"])),
+        *accuracy_facts(found),
         Fact("cross-validation", shown.percent(found["best_score"]), "of the chosen setting"),
     ]
     if selection["is_chosen"]:

@@ -93,6 +93,8 @@ RULES = [
         r"""
 ^headline|^terminal :: test digits classified|digits\) :: correct, test digits
 ^headline|^lead|^tile .*test accuracy :: mean|trainings|seeds :: accuracy, interval, repeats
+^tile mean test accuracy|^terminal / test accuracy :: . :: accuracy, interval, repeats, spread
+^terminal / saved model :: . :: saved accuracy, interval of digits, correct, test digits
 ^tile test accuracy|^terminal / test accuracy|^tile saved model :: . :: saved accuracy, interval of digits
 ^tile test accuracy|^terminal / test accuracy :: . :: correct, test digits
 ^tile cross|^terminal / cross :: . :: score
@@ -123,8 +125,9 @@ RULES = [
 ^is the test accuracy|^terminal :: Nested cross-validation|It chose :: nested, nested interval, outer folds
 ^is the test accuracy|^terminal :: Nested cross-validation|It chose :: nested choices
 ^is the test accuracy|^terminal :: test digits were read|epochs of \d+ training :: test readings
-^is the test accuracy|^terminal :: with different seeds|interval of the mean|^Mean :: accuracy, spread, interval, repeats
-^is the test accuracy|^terminal :: unseen digits the same network :: unseen, unseen digits, unseen interval, predicted
+^is the test accuracy|^terminal :: with different seeds|interval of the mean|^Mean :: accuracy, spread
+^is the test accuracy|^terminal :: with different seeds|interval of the mean|^Mean :: interval, repeats
+^is the test accuracy|^terminal :: digits the same network :: unseen, unseen digits, unseen interval, predicted
 figure accuracies :: % :: saved accuracy, raw, corrected, score, nested, unseen
 figure trials_by_family :: settings :: settings compared, mean of all settings
 figure trials_by_family :: chosen setting :: score

@@ -85,7 +85,7 @@ def quantities(record: Record) -> dict[str, Any]:
         found[f"the sweeps compared / {family} / trials"] = own_trials
     found |= sweep.corrected(np.array([one.scores for one in pool]))
     found |= {"pool": len(pool) + (not kept), "raw": found["winner"]}
-    return found | _decided(choice, everyone, pool, exact=kept) | _better(everyone, own, exact=kept)
+    return found | _decided(choice, everyone, pool, exact=kept) | _better(everyone, own)
 
 
 def _families(everyone: dict[Key, Tried]) -> list[str]:
@@ -121,7 +121,7 @@ def _decided(choice: dict[str, Any], everyone: dict[Key, Tried], pool: list[Trie
     return cells
 
 
-def _better(everyone: dict[Key, Tried], own: Tried, *, exact: bool) -> dict[str, Any]:
+def _better(everyone: dict[Key, Tried], own: Tried) -> dict[str, Any]:
     """The chosen setting, and the best of each family, against the worst and the average."""
     scores = np.array([one.scores for one in everyone.values()])
     groups = {"all settings": list(range(len(scores)))} | {

@@ -170,15 +170,13 @@ def corrected(counts: np.ndarray) -> dict[str, Any]:
 RULES = table(
     r"""
 ^headline :: . :: best, chosen
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: best
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: best folds
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: raw
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: standard error
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: trials
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: folds
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: epochs
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: digits
-^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: chosen
+^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: best, best folds, raw
+^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: standard error, trials, folds, epochs
+^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: digits, chosen
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: best, best folds
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: raw, standard error
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: trials, folds, epochs
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: digits, chosen
 ^tile .*accura|^tile .*score :: . :: best, standard error
 ^tile trials :: . :: trials, folds, epochs
 ^tile fits :: . :: fits, fits run
