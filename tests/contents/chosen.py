@@ -55,7 +55,7 @@ def _of_family(own: Record, family: str) -> list[tuple[Key, list[float], int]]:
         key = key_of({"model.dropout": config["model"]["dropout"], **base, **params, "optimizer.name": optimizer})
         folds = [row[name] for name in trials if name.startswith("split") and name.endswith("_test_score")]
         if not row["failed"] and family == ("dropout" if "model.dropout" in params else optimizer):
-            found.append((key, folds, int(row["trial"])))
+            found.append((key, folds, int(own.placed(row["trial"]))))
     return found
 
 

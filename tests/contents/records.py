@@ -87,6 +87,10 @@ class Record:
     def trials(self) -> pd.DataFrame:
         return pd.read_csv(self.path / "trials.csv").set_index("trial", drop=False).rename_axis(None)
 
+    def placed(self, numbers: Any) -> np.ndarray:
+        """The places of trials in the predictions, which incomplete trials lack."""
+        return np.searchsorted(np.sort(self.trials.trial.to_numpy()), numbers)
+
     @cached_property
     def correct(self) -> np.ndarray:
         """Which out-of-fold predictions are right: bool (trials, repeats, digits)."""

@@ -20,8 +20,8 @@ def quantities(record: Record) -> dict[str, Any]:
     trials, config, status = record.trials, record.config, record.json("status.json")
     best = trials[trials.selected].iloc[0]
     whole = trials[trials.failed == 0].sort_values("trial")
-    scores = record.scores[whole.trial]
-    tied = ties(record.correct[whole.trial], list(whole.trial).index(trials.mean_test_score.idxmax()))
+    scores = record.scores[record.placed(whole.trial)]
+    tied = ties(record.correct[record.placed(whole.trial)], list(whole.trial).index(trials.mean_test_score.idxmax()))
     names = [name for name in trials if name.startswith("param_")]
     folds = trials.filter(regex=r"split\d+_test_score").to_numpy()
     found: dict[str, Any] = {
