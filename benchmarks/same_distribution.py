@@ -26,8 +26,8 @@ from mnistexp import data
 from mnistexp.config.models import ExperimentConfig, ModelConfig, TrainingConfig
 from mnistexp.config.optimizers import OPTIMIZERS
 from mnistexp.training.fitting import Seed, fit
-from mnistexp.training.predicting import evaluate
 from mnistexp.training.model import build_optimizer
+from mnistexp.training.predicting import evaluate
 from mnistexp.training.runtime import start_tensorflow
 
 KEPT = HERE / "results" / "same_distribution.jsonl"
