@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 # A test that hangs ends them all, and is named, rather than wait for ever.
-TESTS := --numprocesses 2 --dist loadfile --no-loadscope-reorder --timeout 300 --timeout-method thread --max-worker-restart 0
+TESTS := --numprocesses 2 --dist loadfile --no-loadscope-reorder --timeout 900 --timeout-method thread --max-worker-restart 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= $(or $(MNISTEXP_RUNS_DIR),runs)

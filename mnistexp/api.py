@@ -93,6 +93,7 @@ def best(
     *,
     sweeps: Sequence[str] = (),
     nested: bool = False,
+    predict: bool = True,
     unseen: bool = False,
     runs_dir: Folder | None = None,
     watch: Watch = unwatched,
@@ -102,7 +103,8 @@ def best(
     Raises `ConfigError`, `BadInput`, `DataError`, `RunError`, `TrialsFailed`, `Interrupted`.
     """
     found = configure(config, changes, base="best")
-    return run_best(found, runs_folder(runs_dir), sweeps, with_nested=nested, unseen=unseen, watch=watch)
+    options = {"with_nested": nested, "predict": predict, "unseen": unseen}
+    return run_best(found, runs_folder(runs_dir), sweeps, **options, watch=watch)
 
 
 def reproduce(

@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mnistexp import api
 from mnistexp.commands import examples
 
 # The fault battery takes long: `make faults` names its folder.
 collect_ignore = ["faults"]
+
+# A law holds for an example however long a busy machine takes over it.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 # What tests start must not depend on how they were started: a script's `&` has SIGINT ignored, `nohup` has SIGHUP.
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

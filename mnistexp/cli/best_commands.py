@@ -56,6 +56,9 @@ SweepsOption = Annotated[
     ),
 ]
 NestedOption = Annotated[bool, option(SEARCH, "--nested", "Estimate the accuracy by nested cross-validation as well")]
+PredictOption = Annotated[
+    bool, option(SEARCH, "--predict/--no-predict", "Predict the accuracy of the final model, by 20 further fits")
+]
 UnseenOption = Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")]
 
 BEST_EXAMPLES = examples(
@@ -85,6 +88,7 @@ def best(
     repeats: RepeatsOption = None,
     seed: SeedOption = None,
     nested: NestedOption = False,
+    predict: PredictOption = True,
     unseen: UnseenOption = False,
     data: DataOption = None,
     executor: ExecutorOption = None,
@@ -126,6 +130,7 @@ def best(
             references,
             listed_only=bool(opt),
             with_nested=nested,
+            predict=predict,
             unseen=unseen,
             watch=watch,
         )

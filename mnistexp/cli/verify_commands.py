@@ -146,8 +146,7 @@ def predict(
     """Classify images of digits with the model of a run."""
     voice = Voice(json, quiet, verbose)
     from mnistexp.commands import prediction
-    from mnistexp.data.pictures import Invert
-    from mnistexp.data.reading import read_pictures
+    from mnistexp.data.reading import Invert, read_pictures
 
     ways: tuple[Invert, ...] = get_args(Invert)
     way = next((way for way in ways if way == invert), None)

@@ -3,13 +3,14 @@
 import gzip
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from mnistexp.errors import BadInput
 
-__all__ = ["LIMIT", "PICTURES", "Kind", "Tick", "kind_of", "pieces", "read", "refuse"]
+__all__ = ["AGAIN", "LIMIT", "Kind", "Tick", "kind_of", "pieces", "read", "refuse"]
 
 LIMIT = 1024 * 2**20
 """Bytes that one array or table of a local file may take when unpacked: 1.3 million digits of one byte a pixel."""
@@ -20,7 +21,14 @@ Kind = Literal["npz", "npy", "idx", "parquet", "picture", "text"]
 Tick = Callable[[float], None]
 """Called with the progress of reading, from 0 to 1."""
 
-PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+KINDS: Mapping[bytes, Kind] = {
+    b"\x89PNG\r\n\x1a\n": "picture",
+    b"\xff\xd8\xff": "picture",
+    b"\x93NUMPY": "npy",
+    b"PAR1": "parquet",
+    b"PK": "npz",
+}
+"""First bytes of the files that are read."""
 AGAIN = "download it again"
 FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"\x80", "a pickle, which is never opened as it can run code; save the arrays with numpy.savez"),
@@ -51,22 +59,33 @@ def refuse(path: Path | str, found: str, remedy: str) -> BadInput:
     return BadInput(f"{path}: {found}; {remedy}")
 
 
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What may fail in reading as `BadInput`."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise refuse(path, f"a damaged gzip file ({error}): cut off while it was downloaded?", AGAIN) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise refuse(path, f"can't be read ({reason})", "check the path and its permissions") from error
+
+
+def _opened(file: BinaryIO) -> tuple[Any, bool]:
+    """What a file holds, unpacked if it is gzipped, and whether it is."""
+    zipped = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    return (gzip.GzipFile(fileobj=file) if zipped else file), zipped
+
+
 def kind_of(path: Path) -> Kind:
     """The kind of a file by its content, not its name, also inside gzip. Raises `BadInput` for unsupported kinds."""
-    try:
+    with _explained(path):
         if not stat.S_ISREG(path.stat().st_mode):
             raise refuse(path, "not a regular file", "name a file or a folder")
         with path.open("rb") as file:
-            start = file.read(PEEK)
-            if zipped := start.startswith(b"\x1f\x8b"):
-                file.seek(0)
-                start = gzip.GzipFile(fileobj=file).read(PEEK)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise refuse(path, f"a damaged gzip file ({error})", AGAIN) from error
-    except OSError as error:
-        raise refuse(
-            path, f"can't be read ({error.strerror or error})", "check the path and its permissions"
-        ) from error
+            source, zipped = _opened(file)
+            start = source.read(PEEK)
     return _kind(path, start, zipped=zipped)
 
 
@@ -77,16 +96,11 @@ def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         what = "gzip" if path.suffix == ".gz" else path.suffix.removeprefix(".") or "data"
         raise refuse(path, f"a web page, not a {what} file", AGAIN)
-    if start.startswith(PICTURES):
-        return "picture"
-    if start.startswith(b"\x93NUMPY"):
-        return "npy"
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if start.startswith(b"PK"):
-        if zipped:
-            raise refuse(path, "a zip archive within gzip", "unpack it first (gunzip)")
-        return "npz"
+    if start.startswith(b"PK") and zipped:
+        raise refuse(path, "a zip archive within gzip", "unpack it first (gunzip)")
+    for magic, kind in KINDS.items():
+        if start.startswith(magic):
+            return kind
     if len(start) >= 4 and start[:2] == b"\0\0" and start[2] in range(8, 15) and 1 <= start[3] <= 4:
         return "idx"
     for magic, said in FOREIGN:
@@ -118,24 +132,15 @@ def pieces(path: Path, tick: Tick, limit: int = LIMIT) -> Iterator[bytes]:
     Raises `BadInput` where it can't be read, is damaged, or takes more than `limit` bytes.
     """
     total = 0
-    try:
+    with _explained(path), path.open("rb") as file:
         size = max(path.stat().st_size, 1)
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            source: Any = gzip.GzipFile(fileobj=file) if zipped else file
-            while piece := source.read(PIECE):
-                total += len(piece)
-                if total > limit:
-                    raise refuse(path, f"takes more than {limit:,} bytes unpacked", "use a part of it")
-                yield piece
-                tick(min(file.tell() / size, 1))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise refuse(path, f"a damaged gzip file ({error}): cut off while it was downloaded?", AGAIN) from error
-    except OSError as error:
-        raise refuse(
-            path, f"can't be read ({error.strerror or error})", "check the path and its permissions"
-        ) from error
+        source, _ = _opened(file)
+        while piece := source.read(PIECE):
+            total += len(piece)
+            if total > limit:
+                raise refuse(path, f"takes more than {limit:,} bytes unpacked", "use a part of it")
+            yield piece
+            tick(min(file.tell() / size, 1))
 
 
 def read(path: Path, tick: Tick) -> bytes:

@@ -12,7 +12,7 @@ from mnistexp.data.forms import Classes, classes_of, plain_labels
 from mnistexp.data.packaged import EMBEDDED, find_named, sha256
 from mnistexp.data.part import Found, Part, opened
 from mnistexp.data.polarity import Ink, orientation
-from mnistexp.data.ready import Ready, make_ready
+from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
 from mnistexp.data.splits import Labels, Split, split_rows
 from mnistexp.errors import BadInput
@@ -28,7 +28,6 @@ SUSPECTED = (
     "the digits look {how}, by comparison with the packaged ones: a network that learns them so reads ordinary digits "
     "badly; {remedy}"
 )
-TRANSPOSE = "data.transpose {value} turns them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +154,8 @@ def load(config: "DataConfig", tick: Tick = lambda _: None) -> Digits:
     count = _count(config, len(labels))
     numbers = classes.numbers(labels, config.source)[:count]
     _check_all_present(numbers, classes, len(labels), config)
-    ready = _ready(part, config, count, tick)
-    digits = _digits(ready, numbers, config.source, classes, found, (*told, *more))
-    if config.test == "own" and found.test is not None:
+    digits = _ready(part, numbers, config, classes, found.form, (*told, *more), tick)
+    if found.test is not None and config.test == "own":
         digits = _with_test(digits, opened(found.test, config.source, tick), config, tick)
     elif found.test is not None:
         aside = f"its own test part ({found.test_name}) is left aside: data.test=own tests on it"
@@ -173,15 +171,13 @@ def load_unseen() -> Digits:
     from mnistexp.data.packaged import embedded
 
     images, labels = embedded("unseen_4000")
-    return _frozen(images, labels.astype(np.int64), source="unseen")
+    return _frozen(images, labels.astype(np.int64), "unseen")
 
 
 def read_labelled(part: Part, config: "DataConfig", classes: Classes, form: str, tick: Tick = lambda _: None) -> Digits:
     """All digits of a part, their labels by classes that are known. Raises `BadInput` as `load` does."""
     labels, told = _labels(part, config.source)
-    numbers = classes.numbers(labels, config.source)
-    ready = _ready(part, config, len(numbers), tick)
-    return _digits(ready, numbers, config.source, classes, Found(form, lambda _: part), tuple(told))
+    return _ready(part, classes.numbers(labels, config.source), config, classes, form, told, tick)
 
 
 def _labels(part: Part, source: str) -> tuple[NDArray[Any], list[str]]:
@@ -226,16 +222,22 @@ def _check_all_present(numbers: Labels, classes: Classes, there: int, config: "D
     )
 
 
-def _ready(part: Part, config: "DataConfig", count: int, tick: Tick) -> Ready:
+def _ready(
+    part: Part, labels: Labels, config: "DataConfig", classes: Classes, form: str, told: Sequence[str], tick: Tick
+) -> Digits:
+    """The first pictures of a part, as many as there are labels, made ready."""
+    count = len(labels)
     names = [str(path) for path in part.files[:count]]
-    images = part.images[:count]
-    return make_ready(images, config.source, invert=config.invert, transpose=config.transpose, names=names, tick=tick)
-
-
-def _digits(ready: Ready, labels: Labels, source: str, classes: Classes, found: Found, told: Sequence[str]) -> Digits:
-    digits = _frozen(ready.images, labels, source=source)
-    every = (*ready.told, *told)
-    return replace(digits, classes=classes, form=found.form, ink=ready.ink, told=every, warnings=ready.warnings)
+    ready = make_ready(
+        part.images[:count],
+        config.source,
+        invert=config.invert,
+        transpose=config.transpose,
+        names=names,
+        tick=tick,
+    )
+    digits = replace(_frozen(ready.images, labels, config.source), classes=classes, form=form, ink=ready.ink)
+    return replace(digits, told=(*ready.told, *told), warnings=ready.warnings)
 
 
 def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str) -> Digits:
@@ -248,20 +250,18 @@ def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str) -> Digits:
 def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> Digits:
     """The digits with the source's own test part behind them."""
     test = read_labelled(part, config, digits.classes, digits.form, tick)
+    both = digits, test
     joined = _frozen(
-        np.concatenate([digits.images, test.images]), np.concatenate([digits.labels, test.labels]), digits.source
+        np.concatenate([one.images for one in both]), np.concatenate([one.labels for one in both]), digits.source
     )
-    told = (*digits.told, *(f"of the test part: {told}" for told in test.told if told not in digits.told))
-    warnings = dict.fromkeys((*digits.warnings, *test.warnings))
     return replace(
-        digits,
-        images=joined.images,
-        labels=joined.labels,
-        sha256=joined.sha256,
-        labels_sha256=joined.labels_sha256,
+        joined,
+        classes=digits.classes,
+        form=digits.form,
+        ink=digits.ink,
         own_test=len(test),
-        told=told,
-        warnings=tuple(warnings),
+        told=(*digits.told, *(f"of the test part: {told}" for told in test.told if told not in digits.told)),
+        warnings=tuple(dict.fromkeys((*digits.warnings, *test.warnings))),
     )
 
 
@@ -275,18 +275,13 @@ def suspicions(digits: Digits, found: Found, config: "DataConfig") -> list[str]:
             f"the network sees dark ink on a bright ground, as data.invert {str(config.invert).lower()} has it: it "
             "reads ordinary digits, bright on black, badly; data.invert auto makes the ink bright"
         )
-    how = ""
+    turn = f"data.transpose {str(not config.transpose).lower()} turns them"
     if digits.classes.digits:
         images = 255 - digits.images if digits.ink == "dark" else digits.images
         digit_of = np.array([int(key) for key in digits.classes.keys])
-        how = orientation(images, digit_of[digits.labels])
-    if how:
-        value = "false" if config.transpose else "true"
-        remedy = TRANSPOSE.format(value=value) if how == "transposed" else "turn them and read them again"
-        said.append(SUSPECTED.format(how=how, remedy=remedy))
-    elif found.stored_transposed and not config.transpose and not digits.classes.digits:
-        said.append(
-            "EMNIST's files hold their pictures transposed, with rows and columns exchanged; "
-            + TRANSPOSE.format(value="true")
-        )
+        if how := orientation(images, digit_of[digits.labels]):
+            remedy = turn if how == "transposed" else "turn them and read them again"
+            said.append(SUSPECTED.format(how=how, remedy=remedy))
+    elif found.stored_transposed and not config.transpose:
+        said.append(f"EMNIST's files hold their pictures transposed, with rows and columns exchanged; {turn}")
     return said

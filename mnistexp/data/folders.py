@@ -1,6 +1,8 @@
 """Folders of pictures, one folder a class."""
 
 from collections.abc import Sequence
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +28,13 @@ def find_class_folders(folder: Path) -> Found | None:
 
     Raises `BadInput` for pictures of other formats, or without folders that name their class.
     """
-    parts = {part_of(sub.name): sub for sub in _folders(folder) if part_of(sub.name)}
-    train = parts.get("train")
-    if train is not None and (classes := _classes(train)):
-        test = _classes(parts["test"]) if "test" in parts else []
-        own = (lambda tick: _read(test, tick)) if test else None
-        return Found(
-            "pictures", lambda tick: _read(classes, tick), own, test_name=f"{parts['test'].name}/" if test else ""
-        )
-    if "test" in parts and train is None and (only := _classes(parts["test"])):
-        return Found("pictures", lambda tick: _read(only, tick))
-    if classes := _classes(folder):
-        return Found("pictures", lambda tick: _read(classes, tick))
-    loose = sorted(path for path in folder.iterdir() if is_picture(path))
-    if loose:
-        return Found("pictures", lambda tick: _loose(loose, tick), named=True)
+    parts = {part_of(sub.name): sub for sub in _folders(folder)}
+    train, test = (_classes(parts[part]) if part in parts else [] for part in ("train", "test"))
+    if main := train or test or _classes(folder):
+        own = partial(_read, test) if train and test else None
+        return Found("pictures", partial(_read, main), own, f"{parts['test'].name}/" if own else "")
+    if loose := [path for path in folder.iterdir() if is_picture(path)]:
+        return Found("pictures", partial(_read, [("", loose)]), named=True)
     others = [
         path
         for path in [*folder.iterdir(), *(p for sub in _folders(folder) for p in sub.iterdir())]
@@ -69,21 +63,12 @@ def _classes(folder: Path) -> list[tuple[str, list[Path]]]:
 def _read(classes: Sequence[tuple[str, list[Path]]], tick: Tick) -> Part:
     """All pictures, in the order of their files' names and not class by class: the first ones are of all classes."""
     listed = [(natural(path.name), place, path) for place, (_, paths) in enumerate(classes) for path in paths]
-    listed.sort(key=lambda item: item[:2])
-    labels = np.array([classes[place][0] for _, place, _ in listed])
-    paths = tuple(path for _, _, path in listed)
-    return Part(_decoded(paths, tick), labels, paths, labels_as_folders=True)
-
-
-def _loose(paths: Sequence[Path], tick: Tick) -> Part:
-    ordered = tuple(sorted(paths, key=lambda path: natural(path.name)))
-    return Part(_decoded(ordered, tick), None, ordered)
-
-
-def _decoded(paths: Sequence[Path], tick: Tick) -> "list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]":
+    listed.sort(key=itemgetter(0, 1))
     images = []
-    for number, path in enumerate(paths):
+    for number, (_, _, path) in enumerate(listed):
         if number % 100 == 0:
-            tick(number / len(paths))
+            tick(number / len(listed))
         images.append(decode_file(path))
-    return images
+    labels = np.array([classes[place][0] for _, place, _ in listed])
+    named = any(name for name, _ in classes)
+    return Part(images, labels if named else None, tuple(path for _, _, path in listed), labels_as_folders=named)

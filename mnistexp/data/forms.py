@@ -1,7 +1,7 @@
 """Conversion of grey values of any usual form to 0 to 255, and of labels to classes; each change is reported."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,52 +94,35 @@ def _kind(array: NDArray[Any]) -> str:
 
 def _scaled(images: Any, source: str) -> tuple[Pictures, list[str]]:
     """Grey values of any usual range as uint8 from 0 to 255."""
-    low, high, whole = _range(images, source)
-    dtype = np.dtype(np.float64) if not isinstance(images, np.ndarray) else images.dtype
+    joined = isinstance(images, np.ndarray)
+    blocks = [images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE)] if joined else images
+    low, high, whole = _range(blocks, source)
     factor, offset, told = _scale(low, high, source, whole=whole)
-    if factor == 1 and offset == 0 and all(image.dtype == np.uint8 for image in _blocks(images)):
-        return images, told
-    if dtype != np.uint8 and factor == 1 and not told and not whole:
+    if factor == 1 and not whole:
         told = ["fractions of grey values rounded"]
-    if not isinstance(images, np.ndarray):
-        return [_bytes(image, factor, offset) for image in images], told
-    found = np.empty(images.shape, np.uint8)
-    for start in range(0, len(images), AT_ONCE):
-        found[start : start + AT_ONCE] = _bytes(images[start : start + AT_ONCE], factor, offset)
-    return found, told
-
-
-def _blocks(images: Any) -> Iterator[NDArray[Any]]:
-    """The images in pieces small enough to convert; an array of bytes is one."""
-    if not isinstance(images, np.ndarray):
-        yield from images
-    elif images.dtype == np.uint8:
-        yield images
-    else:
-        yield from (images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE))
+    elif factor == 1 and all(block.dtype == np.uint8 for block in blocks):
+        return images, told
+    found = [_bytes(block, factor, offset) for block in blocks]
+    return (np.concatenate(found) if joined else found), told
 
 
 def _bytes(images: NDArray[Any], factor: float, offset: float) -> NDArray[np.uint8]:
-    if factor == 1 and offset == 0 and images.dtype.kind in "uib":
+    if factor == 1 and images.dtype.kind in "uib":
         return images.astype(np.uint8)
     return np.rint((images.astype(np.float64) + offset) * factor).astype(np.uint8)
 
 
-def _range(images: Any, source: str) -> tuple[float, float, bool]:
+def _range(blocks: Sequence[NDArray[Any]], source: str) -> tuple[float, float, bool]:
     """The least and greatest value, and whether all are whole. Raises `BadInput` for values that aren't numbers."""
-    low, high, whole = math.inf, -math.inf, True
-    for block in _blocks(images):
-        if block.dtype.kind not in "buif":
-            raise BadInput(f"{source}: the pictures are {_kind(block)}; save them as numbers, such as uint8")
-        least, most = float(block.min()), float(block.max())
-        if not (math.isfinite(least) and math.isfinite(most)):
-            raise BadInput(
-                f"{source}: a picture holds {least if not math.isfinite(least) else most}, not a number; "
-                "replace missing values, such as with numpy.nan_to_num"
-            )
-        low, high = min(low, least), max(high, most)
-        whole = whole and (block.dtype.kind != "f" or not np.any(block % 1))
-    return low, high, whole
+    if odd := [block for block in blocks if block.dtype.kind not in "buif"]:
+        raise BadInput(f"{source}: the pictures are {_kind(odd[0])}; save them as numbers, such as uint8")
+    low, high = (float(most([most(block) for block in blocks])) for most in (np.min, np.max))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise BadInput(
+            f"{source}: a picture holds {high if math.isfinite(low) else low}, not a number; "
+            "replace missing values, such as with numpy.nan_to_num"
+        )
+    return low, high, not any(block.dtype.kind == "f" and np.any(block % 1) for block in blocks)
 
 
 def _scale(low: float, high: float, source: str, *, whole: bool) -> tuple[float, float, list[str]]:

@@ -20,24 +20,17 @@ def read_idx(path: Path, tick: Tick) -> NDArray[Any]:
     Raises `BadInput` for a file that is damaged, or holds another type.
     """
     kind_of(path)
-    read: list[bytes] = []
-    promised = LIMIT
-    for piece in pieces(path, tick):
-        if not read:
-            dtype, shape = _header(path, piece)
-            header = 4 * (1 + len(shape))
-            promised = header + math.prod(shape) * dtype.itemsize
-            if promised > LIMIT:
-                raise refuse(path, f"its header promises {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
-        read.append(piece)
-        if sum(map(len, read)) > promised:
-            break
-    content = b"".join(read)
+    stream = pieces(path, tick)
+    start = next(stream, b"")
+    dtype, shape = _header(path, start)
+    header = 4 * (1 + len(shape))
+    promised = header + math.prod(shape) * dtype.itemsize
+    if promised > LIMIT:
+        raise refuse(path, f"its header promises {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
+    content = b"".join([start, *stream])
     if len(content) != promised:
-        held = f"more than {promised:,}" if len(content) > promised else f"{len(content):,}"
-        raise refuse(path, f"{held} bytes; its header promises {promised:,}: cut off or damaged", AGAIN)
-    array: NDArray[Any] = np.frombuffer(content, dtype, offset=header)
-    return array.reshape(shape)
+        raise refuse(path, f"{len(content):,} bytes; its header promises {promised:,}: cut off or damaged", AGAIN)
+    return np.ndarray(shape, dtype, content, header)
 
 
 def _header(path: Path, start: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -1,10 +1,10 @@
 """What the names of files and arrays say of them: pictures or labels, of the training or of the test part."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
-__all__ = ["LABEL_COLUMNS", "natural", "pair", "part_of", "role_of", "set_of"]
+__all__ = ["LABEL_COLUMNS", "natural", "pair", "pairs", "part_of", "role_of", "set_of"]
 
 Role = Literal["images", "labels"]
 PartName = Literal["train", "test", ""]
@@ -40,14 +40,20 @@ def set_of(name: str) -> str:
     return name[: found.start()] if found else ""
 
 
-def pair(things: Iterable[tuple[str, T]], part: PartName) -> tuple[T | None, T | None]:
-    """The first pictures and the first labels among named things of one part."""
-    found: dict[Role, T] = {}
-    for name, thing in things:
-        role = role_of(name)
-        if role is not None and part_of(name) == part:
-            found.setdefault(role, thing)
+def pair(things: Mapping[str, T], part: PartName | None) -> tuple[T | None, T | None]:
+    """The first pictures and the first labels among named things of one part; of a validation part, None."""
+    found: dict[Role | None, T] = {}
+    for name, thing in things.items():
+        if part is not None and part_of(name) == part:
+            found.setdefault(role_of(name), thing)
     return found.get("images"), found.get("labels")
+
+
+def pairs(things: Mapping[str, T]) -> dict[PartName, tuple[T, T | None]]:
+    """Each part that has pictures, the one for training first, with pictures and labels as `pair` finds them."""
+    parts: tuple[PartName, ...] = ("train", "", "test")
+    found = {part: pair(things, part) for part in parts}
+    return {part: (images, labels) for part, (images, labels) in found.items() if images is not None}
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -8,7 +8,7 @@ import math
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,9 @@ from mnistexp.errors import BadInput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["LARGEST_FILE", "SIDE", "Invert", "decode_file", "decoded", "prepare"]
+__all__ = ["LARGEST_FILE", "SIDE", "decode_file", "decoded", "prepare"]
 
 SIDE = 28
-Invert = Literal["auto", "yes", "no"]
 Grey = NDArray[np.float64]
 """A picture (height, width), 0 black to 1 white."""
 
@@ -41,39 +40,30 @@ ONE_TONE = 0.25
 """With less contrast than this in a picture's opaque part, that part is ink and the transparent part the ground."""
 
 
-def prepare(grey: Grey, invert: Invert = "auto", centre: bool | None = None) -> tuple[NDArray[np.uint8], bool, bool]:
-    """A picture as the network takes it, uint8 (28, 28), and whether it was inverted and centred.
+def prepare(grey: Grey, *, inverted: bool, centre: bool) -> NDArray[np.uint8]:
+    """A picture as the network takes it, uint8 (28, 28).
 
-    `auto` inverts where the background, the median of the picture's edge, is in the brighter half of its values. A
-    picture is centred as MNIST was prepared (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten
-    digits"): the digit fitted into 20 x 20, its proportions kept, and its centre of mass moved to the middle of 28 x
-    28. Before that its values are stretched, from the background to the strongest ink. With `centre` None that is done
-    to every picture of another size than 28 x 28. Raises `BadInput` where there is no ink, or the size can't be used.
+    With `centre` it is scaled and moved as MNIST was prepared (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of
+    handwritten digits"): the digit fitted into 20 x 20, its proportions kept, and its centre of mass moved to the
+    middle of 28 x 28. Before that its values are stretched, from the background, the median of the picture's edge, to
+    the strongest ink. Raises `BadInput` where there is no ink, or the size can't be used.
     """
-    fits = grey.shape == (SIDE, SIDE)
-    if centre is False and not fits:
-        raise BadInput(f"is {_size(grey)} pixels, allowed without centring: {SIDE} x {SIDE}")
+    if not centre and grey.shape != (SIDE, SIDE):
+        height, width = grey.shape
+        raise BadInput(f"is {width} x {height} pixels, allowed without centring: {SIDE} x {SIDE}")
     low, high = float(grey.min()), float(grey.max())
     if high - low < FAINTEST:
         raise BadInput(f"has no ink: its grey values go from {low:.2f} to {high:.2f}, 0 being black and 1 white")
+    grey = 1 - grey if inverted else grey
+    if not centre:
+        return np.rint(grey * 255).astype(np.uint8)
     background = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
-    inverted = background > (low + high) / 2 if invert == "auto" else invert == "yes"
-    if inverted:
-        grey, background = 1 - grey, 1 - background
-    centred = not fits if centre is None else centre
-    if centred:
-        grey = _centred(_ink(grey, background, inverted))
-    return np.rint(grey * 255).astype(np.uint8), inverted, centred
-
-
-def _ink(grey: Grey, background: float, inverted: bool) -> Grey:
-    """How much ink there is, 0 to 1, where it is brighter than the background."""
     contrast = float(grey.max()) - background
     if contrast < FAINTEST:
         kind, other = ("darker", "no") if inverted else ("brighter", "yes")
         raise BadInput(f"has no ink that is {kind} than its background; --invert {other} looks for the other kind")
     ink = np.clip((grey - background) / contrast, 0, 1)
-    return np.where(ink < SMUDGE, 0.0, ink)
+    return np.rint(_centred(np.where(ink < SMUDGE, 0.0, ink)) * 255).astype(np.uint8)
 
 
 def _centred(ink: Grey) -> Grey:
@@ -170,7 +160,3 @@ def _is_bright(opaque: Grey) -> bool:
         return False
     low, middle, high = np.percentile(opaque, [5, 50, 95])
     return bool(middle > 0.5 if high - low < ONE_TONE else middle < 0.5)
-
-
-def _size(grey: Grey) -> str:
-    return f"{grey.shape[1]} x {grey.shape[0]}"

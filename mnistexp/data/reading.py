@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from mnistexp.data.content import Tick
 from mnistexp.data.part import Found, Part, opened
-from mnistexp.data.pictures import Invert
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
 from mnistexp.errors import BadInput, MnistexpError
 
-__all__ = ["Picture", "part_to_judge", "read_pictures"]
+__all__ = ["Invert", "Picture", "part_to_judge", "read_pictures"]
 
+Invert = Literal["auto", "yes", "no"]
 MOST_PICTURES = 100_000
 MOST_PROBLEMS = 20
 DECISIONS: dict[str, bool | Literal["auto"]] = {"auto": "auto", "yes": True, "no": False}
@@ -104,13 +104,8 @@ def _pictures(path: Path, invert: Invert, centre: bool | None, transposed: str, 
         names=names,
         tick=tick,
     )
+    made = zip(files, ready.images, ready.inverted, ready.centred, strict=True)
     return [
-        Picture(
-            file,
-            None if single else index,
-            ready.images[index],
-            bool(ready.inverted[index]),
-            bool(ready.centred[index]),
-        )
-        for index, file in enumerate(files)
+        Picture(file, None if single else index, pixels, bool(inverted), bool(centred))
+        for index, (file, pixels, inverted, centred) in enumerate(made)
     ]

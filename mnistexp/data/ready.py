@@ -63,14 +63,12 @@ def make_ready(
     fits = np.array([image.shape == (SIDE, SIDE) for image in values])
     centred = ~fits if centre is None else np.full(len(fits), centre)
     if isinstance(values, np.ndarray) and fits.all() and not centred.any() and not need_ink:
-        if inverted.all():
-            values = 255 - values
-        elif inverted.any():
+        if inverted.any():
             values = np.where(inverted[:, None, None], 255 - values, values)
         ready, more = _on_black(values, invert)
         told += more
     else:
-        ready = _prepared(values, source, inverted, centre, names, tick, need_ink=need_ink)
+        ready = _prepared(values, source, inverted, centred, names, tick, need_ink=need_ink)
         if not fits.all():
             sizes = {image.shape for image in values}
             size = "other sizes" if len(sizes) > 1 else "{1} x {0} pixels".format(*sizes.pop())
@@ -94,7 +92,7 @@ def _prepared(
     values: Any,
     source: str,
     inverted: NDArray[np.bool_],
-    centre: bool | None,
+    centred: NDArray[np.bool_],
     names: Sequence[str],
     tick: Tick,
     *,
@@ -105,11 +103,11 @@ def _prepared(
     for number, image in enumerate(values):
         if number % TICKS == 0:
             tick(number / len(values))
-        if not need_ink and centre is None and image.shape == (SIDE, SIDE):
+        if not need_ink and not centred[number] and image.shape == (SIDE, SIDE):
             found[number] = 255 - image if inverted[number] else image
             continue
         try:
-            found[number] = prepare(image / 255, "yes" if inverted[number] else "no", centre)[0]
+            found[number] = prepare(image / 255, inverted=bool(inverted[number]), centre=bool(centred[number]))
         except BadInput as error:
             problems.append(f"{names[number] if names else f'{source}: picture {number}'}: {error}")
             if not need_ink:

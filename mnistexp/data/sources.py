@@ -1,17 +1,22 @@
 """Find the digits at a path: a file or a folder, in any supported form, recognized by its content."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.data.archives import as_part, find_npz, partner, read_array, single
-from mnistexp.data.content import Kind, Tick, kind_of, refuse
+from mnistexp.data.archives import find_npz, holds_one_array, read_array
+from mnistexp.data.content import Tick, kind_of, refuse
 from mnistexp.data.folders import find_class_folders, is_picture
 from mnistexp.data.idx import read_idx
-from mnistexp.data.names import pair, part_of, role_of, set_of
-from mnistexp.data.part import Found, Part, Read
+from mnistexp.data.names import pair, pairs, part_of, role_of, set_of
+from mnistexp.data.part import Found, Part
 from mnistexp.data.pictures import decode_file
 from mnistexp.data.tables import read_csv, read_parquet
 from mnistexp.errors import BadInput, nearest
@@ -58,66 +63,74 @@ def _empty(folder: Path) -> Found:
 
 def _file(path: Path) -> Found:
     kind = kind_of(path)
-    if kind == "npz":
-        return _arrays_named(path) if single(path) else find_npz(path)
-    if kind == "npy":
-        return _arrays_named(path)
-    if kind == "idx":
-        return _idx_named(path)
+    if kind == "npz" and not holds_one_array(path):
+        return find_npz(path)
     if kind == "picture":
         return Found("pictures", lambda _: Part([decode_file(path)], None, (path,)), named=True)
-    reader = _reader(kind)
-    other = _test_beside(path)
-    test = None if other is None else (lambda tick: reader(other, tick))
-    name = other.name if other else ""
-    return Found("parquet" if kind == "parquet" else "csv", lambda tick: reader(path, tick), test, name, named=True)
-
-
-def _reader(kind: Kind) -> Callable[[Path, Tick], Part]:
-    return read_parquet if kind == "parquet" else read_csv
-
-
-def _test_beside(path: Path) -> Path | None:
-    """The table of test digits beside one of training digits: `mnist_test.csv` beside `mnist_train.csv`."""
-    if part_of(path.stem) != "train":
-        return None
-    lower = path.name.lower()
-    start = lower.rindex("train")
-    for word in ("testing", "test") if lower.startswith("training", start) else ("test",):
-        length = len("training") if lower.startswith("training", start) else len("train")
-        other = path.with_name(path.name[:start] + word + path.name[start + length :])
-        if other.is_file():
-            return other
-    return None
-
-
-def _arrays_named(path: Path) -> Found:
-    """A file of pictures that was named, and the labels that lie beside it."""
+    if kind in TABLES:
+        return _tables(kind, [path], _test_beside(path), named=True)
     if role_of(path.stem) == "labels":
         raise refuse(path, "a file of labels", "name the pictures' file, or the folder that holds both")
-    beside = {other.stem: other for other in sorted(path.parent.glob(f"*{path.suffix}")) if other != path}
-    labels = partner(path, beside)
-    images, _ = pair(beside.items(), "test") if part_of(path.stem) in ("train", "") else (None, None)
-    test = partner(images, beside) if images else None
-    own = _arrays(images, test, read_array) if images and test else None
-    return Found("npy", _arrays(path, labels, read_array), own, images.name if own and images else "", named=True)
+    if kind == "idx":
+        around = path.parent.parent if path.parent.name == path.name else path.parent
+        beside = {other.name: other for other in _files(around) if set_of(other.name) == set_of(path.name)}
+    else:
+        beside = {other.stem: other for other in sorted(path.parent.glob(f"*{path.suffix}"))}
+    part = part_of(path.stem)
+    labels, test = pair(beside, part)[1], pair(beside, "test") if part != "test" else (None, None)
+    return _arrays("idx" if kind == "idx" else "npy", (path, labels), test, named=True)
 
 
-def _arrays(images: Path, labels: Path | None, read: Callable[[Path, Tick], NDArray[Any]]) -> Read:
-    """What reads a pair of files."""
-    return lambda tick: as_part(read(images, tick), None if labels is None else read(labels, tick))
+def _arrays(
+    form: str, main: tuple[Path, Path | None], test: tuple[Path | None, Path | None], *, named: bool = False
+) -> Found:
+    """Pairs of files of pictures and labels; a test part counts with its labels only."""
+    emnist = form == "idx" and any(path.name.lower().startswith("emnist") for path in (main[0], main[0].parent))
+    found = Found(form, partial(_pair, form, *main), named=named, stored_transposed=emnist)
+    images, labels = test
+    if images is None or labels is None:
+        return found
+    return replace(found, test=partial(_pair, form, images, labels), test_name=images.name)
 
 
-def _idx_named(path: Path) -> Found:
-    if role_of(path.name) == "labels":
-        raise refuse(path, "a file of labels", "name the pictures' file, or the folder that holds both")
-    around = path.parent.parent if path.parent.name == path.name else path.parent
-    beside = {other.name: other for other in _files(around) if set_of(other.name) == set_of(path.name)}
-    labels = pair(beside.items(), part_of(path.name) or "")[1]
-    images, test = pair(beside.items(), "test")
-    own = _arrays(images, test, read_idx) if images and test and images != path else None
-    emnist = path.name.lower().startswith("emnist")
-    return Found("idx", _arrays(path, labels, read_idx), own, images.name if own and images else "", True, emnist)
+def _pair(form: str, images: Path, labels: Path | None, tick: Tick) -> Part:
+    read: Callable[[Path, Tick], NDArray[Any]] = read_idx if form == "idx" else read_array
+    pictures, classes = read(images, tick), None if labels is None else read(labels, tick)
+    if pictures.ndim == 2 and pictures.shape[0] == pictures.shape[1] != 784 and (classes is None or classes.size == 1):
+        pictures = pictures[np.newaxis]  # a single picture
+    return Part(pictures, classes)
+
+
+TABLES: Mapping[str, tuple[str, Callable[[Path, Tick], Part]]] = {
+    "text": ("csv", read_csv),
+    "parquet": ("parquet", read_parquet),
+}
+"""Kinds of tables: the form, and what reads it."""
+
+
+def _tables(kind: str, main: Sequence[Path], test: Sequence[Path], *, named: bool = False) -> Found:
+    form, read = TABLES[kind]
+    own = partial(_joined, read, test) if test else None
+    return Found(form, partial(_joined, read, main), own, test[0].name if test else "", named)
+
+
+def _joined(read: Callable[[Path, Tick], Part], paths: Sequence[Path], tick: Tick) -> Part:
+    """One part that is in several files, as Parquet's often are."""
+    parts = [read(path, tick) for path in paths]
+    if len(parts) == 1:
+        return parts[0]
+    labels = [part.labels for part in parts if part.labels is not None]
+    joined = np.concatenate(labels) if len(labels) == len(parts) else None
+    return Part(list(chain(*(part.images for part in parts))), joined, class_names=parts[0].class_names)
+
+
+def _test_beside(path: Path) -> list[Path]:
+    """The table of test digits beside one of training digits: `mnist_test.csv` beside `mnist_train.csv`."""
+    named = re.fullmatch(r"(.*)train(ing)?(.*)", path.name, re.IGNORECASE) if part_of(path.stem) == "train" else None
+    if not named:
+        return []
+    names = (f"{named[1]}test{ending}{named[3]}" for ending in dict.fromkeys((named[2] or "", "")))
+    return [other for name in names if (other := path.with_name(name)).is_file()][:1]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -148,84 +161,55 @@ def _folder(folder: Path, prefix: str) -> Found | None:
 
 
 def _idx_files(folder: Path, files: Sequence[Path]) -> Found | None:
-    named = [
-        path for path in files if role_of(path.name) and ("ubyte" in path.name.lower() or "idx" in path.name.lower())
-    ]
-    sets = sorted({set_of(path.name) for path in named if role_of(path.name) == "images"})
+    named = {path.name: path for path in files if role_of(path.name) and re.search("ubyte|idx", path.name.lower())}
+    sets = sorted({set_of(name) for name in named if role_of(name) == "images"})
     if len(sets) > 1:
-        example = folder / sets[0]
-        raise refuse(folder, f"holds several sets: {', '.join(sets)}", f"name one of them, such as {example}")
+        raise refuse(folder, f"holds several sets: {', '.join(sets)}", f"name one of them, such as {folder / sets[0]}")
     if not named:
         return None
-    labels_of = {path.name: path for path in named}
-    pairs = {part: pair(labels_of.items(), part) for part in ("train", "", "test")}
-    main = next((part for part in ("train", "", "test") if pairs[part][0]), None)
-    if main is None:
-        raise refuse(folder, f"holds {named[0].name} and no pictures", "add train-images-idx3-ubyte, gzipped or not")
-    images, labels = pairs[main]
-    assert images is not None
+    found = pairs(named)
+    if not found:
+        only = next(iter(named))
+        raise refuse(folder, f"holds {only} and no pictures", "add train-images-idx3-ubyte, gzipped or not")
+    part, (images, labels) = next(iter(found.items()))
     if labels is None:
         wanted = images.name.replace("images", "labels").replace("idx3", "idx1")
         names = [path.name for path in files if path != images]
         raise refuse(folder, f"holds {images.name} and no {wanted}", f"add the labels{nearest(wanted, names)}")
-    test = pairs["test"] if main != "test" else (None, None)
-    own = _arrays(test[0], test[1], read_idx) if test[0] and test[1] else None
-    emnist = any(path.name.lower().startswith("emnist") for path in (images, folder))
-    return Found("idx", _arrays(images, labels, read_idx), own, test[0].name if own and test[0] else "", False, emnist)
+    return _arrays("idx", (images, labels), pair(named, "test") if part != "test" else (None, None))
 
 
 def _array_files(folder: Path, files: Sequence[Path]) -> Found | None:
     arrays = {path.stem: path for path in files if path.suffix.lower() in (".npy", ".npz")}
-    if len(arrays) == 1 and (only := next(iter(arrays.values()))).suffix.lower() == ".npz":
-        return _file(only)
-    pairs = {part: pair(arrays.items(), part) for part in ("train", "", "test")}
-    main = next((part for part in ("train", "", "test") if all(pairs[part])), None)
-    if main is None:
-        if arrays:
-            told = f"holds {', '.join(path.name for path in arrays.values())}, no pair of pictures and labels"
-            raise refuse(folder, told, "allowed: x_train.npy and y_train.npy, or images.npy and labels.npy")
+    only = next(iter(arrays.values()), None)
+    if only is None:
         return None
-    images, labels = pairs[main]
-    test = pairs["test"] if main != "test" else (None, None)
-    assert images is not None
-    own = _arrays(test[0], test[1], read_array) if test[0] and test[1] else None
-    return Found("npy", _arrays(images, labels, read_array), own, test[0].name if own and test[0] else "")
+    if len(arrays) == 1 and only.suffix.lower() == ".npz":
+        return _file(only)
+    found = {part: both for part, both in pairs(arrays).items() if both[1]}
+    if not found:
+        told = f"holds {', '.join(path.name for path in arrays.values())}, no pair of pictures and labels"
+        raise refuse(folder, told, "allowed: x_train.npy and y_train.npy, or images.npy and labels.npy")
+    part, main = next(iter(found.items()))
+    return _arrays("npy", main, pair(arrays, "test") if part != "test" else (None, None))
 
 
 def _table_files(folder: Path, files: Sequence[Path]) -> Found | None:
-    tables = {path: kind for path in files if (kind := _table_kind(path))}
-    parts: Mapping[str, list[Path]] = {
-        part: [path for path in tables if part_of(path.name) == part] for part in ("train", "", "test")
-    }
-    main = next((part for part in ("train", "", "test") if parts[part]), None)
+    tables = [(part_of(path.name), kind, path) for path in files if (kind := _table_kind(path))]
+    main = next((one for part in ("train", "", "test") for one in tables if one[0] == part), None)
     if main is None:
         return None
-    kind = tables[parts[main][0]]
-    same = [path for path in parts[main] if tables[path] == kind]
-    if len(same) > 1 and kind == "text":
-        raise refuse(folder, f"holds several tables: {', '.join(path.name for path in same[:5])}", "name one of them")
-    reader = _reader(kind)
-    test = [path for path in parts["test"] if tables[path] == kind] if main != "test" else []
-    own = (lambda tick: _joined(test, reader, tick)) if test else None
-    form = "parquet" if kind == "parquet" else "csv"
-    return Found(form, lambda tick: _joined(same, reader, tick), own, test[0].name if test else "")
+    part, kind, _ = main
+
+    def of(part: str | None) -> list[Path]:
+        return [path for its, its_kind, path in tables if (its, its_kind) == (part, kind)]
+
+    if len(of(part)) > 1 and kind == "text":
+        names = ", ".join(path.name for path in of(part)[:5])
+        raise refuse(folder, f"holds several tables: {names}", "name one of them")
+    return _tables(kind, of(part), of("test") if part != "test" else [])
 
 
-def _table_kind(path: Path) -> Kind | None:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if ".parquet" in suffixes:
-        return "parquet"
-    return "text" if {".csv", ".tsv"} & set(suffixes) else None
-
-
-def _joined(paths: Sequence[Path], reader: Callable[[Path, Tick], Part], tick: Tick) -> Part:
-    """One part that is in several files, as Parquet's often are."""
-    import numpy as np
-
-    parts = [reader(path, tick) for path in paths]
-    if len(parts) == 1:
-        return parts[0]
-    labels = [part.labels for part in parts]
-    joined = None if any(one is None for one in labels) else np.concatenate([one for one in labels if one is not None])
-    images: Any = [image for part in parts for image in part.images]
-    return Part(images, joined, class_names=parts[0].class_names)
+def _table_kind(path: Path) -> str:
+    suffixes = {suffix.lower() for suffix in path.suffixes}
+    return "parquet" if ".parquet" in suffixes else "text" if {".csv", ".tsv"} & suffixes else ""

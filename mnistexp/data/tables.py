@@ -3,9 +3,9 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,14 @@ INDEX_COLUMNS = ("", "unnamed: 0", "index", "id", "imageid", "image_id", "__inde
 ALLOWED = "allowed: a column of labels and the pixels of a square picture, such as 1 + 784 columns"
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """What the first line says of a table: how it is written, and which columns are what."""
+class _Layout(NamedTuple):
+    """What the first rows say of a table: how it is written, and which columns are what."""
 
     delimiter: str | None
     columns: int
     header: tuple[str, ...] = ()
     label: int | None = None
     text_label: bool = False
-
-    @property
-    def headed(self) -> bool:
-        return bool(self.header)
 
 
 def read_csv(path: Path, tick: Tick) -> Part:
@@ -43,39 +38,35 @@ def read_csv(path: Path, tick: Tick) -> Part:
     layout: _Layout | None = None
     line = 1
     for lines in _lines(path, tick):
-        if layout is None and not any(row.strip() for row in lines):
-            continue
-        if layout is None:
-            while not lines[0].strip():
-                lines = lines[1:]
-            layout = _layout(path, lines[0])
-            lines, line = lines[layout.headed :], 1 + layout.headed
         rows = [row for row in lines if row.strip()]
-        if rows and layout.headed and not blocks:
-            layout = replace(layout, text_label=_has_words(rows[0], layout))
+        if layout is None:
+            if not rows:
+                continue
+            layout = _layout(path, *rows[:2])
+            rows, line = rows[bool(layout.header) :], line + bool(layout.header)
         if layout.text_label:
-            labels_here, rows = _split_text(rows, layout)
-            labels += labels_here
+            found = [_split(row, layout) for row in rows]
+            labels += [label for label, _ in found]
+            rows = [numbers for _, numbers in found]
         if rows:
             blocks.append(_numbers(path, rows, layout, line))
-        line += len(lines)
+        line += len(rows)
     if layout is None or not blocks:
         raise refuse(path, "holds no rows", ALLOWED)
     table = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
-    if layout.text_label:
-        return Part(_square(path, table), np.array(labels))
-    return _part(path, table, layout)
+    return Part(_square(path, table), np.array(labels)) if layout.text_label else _part(path, table, layout)
 
 
 def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
     """The lines of a file in blocks of some MB."""
-    rest = b""
-    for number, piece in enumerate(pieces(path, tick)):
+    rest, mark = b"", b"\xef\xbb\xbf"
+    for piece in pieces(path, tick):
         whole, newline, rest = (rest + piece).rpartition(b"\n")
         if newline:
-            yield _text(path, whole.removeprefix(b"\xef\xbb\xbf") if number == 0 else whole)
+            yield _text(path, whole.removeprefix(mark))
+            mark = b""
     if rest.strip():
-        yield _text(path, rest.removeprefix(b"\xef\xbb\xbf"))
+        yield _text(path, rest.removeprefix(mark))
 
 
 def _text(path: Path, content: bytes) -> list[str]:
@@ -85,22 +76,23 @@ def _text(path: Path, content: bytes) -> list[str]:
         raise refuse(path, f"not UTF-8 text ({error.reason})", "save it as UTF-8") from error
 
 
-def _layout(path: Path, first: str) -> _Layout:
+def _layout(path: Path, first: str, second: str = "") -> _Layout:
     delimiter = max((",", ";", "\t"), key=first.count)
     used = delimiter if first.count(delimiter) else None
-    fields = [field.strip() for field in first.split(used)]
-    words = [number for number, field in enumerate(fields) if not _is_number(field)]
+    fields = [field.strip().lower() for field in first.split(used)]
     if len(fields) < 5:
         raise refuse(path, f"text of {len(fields)} column{'s' * (len(fields) != 1)}, no table of digits", ALLOWED)
+    ends = (0, len(fields) - 1)
+    words = [number for number, field in enumerate(fields) if not _is_number(field)]
     numbers = [field for field in fields if _is_number(field)]
     counted = numbers in ([str(i) for i in range(k, k + len(numbers))] for k in (0, 1))
-    if len(words) == 1 and words[0] in (0, len(fields) - 1) and not counted and fields[words[0]]:
-        return _Layout(used, len(fields), label=words[0], text_label=fields[words[0]].lower() not in LABEL_COLUMNS)
+    if len(words) == 1 and words[0] in ends and not counted and fields[words[0]]:
+        return _Layout(used, len(fields), (), words[0], fields[words[0]] not in LABEL_COLUMNS)
     if not words and not counted:
         return _Layout(used, len(fields))
-    lower = [field.lower() for field in fields]
-    label = next((lower.index(name) for name in LABEL_COLUMNS if name in lower), None)
-    return _Layout(used, len(fields), tuple(lower), label)
+    label = next((fields.index(name) for name in LABEL_COLUMNS if name in fields), None)
+    spelt = second != "" and label in ends and not _is_number(second.split(used)[-1 if label else 0])
+    return _Layout(used, len(fields), tuple(fields), label, spelt)
 
 
 def _is_number(field: str) -> bool:
@@ -111,68 +103,48 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def _has_words(row: str, layout: _Layout) -> bool:
-    """Whether the labels of a headed table, in its first or last column, are words by this row."""
-    fields = row.split(layout.delimiter)
-    return layout.label in (0, layout.columns - 1) and not _is_number(fields[-1 if layout.label else 0])
-
-
-def _split_text(rows: list[str], layout: _Layout) -> tuple[list[str], list[str]]:
-    """Labels that are words, and the numbers beside them."""
-    split = [
-        row.partition(layout.delimiter or " ") if layout.label == 0 else row.rpartition(layout.delimiter or " ")
-        for row in rows
-    ]
-    ends = (0, 2) if layout.label == 0 else (2, 0)
-    return [row[ends[0]].strip() for row in split], [row[ends[1]] for row in split]
+def _split(row: str, layout: _Layout) -> tuple[str, str]:
+    """A label in words, in the first column or the last, and the numbers beside it."""
+    if layout.label == 0:
+        label, _, numbers = row.partition(layout.delimiter or " ")
+    else:
+        numbers, _, label = row.rpartition(layout.delimiter or " ")
+    return label.strip(), numbers
 
 
 def _numbers(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray[Any]:
     """Rows of numbers: whole ones as int32, which is fast, or else float64."""
     columns = layout.columns - layout.text_label
-    try:
-        found: NDArray[Any] = np.loadtxt(rows, np.int32, comments=None, delimiter=layout.delimiter, ndmin=2)
-    except ValueError:
-        found = _fractions(path, rows, layout, line)
-    except OverflowError as error:
-        raise refuse(path, f"a number of line {line} or later is too large", "allowed: grey values 0 to 255") from error
-    if found.shape[1] != columns:
-        told = f"{found.shape[1]} columns from line {line} on, and {columns} before"
-        raise refuse(path, told, f"cut off or joined of two files? {AGAIN}")
-    return found
-
-
-def _fractions(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray[Any]:
-    try:
-        found = np.stack([np.array(row.split(layout.delimiter), np.float64) for row in rows])
-        if found.shape[1] == layout.columns - layout.text_label:
+    for dtype in (np.int32, np.float64):
+        with suppress(ValueError, OverflowError):
+            found: NDArray[Any] = np.loadtxt(rows, dtype, comments=None, delimiter=layout.delimiter, ndmin=2)
+            if found.shape[1] != columns:
+                told = f"{found.shape[1]} columns from line {line} on, and {columns} before"
+                raise refuse(path, told, f"cut off or joined of two files? {AGAIN}")
             return found
-    except ValueError:
-        pass
-    columns = layout.columns - layout.text_label
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows, start=line):
         fields = row.split(layout.delimiter)
         if len(fields) != columns:
-            told = f"line {line + number} has {len(fields)} columns, the first one {columns}"
+            told = f"line {number} has {len(fields)} columns, the first one {columns}"
             raise refuse(path, told, f"cut off? {AGAIN}, or repair the line")
-        for column, field in enumerate(fields):
+        for column, field in enumerate(fields, start=1):
             if not _is_number(field):
                 what = f"{field.strip()[:30]!r}" if field.strip() else "nothing"
-                told = f"line {line + number}, column {column + 1} holds {what}, allowed: a number"
+                told = f"line {number}, column {column} holds {what}, allowed: a number"
                 raise refuse(path, told, "fill in or leave out that row")
     raise refuse(path, f"line {line} or later can't be read", AGAIN)
 
 
 def _part(path: Path, table: NDArray[Any], layout: _Layout) -> Part:
     label, columns = layout.label, list(range(table.shape[1]))
-    if layout.headed and len(columns) - (label is not None) != math.isqrt(len(columns) - (label is not None)) ** 2:
+    if layout.header and not _squared(len(columns) - (label is not None)):
         columns = [column for column in columns if layout.header[column] not in INDEX_COLUMNS]
     if label is None and not _squared(len(columns)) and _squared(len(columns) - 1):
         label = _label_column(table, columns)
     if label is None:
         return Part(_square(path, table[:, columns]))
     pixels = [column for column in columns if column != label]
-    first, last = pixels[0], pixels[-1]
+    first, last = pixels[0], pixels[-1]  # a slice, which copies nothing, where they lie side by side
     block = table[:, first : last + 1] if pixels == list(range(first, last + 1)) else table[:, pixels]
     return Part(_square(path, block), table[:, label])
 
@@ -240,15 +212,10 @@ def _parquet_images(path: Path, table: Any, columns: Sequence[str]) -> Any:
         except Exception as error:  # whatever Pillow and numpy make of it
             told = f"row {number + 1} of column {whole!r} is no picture ({error})"
             raise refuse(path, told, "allowed: PNG or JPEG bytes, or lists of pixels") from error
-    same = {image.shape for image in images}
-    if len(same) == 1 and (shape := same.pop()) and len(shape) < 2:
-        return _square(path, np.stack(images)) if shape else refuse_column(path, whole)
-    return np.stack(images) if not same and len({image.dtype for image in images}) == 1 else images
-
-
-def refuse_column(path: Path, name: str) -> Any:
-    """Raises `BadInput` for a column that holds no pictures."""
-    raise refuse(path, f"column {name!r} holds no pictures", "allowed: PNG or JPEG bytes, or lists of pixels")
+    shapes, dtypes = {image.shape for image in images}, {image.dtype for image in images}
+    if len(shapes) == 1 and images[0].ndim == 1:
+        return _square(path, np.stack(images))
+    return np.stack(images) if len(shapes) == len(dtypes) == 1 else images
 
 
 def _plain(table: Any, name: str) -> bool:

@@ -276,26 +276,27 @@ def archive(arrays: Mapping[str, Any]) -> bytes:
 
 def arrays(content: bytes) -> dict[str, Any]:
     """The arrays in an `.npz` archive by name, without unpickling. Raises ValueError for anything else."""
-    import numpy as np
-
-    from mnistexp.data.npy import complaint
-
     found = {}
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             for entry in archive.infolist():
                 if entry.file_size > LARGEST_READ:
                     raise ValueError(f"{entry.filename} takes {entry.file_size:,} bytes")
-                array = archive.read(entry)
-                if wrong := complaint(array):
-                    raise ValueError(f"{entry.filename} {wrong}")
-                name = entry.filename.removesuffix(".npy")
-                found[name] = np.lib.format.read_array(io.BytesIO(array), allow_pickle=False)
+                found[entry.filename.removesuffix(".npy")] = _array(entry.filename, archive.read(entry))
     except MemoryError:  # not a fault of the archive
         raise
     except Exception as error:  # zipfile, its decompressors and numpy raise many kinds
         raise ValueError(f"not an archive of plain arrays: {error or type(error).__name__}") from error
     return found
+
+
+def _array(name: str, content: bytes) -> Any:
+    from mnistexp.data.npy import read_npy
+
+    try:
+        return read_npy(content).copy()
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from error
 
 
 def _refuse(constant: str) -> float:

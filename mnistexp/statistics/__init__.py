@@ -2,26 +2,18 @@
 
 intervals.py         intervals of one accuracy, two accuracies, a future accuracy, repeats
 learning_curves.py   the best number of epochs, and the start of overfitting
-comparison.py        two trials on the same digits, ties with the best, best against worst and average
+comparison.py        two trials on the same digits; many tests at once
+trials.py            ties with the best trial, best against worst and average
 selection_bias.py    choosing a trial, its score corrected for the choice; nested cross-validation
+final_accuracy.py    the accuracy to expect of a final model
 seed_noise.py        the band of curves over seeds; whether reported accuracies agree with our seeds
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mnistexp.statistics.comparison import (
-    Gap,
-    McNemar,
-    NotebookFigures,
-    PairedDifference,
-    compare_trials,
-    holm,
-    mcnemar,
-    notebook_figures,
-    paired_difference,
-    tied_with_best,
-)
+from mnistexp.statistics.comparison import McNemar, PairedDifference, holm, mcnemar, paired_difference
+from mnistexp.statistics.final_accuracy import FinalAccuracy, final_accuracy
 from mnistexp.statistics.intervals import (
     Interval,
     Repeats,
@@ -31,7 +23,7 @@ from mnistexp.statistics.intervals import (
     prediction_interval,
     wilson,
 )
-from mnistexp.statistics.learning_curves import BestEpochs, best_epochs, guessing, loss_standard_error
+from mnistexp.statistics.learning_curves import BestEpochs, best_epochs, guessing
 from mnistexp.statistics.seed_noise import Band, Compatibility, compatible, seed_band
 from mnistexp.statistics.seeds_and_digits import PairedRuns, compare_paired
 from mnistexp.statistics.selection_bias import (
@@ -43,11 +35,13 @@ from mnistexp.statistics.selection_bias import (
     one_standard_error,
     select,
 )
+from mnistexp.statistics.trials import Gap, NotebookFigures, compare_trials, notebook_figures, tied_with_best
 
 __all__ = [
     "Band",
     "BestEpochs",
     "Compatibility",
+    "FinalAccuracy",
     "Gap",
     "Interval",
     "McNemar",
@@ -65,9 +59,9 @@ __all__ = [
     "compare_trials",
     "compatible",
     "confusion_matrix",
+    "final_accuracy",
     "guessing",
     "holm",
-    "loss_standard_error",
     "mcnemar",
     "nested_summary",
     "notebook_figures",

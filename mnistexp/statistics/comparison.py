@@ -1,31 +1,16 @@
-"""Comparing trials on the same digits: paired tests and intervals, ties with the best, best against worst."""
+"""Comparing two classifiers on the same digits: the exact test, the paired interval, and many such tests at once."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mnistexp.errors import BadInput, nearest
+from mnistexp.errors import BadInput
 from mnistexp.statistics.intervals import Interval, check_level
 
-__all__ = [
-    "Gap",
-    "McNemar",
-    "NotebookFigures",
-    "PairedDifference",
-    "compare_trials",
-    "counts_of",
-    "earnings",
-    "holm",
-    "mcnemar",
-    "notebook_figures",
-    "paired_difference",
-    "tied_with_best",
-]
+__all__ = ["McNemar", "PairedDifference", "holm", "mcnemar", "paired_difference"]
 
-TieTest = Literal["mcnemar", "bootstrap"]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -117,17 +102,7 @@ def paired_difference(
     if w.shape != x.shape or not (w > 0).all():
         raise BadInput(f"weights: {w.size} for {x.size} digits, allowed: a positive weight for each digit")
     w = w / w.mean()
-    rng = np.random.default_rng(seed)
-    difference, reduction = np.full((2, resamples), np.nan)
-    pairs, sizes = np.unique(np.stack([x, y, w]), axis=1, return_counts=True)
-    for start in range(0, resamples, 1000):
-        part = slice(start, min(start + 1000, resamples))
-        # Digits with equal outcomes share a column: m exponential weights sum to a gamma variable of shape m.
-        drawn = pairs[2] * rng.standard_gamma(sizes, (part.stop - start, len(sizes)))
-        unseen = rng.standard_gamma(0.5, (2, part.stop - start))
-        gain = (drawn * (pairs[0] - pairs[1])).sum(axis=1) + unseen[0] - unseen[1]
-        errors = (drawn * (1 - pairs[1])).sum(axis=1) + unseen[0]
-        difference[part], reduction[part] = gain / (drawn.sum(axis=1) + unseen.sum(axis=0)), gain / errors
+    difference, reduction = _resampled(np.stack([x, y, w]), resamples, np.random.default_rng(seed))
     mean_x, mean_y = float((w * x).mean()), float((w * y).mean())
     saved = (mean_x - mean_y) / (1 - mean_y) if mean_y < 1 else None
     return PairedDifference(
@@ -140,180 +115,25 @@ def paired_difference(
     )
 
 
-def tied_with_best(
-    correct: NDArray[np.bool_], best: int, method: TieTest = "mcnemar", level: float = 0.95
-) -> tuple[int, ...]:
-    """Sorted indices, `best` included, of the trials whose predictions don't differ significantly from trial `best`.
+def _resampled(digits: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+    """The difference and the error reduction in each resample: (2, resamples).
 
-    `correct`: bool (trials, digits) or (trials, repeats, digits), True where the out-of-fold prediction is right.
-    Every other trial is tested against `best`; those whose Holm-adjusted p-value exceeds 1 - level are tied.
-    "mcnemar": the exact test. With repeats the digit stays the unit, because repeats share their digits: each digit's
-    net count of repeats may have either sign if the two are equal, and p is the exact share of sign patterns whose
-    sum is at least as far from 0 (with one repeat this is McNemar's test).
-    "bootstrap": twice the smaller share of `paired_difference`'s resamples on one side of 0, in closed form: the
-    weights on either side sum to gamma variables. Exact with one repeat; with more, a gamma matched in two moments.
-
-    Tied does not mean equal: with more digits some differences would become significant. And `best` was chosen on these
-    digits, so the truly best trial is among the tied less often than `level`. Raises `BadInput` for a bad shape, index
-    or method.
-
-    Source: `mcnemar`, `holm`, `paired_difference`; sign patterns: Fisher (1935), The Design of Experiments, chapter 3;
-    two moments: Satterthwaite (1946), Biometrics Bulletin 2.
+    `digits`: float64 (3, digits), the first share, the second, and the weight of each.
     """
-    check_level(level)
-    if method not in ("mcnemar", "bootstrap"):
-        raise BadInput(f"method: {method!r}; allowed: mcnemar, bootstrap{nearest(method, ('mcnemar', 'bootstrap'))}")
-    counts, repeats = counts_of(correct)
-    if not 0 <= best < len(counts):
-        raise BadInput(f"best: {best} is not a trial; there are {len(counts)}, numbered from 0")
-    net = counts[best] - counts
-    steps = range(-repeats, repeats + 1)
-    histograms = np.stack([(net == step).sum(axis=1) for step in steps], axis=1)
-    distinct, which = np.unique(histograms, axis=0, return_inverse=True)
-    p = _sign_flip(distinct) if method == "mcnemar" else _bootstrap_tail(distinct)
-    others = np.arange(len(counts)) != best
-    adjusted = np.ones(len(counts))
-    adjusted[others] = holm(p[which.ravel()][others])
-    return tuple(int(index) for index in np.flatnonzero(adjusted > 1 - level))
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The difference between the best trial of a family and its worst trial and average.
-
-    `best`, `worst`: trial indices in the whole sweep. The average is that of the trials' accuracies: the expected
-    accuracy of a setting drawn at random from the grid.
-    """
-
-    family: str
-    trials: int
-    best: int
-    worst: int
-    versus_worst: PairedDifference
-    versus_average: PairedDifference
-
-
-def compare_trials(
-    correct: NDArray[np.bool_],
-    families: Sequence[str] = (),
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-    weights: NDArray[np.float64] | None = None,
-) -> tuple[Gap, ...]:
-    """Best against worst and against the average of all trials: overall ("all") first, then each family in order.
-
-    `correct`: as in `tied_with_best`; `families`: one name per trial, such as its optimizer. `weights`: (repeats,
-    digits), how much each prediction counts, equally if None. Ties are broken by the grid's order. Method,
-    assumptions and source: `paired_difference`; its warning about chosen pairs applies here in full. Raises `BadInput`
-    for a bad shape or a wrong number of families.
-    """
-    earned, most = earnings(correct, weights)
-    shares, scores = earned / most, earned.sum(axis=1)
-    if len(families) not in (0, len(shares)):
-        raise BadInput(f"families: {len(families)} names for {len(shares)} trials, allowed: one name per trial")
-    names = np.array(families)
-    groups = {"all": np.arange(len(shares))} | {n: np.flatnonzero(names == n) for n in dict.fromkeys(families)}
-    gaps = []
-    for name, members in groups.items():
-        best, worst = (int(members[place]) for place in (scores[members].argmax(), scores[members].argmin()))
-        others = shares[worst], shares[members].mean(axis=0)
-        against = [paired_difference(shares[best], x, level, resamples, seed, most) for x in others]
-        gaps.append(Gap(name, len(members), best, worst, against[0], against[1]))
-    return tuple(gaps)
-
-
-@dataclass(frozen=True)
-class NotebookFigures:
-    """The assignment notebook's three numbers, all computed from the best scores of its sweeps."""
-
-    best: float
-    worst: float
-    average: float
-
-
-def notebook_figures(scores: Mapping[str, Sequence[float]]) -> NotebookFigures:
-    """The assignment notebook's "best, worst and average model": largest, smallest and mean of each sweep's best score.
-
-    `scores`: sweep name -> mean accuracy of each of its trials. Kept for comparison only: its worst is the *best* of
-    the poorest sweep, and its average is over sweeps, not over trials; `compare_trials` answers the question.
-    Source: the assignment's notebook.
-    """
-    best = [max(sweep) for sweep in scores.values()]
-    return NotebookFigures(max(best), min(best), sum(best) / len(best))
-
-
-def counts_of(correct: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """How many repeats got each digit right, int32 (trials, digits), and the number of repeats.
-
-    Raises `BadInput` unless `correct` is bool (trials, digits) or (trials, repeats, digits), none of them 0.
-    """
-    if correct.dtype != np.bool_ or correct.ndim not in (2, 3) or not correct.size:
-        raise BadInput(
-            f"correct: {correct.dtype} of shape {correct.shape}, "
-            "allowed: bool (trials, digits) or (trials, repeats, digits)"
-        )
-    if correct.ndim == 2:
-        return correct.astype(np.int32), 1
-    return correct.sum(axis=1, dtype=np.int32), correct.shape[1]
-
-
-def earnings(
-    correct: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The score of each trial on each digit, int64 (trials, digits), and the highest possible, int64 (digits,).
-
-    In whole numbers, so that equal scores are exactly equal. `correct`: as in `tied_with_best`; `weights`: (repeats,
-    digits), how much each prediction counts, equally if None. Raises `BadInput` for a bad shape.
-    """
-    counts, repeats = counts_of(correct)
-    if weights is None:
-        return counts.astype(np.int64), np.full(counts.shape[1], repeats)
-    if weights.shape != (repeats, counts.shape[1]) or not (weights > 0).all():
-        expected = (repeats, counts.shape[1])
-        raise BadInput(f"weights: shape {weights.shape}, allowed: positive weights of shape {expected}")
-    whole = np.rint(2.0**48 * weights / weights.sum()).astype(np.int64)
-    predictions = correct.reshape(len(correct), repeats, -1)
-    return np.einsum("trd,rd->td", predictions, whole), whole.sum(axis=0)
+    found = np.empty((2, resamples))
+    pairs, sizes = np.unique(digits, axis=1, return_counts=True)
+    for start in range(0, resamples, 1000):
+        part = slice(start, min(start + 1000, resamples))
+        # Digits with equal outcomes share a column: m exponential weights sum to a gamma variable of shape m.
+        drawn = pairs[2] * rng.standard_gamma(sizes, (part.stop - start, len(sizes)))
+        unseen = rng.standard_gamma(0.5, (2, part.stop - start))
+        gain = (drawn * (pairs[0] - pairs[1])).sum(axis=1) + unseen[0] - unseen[1]
+        errors = (drawn * (1 - pairs[1])).sum(axis=1) + unseen[0]
+        found[:, part] = gain / (drawn.sum(axis=1) + unseen.sum(axis=0)), gain / errors
+    return found
 
 
 def _middle(draws: NDArray[np.float64], level: float, estimate: float) -> Interval:
     """The middle `level` of the draws, extended to the estimate if that lies outside."""
     low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(min(float(low), estimate), max(float(high), estimate), level, "paired Bayesian bootstrap")
-
-
-def _sign_flip(histograms: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Exact two-sided p-values; row: how many digits have net count -R .. R."""
-    from scipy.special import gammaln
-
-    repeats = histograms.shape[1] // 2
-    steps = np.arange(-repeats, repeats + 1)
-    p = np.empty(len(histograms))
-    for row, histogram in enumerate(histograms):
-        observed = abs(int(steps @ histogram))
-        ups = np.ones(1)  # ups[i]: share of sign patterns whose positive counts sum to i
-        for step in range(1, repeats + 1):
-            m = int(histogram[repeats + step] + histogram[repeats - step])
-            k = np.arange(m + 1)
-            spread = np.zeros(m * step + 1)
-            spread[::step] = np.exp(gammaln(m + 1) - gammaln(k + 1) - gammaln(m - k + 1) - m * np.log(2))
-            ups = np.convolve(ups, spread)
-        sums = 2 * np.arange(len(ups)) - (len(ups) - 1)
-        p[row] = ups[np.abs(sums) >= observed].sum()
-    return p
-
-
-def _bootstrap_tail(histograms: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Two-sided p-values of the paired Bayesian bootstrap; rows as in `_sign_flip`."""
-    from scipy.special import betainc
-
-    repeats = histograms.shape[1] // 2
-    steps = np.arange(1, repeats + 1) / repeats
-    up, down = histograms[:, repeats + 1 :], histograms[:, :repeats][:, ::-1]
-    (up1, up2), (down1, down2) = ((side @ steps + 0.5, side @ steps**2 + 0.5) for side in (up, down))
-    scale_up, scale_down = up2 / up1, down2 / down1
-    below = betainc(up1**2 / up2, down1**2 / down2, scale_down / (scale_up + scale_down))
-    above = betainc(down1**2 / down2, up1**2 / up2, scale_up / (scale_up + scale_down))
-    result: NDArray[np.float64] = 2 * np.minimum(below, above)
-    return result

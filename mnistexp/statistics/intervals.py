@@ -17,6 +17,8 @@ __all__ = [
     "over_repeats",
     "predict_accuracy",
     "prediction_interval",
+    "score_ends",
+    "t_quantile",
     "wilson",
 ]
 
@@ -44,13 +46,14 @@ def wilson(successes: float, n: float, level: float = 0.95) -> Interval:
     Source: Wilson (1927), JASA 22; recommended by Brown, Cai & DasGupta (2001), Statistical Science 16.
     """
     _check_counts(successes, n)
-    z = _normal_quantile(level)
-    p = successes / n
+    return Interval(*score_ends(successes / n, n, _normal_quantile(level)), level, "Wilson score")
+
+
+def score_ends(p: float, n: float, z: float) -> tuple[float, float]:
+    """The ends of `wilson` around a share `p` of `n` digits, `z` standard errors away. Source: `wilson`."""
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    low = 0.0 if successes == 0 else max(middle - half, 0.0)
-    high = 1.0 if successes == n else min(middle + half, 1.0)
-    return Interval(low, high, level, "Wilson score")
+    return 0.0 if p == 0 else max(middle - half, 0.0), 1.0 if p == 1 else min(middle + half, 1.0)
 
 
 def accuracy_difference(
@@ -136,7 +139,7 @@ def over_repeats(values: ArrayLike, level: float = 0.95, resolution: float = 0.0
     std = float(x.std(ddof=1))
     if len(x) == 2:
         return Repeats(2, mean, std, None)
-    half = max(_t_quantile(level, len(x) - 1) * std / sqrt(len(x)), resolution / 2)
+    half = max(t_quantile(level, len(x) - 1) * std / sqrt(len(x)), resolution / 2)
     return Repeats(len(x), mean, std, Interval(mean - half, mean + half, level, "Student t"))
 
 
@@ -150,7 +153,7 @@ def prediction_interval(values: ArrayLike, level: float = 0.95, resolution: floa
     x = _finite(values)
     if len(x) < 3:
         return None
-    half = max(_t_quantile(level, len(x) - 1) * float(x.std(ddof=1)) * sqrt(1 + 1 / len(x)), resolution / 2)
+    half = max(t_quantile(level, len(x) - 1) * float(x.std(ddof=1)) * sqrt(1 + 1 / len(x)), resolution / 2)
     mean = float(x.mean())
     return Interval(mean - half, mean + half, level, "Student t prediction")
 
@@ -188,7 +191,8 @@ def _normal_quantile(level: float) -> float:
     return float(ndtri(0.5 + level / 2))
 
 
-def _t_quantile(level: float, degrees: int) -> float:
+def t_quantile(level: float, degrees: int) -> float:
+    """How many standard errors a Student t interval reaches to each side. Source: Student (1908), Biometrika 6."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, 0.5 + level / 2))

@@ -1,16 +1,16 @@
 """The best number of epochs, and the epoch from which the network overfits, from the validation loss."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, log, sqrt
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mnistexp.errors import BadInput
 
-__all__ = ["BestEpochs", "best_epochs", "guessing", "loss_standard_error"]
+__all__ = ["BestEpochs", "best_epochs", "guessing"]
 
 SPREAD_OF_LOSS = 4.0
 """Standard deviation of the digits' cross-entropy over its mean, near the minimum: 2.9 to 4.4 with the CNN here."""
@@ -141,7 +141,7 @@ def best_epochs(
 
     `loss`, `val_loss`: one value per epoch, and `val_accuracy` too where it is known; a validation loss that is not
     finite was not measured and is ignored, like every epoch from the first training loss on that is not finite.
-    `standard_error`: that of the mean validation loss at the minimum (`loss_standard_error`), or one value per epoch.
+    `standard_error`: that of the mean validation loss at the minimum, or one value per epoch.
     Without it, a rule of thumb: 4 min(val_loss) / sqrt(digits), `digits` being the number of validation digits; the
     digits' losses have a standard deviation of 3 to 4.5 times their mean at the minimum.
 
@@ -158,49 +158,49 @@ def best_epochs(
     Source: the one-standard-error rule of Breiman, Friedman, Olshen & Stone (1984), Classification and Regression
     Trees, 3.4.3, applied to epochs in place of trees; the rule for overfitting is this package's own.
     """
-    train, val, accuracy = (np.asarray(curve, dtype=np.float64) for curve in (loss, val_loss, val_accuracy))
-    if len(val) and len(train) != len(val):
-        raise BadInput(f"val_loss: {len(val)} epochs, but loss has {len(train)}; both need one value per epoch")
-    if len(accuracy) and len(accuracy) != len(val):
-        raise BadInput(f"val_accuracy: {len(accuracy)} epochs, but val_loss has {len(val)}; give one value per epoch")
     if classes < 2:
         raise BadInput(f"classes: {classes}; allowed: 2 or more")
+    train, val, accuracy = _curves(loss, val_loss, val_accuracy)
     odd = np.flatnonzero(~np.isfinite(train))
     diverged = int(odd[0]) + 1 if len(odd) else None
     measured = np.flatnonzero(np.isfinite(val[: diverged and diverged - 1]))
+    unknown = BestEpochs(len(train), "unmeasured", diverged_at=diverged, digits=digits, classes=classes)
     if not len(measured):
-        return BestEpochs(len(train), "unmeasured", diverged_at=diverged, digits=digits, classes=classes)
-    curve = val[measured]
-    at = int(curve.argmin())
-    epoch, minimum, final = int(measured[at]), float(curve[at]), float(curve[-1])
-    error, approximated = _error_at(standard_error, epoch, len(val), minimum, digits)
-    first, last = _run_around(curve <= minimum + error, at)
-    right = float(accuracy[epoch]) if len(accuracy) and isfinite(accuracy[epoch]) else None
-    able = minimum < log(classes) and (right is None or right > guessing(digits, classes))
-    trained = train[: diverged and diverged - 1]
-    shape, start = _shape(
-        curve, last, minimum + error, able, lambda start: bool(trained[measured[start] :].mean() < train[epoch])
-    )
-    rising = None if start is None else int(measured[start]) + 1
-    return BestEpochs(
-        epochs=len(train),
+        return unknown
+    at = int(measured[val[measured].argmin()])
+    error, approximated = _error_at(standard_error, at, len(val), float(val[at]), digits)
+    right = float(accuracy[at]) if len(accuracy) and isfinite(accuracy[at]) else None
+    known = replace(unknown, standard_error=error, approximated=approximated, accuracy=right)
+    return _around(known, measured, val[measured], train[: diverged and diverged - 1])
+
+
+def _around(known: BestEpochs, measured: NDArray[np.intp], curve: Curve, train: Curve) -> BestEpochs:
+    """`known` with the minimum of the measured losses, the range around it, and what follows.
+
+    `measured`: the indices (measured,) of the epochs whose validation loss `curve` has; `train`: up to a divergence.
+    """
+    assert known.standard_error is not None
+    at, minimum, final = int(curve.argmin()), float(curve.min()), float(curve[-1])
+    limit, right = minimum + known.standard_error, known.accuracy
+    first, last = _run_around(curve <= limit, at)
+    able = minimum < log(known.classes) and (right is None or right > guessing(known.digits, known.classes))
+    there = train[measured[at]]
+    shape, start = _shape(curve, last, limit, able, lambda start: bool(train[measured[start] :].mean() < there))
+    epochs = [int(index) + 1 for index in measured]
+    rising = None if start is None else epochs[start]
+    return replace(
+        known,
         shape=shape,
-        epoch=epoch + 1,
-        ties=tuple(int(epoch) + 1 for epoch in measured[curve == minimum]),
+        epoch=epochs[at],
+        ties=tuple(epoch for epoch, loss in zip(epochs, curve, strict=True) if loss == minimum),
         minimum=minimum,
-        standard_error=error,
-        approximated=approximated,
-        flat_first=int(measured[first]) + 1,
-        flat_last=int(measured[last]) + 1,
+        flat_first=epochs[first],
+        flat_last=epochs[last],
         flat_measured=last - first + 1,
         rising_from=rising,
         overfitting_from=rising if shape == "overfitting" else None,
-        accuracy=right,
         final=final,
         ratio=final / minimum if minimum > 0 and isfinite(final / minimum) else None,
-        diverged_at=diverged,
-        digits=digits,
-        classes=classes,
     )
 
 
@@ -213,16 +213,14 @@ def guessing(digits: int, classes: int) -> float:
     return 1 / classes + 2 * sqrt((1 / classes) * (1 - 1 / classes) / digits)
 
 
-def loss_standard_error(losses: ArrayLike) -> float:
-    """Standard error of a mean loss, s / sqrt(n) with ddof 1, from the losses of n validation digits (n,).
-
-    Assumes digits drawn independently; estimates how much the mean varies between samples. Raises `BadInput` for n < 2.
-    Source: as scipy's `stats.sem`.
-    """
-    x = np.asarray(losses, dtype=np.float64).ravel()
-    if len(x) < 2:
-        raise BadInput(f"losses: {len(x)} digits; a standard error needs at least 2")
-    return float(x.std(ddof=1)) / sqrt(len(x))
+def _curves(*given: Sequence[float]) -> tuple[Curve, Curve, Curve]:
+    """The training loss, the validation loss and its accuracy as arrays; the latter two may be empty."""
+    train, val, accuracy = (np.asarray(curve, dtype=np.float64) for curve in given)
+    if len(val) and len(train) != len(val):
+        raise BadInput(f"val_loss: {len(val)} epochs, but loss has {len(train)}; both need one value per epoch")
+    if len(accuracy) and len(accuracy) != len(val):
+        raise BadInput(f"val_accuracy: {len(accuracy)} epochs, but val_loss has {len(val)}; give one value per epoch")
+    return train, val, accuracy
 
 
 def _error_at(

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.config.shown import percent, points, span
 from mnistexp.errors import BadInput, nearest
-from mnistexp.statistics.comparison import earnings
 from mnistexp.statistics.intervals import Interval, check_level, wilson
+from mnistexp.statistics.trials import earnings
 
 __all__ = [
     "NestedScore",
@@ -130,20 +130,10 @@ def bbc_cv(
     """
     check_level(level)
     earned, most = earnings(correct, weights)
-    trials, digits = earned.shape
+    digits = earned.shape[1]
     if digits < 10:
         raise BadInput(f"correct: {digits} digits, allowed: at least 10")
-    rng = np.random.default_rng(seed)
-    right = earned.astype(np.float64)  # whole numbers whose sums stay below 2**53 are exact
-    scores, shares, winners = np.empty(resamples), np.empty(resamples), np.empty(resamples, dtype=np.int64)
-    block = max(1, min(SCORES_AT_ONCE // trials, 1000))
-    for start in range(0, resamples, block):
-        part = slice(start, min(start + block, resamples))
-        drawn = _drawn(rng, part.stop - start, digits)
-        winners[part] = (right @ drawn.T.astype(np.float64)).argmax(axis=0)
-        left_out = drawn == 0
-        scores[part] = (earned[winners[part]] * left_out).sum(axis=1) / (most * left_out).sum(axis=1)
-        shares[part] = left_out.mean(axis=1)
+    scores, shares, winners = _out_of_bag(earned, most, resamples, np.random.default_rng(seed))
     winner = int(earned.sum(axis=1).argmax())
     raw, corrected = float(earned[winner].sum() / most.sum()), float(scores.mean())
     low, high = np.quantile(scores, [0.5 - level / 2, 0.5 + level / 2])
@@ -195,6 +185,27 @@ def _scores(means: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(values).any():
         raise BadInput(f"means: no trial of {len(values)} has a score, so none can be selected")
     return np.where(np.isnan(values), -np.inf, values)
+
+
+def _out_of_bag(
+    earned: NDArray[np.int64], most: NDArray[np.int64], resamples: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Of each resample: the winner's score on the digits not drawn, their share, and the winner: (resamples,) each.
+
+    `earned`: int64 (trials, digits), and the highest possible, `most`, int64 (digits,).
+    """
+    trials, digits = earned.shape
+    right = earned.astype(np.float64)  # whole numbers whose sums stay below 2**53 are exact
+    scores, shares, winners = np.empty(resamples), np.empty(resamples), np.empty(resamples, dtype=np.int64)
+    block = max(1, min(SCORES_AT_ONCE // trials, 1000))
+    for start in range(0, resamples, block):
+        part = slice(start, min(start + block, resamples))
+        drawn = _drawn(rng, part.stop - start, digits)
+        winners[part] = (right @ drawn.T.astype(np.float64)).argmax(axis=0)
+        left_out = drawn == 0
+        scores[part] = (earned[winners[part]] * left_out).sum(axis=1) / (most * left_out).sum(axis=1)
+        shares[part] = left_out.mean(axis=1)
+    return scores, shares, winners
 
 
 def _drawn(rng: np.random.Generator, resamples: int, digits: int) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ except SystemExit as stop:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A folder with a sweep in its `runs/`, and what the sweep printed."""
     folder = tmp_path_factory.mktemp("swept")
-    done = subprocess.run(forked(*SWEEP), cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(forked(*SWEEP), cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 
@@ -56,13 +56,33 @@ def test_a_sweep_says_what_is_best_and_keeps_everything(swept: tuple[Path, dict[
 def test_a_second_call_does_no_fit_and_loads_no_tensorflow(swept: tuple[Path, dict[str, Any]]) -> None:
     folder, document = swept
     code = WITHOUT_TENSORFLOW.format(arguments=SWEEP)
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     again = json.loads(done.stdout)
     assert (again["metrics"]["fits_run"], again["metrics"]["fits_cached"]) == (0, 6)
     first, second = folder / document["run_dir"], folder / again["run_dir"]
     for path in (*first.glob("*.png"), *first.glob("*.svg"), first / "trials.csv", first / "predictions.npz"):
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_a_sweep_that_reaches_its_time_limit_has_results_and_the_same_command_continues(
+    swept: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    shutil.copytree(swept[0], tmp_path, dirs_exist_ok=True)
+    wider = [*SWEEP[:4], "learning_rate=0.001,0.01,0.1", *SMALL, "--json", "--executor", "serial"]
+    for limit, complete, missing, status in ((["--max-time", "0.001"], 2, 2, "interrupted"), ([], 3, 0, "done")):
+        done = subprocess.run(forked(*wider, *limit), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        metrics, run = document["metrics"], tmp_path / document["run_dir"]
+        assert (metrics["trials"], metrics["trials_missing"]) == (complete, 3 - complete)
+        assert metrics["fits_missing"] == missing
+        assert any("time limit" in warning for warning in metrics["warnings"]) == bool(missing)
+        stored = json.loads((run / "status.json").read_text())
+        assert (stored["status"], stored["exit_code"]) == (status, 0)
+        page = call("report", run, "--format", "md", cwd=tmp_path)
+        assert page.returncode == 0, page.stderr
+        assert ("time limit" in (run / "report.md").read_text()) == bool(missing)
 
 
 def test_a_dry_run_counts_the_cached_fits_and_writes_nothing(swept: tuple[Path, dict[str, Any]]) -> None:
@@ -101,6 +121,8 @@ BAD = {
     "a value of another kind": (["--grid", "learning_rate=fast"], "is 'fast', allowed: a number"),
     "one fold": (["--folds", "1"], "--folds: sweep.folds: is 1, allowed: 2 <= value"),
     "unknown executor": (["--executor", "thread"], "allowed: serial, processes, dask"),
+    "a time limit of nothing": (["--max-time", "0s"], "'0s' is no time limit, allowed: more than 0, such as 90s"),
+    "a time limit in other units": (["--max-time", "10min"], "such as 90s, 10m, 1h30m or 600"),
     "no workers": (["--workers", "0"], "sweep.workers: is 0, allowed: 1 <= value"),
     "unknown rule": (["--select", "worst"], "allowed: best, one-se, cheapest"),
     "validation part": (["--set", "training.validation_fraction=0.2"], "validates on its own folds"),

@@ -188,7 +188,7 @@ def ask(shell: str, line: str, cwd: Path, **more: str) -> subprocess.CompletedPr
         "    assert not loaded, loaded"
     )
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, env=os.environ | request, timeout=60
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, env=os.environ | request
     )
 
 

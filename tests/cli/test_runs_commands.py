@@ -271,7 +271,7 @@ def mnistexp(runs: Path, script: str) -> subprocess.CompletedProcess[str]:
     script = script.replace("mnistexp", f"'{sys.executable}' -m mnistexp")
     environment = os.environ | {"MNISTEXP_RUNS_DIR": str(runs)}
     command = ["bash", "-o", "pipefail", "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_commands_pipe_into_each_other(runs: Path) -> None:

@@ -24,13 +24,14 @@ from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import run_best
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import run_training
-from mnistexp.config.models import ExperimentConfig, TrainingConfig
+from mnistexp.config.models import ExperimentConfig, SweepConfig, TrainingConfig
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.config.shown import percent
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, ConfigError, Interrupted
 from mnistexp.runs.results import EpochDone, FitDone, FoldResult, History, Outcome, Step, TrialResult
 from mnistexp.runs.stored_runs import list_runs, load
+from mnistexp.sweeps import sweeping
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import find_sweeps, parts_of
@@ -44,8 +45,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcome(runs: Path) -> Outcome:
-    """Everything on: missing sweeps run, three seeds, nested cross-validation, unseen digits."""
-    return run_best(tiny(repeats=3), runs, with_nested=True, unseen=True)
+    """Everything on: missing sweeps run, three seeds, nested cross-validation, the prediction, unseen digits."""
+    return run_best(tiny(repeats=3), runs, with_nested=True, predict=True, unseen=True)
 
 
 def digits_and_split(config: ExperimentConfig) -> tuple[Digits, data.Split]:
@@ -124,12 +125,13 @@ def test_neither_test_nor_unseen_digits_move_the_choice_by_a_bit(
     _, split = digits_and_split(tiny())
     monkeypatch.setattr(data, "load_unseen", spoiled(data.load_unseen, slice(None)))
     monkeypatch.setattr("mnistexp.data.dataset.load", spoiled(data.load, split.test))
-    planted = run_best(tiny(), tmp_path, unseen=True)
+    planted = run_best(tiny(), tmp_path, predict=True, unseen=True)
     assert planted.metrics["representative"]["test"]["digits"] == 40
     assert planted.metrics["test_accuracy"] != outcome.metrics["test_accuracy"]
     evidence, honest_evidence = planted.metrics["representative"], outcome.metrics["representative"]
     assert evidence["unseen"]["accuracy"] != honest_evidence["unseen"]["accuracy"]
-    assert evidence["selection"] == honest_evidence["selection"]
+    for section in ("selection", "prediction"):
+        assert evidence[section] == honest_evidence[section]
     for key in ("best_params", "best_score", "better"):
         assert planted.metrics[key] == outcome.metrics[key]
     assert without_runs(planted.metrics["choice"]) == without_runs(outcome.metrics["choice"])
@@ -492,13 +494,43 @@ def test_every_piece_of_evidence_follows_from_its_numbers(outcome: Outcome) -> N
     assert found["seeds"]["count"] == 3
     assert found["seeds"]["test_accuracies"][0] == test["accuracy"]
     assert found["seeds"]["unseen_accuracies"][0] == unseen["accuracy"]
-    assert len(found["sentences"]) == 7
+    assert len(found["sentences"]) == 8
     for section, value in (
         ("test", test["accuracy"]), ("unseen", unseen["accuracy"]), ("selection", selection["corrected"]),
         ("cross_validation", found["cross_validation"]["accuracy"]), ("nested", found["nested"]["accuracy"]),
     ):  # fmt: skip
         assert percent(value) in found[section]["sentence"], section
     assert found["answer"].startswith("Yes" if unseen["holds"] else "No")
+
+
+def test_the_prediction_is_a_cross_validation_of_the_chosen_setting_with_folds_and_seeds_of_its_own(
+    outcome: Outcome, runs: Path
+) -> None:
+    found = outcome.metrics["representative"]["prediction"]
+    scores = np.array(found["scores"])
+    assert scores.shape == (2, 10)
+    assert found["cross_validated"] == pytest.approx(scores.mean())
+    assert found["accuracy"] == outcome.metrics["predicted_accuracy"]
+    assert found["interval"] == outcome.metrics["predicted_accuracy_interval"]
+    error = (1 - scores.mean()) * 0.9 ** (1 / 3)
+    assert found["accuracy"] == pytest.approx(1 - error)
+    config = tiny()
+    digits, split = digits_and_split(config)
+    setting = override(config, {"optimizer.name": outcome.metrics["best_params"]["optimizer.name"]})
+    setting = override(setting, outcome.metrics["best_params"]).model_copy(update={"sweep": SweepConfig()})
+    own = setting.model_copy(
+        update={
+            "seed": found["seed"],
+            "repeats": 2,
+            "training": setting.training.model_copy(update={"validate_every": 0}),
+            "sweep": SweepConfig(executor="serial", folds=10, shuffle_folds=True),
+        }
+    )
+    again = sweeping.run_sweep(own, digits, split, cache=TrialCache(runs)).trials[0]
+    assert again.scores.tolist() == scores.ravel().tolist()
+    assert all(fold.cached for fold in again.folds)
+    assert found["seed"] != config.seed
+    assert percent(found["accuracy"]) in found["sentence"]
 
 
 def test_nested_cross_validation_never_sees_the_fold_it_scores(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ from programs import answer
 from mnistexp import api, data
 from mnistexp.commands import prediction
 from mnistexp.data import pictures as images
-from mnistexp.data.pictures import prepare
 from mnistexp.data.reading import Picture, read_pictures
+from mnistexp.data.ready import Ready, make_ready
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import stored_runs
 
@@ -122,11 +122,18 @@ def test_a_picture_of_a_digit_is_read_as_the_digit(kind: str, model: Any, tmp_pa
     assert agree.mean() >= 0.9
 
 
+def made_ready(grey: Any, invert: bool | Literal["auto"] = "auto", centre: bool | None = None) -> Ready:
+    """One picture, 0 black to 255 white, as `predict` makes it ready."""
+    picture = np.asarray(grey).astype(np.uint8)
+    return make_ready([picture], "digit", invert=invert, centre=centre, need_ink=True)
+
+
 def test_centring_leaves_what_mnist_has_centred_where_it_is() -> None:
     for digit in UNSEEN.images[SOME]:
-        pixels, inverted, centred = prepare(digit / 255, centre=True)
-        assert centred
-        assert not inverted
+        ready = made_ready(digit, centre=True)
+        pixels = ready.images[0]
+        assert ready.centred.all()
+        assert not ready.inverted.any()
         # A centre of mass that lies between two pixels may be taken for the other one.
         shifts = [np.roll(pixels, (down, right), (0, 1)).astype(int) for down in (0, 1, -1) for right in (0, 1, -1)]
         assert min(np.abs(shifted - digit).mean() for shifted in shifts) < 3
@@ -135,7 +142,7 @@ def test_centring_leaves_what_mnist_has_centred_where_it_is() -> None:
 @pytest.mark.parametrize("kind", [off_centre, photographed])
 def test_a_digit_lies_in_20_x_20_with_its_centre_of_mass_in_the_middle(kind: Callable[[Digit], Image.Image]) -> None:
     for digit in UNSEEN.images[SOME]:
-        pixels, _, _ = prepare(np.asarray(kind(digit), np.float64) / 255)
+        pixels = made_ready(kind(digit)).images[0]
         rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
         for axis in (0, 1):
@@ -146,23 +153,23 @@ def test_a_digit_lies_in_20_x_20_with_its_centre_of_mass_in_the_middle(kind: Cal
 def test_proportions_are_kept_and_a_digit_at_the_edge_stays_inside() -> None:
     bar = np.zeros((300, 100))
     bar[:, 40:70] = 1
-    pixels, inverted, _ = prepare(bar, "no")
-    assert not inverted
+    ready = made_ready(255 * bar, False)
+    pixels = ready.images[0]
+    assert not ready.inverted.any()
     assert np.ptp(np.flatnonzero(pixels.any(axis=1))) + 1 == 20
     assert np.ptp(np.flatnonzero(pixels.any(axis=0))) + 1 == 2
     heavy_end = np.full((200, 200), 0.3)
     heavy_end[:20] = 1.0
     heavy_end[:, [0, -1]] = heavy_end[-1] = 0.0
-    assert prepare(heavy_end, "no")[0].shape == (28, 28)
+    assert made_ready(255 * heavy_end, False).images.shape == (1, 28, 28)
 
 
 def test_inversion_can_be_decided_by_hand() -> None:
-    digit = UNSEEN.images[0] / 255
-    upright = prepare(digit)
-    np.testing.assert_array_equal(prepare(digit, "yes")[0], 255 - upright[0])
-    assert [prepare(picture, way)[1] for picture in (digit, 1 - digit) for way in ("auto", "yes", "no")] == [
-        False, True, False, True, True, False,
-    ]  # fmt: skip
+    digit = UNSEEN.images[0]
+    np.testing.assert_array_equal(made_ready(digit, True).images, 255 - made_ready(digit).images)
+    ways: tuple[bool | Literal["auto"], ...] = ("auto", True, False)
+    inverted = [made_ready(picture, way).inverted[0] for picture in (digit, 255 - digit) for way in ways]
+    assert inverted == [False, True, False, True, True, False]
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -278,11 +285,11 @@ def test_want_of_memory_is_not_the_pictures_fault(finished: dict[str, Path], tmp
 
 def test_wrong_sizes_and_wrong_inversion_are_told_with_what_would_help() -> None:
     with pytest.raises(BadInput, match="is 420 x 300 pixels, allowed without centring: 28 x 28"):
-        prepare(np.asarray(off_centre(DIGIT)) / 255, centre=False)
+        made_ready(off_centre(DIGIT), centre=False)
     with pytest.raises(BadInput, match="no ink that is brighter than its background; --invert yes"):
-        prepare(np.asarray(on_paper(DIGIT)) / 255, "no")
+        made_ready(on_paper(DIGIT), False)
     with pytest.raises(BadInput, match="no ink that is darker than its background; --invert no"):
-        prepare(np.asarray(off_centre(DIGIT)) / 255, "yes")
+        made_ready(off_centre(DIGIT), True)
 
 
 def test_only_the_first_of_very_many_problems_are_told(tmp_path: Path) -> None:

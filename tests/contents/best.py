@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from . import training
 from .claims import About, Rule
@@ -15,7 +16,8 @@ from .passages import Passage
 from .records import Record
 
 PLACES = (
-    r"^headline|^lead|^tile (?:test accuracy|unseen|cross)|^what does the data|^how do the loss|^how accurate is it"
+    r"^headline|^lead|^tile (?:test accuracy|unseen|cross|predicted)"
+    r"|^what does the data|^how do the loss|^how accurate is it"
     r"|^is the test accuracy .*(?:answer|plain)|^how was this"
 )
 UNREAD = r"^(?:Selection from|The test digits were read|Nested cross|Test accuracy with different seeds)"
@@ -28,11 +30,26 @@ def quantities(record: Record) -> dict[str, Any]:
     score, digits = float(np.mean(choice["chosen"]["scores"])), len(record.json("data.json")["train"])
     found |= {"score": score, "scored digits": digits, "score gap": About(100 * (score - test), 0.06)}
     found["score gap interval"] = [100 * end for end in newcombe(score * digits, digits, right, n)]
+    if predicted := record.metrics["representative"].get("prediction"):
+        found |= prediction(np.array(predicted["scores"]))
     if unseen := record.metrics["representative"]["unseen"]:
         k, m = unseen["correct"], unseen["digits"]
         found |= {"unseen": k / m, "unseen digits": m, "unseen interval": training.wilson(k, m)}
         found |= {"unseen gap": About(100 * (test - k / m), 0.06), "predicted": training.predicted(right, n, m)}
     return found
+
+
+def prediction(scores: np.ndarray) -> dict[str, Any]:
+    """What the scores (repeats, folds) of the chosen setting say of the final model, by name."""
+    repeats, folds = scores.shape
+    expected = 1 - (1 - scores.mean()) * (1 - 1 / folds) ** (1 / 3)
+    variance = scores.var(ddof=1) * (1 / scores.size + 1 / (folds - 1))
+    t = stats.t.ppf(0.975, scores.size - 1)
+    weight = t**2 * variance / (expected * (1 - expected))  # t^2 over the digits that the variance is worth
+    half = t * np.sqrt(variance + weight * variance / 4 / (expected * (1 - expected)))
+    ends = (expected + weight / 2 + np.array([-half, half])) / (1 + weight)
+    told = [expected, scores.mean(), folds, repeats, 1 - 1 / folds]
+    return {"prediction": told, "prediction interval": ends}
 
 
 def newcombe(first: float, n: float, second: float, m: float) -> list[float]:
@@ -53,11 +70,15 @@ def read(passages: Iterable[Passage]) -> list[Passage]:
     ]
 
 
+PREDICTED = "prediction, prediction interval"
 UNSEEN = "unseen, unseen digits, saved accuracy"
 RULES = [
     Rule(r"^headline", r".", "correct, test digits"),
     Rule(r"^tile test accuracy", r".", "saved accuracy, interval of digits"),
     Rule(r"^tile cross", r".", "score"),
+    Rule(r"^tile predicted", r".", "prediction, prediction interval"),
+    Rule(r"^lead|^is the test accuracy", r"prediction from the training digits", "test digits, interval of digits"),
+    Rule(r"^lead|^is the test accuracy", r"prediction from the training digits|is expected", PREDICTED),
     Rule(r"^tile unseen", r".", "unseen, unseen digits"),
     Rule(r"^lead|^is the test accuracy", r"on the test digits, .* unseen ones", UNSEEN),
     Rule(

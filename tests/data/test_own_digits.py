@@ -425,7 +425,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "blank": (wrong(x=lambda x: 0 * x), "all pictures are blank"),
     "wrong magic": (wrong_idx(lambda raw: b"\0\1" + raw[2:]), "begins with magic number"),
     "cut off IDX": (wrong_idx(lambda raw: raw[:-1]), "156,815 bytes; its header promises 156,816: cut off"),
-    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "more than 156,816 bytes; its header promises"),
+    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "156,817 bytes; its header promises 156,816"),
     "a huge promise": (wrong_idx(lambda raw: raw[:4] + b"\xff" * 12), "its header promises 79,"),
     "half an IDX header": (wrong_idx(lambda raw: raw[:9]), "9 bytes; an IDX header alone takes 16"),
     "cut off gzip": (wrong_idx(lambda raw: gzip.compress(raw)[:-9]), "cut off while it was downloaded?"),

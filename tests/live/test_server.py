@@ -49,7 +49,7 @@ class Served:
 
     def ask(self, path: str, method: str = "GET", *, token: bool = True, **headers: str) -> Answer:
         """One request, its path sent as it is; `Host` may be given, and any other header with _ for -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port)
         sent = {"Host": f"127.0.0.1:{self.server.port}"} | {k.replace("_", "-"): v for k, v in headers.items()}
         connection.putrequest(method, f"{path}?{self.token}" if token else path, skip_host=True)
         for name, value in sent.items():
@@ -239,7 +239,7 @@ def test_a_request_that_is_none_does_no_harm(served: Served) -> None:
         b"\x16\x03\x01\x02",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     ):
-        with socket.create_connection(("127.0.0.1", served.server.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", served.server.port)) as connection:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             assert b" 200 " not in connection.recv(4096)
@@ -295,7 +295,7 @@ def show(driver: webdriver.Chrome, served: Served, *, width: int = 1100, theme: 
 
 
 def until(driver: webdriver.Chrome, condition: Any) -> None:
-    WebDriverWait(driver, 30, poll_frequency=0.05).until(lambda _: condition())
+    WebDriverWait(driver, 3600, poll_frequency=0.05).until(lambda _: condition())
 
 
 def texts(driver: webdriver.Chrome, selector: str) -> list[str]:
@@ -430,7 +430,7 @@ def test_the_command_prints_its_address_and_ends_at_ctrl_c(
         while not text.endswith("}\n"):
             text += process.stdout.readline()
         url = urlsplit(json.loads(text)["url"])
-        connection = http.client.HTTPConnection(url.netloc, timeout=30)
+        connection = http.client.HTTPConnection(url.netloc)
         connection.request("GET", f"/live.json?{url.query}")
         answer = connection.getresponse()
         assert json.loads(answer.read())["running"] == []

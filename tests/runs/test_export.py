@@ -347,7 +347,7 @@ def test_other_files_are_refused(runs: Path, tmp_path: Path, content: bytes) -> 
     assert not runs.exists()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_is_one_clear_error_or_none(tmp_path: Path, data: st.DataObject) -> None:
     path, runs = tmp_path / "a.zip", tmp_path / "runs"
@@ -368,7 +368,7 @@ def test_any_damage_is_one_clear_error_or_none(tmp_path: Path, data: st.DataObje
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(st.sampled_from("a.:/\\ \0\n~C\u00e9"), max_size=12))
 def test_no_name_leaves_its_folder(tmp_path: Path, name: str) -> None:
     path, runs = tmp_path / "a.zip", tmp_path / "runs"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistexp.errors import RunError
@@ -92,7 +92,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(document=st.dictionaries(st.text(), JSON, max_size=5))
 def test_json_round_trip(tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]) -> None:
     path = tmp_path_factory.getbasetemp() / "round.json"
@@ -365,7 +364,7 @@ def test_what_is_no_archive_of_arrays_is_said_to_be_none(content: bytes) -> None
 
 
 def test_an_array_that_promises_more_than_it_holds_takes_no_memory() -> None:
-    with pytest.raises(ValueError, match=r"rows\.npy promises 999,999,999,999 of float64 .* and holds 16$"):
+    with pytest.raises(ValueError, match=r"rows\.npy promises 999,999,999,999 of float64 .* and holds 16;"):
         files.arrays(zipped(headed("(999999999999,)") + bytes(16)))
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistexp.errors import RunError
@@ -20,7 +20,6 @@ def same(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     )
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.tuples(*[st.floats()] * 4), max_size=20), validated=st.booleans())
 def test_round_trip_is_exact(rows: list[tuple[float, ...]], validated: bool) -> None:
     loss, accuracy, val_loss, val_accuracy = zip(*rows, strict=True) if rows else ((), (), (), ())

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistexp.errors import BadInput, DataError, Interrupted, MnistexpError, RunError, TrialsFailed
@@ -171,10 +171,8 @@ def test_the_heart_beats(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnistexp.runs.status.BEAT_SECONDS", 0.001)
     with create(runs, visible=True) as run:
         os.utime(run.path / HEARTBEAT, (0, 0))
-        deadline = time.monotonic() + 30
-        while (run.path / HEARTBEAT).stat().st_mtime == 0 and time.monotonic() < deadline:
+        while (run.path / HEARTBEAT).stat().st_mtime == 0:
             time.sleep(0.001)
-        assert (run.path / HEARTBEAT).stat().st_mtime > 0
 
 
 # How a run ends
@@ -813,7 +811,6 @@ def test_a_reference_to_nothing_is_bad_input(three: Path, reference: str) -> Non
         one(three, reference)
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=30))
 def test_any_text_finds_a_run_or_is_bad_input(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     runs = tmp_path_factory.getbasetemp() / "any"
@@ -872,7 +869,6 @@ KEYS = ["status", "started", "finished", "seconds", "pid", "boot", "process_star
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
 
 
-@settings(deadline=None)
 @given(key=st.sampled_from(KEYS), value=VALUES)
 def test_any_value_in_a_record_is_read_or_named(
     tmp_path_factory: pytest.TempPathFactory, key: str, value: object

@@ -184,7 +184,7 @@ def test_settings_that_are_none_are_named(three: Path, text: str) -> None:
 # The index itself
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_index_changes_nothing(three: Path, data: st.DataObject) -> None:
     expected = index.read_all(three)

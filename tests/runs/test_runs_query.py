@@ -236,7 +236,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(where=st.lists(PIECES, max_size=14).map("".join) | st.text(max_size=40))
 @example("started=9999-12-31")
 @example("started=0001-01-01T00:00+23:59")
@@ -247,7 +247,7 @@ def test_any_text_is_a_condition_or_bad_input(runs: Path, where: str) -> None:
         assert len(query.select(runs, where=where)) <= 5
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(reference=st.text("0123456789:-latesT /.", max_size=8), sort=st.text("-, sedtag.", max_size=6) | st.none())
 def test_any_reference_and_order_are_understood_or_bad_input(runs: Path, reference: str, sort: str | None) -> None:
     try:
@@ -287,7 +287,7 @@ def _either(one: Meaning, other: Meaning) -> Meaning:
     return lambda seed: one(seed) or other(seed)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(condition=CONDITIONS)
 def test_conditions_mean_what_python_means(runs: Path, condition: tuple[str, Meaning]) -> None:
     text, meaning = condition

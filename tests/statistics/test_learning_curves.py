@@ -144,7 +144,7 @@ def test_the_answer_follows_from_100_000_generated_curves() -> None:
     assert judge(100_000, seed=2).total() == 100_000
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(epochs, max_size=30), st.none() | st.floats(0, 3), st.integers(2, 100), st.booleans())
 def test_the_answer_follows_from_any_curves(
     rows: list[tuple[float, ...]], error: float | None, classes: int, known: bool

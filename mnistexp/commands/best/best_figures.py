@@ -6,7 +6,7 @@ import numpy as np
 
 from mnistexp.commands.best.choosing import Choice
 from mnistexp.config.shown import percent
-from mnistexp.figures.plots import BLACK, BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLACK, BLUE, GREY, VERMILLION, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +52,8 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
     rows.append(("chosen setting, cross-validation", evidence["cross_validation"]["accuracy"], None))
     if nested := evidence["nested"]:
         rows.append(("nested cross-validation", nested["accuracy"], nested["interval"]))
+    if predicted := evidence.get("prediction"):
+        rows.append(("final model, predicted", predicted["accuracy"], predicted["interval"]))
     if unseen := evidence["unseen"]:
         rows.append(("unseen digits: predicted from the test digits", None, unseen["predicted"]))
         rows.append(("unseen digits", unseen["accuracy"], unseen["interval"]))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mnistexp.commands.best.choosing import Choice
 from mnistexp.commands.best.ledger import Ledger
 from mnistexp.commands.best.nested import Nested
+from mnistexp.commands.best.predicted import Predicted
 from mnistexp.config.shown import percent, points, span
 from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
 from mnistexp.training.repeats import TrainingResult
@@ -23,12 +24,13 @@ def representative(
     ledger: Ledger,
     unseen: Sequence[NDArray[np.bool_]] | None,
     nested: Nested | None,
+    predicted: Predicted | None,
 ) -> dict[str, Any]:
     """The section `representative` of `metrics.json`; accuracies are shares from 0 to 1.
 
     `unseen`: for each trained network, which unseen digits it classifies correctly, bool (digits,); None if not scored.
-    Sections `test`, `cross_validation`, `selection`, `nested`, `ledger`, `seeds` and `unseen`, each with a `sentence`,
-    null where not measured; `sentences` has them in this order, and `answer` sums up.
+    Sections `test`, `cross_validation`, `selection`, `nested`, `prediction`, `ledger`, `seeds` and `unseen`, each with
+    a `sentence`, null where not measured; `sentences` has them in this order, and `answer` sums up.
     """
     first = results[0]
     sections: dict[str, Any] = {
@@ -36,6 +38,7 @@ def representative(
         "cross_validation": _cross_validation(choice, first),
         "selection": _selection(choice),
         "nested": None if nested is None else _nested(nested),
+        "prediction": None if predicted is None else predicted.document(),
         "ledger": ledger.document(),
         "seeds": None if len(results) == 1 else _seeds(results, unseen),
         "unseen": None if unseen is None else _unseen(first, unseen[0]),
@@ -175,10 +178,14 @@ def _answer(sections: dict[str, Any]) -> str:
     test, unseen, selection = sections["test"], sections["unseen"], sections["selection"]
     low, high = test["interval"]
     if unseen is None:
+        before = f"the {'score' if selection['is_chosen'] else 'highest score'} in cross-validation, corrected for "
+        before += f"selection, is {percent(selection['corrected'])}"
+        if predicted := sections["prediction"]:
+            before = f"the prediction from the training digits was {percent(predicted['accuracy'])}"
+            before += f" ({span(*predicted['interval'])})"
         return (
             f"From {test['digits']} test digits, the 95% confidence interval of the accuracy on digits of the same "
-            f"kind is {span(low, high)}; the {'score' if selection['is_chosen'] else 'highest score'} in "
-            f"cross-validation, corrected for selection, is {percent(selection['corrected'])}."
+            f"kind is {span(low, high)}; {before}."
         )
     off = points(test["accuracy"], unseen["accuracy"])
     side = "higher" if unseen["gap"] > 0 else "lower"

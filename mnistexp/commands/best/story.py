@@ -15,6 +15,7 @@ from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
 from mnistexp.commands.best.document import choice_document, warnings_of
 from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
 from mnistexp.commands.digits import note_digits
@@ -26,7 +27,7 @@ from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted
-from mnistexp.figures import plots
+from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import CHOICE, DATA, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
@@ -49,6 +50,7 @@ def run_best(
     *,
     listed_only: bool = False,
     with_nested: bool = False,
+    predict: bool = False,
     unseen: bool = False,
     watch: Watch = unwatched,
 ) -> Outcome:
@@ -62,7 +64,8 @@ def run_best(
     continues: sweeps from the cache, trainings from their checkpoints.
 
     `metrics.json` has the keys of a training (`metrics.training_metrics`; `validated_on` is null), and `best_params`,
-    `best_score` (the setting in cross-validation), `choice` (`choice_document`), `left_aside` (`run` and `why` of
+    `best_score` (the setting in cross-validation), `predicted_accuracy` and `predicted_accuracy_interval` (null without
+    `predict`), `choice` (`choice_document`), `left_aside` (`run` and `why` of
     finished sweeps that were not used), `better` (`better.how_much_better`) and `representative`
     (`representative.representative`).
 
@@ -75,7 +78,7 @@ def run_best(
     try:
         with workers_kept():
             sources = work.sources(sweeps, listed_only=listed_only)
-            steps = _Steps(len(sources.missing) + 2 + with_nested)
+            steps = _Steps(len(sources.missing) + 2 + with_nested + predict)
             if sources.missing:
                 _sweep(work, sources, steps, watch)
                 sources = work.sources((), listed_only=listed_only)
@@ -86,8 +89,12 @@ def run_best(
                 watch(steps.next("nested cross-validation"))
                 everything = work.nested(sources)
                 inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
+            predicted = None
+            if predict:
+                watch(steps.next(f"predict the accuracy of the final model: {FITS} fits"))
+                predicted = predict_final(work, choice.config, watch)
         watch(steps.next(f"train the final model: {config.repeats} x {config.training.epochs} epochs"))
-        return _finish(work, sources, choice, inner, others, watch, began)
+        return _finish(work, sources, choice, inner, predicted, others, watch, began)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
 
@@ -117,6 +124,7 @@ def _finish(
     sources: Sources,
     choice: Choice,
     inner: nested.Nested | None,
+    predicted: Predicted | None,
     others: Digits | None,
     watch: Watch,
     began: float,
@@ -137,15 +145,17 @@ def _finish(
             "command": Kind.BEST,
             "best_params": choice.chosen.params,
             "best_score": choice.chosen.trial.mean,
+            "predicted_accuracy": predicted and predicted.found.accuracy,
+            "predicted_accuracy_interval": predicted and predicted.document()["interval"],
             "choice": chosen,
             "left_aside": [vars(one) for one in sources.left_aside],
             "better": how_much_better(choice),
-            "representative": representative(choice, results, ledger, right, inner),
+            "representative": representative(choice, results, ledger, right, inner, predicted),
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
         document["warnings"] = [*document["warnings"], *warnings_of(sources.used, sources.left_aside, choice, final)]
         note_digits(document, work.digits)
-        for name, content in plots.rendered(best_figures.of_best(choice, document["representative"])):
+        for name, content in style.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
         return finish_training(run, final, results, document, watch)
 
