@@ -29,7 +29,7 @@ def show(figure):
 
 DIGITS = """\
 digits = data.load(config.data)
-split = data.split(digits, config.data, config.training.validation_fraction)
+split = data.split_of(digits, config)
 x_train, y_train = digits.images[split.train], digits.labels[split.train]
 x_test, y_test = digits.images[split.test], digits.labels[split.test]
 {name: data.describe(array) for name, array in [("x_train", x_train), ("y_train", y_train), ("x_test", x_test)]}

@@ -30,6 +30,7 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.model import layer_table
 
 __all__ = [
+    "accuracy_facts",
     "curves_section",
     "data_section",
     "network_section",
@@ -88,8 +89,8 @@ def _with_standing(stored: StoredRun, section: Section) -> Section:
     return Section(section.heading, (*standing(stored), *section.blocks))
 
 
-def _facts(found: Mapping[str, Any]) -> Facts:
-    told = over_all(found)
+def accuracy_facts(found: Mapping[str, Any]) -> list[Fact]:
+    """The test accuracy; of repeated trainings the mean, and that of the saved model."""
     items = [Fact("test accuracy", f"{found['test_accuracy']:.1%}", percent_range(found["test_accuracy_interval"]))]
     if repeats := found.get("repeats"):
         held = repeats["interval"] and f"{percent_range(repeats['interval'])} over seeds"
@@ -97,6 +98,11 @@ def _facts(found: Mapping[str, Any]) -> Facts:
             Fact("mean test accuracy", f"{repeats['mean']:.1%}", held or f"of {repeats['count']} trainings"),
             Fact("saved model", items[0].value, items[0].note),
         ]
+    return items
+
+
+def _facts(found: Mapping[str, Any]) -> Facts:
+    told, items = over_all(found), accuracy_facts(found)
     trained = found["early_stopping"]["stopped_at"] if found.get("early_stopping") else [found["epochs"]]
     stops = sorted({stop or found["epochs"] for stop in trained})
     items.append(

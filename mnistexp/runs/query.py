@@ -102,7 +102,7 @@ def known_ids(runs_dir: Path) -> list[str]:
 
 def known_keys(runs: Iterable[StoredRun]) -> list[str]:
     """Every key for filters and orders: fields, the runs' metrics and settings, and all settings."""
-    from mnistexp.config.problems import dotted_keys
+    from mnistexp.config.catalogue import dotted_keys
 
     held = (key for run in runs for part in (run.numbers, run.settings) for key in part)
     return list(dict.fromkeys((*FIELDS, *dotted_keys(), *held)))

@@ -89,6 +89,8 @@ def _misfits(config: ExperimentConfig) -> Iterator[Problem]:
             )
     if config.training.validation_fraction:
         yield Problem("configuration", "training.validation_fraction", "is above 0, allowed: 0 for the final model")
+    if config.training.share != 1:
+        yield Problem("configuration", "training.share", "is below 1, allowed: 1 for the final model")
 
 
 def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:
@@ -210,7 +212,7 @@ def _compared(config: ExperimentConfig) -> dict[str, Any]:
         "seed": config.seed,
         "repeats": config.repeats,
         **{f"model.{key}": value for key, value in config.model.model_dump(exclude={"dropout"}).items()},
-        **{f"training.{key}": getattr(training, key) for key in ("epochs", "batch_size", "shuffle")},
+        **{f"training.{key}": getattr(training, key) for key in ("epochs", "batch_size", "shuffle", "share")},
         **{f"sweep.{key}": getattr(sweep, key) for key in ("folds", "shuffle_folds", "stratified")},
     }
 

@@ -108,7 +108,7 @@ def verify(
         source = FINAL if stored.command == Kind.BEST else CONFIG
         config, unknown = known_settings(stored.read_text(source), str(stored.path / source))
         digits = data.load(config.data)
-        split = data.split(digits, config.data, config.training.validation_fraction)
+        split = data.split_of(digits, config)
         changed = (*unknown, *changed_data(stored, digits, split), *changed_surroundings(stored))
         note = "The choice of the setting is not repeated; verify the sweeps by themselves."
         try:
