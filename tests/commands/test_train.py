@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import call
 
 from mnistexp import api
 from mnistexp.commands.train import lengthen_training, resume_training, training_named
@@ -18,7 +19,6 @@ from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.figures import plots
 from mnistexp.runs.results import EpochDone, Event, Outcome
 from mnistexp.runs.stored_runs import load, run_names
-from tests.programs import call
 
 TINY = {
     "data.digits": 100,
