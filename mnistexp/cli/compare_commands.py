@@ -103,11 +103,11 @@ def _figure_kind(output: Path | None) -> str:
 
 def _draw(runs: "Sequence[IndexedRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
     """The learning curves of runs in one figure, each the mean of its repeats."""
-    from mnistexp.figures import plots
+    from mnistexp.figures import plots, style
     from mnistexp.runs import files
 
     named = {run.id: own for run, own in zip(runs, histories, strict=True) if own}
     if not named:
         raise BadInput("--output: none of these runs has learning curves, allowed: runs of train and best")
     figure = plots.learning_curves(named, f"Learning curves of {len(named)} runs")
-    files.write_bytes(output, plots.render(figure, "svg" if kind == "svg" else "png"))
+    files.write_bytes(output, style.render(figure, "svg" if kind == "svg" else "png"))

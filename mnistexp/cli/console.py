@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mnistexp.cli.printable import STEERING
 from mnistexp.config.settings import Settings
+from mnistexp.config.shown import counted, duration
 
 if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.config.models import ExperimentConfig
@@ -18,11 +19,9 @@ if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.sweeps.plan import Plan
 
 __all__ = [
-    "counted",
     "cut",
     "divergence",
     "dry_run_document",
-    "duration",
     "examples_report",
     "json_text",
     "settings_table",
@@ -65,16 +64,6 @@ def whole_columns(table: Table, *but: str) -> Table:
     return table
 
 
-def duration(seconds: float) -> str:
-    """`42 s`, `3 min 5 s`, `2 h 10 min` or `3 d 4 h`."""
-    whole = round(seconds)
-    for size, name, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {name}" + (f" {rest} {below}" if rest else "")
-    return f"{whole} s"
-
-
 def settings_table(found: Settings) -> Table:
     """Each setting, its value and where that came from."""
     table = plain_table("key", "value", "from")
@@ -84,11 +73,6 @@ def settings_table(found: Settings) -> Table:
             value = value[part]
         table.add_row(Text(key), Text(json.dumps(value)), Text(origin))
     return table
-
-
-def counted(count: int, what: str) -> str:
-    """`1 epoch`, `2 epochs`."""
-    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def training_plan(config: "ExperimentConfig") -> Text:

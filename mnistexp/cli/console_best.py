@@ -7,8 +7,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import counted, duration, plain_table
+from mnistexp.cli.console import plain_table
 from mnistexp.config import shown
+from mnistexp.config.shown import counted, duration
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from collections.abc import Mapping, Sequence

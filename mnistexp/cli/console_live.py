@@ -10,8 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import duration, plain_table
+from mnistexp.cli.console import plain_table
 from mnistexp.cli.printable import one_line
+from mnistexp.config.shown import duration
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.following import LiveRun, Snapshot

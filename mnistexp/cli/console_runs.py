@@ -10,8 +10,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import cut, duration, plain_table, whole_columns
+from mnistexp.cli.console import cut, plain_table, whole_columns
 from mnistexp.cli.printable import one_line
+from mnistexp.config.shown import duration
 from mnistexp.runs.results import History
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without

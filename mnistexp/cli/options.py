@@ -61,11 +61,21 @@ def number(text: str) -> float:
 
 
 def age(text: str) -> float:
-    """`30d`, `12h`, `90m`, `45s` or `2w` in seconds. Raises `BadInput` for anything else."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", text)
-    if not match or not math.isfinite(float(match[1])):
+    """`30d`, `12h`, `90m`, `45s`, `2w` or `1h30m` in seconds. Raises `BadInput` for anything else."""
+    if not re.fullmatch(f"(?:{SPAN})+", text):
         raise BadInput(f"{text!r} is no age, allowed: a number and s, m, h, d or w, such as 30d")
-    return float(match[1]) * SECONDS[match[2]]
+    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(SPAN, text))
+
+
+def time_limit(text: str) -> float:
+    """What follows an option as a time in seconds: an `age`, or a number of seconds. Raises `BadParameter`."""
+    try:
+        seconds = float(text) if re.fullmatch(r"[\d.]+", text) else age(text)
+    except (BadInput, ValueError):
+        seconds = 0
+    if not 0 < seconds < math.inf:
+        raise typer.BadParameter(f"{show(text)} is no time limit, allowed: more than 0, such as 90s, 10m, 1h30m or 600")
+    return seconds
 
 
 def count_option(panel: str, flags: str, explanation: str, **more: Any) -> Any:
@@ -207,6 +217,7 @@ WhereOption = Annotated[
     ),
 ]
 RUNS = Path("runs")
+SPAN = r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 FLAGS = {
     "seed": "seed",
@@ -229,6 +240,7 @@ FLAGS = {
     "scheduler": "sweep.scheduler",
     "cache": "sweep.cache",
     "fail_fast": "sweep.fail_fast",
+    "max_time": "sweep.max_seconds",
 }
 """The dotted key that each dedicated flag sets."""
 

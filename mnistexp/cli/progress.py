@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from mnistexp.cli.console import duration
+from mnistexp.config.shown import duration
 from mnistexp.runs.results import Answered, EpochDone, Event, FitDone, Noted, Outcome, Reading, Step, Watch, Working
 
 __all__ = ["Watch", "cursor_kept", "watching"]

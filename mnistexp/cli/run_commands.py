@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import Console
 from rich.text import Text
 
-from mnistexp.cli import console_compare, console_runs
+from mnistexp.cli import console_compare, console_report, console_runs
 from mnistexp.cli.console import json_text
 from mnistexp.cli.options import (
     RUN_SELECTION,
@@ -115,11 +115,15 @@ def show(
         curves = [curve.history for curve in read_curves(found.path)]
     except RunError as error:
         curves, notes = [], [*notes, str(error)]
+    tested = [] if found.unread or "test_digits" not in found.metrics else [stored_runs.load(found.path)]
     if json:
         columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
         _print([json_text(_document(found) | {"unread": notes, "curves": columns, "files": names})])
     else:
-        _show(console_runs.run_report(found, notes, curves, names))
+        terminal = Console()
+        width, unicode = terminal.width if terminal.is_terminal else None, "utf" in terminal.encoding
+        told = [block for run in tested for block in console_report.classes_report(run, width, unicode=unicode)]
+        _show([*console_runs.run_report(found, notes, curves, names), *told])
 
 
 @runs_app.command(

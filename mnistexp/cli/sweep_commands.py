@@ -33,6 +33,7 @@ from mnistexp.cli.options import (
     flag_layers,
     layers_for,
     option,
+    time_limit,
 )
 from mnistexp.cli.voice import Voice
 from mnistexp.config import settings, yaml_source
@@ -62,6 +63,17 @@ AsSubmittedOption = Annotated[
     bool | None, option(SEARCH, "--as-submitted", "Reproduce the notebook's bug: trials differ only by seed")
 ]
 CacheOption = Annotated[bool | None, option(EXECUTION, "--cache/--no-cache", "Reuse cached fits")]
+MaxTimeOption = Annotated[
+    float | None,
+    option(
+        EXECUTION,
+        "--max-time",
+        "Start no fit after this time, e.g. 90s, 10m or 1h30m",
+        metavar="TIME",
+        parser=time_limit,
+        show_default="no limit",
+    ),
+]
 FailFastOption = Annotated[bool | None, option(EXECUTION, "--fail-fast", "Stop at the first failed fit")]
 
 OPTIMIZER_EXAMPLES = examples(
@@ -69,6 +81,7 @@ OPTIMIZER_EXAMPLES = examples(
         "mnistexp sweep-optimizer --opt adam": "search Adam's grid: 36 settings, 3 folds each",
         "mnistexp sweep-optimizer --opt all --dry-run": "count the fits for all optimizers",
         "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "search your own grid",
+        "mnistexp sweep-optimizer --opt all --max-time 10m": "stop after 10 minutes; repeat it to continue",
     }
 )
 DROPOUT_EXAMPLES = examples(
@@ -103,6 +116,7 @@ def sweep(
     scheduler: SchedulerOption = None,
     cache: CacheOption = None,
     fail_fast: FailFastOption = None,
+    max_time: MaxTimeOption = None,
     name: NameOption = None,
     tag: TagOption = None,
     note: NoteOption = None,
@@ -121,7 +135,8 @@ def sweep(
     given = {
         "epochs": epochs, "folds": folds, "shuffle_folds": shuffle_folds, "stratified": stratified, "repeats": repeats,
         "seed": seed, "select": select, "as_submitted": as_submitted, "data": data, "executor": executor,
-        "workers": workers, "scheduler": scheduler, "cache": cache, "fail_fast": fail_fast, "name": name,
+        "workers": workers, "scheduler": scheduler, "cache": cache, "fail_fast": fail_fast, "max_time": max_time,
+        "name": name,
     }  # fmt: skip
     layers = layers_for(command, config, sets, runs_dir)
     layers += [*_what_to_try(command, layers, opt or [], grid or []), *flag_layers(given)]

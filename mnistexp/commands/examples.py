@@ -11,7 +11,7 @@ from mnistexp import data
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import BadInput
-from mnistexp.figures import drawings, plots
+from mnistexp.figures import drawings, style
 from mnistexp.runs.layout import METRICS, Kind
 from mnistexp.runs.results import Outcome
 from mnistexp.runs.run_folder import Run
@@ -50,7 +50,7 @@ def run_examples(
     }
     with Run.create(runs_dir, Kind.EXAMPLES, config.name or "digits", settings.to_yaml(config)) as run:
         run.add(METRICS, document)
-        run.add("examples.png", plots.render(drawings.examples(images, labels, chosen), "png"))
+        run.add("examples.png", style.render(drawings.examples(images, labels, chosen), "png"))
     return Outcome(run.path, document)
 
 
@@ -106,7 +106,7 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
         run.add(METRICS, document)
         drawing = drawings.network(layers)
         for kind in ("png", "svg"):
-            run.add(f"network.{kind}", plots.render(drawing, kind))
+            run.add(f"network.{kind}", style.render(drawing, kind))
     return Outcome(run.path, document)
 
 

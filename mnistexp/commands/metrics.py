@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import statistics
-from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.layout import Kind
 from mnistexp.runs.results import History, SweepResult, TrialResult
 from mnistexp.sweeps.ranking import ranked
@@ -191,9 +191,9 @@ def guessing(classes: int) -> float:
 
 def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:
     """The document `metrics.json` of a sweep. `trials` and `fits_*` are counts; `ranking` has a row for each trial."""
-    best = sweep.trials[sweep.best]
+    best = sweep.winner
     diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
-    settings = config.sweep or SweepConfig()
+    settings = config.search
     warnings = list(sweep.notes)
     document = {
         "command": command,
@@ -208,9 +208,11 @@ def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) ->
         "best_std": best.std,
         "best_standard_error": best.standard_error,
         "trials": len(sweep.trials),
+        "trials_missing": sweep.trials_missing,
         "fits_run": sweep.fits_run,
         "fits_cached": sweep.fits_cached,
         "fits_failed": sweep.fits_failed,
+        "fits_missing": sweep.fits_missing,
         "tied": list(sweep.tied),
         "diverged": diverged,
         "ranking": [_ranking_row(rank, trial, sweep) for rank, trial in ranked(sweep)],

@@ -9,7 +9,7 @@ from mnistexp.commands.job import unwatched
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import BadInput, Interrupted, TrialsFailed
-from mnistexp.figures import plots, sweeps
+from mnistexp.figures import style, sweeps
 from mnistexp.runs import files
 from mnistexp.runs.layout import DATA, METRICS, TRIALS
 from mnistexp.runs.results import Outcome, SweepResult, Watch
@@ -22,17 +22,20 @@ from mnistexp.sweeps.trial_cache import cache_of
 
 __all__ = ["run_sweep", "sweep_name"]
 
+AGAIN = "run the same command again to continue"
+
 
 def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Watch = unwatched) -> Outcome:
     """Score every setting of `config.sweep` by cross-validation, and keep trials, ranking and figures in a run folder.
 
     Fits in the cache of `runs_dir` are not repeated, so the same call continues an interrupted sweep. Raises `BadInput`
-    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `Interrupted` on Ctrl-C.
+    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `Interrupted` on Ctrl-C or if the
+    time limit left no complete trial. A run that the limit ended with a ranking is marked interrupted.
     """
     dataset = read_digits(config, watch)
     config, digits, split = dataset.config, dataset.digits, dataset.split
     earlier = reuse.finished(runs_dir, command, config, digits)
-    if earlier is None and config.sweep and config.sweep.executor == "processes":
+    if earlier is None and config.search.executor == "processes":
         load_ahead()  # a finished sweep has most likely all its fits in the cache
     search(config)  # raises for every problem of the sweep, before anything is written
     cache = cache_of(config, runs_dir)
@@ -47,13 +50,13 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
             run.discard()
             raise
         except KeyboardInterrupt:
-            raise Interrupted("stopped; finished fits are kept: run the same command again to continue") from None
+            raise Interrupted(f"stopped; finished fits are kept: {AGAIN}" if cache else "stopped") from None
         document = metrics.sweep_metrics(config, command, found)
         note_digits(document, digits)
         run.add(METRICS, document)
         for name, content in _sweep_figures(run, found, earlier):
             run.add(name, content)
-        run.finish(TrialsFailed.exit_code if found.fits_failed else 0)
+        (run.interrupt if found.fits_missing else run.finish)(TrialsFailed.exit_code if found.fits_failed else 0)
     return Outcome(run.path, document)
 
 
@@ -63,12 +66,12 @@ def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Ite
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
             yield path.name, files.read_bytes(path)
         return
-    yield from plots.rendered(sweeps.of_sweep(found))
+    yield from style.rendered(sweeps.of_sweep(found))
 
 
 def sweep_name(config: ExperimentConfig) -> str:
     """The optimizers swept, or the last names of the swept keys: a short name for the run folder."""
-    grids = config.sweep.grids if config.sweep else ()
+    grids = config.search.grids
     optimizers = [str(name) for grid in grids for name in grid.get("optimizer.name", ())]
     keys = list(dict.fromkeys(key.rpartition(".")[2] for grid in grids for key in grid))
     return "-".join(optimizers or keys)[:40] or "sweep"

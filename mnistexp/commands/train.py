@@ -18,6 +18,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset
 from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
+from mnistexp.figures.style import rendered
 from mnistexp.runs import files, references
 from mnistexp.runs.layout import CHECKPOINT, DATA, METRICS, ORIGIN, STATE, TIMINGS, Kind, in_repeat
 from mnistexp.runs.references import LATEST
@@ -167,13 +168,9 @@ def finish_training(
 
 def _draw(run: Run, results: list[TrainingResult], document: dict[str, Any]) -> str:
     """Draw and store the figures; gives back why they could not be drawn, "" if they could."""
-    told = over_all(document)
-    best = told["best_epochs"]
-    flat = (best["first"], best["last"]) if best["first"] else None
-    histories = [result.fit.history for result in results]
     try:
-        drawn = plots.of_training(histories, told["confusion_matrix"], flat, document.get("class_names"))
-        for name, content in plots.rendered(drawn):
+        drawn = plots.of_training([result.fit.history for result in results], document)
+        for name, content in rendered(drawn):
             run.add(name, content)
     except RunError:  # the disk: the run can be resumed
         raise

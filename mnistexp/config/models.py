@@ -138,6 +138,8 @@ class SweepConfig(Section):
     the row's other values, and with a different seed."""
     fail_fast: bool = False
     """Stop the sweep at the first failed fit."""
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Start no fit after this time; the complete trials are ranked, and the same command continues. null: no limit."""
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     """How often a fit is retried after its worker died."""
     executor: Literal["serial", "processes", "dask"] = "processes"
@@ -169,6 +171,11 @@ class ExperimentConfig(Section):
     optimizer: AnyOptimizer = Nesterov(decay=1e-6)
     training: TrainingConfig = TrainingConfig()
     sweep: SweepConfig | None = None
+
+    @property
+    def search(self) -> SweepConfig:
+        """The sweep section; without one, the default: a single trial with these settings."""
+        return self.sweep or SweepConfig()
 
     @property
     def training_digits(self) -> int:

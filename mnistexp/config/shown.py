@@ -1,4 +1,4 @@
-"""Accuracies, differences of accuracies and settings as text.
+"""Accuracies, differences of accuracies, counts, times and settings as text.
 
 An accuracy is shown in per cent with one decimal. A difference is taken after that rounding, so that it agrees with the
 two numbers beside it: between 83.6% and 82.0% it is 1.6 points, whatever the further decimals.
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["name", "percent", "points", "setting", "signed_points", "span"]
+__all__ = ["counted", "duration", "name", "percent", "points", "setting", "signed_points", "span"]
 
 
 def percent(share: float) -> str:
@@ -39,6 +39,21 @@ def setting(params: Mapping[str, Any]) -> str:
         if key not in {"optimizer.name", "model.dropout"} and value
     ]
     return ", ".join([str(params["optimizer.name"]), *numbers, f"dropout {params['model.dropout']:g}"])
+
+
+def counted(count: int, what: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min` or `3 d 4 h`."""
+    whole = round(seconds)
+    for size, name, smaller, below in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {below}" if rest else "")
+    return f"{whole} s"
 
 
 def name(key: str) -> str:

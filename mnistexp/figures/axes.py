@@ -34,6 +34,11 @@ class Parameter:
     binned: bool = False
     ordered: bool = True
 
+    def level_name(self, level: int) -> str:
+        """A level or bin in words: `beta_1 0.5`, `beta_1 0.5 to 0.6`; empty for an axis without levels."""
+        labels = [label for _, label in self.ticks[level : level + 1 + self.binned]]
+        return f"{self.name} {' to '.join(labels)}" if labels else ""
+
 
 def swept_parameters(trials: Sequence[TrialResult]) -> list[Parameter]:
     """The settings that differ between trials, or all settings if none does, in the order of the grid."""

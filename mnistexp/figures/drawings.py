@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.figures.plots import GREY, new_figure, styled
+from mnistexp.figures.style import GREY, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

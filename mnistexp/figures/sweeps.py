@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mnistexp.config.shown import percent
 from mnistexp.figures.axes import Parameter, name_of, swept_parameters
-from mnistexp.figures.plots import BLACK, BLUE, GREY, ORANGE, VERMILLION, learning_curves, new_figure, styled
+from mnistexp.figures.plots import learning_curves
+from mnistexp.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILLION, Cell, Cells, new_figure, point_at, styled
 from mnistexp.runs.results import SweepResult, TrialResult
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ def _heat_map(axes: "Axes", one: Parameter, other: Parameter, means: Floats, sha
     from matplotlib.patches import Rectangle
 
     size = 7.5 if means.size <= 100 else 6
+    cells = []
     for (row, column), mean in np.ndenumerate(means):
         if not ((one.level == row) & (other.level == column)).any():
             continue
@@ -206,6 +208,9 @@ def _heat_map(axes: "Axes", one: Parameter, other: Parameter, means: Floats, sha
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fc=colour, ec="white", lw=0.8))
         text = "failed" if np.isnan(mean) else f"{mean:.1f}"
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)
+        setting = ", ".join(filter(None, [one.level_name(row), other.level_name(column)]))
+        cells.append(Cell(column, row, f"{setting}: {text}"))
+    point_at(axes, Cells(tuple(cells)))
     axes.set(xlim=(-0.5, other.levels - 0.5), ylim=(-0.5, one.levels - 0.5))
     axes.grid(visible=False)
     axes.tick_params(length=0)

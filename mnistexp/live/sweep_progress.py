@@ -3,19 +3,18 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from statistics import fmean
 
-from mnistexp.config.models import ExperimentConfig, SweepConfig, Value
+from mnistexp.config.models import Value
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files
 from mnistexp.runs.layout import FITS
 from mnistexp.runs.stored_runs import read_config
-from mnistexp.sweeps.search import rounds
+from mnistexp.sweeps.search import most_trials
 
-__all__ = ["FitFiles", "SweepProgress", "expected_trials"]
+__all__ = ["FitFiles", "SweepProgress"]
 
 MOST_SCORES = 400
 
@@ -113,20 +112,6 @@ def _size(folder: Path) -> tuple[int, int]:
     """The number of fits per trial and of expected trials; (0, 0) if the settings can't be read."""
     try:
         config = read_config(folder)
-        return (config.sweep or SweepConfig()).folds * config.repeats, expected_trials(config)
+        return config.search.folds * config.repeats, most_trials(config)
     except MnistexpError:
         return 0, 0
-
-
-def expected_trials(config: ExperimentConfig) -> int:
-    """The number of trials of a sweep if all its points are different.
-
-    They are counted without being made, because that would load scikit-learn, which is slow.
-    """
-    sweep = config.sweep or SweepConfig()
-    points = sum(prod(len(dict.fromkeys(values)) for values in grid.values()) for grid in sweep.grids or ({},))
-    points *= max((len(values) for values in sweep.zip.values()), default=1)
-    points *= sweep.samples if sweep.random else 1
-    if sweep.strategy == "halving":
-        return sum(kept for _, kept in rounds(sweep, points, config.training.epochs))
-    return points

@@ -1,110 +1,25 @@
-"""The report's sections on accuracy: on the test digits, over seeds, of the best trial, and on unseen digits."""
+"""The report's sections on the accuracy of the best trial, and on unseen digits."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.config import shown
-from mnistexp.figures import plots
-from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range, points
+from mnistexp.report.page import Cell, Paragraph, Section, Table, percent, percent_range, points
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.statistics import PairedDifference, intervals
 from mnistexp.statistics.intervals import Interval
 from mnistexp.sweeps.ranking import fold_weights
 
-__all__ = ["gaps_section", "test_sections", "unseen_section", "worth_section"]
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["gaps_section", "unseen_section", "worth_section"]
 
 MORE_DIGITS = 4000
-
-
-def test_sections(found: Mapping[str, Any]) -> list[Section]:
-    """The spread over seeds, if there are several, and the test accuracy of the saved model."""
-    repeats = found.get("repeats")
-    return [*([_seeds_section(repeats)] if repeats else []), _test_section(found)]
-
-
-def _test_section(found: Mapping[str, Any]) -> Section:
-    """The test accuracy and its interval, the confusion matrix, and the accuracy of each class."""
-    counts = np.array(found["confusion_matrix"], dtype=np.int64)
-    missed = [(row, column) for row, column in np.argwhere(counts) if row != column]
-    missed.sort(key=lambda pair: -counts[pair])
-    names = found.get("class_names") or [str(digit) for digit in range(len(counts))]
-    common = ", ".join(f"{names[row]} as {names[column]} ({counts[row, column]})" for row, column in missed[:3])
-    rows = []
-    for digit, (row, right) in enumerate(zip(counts, counts.diagonal(), strict=True)):
-        total = int(row.sum())
-        share = percent(int(right) / total if total else None)
-        held = intervals.wilson(int(right), total) if total else None
-        span = percent_range((held.low, held.high)) if held else "\N{EN DASH}"
-        name = Cell(names[digit]) if "class_names" in found else number(digit)
-        rows.append((name, number(total), number(int(right)), share, Cell(span)))
-    which = "The saved model, that of the first training," if "repeats" in found else "The model"
-    loss = "" if found["test_loss"] is None else f" Test loss {found['test_loss']:.4f}."
-    blocks: list[Block] = [
-        Paragraph(
-            f"{which} classifies {found['test_correct']} of {found['test_digits']} test digits correctly, an accuracy "
-            f"of {shown.percent(found['test_accuracy'])}.{loss}",
-            "answer",
-        ),
-        Paragraph(
-            f"The test digits are a sample of {found['test_digits']}; the 95% confidence interval of the accuracy is "
-            f"{percent_range(found['test_accuracy_interval'])} (Wilson). A difference of a point or two between two "
-            "networks is therefore no evidence by itself. The interval covers digits drawn like these and this one "
-            "trained network, not other handwriting or other seeds."
-        ),
-        Picture(
-            "Confusion matrix",
-            "Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
-            f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is misclassified.'}",
-            plots.confusion_matrix(counts, found.get("class_names")),
-        ),
-        Table(
-            "Accuracy of each digit",
-            ("digit", "test digits", "correct", "accuracy", "95% interval"),
-            tuple(rows),
-            more="Each class has few test digits, so its interval is wide.",
-        ),
-    ]
-    return Section("How accurate is it on the test digits?", tuple(blocks))
-
-
-def _seeds_section(repeats: Mapping[str, Any]) -> Section:
-    """The spread over several trainings."""
-    rows = tuple(
-        (number(index + 1), percent(accuracy), number(loss, ".4f"))
-        for index, (accuracy, loss) in enumerate(
-            zip(repeats["test_accuracies"], repeats["min_val_losses"], strict=True)
-        )
-    )
-    return Section(
-        "How much does the seed matter?",
-        (
-            Paragraph(repeats["sentence"], "answer"),
-            Table(
-                "The same training with different seeds",
-                ("training", "test accuracy", "lowest validation loss"),
-                rows,
-                more="The model of the first training is saved and described below.",
-            ),
-            *_confused(repeats),
-        ),
-    )
-
-
-def _confused(repeats: Mapping[str, Any]) -> tuple[Picture, ...]:
-    """The confusion matrix of all trainings; runs of earlier versions have only that of the first."""
-    if "confusion_matrix" not in repeats:
-        return ()
-    return (
-        Picture(
-            f"Confusion matrix of all {repeats['count']} trainings",
-            "The sum of their confusion matrices: rows are the correct digits, columns the predicted ones.",
-            plots.confusion_matrix(np.array(repeats["confusion_matrix"], dtype=np.int64)),
-        ),
-    )
 
 
 def unseen_section(found: Mapping[str, Any]) -> Section:

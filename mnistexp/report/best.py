@@ -6,7 +6,6 @@ from typing import Any
 from mnistexp.commands.best import best_figures
 from mnistexp.commands.best.choosing import COMBINATION
 from mnistexp.config import shown
-from mnistexp.report.accuracy import test_sections
 from mnistexp.report.origin import any_report, how_it_was_made, standing, warnings
 from mnistexp.report.page import (
     Block,
@@ -23,6 +22,7 @@ from mnistexp.report.page import (
     percent_range,
     points,
 )
+from mnistexp.report.tested import test_sections
 from mnistexp.report.training import curves_section, data_section, histories_of
 from mnistexp.runs.stored_runs import StoredRun
 
@@ -42,7 +42,7 @@ def best_report(stored: StoredRun) -> RunReport:
         _better_section(found["better"]),
         data_section(stored),
         curves_section(found, histories_of(stored)),
-        *test_sections(found),
+        *test_sections(stored),
         _representative_section(evidence),
         how_it_was_made(stored),
     ]

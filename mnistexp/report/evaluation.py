@@ -5,23 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp.commands.evaluate.figures import reliability_diagram
 from mnistexp.figures import plots
+from mnistexp.figures.predictions import reliability_diagram
 from mnistexp.report.origin import how_it_was_made, warnings
 from mnistexp.report.page import (
     Block,
-    Cell,
     Fact,
     Facts,
     Paragraph,
     Picture,
     RunReport,
     Section,
-    Table,
-    number,
-    percent,
     percent_range,
 )
+from mnistexp.report.tested import class_table
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["evaluation_report"]
@@ -82,17 +79,7 @@ def _accuracy(found: Mapping[str, Any]) -> Iterator[Block]:
 
 def _classes(found: Mapping[str, Any]) -> Section:
     names = found["class_names"]
-    rows = tuple(
-        (
-            Cell(names[row["class"]]),
-            number(row["digits"], ","),
-            percent(row["recall"]),
-            Cell(percent_range(row["recall_interval"])),
-            percent(row["precision"]),
-            Cell(percent_range(row["precision_interval"])),
-        )
-        for row in found["per_class"]
-    )
+    counts = np.array(found["confusion_matrix"], dtype=np.int64)
     known = [row for row in found["per_class"] if row["recall"] is not None]
     worst = min(known, key=lambda row: row["recall"])
     shown = None if names == [str(place) for place in range(10)] else names
@@ -103,15 +90,9 @@ def _classes(found: Mapping[str, Any]) -> Section:
             Picture(
                 "Confusion matrix",
                 "Rows are the correct classes, columns the predicted ones.",
-                plots.confusion_matrix(np.array(found["confusion_matrix"]), shown),
+                plots.confusion_matrix(counts, shown),
             ),
-            Table(
-                "Recall and precision of each class",
-                ("class", "digits", "recall", "95% interval", "precision", "95% interval"),
-                rows,
-                more="Recall: the share of a class's digits that are classified correctly. Precision: the share of the "
-                "digits predicted as a class that belong to it.",
-            ),
+            class_table(counts, names),
         ),
     )
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from mnistexp.figures.plots import render
+from mnistexp.figures.style import render
 from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, RunReport, Table
 
 __all__ = ["page_to_markdown"]

@@ -19,12 +19,12 @@ IMPORTS = """\
 from IPython.display import Image
 
 from mnistexp import api, data
-from mnistexp.figures import drawings, plots
+from mnistexp.figures import drawings, plots, style
 from mnistexp.training.model import layer_table
 
 
 def show(figure):
-    return Image(plots.render(figure, "png"))
+    return Image(style.render(figure, "png"))
 """
 
 DIGITS = """\
@@ -66,7 +66,7 @@ show(plots.confusion_matrix(np.array(run.metrics["confusion_matrix"])))
 """
 
 SWEEP = """\
-from mnistexp.figures import sweeps
+from mnistexp.figures import style, sweeps
 from mnistexp.sweeps import sweep_files
 
 outcome = api.sweep(config, runs_dir="runs")

@@ -11,12 +11,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from mnistexp.figures.plots import styled
+from mnistexp.figures.style import Cells, Lines, record_of, styled
 from mnistexp.report.page import thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 __all__ = ["Drawing", "draw"]
@@ -72,7 +71,7 @@ def _prepare(figure: "Figure") -> None:
 
     for axes in figure.axes:
         axes.set_title("", loc="left")
-        if _corners(axes):
+        if isinstance(record_of(axes), Cells):
             for text in axes.texts:
                 text.set_color(KEPT.get(str(text.get_color()), text.get_color()))
         for image in axes.images:
@@ -140,82 +139,44 @@ def _from_style(style: str) -> dict[str, str]:
 
 
 def _panels(figure: "Figure") -> list[dict[str, Any]]:
-    """The values of every panel with curves over epochs, or with cells."""
+    """Every panel that was drawn from a record, with the places of its values."""
     height = figure.get_figheight() * POINTS_PER_INCH
-    panels = [_cells(axes, height) or _lines(axes, height) for axes in figure.axes if axes.axison]
-    return [panel for panel in panels if panel]
+    found = [(axes, record_of(axes)) for axes in figure.axes]
+    return [
+        {"box": _box(axes, height)}
+        | (_lines(axes, record, height) if isinstance(record, Lines) else _cells(axes, record, height))
+        for axes, record in found
+        if record
+    ]
 
 
-def _lines(axes: "Axes", height: float) -> dict[str, Any] | None:
+def _lines(axes: "Axes", record: Lines, height: float) -> dict[str, Any]:
     lines = []
-    for line in axes.get_lines():
-        points = np.column_stack([np.asarray(values, dtype=np.float64) for values in line.get_data()])
-        points = points[np.isfinite(points).all(axis=1)]
-        label = str(line.get_label())
-        if label.startswith("_") or line.get_linestyle() == "None" or line.get_transform() != axes.transData:
-            continue
-        points = points[thinned(len(points), MOST_POINTS)]
-        places = axes.transData.transform(points) if len(points) else points
-        if len(points):
-            lines.append(
-                {
-                    "name": label.partition(",")[0] if "mean and range" in label else label,
-                    "colour": str(line.get_color()),
-                    "points": [
-                        [round(left, 1), round(height - up, 1), float(f"{x:.6g}"), float(f"{y:.4g}")]
-                        for (left, up), (x, y) in zip(places.tolist(), points.tolist(), strict=True)
-                    ],
-                }
-            )
-    if not lines or axes.get_xlabel() != "epoch":
-        return None
-    return {"box": _box(axes, height), "x": axes.get_xlabel(), "y": axes.get_ylabel(), "lines": lines}
+    for line in record.lines:
+        points = np.column_stack([line.x, line.y])[thinned(len(line.x), MOST_POINTS)]
+        lines.append(
+            {
+                "name": line.name,
+                "colour": line.colour,
+                "points": [
+                    [round(left, 1), round(height - up, 1), float(f"{x:.6g}"), float(f"{y:.4g}")]
+                    for (left, up), (x, y) in zip(
+                        axes.transData.transform(points).tolist(), points.tolist(), strict=True
+                    )
+                ],
+            }
+        )
+    return {"x": record.x, "y": record.y, "lines": lines}
 
 
-def _cells(axes: "Axes", height: float) -> dict[str, Any] | None:
-    """The cells: squares of side 1 around whole numbers, drawn as an image or as rectangles, with texts in them."""
-    columns, rows = (round(abs(high - low)) for low, high in (axes.get_xlim(), axes.get_ylim()))
-    squares = {(round(x + 0.5), round(y + 0.5)) for x, y in _corners(axes)}
-    if axes.images:
-        squares = {(column, row) for column in range(columns) for row in range(rows)}
-    if not squares or axes.get_label() == "<colorbar>":
-        return None
-    texts: dict[tuple[int, int], str] = {}
-    for text in axes.texts:
-        x, y = text.get_position()
-        if (round(x), round(y)) == (x, y):
-            texts[round(x), round(y)] = text.get_text()
+def _cells(axes: "Axes", record: Cells, height: float) -> dict[str, Any]:
     cells = []
-    for column, row in sorted(squares):
-        (left, low), (right, up) = axes.transData.transform(
-            [(column - 0.5, row - 0.5), (column + 0.5, row + 0.5)]
-        ).tolist()
-        top = height - max(low, up)
-        where = ", ".join(filter(None, [_level(axes.yaxis, row), _level(axes.xaxis, column)]))
-        place = [round(left, 1), round(top, 1), round(right - left, 1), round(abs(up - low), 1)]
-        cells.append([*place, f"{where}: {texts.get((column, row), '0')}"])
-    return {"box": _box(axes, height), "cells": cells}
-
-
-def _corners(axes: "Axes") -> list[tuple[float, float]]:
-    from matplotlib.patches import Rectangle
-
-    found = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    # A band over one epoch is also a square of side 1, but its height is that of the axes, not of the data.
-    found = [patch for patch in found if patch.get_data_transform() == axes.transData]
-    return [patch.get_xy() for patch in found if (patch.get_width(), patch.get_height()) == (1, 1)]
-
-
-def _level(axis: "Axis", level: int) -> str:
-    """The label of a row or column, such as `beta_1 0.5`, or `beta_1 0.5 to 0.6` if its edges are labelled."""
-    labels = {
-        float(place): text.get_text() for place, text in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-    }
-    name = axis.get_label_text()
-    if level in labels:
-        return f"{name} {labels[level]}"
-    low, high = labels.get(level - 0.5), labels.get(level + 0.5)
-    return f"{name} {low} to {high}" if low and high else name
+    for cell in record.cells:
+        corners = [(cell.column - 0.5, cell.row - 0.5), (cell.column + 0.5, cell.row + 0.5)]
+        (left, low), (right, up) = axes.transData.transform(corners).tolist()
+        place = [left, height - max(low, up), right - left, abs(up - low)]
+        cells.append([*(round(length, 1) for length in place), cell.text])
+    return {"cells": cells}
 
 
 def _box(axes: "Axes", height: float) -> list[float]:

@@ -45,7 +45,7 @@ AS_SUBMITTED = (
 def sweep_report(stored: StoredRun) -> RunReport:
     """A finished sweep. Raises RunError where its files are missing or damaged."""
     found, sweep = stored.metrics or {}, read_sweep(stored.path)
-    best, whole = sweep.trials[sweep.best], [trial for trial in sweep.trials if not trial.failed]
+    best, whole = sweep.winner, [trial for trial in sweep.trials if not trial.failed]
     correct = correct_matrix(whole, sweep.labels)
     name = name_of(best, sweep.trials)
     families = [str(trial.params.get("optimizer.name", setting(stored, "optimizer.name"))) for trial in whole]
@@ -101,7 +101,7 @@ def _tied(sweep: SweepResult) -> str:
 
 
 def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
-    best, keys = sweep.trials[sweep.best], list(sweep.trials[sweep.best].params)
+    best, keys = sweep.winner, list(sweep.winner.params)
     names = short_names(dict.fromkeys(keys))
     rows = tuple((Cell(names[key]), Cell(_text(best.params[key]))) for key in keys)
     swept = [parameter.name for parameter in swept_parameters(sweep.trials)]
@@ -130,7 +130,7 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
 
 
 def _families_section(whole: Sequence[TrialResult], families: Sequence[str], sweep: SweepResult) -> Section:
-    rows, winner = [], sweep.trials[sweep.best]
+    rows, winner = [], sweep.winner
     pairs = list(zip(whole, families, strict=True))
     groups = {name: [trial for trial, own in pairs if own == name] for name in dict.fromkeys(families)}
     for name, trials in groups.items():
@@ -166,7 +166,7 @@ def _settings_section(sweep: SweepResult) -> Section:
             sweeps.parallel_coordinates,
             "Parallel coordinates: each trial is a line through its settings and its accuracy.",
         )
-    best = name_of(sweep.trials[sweep.best], sweep.trials)
+    best = name_of(sweep.winner, sweep.trials)
     return Section(
         "Which settings matter?",
         tuple(

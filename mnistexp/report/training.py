@@ -8,7 +8,7 @@ import numpy as np
 from mnistexp.config import shown
 from mnistexp.config.models import ModelConfig
 from mnistexp.figures import plots
-from mnistexp.report.accuracy import test_sections, unseen_section
+from mnistexp.report.accuracy import unseen_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
     Cell,
@@ -23,6 +23,7 @@ from mnistexp.report.page import (
     percent_range,
     thinned,
 )
+from mnistexp.report.tested import test_sections
 from mnistexp.runs.layout import DATA, HISTORY, in_repeat
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun, read_history
@@ -48,7 +49,7 @@ def training_report(stored: StoredRun) -> RunReport:
         network_section(stored),
         curves_section(found, histories),
         epochs_section(found),
-        *test_sections(found),
+        *test_sections(stored),
         unseen_section(found),
         how_it_was_made(stored),
     ]
@@ -186,10 +187,10 @@ def _network(model: Mapping[str, Any]) -> str:
 def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Section:
     """Loss and accuracy over the epochs, as figures and as a table."""
     mean, told = History.mean(histories), over_all(found)
-    best, many = told["best_epochs"], f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
+    many = f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
     held_out = "validation" if found["validated_on"] == "validation" else "test"
-    flat = (best["first"], best["last"]) if best["first"] else None
     comma, diverged = "," if many else "", bool(told["diverged_at"])
+    notes = plots.curve_notes(found)
     falls = f"The training loss{many}{comma} {_course(mean.loss, diverged)}."
     if told["min_val_loss"] is not None:
         falls += (
@@ -205,12 +206,12 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
             Picture(
                 "Loss over the epochs",
                 f"{drawn} loss over {mean.epochs} epochs.{lines} {falls}",
-                _sized(plots.loss_curves(histories, flat=flat)),
+                _sized(plots.loss_curves(histories, **notes)),
             ),
             Picture(
                 "Accuracy over the epochs",
                 f"{drawn} accuracy over {mean.epochs} epochs, in per cent.{lines}",
-                _sized(plots.accuracy_curves(histories)),
+                _sized(plots.accuracy_curves(histories, on_test=notes["on_test"])),
             ),
             history_table(mean, many),
         ),

@@ -3,15 +3,18 @@
     probabilities  float32 (n_test, classes)
     labels         int64 (n_test,), from 0
     rows           int64 (n_test,), the position of each digit among the digits of the experiment, from 0
+    misread        uint8 (n, 28, 28), the images of the `mistakes`; earlier versions kept none
 
 With repeats, that of the first training is in the run's folder, the others in `repeats/<n>/`. A sweep's archive has
 the same first two names, of the digits that its folds hold out: see `sweeps/sweep_files.py`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnistexp.config.shown import percent
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import PREDICTIONS, of_repeats
@@ -20,21 +23,54 @@ if TYPE_CHECKING:  # --help does without numpy
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Predictions", "read_predictions"]
+__all__ = ["Mistake", "Predictions", "mistakes", "read_predictions"]
 
 KINDS = ["float32", "int64", "int64"]
+MOST_MISTAKES = 24
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A misread digit: its `index` among the test digits, its label, what was read, with which probability."""
+
+    index: int
+    label: int
+    prediction: int
+    probability: float
+
+    def captions(self, names: Sequence[str]) -> tuple[str, str]:
+        """`4 read as 9` and `97.3% sure`; `names`: of the classes."""
+        return f"{names[self.label]} read as {names[self.prediction]}", f"{percent(self.probability)} sure"
+
+
+def mistakes(probabilities: "NDArray[np.float32]", labels: "NDArray[np.int64]") -> list[Mistake]:
+    """The misread digits by probabilities (n, classes) and labels (n,), the most confident first, at most 24."""
+    read, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    worst = sorted((read != labels).nonzero()[0].tolist(), key=lambda row: -sure[row])[:MOST_MISTAKES]
+    return [Mistake(row, int(labels[row]), int(read[row]), float(sure[row])) for row in worst]
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """One network's predictions of the test digits, and their labels.
 
-    `probabilities` float32 (n_test, classes), `labels` and `rows` int64 (n_test,): those of the archive.
+    `probabilities` float32 (n_test, classes), `labels` and `rows` int64 (n_test,), `misread` uint8 (n, 28, 28) or None:
+    those of the archive.
     """
 
     probabilities: "NDArray[np.float32]"
     labels: "NDArray[np.int64]"
     rows: "NDArray[np.int64]"
+    misread: "NDArray[np.uint8] | None" = None
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """The misread digits, the most confident first, at most 24."""
+        return mistakes(self.probabilities, self.labels)
+
+    def with_images(self, images: "NDArray[np.uint8]") -> "Predictions":
+        """These, with the images of the mistakes from those of all test digits, uint8 (n_test, 28, 28)."""
+        return replace(self, misread=images[[mistake.index for mistake in self.mistakes]])
 
     @property
     def read(self) -> "NDArray[np.int64]":
@@ -50,7 +86,8 @@ class Predictions:
 
     def archive(self) -> bytes:
         """The bytes of `predictions.npz`: the same for the same arrays."""
-        return files.archive({"probabilities": self.probabilities, "labels": self.labels, "rows": self.rows})
+        arrays = {"probabilities": self.probabilities, "labels": self.labels, "rows": self.rows}
+        return files.archive(arrays if self.misread is None else arrays | {"misread": self.misread})
 
 
 def read_predictions(folder: Path) -> list[Predictions]:
@@ -64,12 +101,15 @@ def read_predictions(folder: Path) -> list[Predictions]:
 def _read(path: Path) -> Predictions:
     try:
         arrays = files.arrays(files.read_bytes(path))
-        found = Predictions(*(arrays[name] for name in ("probabilities", "labels", "rows")))
+        found = Predictions(arrays["probabilities"], arrays["labels"], arrays["rows"], arrays.get("misread"))
         shape, digits = found.probabilities.shape, found.labels.shape
         if len(shape) != 2 or len(digits) != 1 or shape[:1] != digits or found.rows.shape != digits or 0 in shape:
             raise ValueError(f"probabilities {shape}, labels {digits} and rows {found.rows.shape} don't fit")
         if [array.dtype.name for array in (found.probabilities, found.labels, found.rows)] != KINDS:
             raise ValueError("its arrays are of other kinds of numbers")
+        images = found.misread
+        if images is not None and (images.dtype != "uint8" or images.shape != (len(found.mistakes), 28, 28)):
+            raise ValueError(f"misread {images.shape} doesn't fit")
         return found
     except (LookupError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}") from error

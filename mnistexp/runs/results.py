@@ -188,9 +188,10 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """All trials of a sweep in the grid's order, and the labels of the digits they were scored on.
+    """The complete trials of a sweep in the grid's order, and the labels of the digits they were scored on.
 
-    `labels`: int64 (n_train,). `tied`: indices of the trials tied with the best, including the best.
+    `labels`: int64 (n_train,). `best`: the index of the chosen trial. `tied`: indices of the trials tied with the best,
+    including the best. `trials_missing`, `fits_missing`: not complete and not run when the time limit was reached.
     """
 
     trials: tuple[TrialResult, ...]
@@ -202,6 +203,13 @@ class SweepResult:
     fits_failed: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    trials_missing: int = 0
+    fits_missing: int = 0
+
+    @property
+    def winner(self) -> TrialResult:
+        """The chosen trial."""
+        return next(trial for trial in self.trials if trial.index == self.best)
 
 
 @dataclass(frozen=True)

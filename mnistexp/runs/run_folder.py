@@ -156,9 +156,9 @@ class Run:
                 self.log("".join(traceback.format_exception(error)))
         self._end("failed", getattr(error, "exit_code", 1), text.strip())
 
-    def interrupt(self) -> None:
-        """Mark the run interrupted: it can be resumed."""
-        self._end("interrupted", Interrupted.exit_code, None)
+    def interrupt(self, exit_code: int = Interrupted.exit_code) -> None:
+        """Mark the run interrupted: it can be resumed. With exit code 0 or 3 it has usable results already."""
+        self._end("interrupted", exit_code, None)
 
     def discard(self) -> None:
         """Remove the run and the folders that were created for it."""

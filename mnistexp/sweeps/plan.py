@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mnistexp import data
-from mnistexp.config.models import ExperimentConfig, SweepConfig, Value
+from mnistexp.config.models import ExperimentConfig, Value
 from mnistexp.runs.results import FoldResult
 from mnistexp.sweeps.executors.cores import usable_cores
 from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash
-from mnistexp.sweeps.search import after, most_trials, search
+from mnistexp.sweeps.search import drive, most_trials
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.trial_cache import TrialCache
 
@@ -32,7 +32,7 @@ class Fits:
     def __init__(
         self, config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None
     ) -> None:
-        sweep = config.sweep or SweepConfig()
+        sweep = config.search
         self.digits = digits.images[split.train], digits.labels[split.train]
         self.folds, self.repeats = sweep.folds, config.repeats
         self.parts: list[Fold] = []
@@ -108,24 +108,24 @@ def plan_sweep(
 ) -> Plan:
     """The plan of `run_sweep`, made without training. Raises `ConfigError` with every problem of `config.sweep`."""
     fits = Fits(config, digits, split, cache)
-    asking = search(config)
     planned: list[PlannedTrial] = []
     missing: list[FoldFit] = []
-    generation = next(asking, None)
-    while generation is not None and not missing:
+
+    def cached_scores(generation: list[Trial]) -> list[float] | None:
         scores = []
         for trial in generation:
             works = fits.of(trial)
             results = [fits.cached(work) for work in works]
-            missing += [work for work, result in zip(works, results, strict=True) if result is None]
+            missing.extend(work for work, result in zip(works, results, strict=True) if result is None)
             found = [result.score for result in results if result is not None]
             planned.append(PlannedTrial(trial.index, trial.params, len(found)))
-            scores.append(float(np.mean(found)) if len(found) == len(works) else math.nan)
-        if not missing:
-            generation = after(asking, scores)
+            scores.append(float(np.mean(found)) if found else math.nan)
+        return None if missing else scores
+
+    drive(config, cached_scores)
     cached = sum(trial.cached for trial in planned)
     later = 0
-    if missing and config.sweep and config.sweep.strategy != "product":
+    if missing and config.search.strategy != "product":
         later = max(0, most_trials(config) - len(planned)) * fits.folds * fits.repeats
     total = cached + len(missing) + later
     return Plan(tuple(planned), total, cached, _seconds(config, fits, missing, later, cache))
@@ -140,7 +140,7 @@ def _seconds(
     pace = cache.pace() if cache else None
     if pace is None:
         return None
-    sweep = config.sweep or SweepConfig()
+    sweep = config.search
     workers = 1 if sweep.executor == "serial" else sweep.workers or usable_cores()
     epochs = sum(work.config.training.epochs for work in missing) + later * config.training.epochs
     digits = np.mean([len(learn) for learn, _ in fits.parts])

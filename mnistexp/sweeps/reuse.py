@@ -16,7 +16,7 @@ __all__ = ["finished", "unfinished"]
 
 CODE = ("python", "machine", "instructions", "packages", "git_commit", "git_dirty")
 """Keys of `environment.json` that must be equal to reuse a result."""
-WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast"}
+WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast", "max_seconds"}
 """Settings of a sweep that don't affect its results."""
 
 

@@ -5,23 +5,22 @@ ends. The next trials depend on whole generations only, not on the number of wor
 """
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from mnistexp.config.models import ExperimentConfig, Range, SweepConfig
 from mnistexp.errors import BadInput
-from mnistexp.sweeps.space import Params, Point, Trial, base_points, draws, resolved
+from mnistexp.sweeps.space import Params, Point, Trial, base_points, count_points, draws, resolved
 
-__all__ = ["Search", "after", "most_trials", "rounds", "search"]
+__all__ = ["Search", "drive", "most_trials", "rounds", "search"]
 
 Search = Generator[list[Trial], Sequence[float], None]
 
 
 def search(config: ExperimentConfig) -> Search:
     """The search that `config.sweep` describes. Raises `ConfigError` with every problem, before the first trial."""
-    sweep = config.sweep or SweepConfig()
-    points = base_points(config)
+    sweep, points = config.search, base_points(config)
     # An invalid value might be drawn late, or never, so check the ends of every range first.
     resolved(config, [point | end for point in points for end in _ends(sweep)])
     if sweep.strategy == "tpe":
@@ -32,18 +31,23 @@ def search(config: ExperimentConfig) -> Search:
     return _halving(config, sweep, points) if sweep.strategy == "halving" else _product(trials)
 
 
-def after(asking: Search, scores: Sequence[float]) -> list[Trial] | None:
-    """The next generation after the one with these scores; None after the last."""
-    try:
-        return asking.send(scores)
-    except StopIteration:
-        return None
+def drive(config: ExperimentConfig, score: Callable[[list[Trial]], Sequence[float] | None]) -> None:
+    """Call `score` with each generation of trials of the search, until it ends or `score` returns None.
+
+    `score` returns the mean score of each trial, NaN for a failed one. Raises what `search` raises.
+    """
+    asking = search(config)
+    generation = next(asking)
+    while (scores := score(generation)) is not None:
+        try:
+            generation = asking.send(scores)
+        except StopIteration:
+            return
 
 
 def most_trials(config: ExperimentConfig) -> int:
     """The number of trials of the search of `config` if all its points are different."""
-    sweep = config.sweep or SweepConfig()
-    points = len(base_points(config)) * (sweep.samples if sweep.random else 1)
+    sweep, points = config.search, count_points(config)
     if sweep.strategy == "halving":
         return sum(kept for _, kept in rounds(sweep, points, config.training.epochs))
     return points

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mnistexp.config.problems import ABBREVIATIONS, full_key, may_be_swept, swee
 from mnistexp.config.settings import override
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 
-__all__ = ["Params", "Point", "Trial", "base_points", "default_grid", "draws", "resolved", "swept_key"]
+__all__ = ["Params", "Point", "Trial", "base_points", "count_points", "default_grid", "draws", "resolved", "swept_key"]
 
 LARGEST = 100_000
 """Points of one sweep."""
@@ -83,10 +84,8 @@ def base_points(config: ExperimentConfig) -> list[Point]:
 
     Raises `ConfigError` with every key that can't be swept, is swept twice, or makes too many points.
     """
-    from sklearn.model_selection import ParameterGrid
-
-    sweep = _sweep_of(config)
-    _refuse(_misplaced(sweep))
+    sweep = config.search
+    _refuse(_misplaced(config))
     rows = [
         Point(dict(zip(sweep.zip, row, strict=True)), {key: f"sweep.zip.{key}" for key in sweep.zip})
         for row in zip(*sweep.zip.values(), strict=True)
@@ -94,20 +93,20 @@ def base_points(config: ExperimentConfig) -> list[Point]:
     points = []
     for where, grid in _grids(sweep):
         places = {key: f"{where}.{key}" for key in grid}
+        keys = sorted(grid)
         # An optimizer's name comes first, because it resets the section.
-        order = sorted(grid, key=lambda key: (not key.endswith(".name"), key))
-        points += [
-            Point({key: params[key] for key in order}, places) | row for params in ParameterGrid(grid) for row in rows
-        ]
+        order = sorted(keys, key=lambda key: not key.endswith(".name"))
+        for values in product(*(grid[key] for key in keys)):
+            params = dict(zip(keys, values, strict=True))
+            points += [Point({key: params[key] for key in order}, places) | row for row in rows]
     return points
 
 
-def _sweep_of(config: ExperimentConfig) -> SweepConfig:
-    if config.sweep is None:
-        raise ConfigError(
-            [Problem("configuration", "sweep", "is missing, allowed: a section with the settings to try")]
-        )
-    return config.sweep
+def count_points(config: ExperimentConfig) -> int:
+    """The number of points of a sweep, `samples` for each base point; those in several grids count several times."""
+    sweep = config.search
+    points = sum(math.prod(len(set(values)) for values in grid.values()) for _, grid in _grids(sweep))
+    return points * max(map(len, sweep.zip.values()), default=1) * (sweep.samples if sweep.random else 1)
 
 
 def _grids(sweep: SweepConfig) -> list[tuple[str, dict[str, tuple[Value, ...]]]]:
@@ -117,8 +116,9 @@ def _grids(sweep: SweepConfig) -> list[tuple[str, dict[str, tuple[Value, ...]]]]
     return [(f"sweep.grid.{number}", grid) for number, grid in enumerate(sweep.grid)] or [("sweep.grid", {})]
 
 
-def _misplaced(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
+def _misplaced(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
     """Dotted key and message of keys that can't be swept, with any values."""
+    sweep = config.search
     grids = _grids(sweep)
     sections: list[tuple[str, Mapping[str, Any]]] = [*grids, ("sweep.zip", sweep.zip), ("sweep.random", sweep.random)]
     for where, section in sections:
@@ -134,9 +134,7 @@ def _misplaced(sweep: SweepConfig) -> Iterator[tuple[str, str]]:
         yield "sweep.random", "is empty, allowed with tpe: ranges or lists to sample from"
     if sweep.as_submitted and sweep.strategy != "product":
         yield "sweep.as_submitted", f"is not supported with strategy {sweep.strategy}, allowed: product"
-    points = sum(math.prod(map(len, grid.values())) for _, grid in grids)
-    points *= max(map(len, sweep.zip.values()), default=1) * (sweep.samples if sweep.random else 1)
-    if points > LARGEST:
+    if (points := count_points(config)) > LARGEST:
         yield "sweep", f"makes {points:,} points, allowed: at most {LARGEST:,}"
 
 
@@ -178,7 +176,6 @@ def resolved(config: ExperimentConfig, points: Sequence[Point], first: int = 0) 
 
     Raises `ConfigError` with every invalid value, once each.
     """
-    sweep = _sweep_of(config)
     base = config.model_copy(update={"sweep": None, "name": None})
     problems: dict[tuple[str, str], None] = {}
     found: dict[ExperimentConfig, Params] = {}
@@ -191,7 +188,7 @@ def resolved(config: ExperimentConfig, points: Sequence[Point], first: int = 0) 
             found.setdefault(settings, {key: _value(settings, key) for key in point.params})
     _refuse(problems)
     trials = [Trial(first + number, params, settings) for number, (settings, params) in enumerate(found.items())]
-    return [_as_submitted(trial, base) for trial in trials] if sweep.as_submitted else trials
+    return [_as_submitted(trial, base) for trial in trials] if config.search.as_submitted else trials
 
 
 def _place(point: Point, key: str) -> str:

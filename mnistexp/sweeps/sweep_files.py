@@ -3,94 +3,36 @@
 trials/<trial>-<repeat>-<fold>.json             settings, score, curves and time of one fit
 trials/<trial>-<repeat>-<fold>.traceback.txt    the traceback of a failed fit
 trials.csv                                      the ranked table, the same bytes for the same work
-predictions.npz                                 probabilities of all trials and the labels, likewise
+predictions.npz                                 probabilities of the complete trials and the labels, likewise
 sweep.json                                      the chosen trial, ties, counts and notes
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from mnistexp.config.models import Value
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import FITS, PREDICTIONS, SWEEP, TRIALS
-from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
+from mnistexp.runs.results import FoldResult, SweepResult, TrialResult
+from mnistexp.sweeps.fit_codec import StoredFit
 from mnistexp.sweeps.ranking import probabilities, trials_csv
 
-__all__ = ["fit_document", "fit_name", "read_sweep", "sweep_documents"]
+__all__ = ["fit_name", "read_sweep", "sweep_documents"]
 
-CURVES = tuple(field.name for field in fields(History))
-Content = bytes | str | Mapping[str, object]
-
-
-def fit_name(trial: int, result: FoldResult) -> str:
-    """The path of a fit's files, without suffix."""
-    return f"{FITS}/{trial:05d}-{result.repeat}-{result.fold}"
+Arrays = Mapping[str, Any]
 
 
-def fit_document(trial: int, params: Mapping[str, Value], result: FoldResult) -> dict[str, object]:
-    """One fit as JSON, without its probabilities."""
-    return {
-        "trial": trial,
-        "params": dict(params),
-        "repeat": result.repeat,
-        "fold": result.fold,
-        "score": result.score,
-        "diverged_at": result.diverged_at,
-        "error": result.error,
-        "seconds": result.seconds,
-        "cached": result.cached,
-        **{name: list(getattr(result.history, name)) for name in CURVES},
-    }
-
-
-def sweep_documents(sweep: SweepResult) -> dict[str, Content]:
-    """The files of a finished sweep besides those of its fits: name to content."""
-    rows = np.full((max(len(trial.folds) for trial in sweep.trials), len(sweep.labels)), False)
-    for trial in sweep.trials:
-        for number, fold in enumerate(trial.folds):
-            rows[number, fold.rows] = True
-    arrays = {"probabilities": probabilities(sweep.trials, len(sweep.labels)), "labels": sweep.labels, "held_out": rows}
-    return {
-        TRIALS: trials_csv(sweep),
-        PREDICTIONS: files.archive(arrays),
-        SWEEP: {
-            "best": sweep.best,
-            "tied": sweep.tied,
-            "fits_run": sweep.fits_run,
-            "fits_cached": sweep.fits_cached,
-            "fits_failed": sweep.fits_failed,
-            "seconds": sweep.seconds,
-            "notes": sweep.notes,
-        },
-    }
-
-
-class _Record(BaseModel):
-    """The required keys of a file; others are ignored, as later versions may have more."""
+class _StoredSweep(BaseModel):
+    """The keys of `sweep.json`; others are ignored, as later versions may have more."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
-
-class _StoredFit(_Record):
-    trial: NonNegativeInt
-    repeat: NonNegativeInt
-    fold: NonNegativeInt
-    params: dict[str, bool | int | float | str | list[bool | int | float | str] | None]
-    score: float | None
-    diverged_at: int | None
-    error: str | None
-    seconds: float
-    cached: bool
-
-
-class _StoredSweep(_Record):
     best: NonNegativeInt
     tied: list[NonNegativeInt]
     fits_run: NonNegativeInt
@@ -98,9 +40,24 @@ class _StoredSweep(_Record):
     fits_failed: NonNegativeInt
     seconds: float
     notes: list[str]
+    trials_missing: NonNegativeInt = 0
+    fits_missing: NonNegativeInt = 0
 
 
-CURVE = TypeAdapter(list[float | None], config=ConfigDict(strict=True))
+def fit_name(trial: int, result: FoldResult) -> str:
+    """The path of a fit's files, without suffix."""
+    return f"{FITS}/{trial:05d}-{result.repeat}-{result.fold}"
+
+
+def sweep_documents(sweep: SweepResult) -> dict[str, bytes | str | Mapping[str, object]]:
+    """The files of a finished sweep besides those of its fits: name to content."""
+    rows = np.full((max(len(trial.folds) for trial in sweep.trials), len(sweep.labels)), False)
+    for trial in sweep.trials:
+        for number, fold in enumerate(trial.folds):
+            rows[number, fold.rows] = True
+    arrays = {"probabilities": probabilities(sweep.trials, len(sweep.labels)), "labels": sweep.labels, "held_out": rows}
+    about = {name: getattr(sweep, name) for name in _StoredSweep.model_fields}
+    return {TRIALS: trials_csv(sweep), PREDICTIONS: files.archive(arrays), SWEEP: about}
 
 
 def read_sweep(folder: Path) -> SweepResult:
@@ -108,31 +65,17 @@ def read_sweep(folder: Path) -> SweepResult:
     arrays = _arrays(folder / PREDICTIONS)
     with _damage_named(folder / SWEEP):
         about = _StoredSweep.model_validate(files.read_json(folder / SWEEP))
-    params: dict[int, dict[str, Value]] = {}
-    folds: dict[int, list[FoldResult]] = {}
-    for path in sorted((folder / FITS).glob("*.json")):
-        with _damage_named(path):
-            document = files.read_json(path)
-            fit = _StoredFit.model_validate(document)
-            params[fit.trial] = {k: tuple(v) if isinstance(v, list) else v for k, v in fit.params.items()}
-            folds.setdefault(fit.trial, []).append(_fold(fit, document, arrays))
-    with _damage_named(folder / SWEEP):
-        _check_known({about.best, *about.tied}, params)
-    return SweepResult(
-        trials=tuple(
-            TrialResult(index, params[index], tuple(sorted(folds[index], key=lambda fold: (fold.repeat, fold.fold))))
-            for index in sorted(params)
-        ),
-        labels=arrays["labels"],
-        tied=tuple(about.tied),
-        notes=tuple(about.notes),
-        **about.model_dump(exclude={"tied", "notes"}),
-    )
-
-
-def _check_known(trials: set[int], params: Mapping[int, object]) -> None:
-    if unknown := trials - params.keys():
-        raise ValueError(f"names trial {min(unknown)}, which has no fit")
+    found = sorted((folder / FITS).glob("*.json"))
+    trials = [list(paths) for _, paths in groupby(found, key=lambda path: path.name.partition("-")[0])]
+    # A sweep that was stopped at its time limit has fits of incomplete trials too.
+    complete = [paths for paths in trials if len(paths) == len(arrays["held_out"])]
+    with _damage_named(folder / PREDICTIONS):
+        places = range(len(arrays["probabilities"]))
+        known = tuple(_trial(paths, arrays, place) for paths, place in zip(complete, places, strict=True))
+    if unknown := {about.best, *about.tied} - {trial.index for trial in known}:
+        raise RunError(f"{folder / SWEEP} is damaged: names trial {min(unknown)}, which has no fit")
+    settings = about.model_dump() | {"tied": tuple(about.tied), "notes": tuple(about.notes)}
+    return SweepResult(trials=known, labels=arrays["labels"], **settings)
 
 
 @contextmanager
@@ -143,7 +86,7 @@ def _damage_named(path: Path) -> Iterator[None]:
         raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
 
-def _arrays(path: Path) -> dict[str, Any]:
+def _arrays(path: Path) -> Arrays:
     """`probabilities` (trials, repeats, digits, classes), `labels` (digits,), `held_out` (fits of a trial, digits)."""
     with _damage_named(path):
         arrays = files.arrays(files.read_bytes(path))
@@ -157,17 +100,15 @@ def _arrays(path: Path) -> dict[str, Any]:
         return arrays
 
 
-def _fold(fit: _StoredFit, document: Mapping[str, Any], arrays: Mapping[str, Any]) -> FoldResult:
+def _trial(paths: Sequence[Path], arrays: Arrays, place: int) -> TrialResult:
+    """A trial from the files of its fits; `place`: its position among the complete trials."""
     folds = len(arrays["held_out"]) // arrays["probabilities"].shape[1]
-    rows = np.flatnonzero(arrays["held_out"][fit.repeat * folds + fit.fold])
-    if fit.error is not None:
-        rows = rows[:0]
-    # A curve that an earlier version did not record is empty.
-    curves = {name: CURVE.validate_python(document.get(name, [])) for name in CURVES}
-    return FoldResult(
-        score=np.nan if fit.score is None else fit.score,
-        history=History(**{n: tuple(np.nan if v is None else v for v in values) for n, values in curves.items()}),
-        rows=rows,
-        probabilities=arrays["probabilities"][fit.trial, fit.repeat, rows],
-        **fit.model_dump(include={"fold", "repeat", "seconds", "diverged_at", "error", "cached"}),
-    )
+    results = []
+    for path in paths:
+        with _damage_named(path):
+            fit = StoredFit.model_validate(files.read_json(path))
+            rows = np.flatnonzero(arrays["held_out"][fit.repeat * folds + fit.fold])
+            if fit.error is not None:
+                rows = rows[:0]
+            results.append(fit.result(rows, arrays["probabilities"][place, fit.repeat, rows]))
+    return TrialResult(fit.trial, fit.settings, tuple(sorted(results, key=lambda fold: (fold.repeat, fold.fold))))

@@ -1,5 +1,6 @@
 """Sweeps: fitting every trial on every fold with an executor, and ranking the results."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,17 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistexp import data
-from mnistexp.config.models import ExperimentConfig, SweepConfig
-from mnistexp.errors import TrialsFailed
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps.executors.executors import Lost, open_executor, outcomes
+from mnistexp.sweeps.fit_codec import fit_document
 from mnistexp.sweeps.fold_fits import Fitted, FoldFit, failed, fit_fold, numerics, receive
 from mnistexp.sweeps.plan import Fits
 from mnistexp.sweeps.ranking import choose
-from mnistexp.sweeps.search import after, most_trials, search
+from mnistexp.sweeps.search import drive, most_trials
 from mnistexp.sweeps.space import Trial
-from mnistexp.sweeps.sweep_files import fit_document, fit_name, sweep_documents
+from mnistexp.sweeps.sweep_files import fit_name, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training.model import layer_table
 
@@ -50,17 +52,17 @@ def run_sweep(
     call continues after an interruption. The result is bit-identical for every executor, number of workers and order,
     interrupted or not. TensorFlow is loaded only if something is fitted.
 
+    After `sweep.max_seconds` no fit is started, save the first ones of this call. Trials that are not complete by then
+    are left out of the result; `fits_missing` counts their fits.
+
     Raises `ConfigError` with every problem of `config.sweep`, `TrialsFailed` for the first failed fit with `fail_fast`
-    or if every trial failed, and `KeyboardInterrupt` on Ctrl-C, after ending the workers.
+    or if every trial failed, `Interrupted` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
+    after ending the workers.
     """
-    began = time.perf_counter()
     with ExitStack() as stack:
         sweeping = _Sweep(config, Fits(config, digits, split, cache), run, watch, stack)
-        asking = search(config)
-        generation = next(asking, None)
-        while generation is not None:
-            generation = after(asking, sweeping.fit(generation))
-    result = sweeping.result(time.perf_counter() - began)
+        drive(config, sweeping.fit)
+    result = sweeping.result()
     if run is not None:
         for name, content in sweep_documents(result).items():
             run.add(name, content)
@@ -74,18 +76,23 @@ class _Sweep:
         self, config: ExperimentConfig, fits: Fits, run: Run | None, watch: Watch | None, stack: ExitStack
     ) -> None:
         self._config, self._fits, self._run, self._watch, self._stack = config, fits, run, watch, stack
-        self._settings = config.sweep or SweepConfig()
+        self._settings = config.search
+        self._began = time.perf_counter()
         self._workers: Workers | None = None
         self._trials: list[Trial] = []
         self._results: dict[Place, FoldResult] = {}
         self._expected = most_trials(config) if self._settings.strategy != "product" else 0
         self._cached = self._failed = self._ran = 0
+        self._stopped = False
         self._seconds = 0.0
         self._best: float | None = None
         self._notes: dict[str, None] = {}
 
-    def fit(self, generation: list[Trial]) -> list[float]:
-        """Run the fits of some trials, and return the mean score of each; NaN if one of its fits failed."""
+    def fit(self, generation: list[Trial]) -> list[float] | None:
+        """Run the fits of some trials, and return the mean score of each; NaN if one of its fits failed.
+
+        None if the time limit left fits missing.
+        """
         self._trials += generation
         works = [work for trial in generation for work in self._fits.of(trial)]
         found = [(work, result) for work in works if (result := self._fits.cached(work)) is not None]
@@ -101,6 +108,9 @@ class _Sweep:
         missing = [work for work in works if work.key not in known]
         for work, outcome in self._outcomes(missing):
             self._finish(work, outcome)
+        self._stopped = not all(map(self._complete, generation))
+        if self._stopped:
+            return None
         return [float(np.mean([fold.score for fold in self._folds(trial)])) for trial in generation]
 
     def _outcomes(self, missing: list[FoldFit]) -> Iterator[tuple[FoldFit, Fitted | Lost]]:
@@ -111,7 +121,16 @@ class _Sweep:
             received = self._fits.name, self._fits.digits, self._fits.parts
             self._workers = open_executor(settings.executor, settings.workers, settings.scheduler, receive, received)
             self._stack.enter_context(self._workers)
-        yield from outcomes(self._workers, fit_fold, missing, retries=self._settings.retries, died=self._again)
+        more = self._in_time if self._settings.max_seconds else None
+        retries = self._settings.retries
+        yield from outcomes(self._workers, fit_fold, missing, retries=retries, died=self._again, more=more)
+
+    def _in_time(self) -> bool:
+        """Whether further fits may start; the first ones always may, so that repeated calls get to the end."""
+        return not self._ran or time.perf_counter() - self._began < (self._settings.max_seconds or math.inf)
+
+    def _complete(self, trial: Trial) -> bool:
+        return len(self._folds(trial)) == self._per_trial
 
     def _again(self, work: FoldFit, reason: str) -> None:
         self._notes[LOST_WORKERS] = None
@@ -148,24 +167,29 @@ class _Sweep:
         name = fit_name(work.trial, result)
         if traceback:
             self._run.add(f"{name}.traceback.txt", traceback)
-        self._run.add(f"{name}.json", fit_document(work.trial, self._trials[work.trial].params, result))
+        place = {"trial": work.trial, "params": self._trials[work.trial].params}
+        self._run.add(f"{name}.json", place | fit_document(result))
 
     def _note(self, work: FoldFit, result: FoldResult) -> None:
         self._results[work.trial, work.repeat, work.fold] = result
         trial = self._trials[work.trial]
-        folds = self._folds(trial)
-        if len(folds) == self._per_trial and not any(fold.error for fold in folds):
-            mean = float(np.mean([fold.score for fold in folds]))
+        if self._complete(trial) and not any(fold.error for fold in self._folds(trial)):
+            mean = float(np.mean([fold.score for fold in self._folds(trial)]))
             self._best = mean if self._best is None else max(self._best, mean)
 
     def _tell(self, what: str) -> None:
         if self._watch is None:
             return
-        done, total = self._cached + self._ran, self._per_trial * max(len(self._trials), self._expected)
+        done, total = self._cached + self._ran, self._total
         left = None
         if self._workers is not None:
             left = self._seconds / self._ran * (total - done) / self._workers.workers
         self._watch(FitDone(done=done, total=total, cached=self._cached, what=what, best=self._best, seconds_left=left))
+
+    @property
+    def _total(self) -> int:
+        """The number of fits, including those of trials that depend on later scores."""
+        return self._per_trial * max(len(self._trials), self._expected)
 
     @property
     def _per_trial(self) -> int:
@@ -178,9 +202,18 @@ class _Sweep:
         ]
         return [self._results[place] for place in places if place in self._results]
 
-    def result(self, seconds: float) -> SweepResult:
-        trials = tuple(TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in self._trials)
-        final = [trial for trial in self._trials if self._is_final(trial)]
+    def result(self) -> SweepResult:
+        complete = [trial for trial in self._trials if self._complete(trial)]
+        missing = self._total - self._cached - self._ran if self._stopped else 0
+        if not complete:
+            raise Interrupted(
+                f"stopped at the time limit before any trial was complete; {self._cached + self._ran} of {self._total} "
+                "fits are kept: run the same command again to continue"
+            )
+        if missing:
+            self._notes[self._stop_note(len(complete), missing)] = None
+        trials = {trial.index: TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in complete}
+        final = self._final(complete)
         candidates = [trials[trial.index] for trial in final]
         if all(trial.failed for trial in candidates):
             error = next(fold.error for trial in candidates for fold in trial.folds if fold.error)
@@ -188,20 +221,33 @@ class _Sweep:
         costs = [cost(trial.config) for trial in final]
         best, tied = choose(self._settings.select, candidates, self._fits.labels, costs)
         return SweepResult(
-            trials=trials,
+            trials=tuple(trials.values()),
             labels=self._fits.labels,
             best=best,
             tied=tied,
             fits_run=self._ran,
             fits_cached=self._cached,
             fits_failed=self._failed,
-            seconds=seconds,
+            seconds=time.perf_counter() - self._began,
             notes=tuple(self._notes),
+            trials_missing=self._total // self._per_trial - len(complete) if missing else 0,
+            fits_missing=missing,
         )
 
-    def _is_final(self, trial: Trial) -> bool:
-        """Whether the trial was trained for all epochs, not only in an early round of halving."""
-        return self._settings.strategy != "halving" or trial.config.training.epochs == self._config.training.epochs
+    def _stop_note(self, complete: int, missing: int) -> str:
+        trials = self._total // self._per_trial
+        note = (
+            f"Stopped at the time limit of {self._settings.max_seconds:g} seconds: {complete} of {trials} trials are "
+            f"complete and ranked, {missing} of {self._total} fits are missing."
+        )
+        return f"{note} Run the same command again to continue." if self._settings.cache else note
+
+    def _final(self, trials: list[Trial]) -> list[Trial]:
+        """The trials to choose from: of halving only those of the last round, which were trained longest."""
+        if self._settings.strategy != "halving":
+            return trials
+        longest = max(trial.config.training.epochs for trial in trials)
+        return [trial for trial in trials if trial.config.training.epochs == longest]
 
 
 def _label(trial: Trial) -> str:

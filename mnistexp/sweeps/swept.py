@@ -82,7 +82,7 @@ def _misfits(config: ExperimentConfig) -> Iterator[Problem]:
         yield Problem("configuration", "sweep", "is missing, allowed: a section with the grids to choose from")
         return
     plain = SweepConfig()
-    for key in ("zip", "random", "strategy", "as_submitted"):
+    for key in ("zip", "random", "strategy", "as_submitted", "max_seconds"):
         if getattr(config.sweep, key) != getattr(plain, key):
             yield Problem(
                 "configuration", f"sweep.{key}", "is not supported by best, which needs grids trained for all epochs"
@@ -92,7 +92,7 @@ def _misfits(config: ExperimentConfig) -> Iterator[Problem]:
 
 
 def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:
-    sweep = config.sweep or SweepConfig()
+    sweep = config.search
     own = dict(grid) if family == DROPOUT else {**grid, "optimizer.name": (family,)}
     changed = config.model_copy(update={"sweep": sweep.model_copy(update={"grid": own}), "name": None, "repeats": 1})
     return Part(family, kind_of(changed), changed)
@@ -109,7 +109,7 @@ def _families(grid: Mapping[str, Any], optimizer: str) -> tuple[str, ...]:
 
 def families_of(config: ExperimentConfig) -> tuple[str, ...]:
     """The families of a sweep's trials; empty if some of its keys belong to no family."""
-    sweep = config.sweep or SweepConfig()
+    sweep = config.search
     others = dict.fromkeys((*sweep.zip, *sweep.random), ())
     found = [_families({**grid, **others}, config.optimizer.name) for grid in sweep.grids or ({},)]
     return tuple(dict.fromkeys(family for families in found for family in families)) if all(found) else ()
@@ -172,7 +172,7 @@ def _told(differ: Mapping[str, tuple[Any, Any]]) -> str:
 
 def _unusable(config: ExperimentConfig) -> str:
     """Why a sweep can't be used; "" if all its trials were trained for all epochs with their own settings."""
-    sweep = config.sweep or SweepConfig()
+    sweep = config.search
     if sweep.as_submitted:
         return "repeats the notebook's bug, so its rows differ only in the seed"
     if sweep.strategy == "halving":
@@ -205,7 +205,7 @@ def differences(
 
 
 def _compared(config: ExperimentConfig) -> dict[str, Any]:
-    sweep, training = config.sweep or SweepConfig(), config.training
+    sweep, training = config.search, config.training
     return {
         "seed": config.seed,
         "repeats": config.repeats,

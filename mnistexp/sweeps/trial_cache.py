@@ -3,9 +3,10 @@
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.results import FoldResult, History
+from mnistexp.runs.results import FoldResult
+from mnistexp.sweeps.fit_codec import StoredFit, fit_document
 
 __all__ = ["CacheInfo", "TrialCache", "cache_of", "from_bytes", "to_bytes"]
 
 FOLDER = ".cache/fits"
 SUFFIX = ".fit"
-CURVES = tuple(field.name for field in fields(History))
 SECONDS_TO_WRITE = 3600.0
 DAMAGE = (ValueError, KeyError, TypeError, RecursionError)
 
@@ -92,8 +93,9 @@ class TrialCache:
         seconds = digits = 0.0
         for path, _, _ in sorted(self._entries(), key=lambda entry: -entry[2])[:fits]:
             try:
-                about, arrays = _opened(files.read_bytes(path))
-                seconds, digits = seconds + about["seconds"], digits + about["learnt"] * _trained(arrays["loss"])
+                about, _ = _opened(files.read_bytes(path))
+                epochs = sum(map(math.isfinite, about["loss"])) or 1  # padded with NaN after a divergence
+                seconds, digits = seconds + about["seconds"], digits + about["learnt"] * epochs
             except (RunError, *DAMAGE):
                 continue
         return seconds / digits if digits else None
@@ -119,23 +121,11 @@ def _sum(folder: Path, entries: Iterator[tuple[Path, int, float]]) -> CacheInfo:
     )
 
 
-def _trained(loss: NDArray[np.float64]) -> int:
-    """The number of epochs before the curve was padded with NaN after a divergence."""
-    return int(np.isfinite(loss).sum()) or 1
-
-
 def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:
-    """A finished fit as the SHA-256 of the rest, a line feed, and an npz archive."""
-    about = {
-        "key": key,
-        "score": result.score,
-        "seconds": result.seconds,
-        "diverged_at": result.diverged_at,
-        "learnt": learnt,
-    }
-    curves: dict[str, Any] = {name: np.array(getattr(result.history, name), np.float64) for name in CURVES}
+    """A finished fit as the SHA-256 of the rest, a line feed, and an npz archive of its document and probabilities."""
+    about = {"key": key, "learnt": learnt, **fit_document(result)}
     written = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    content = files.archive({"about": written, "probabilities": result.probabilities, **curves})
+    content = files.archive({"about": written, "probabilities": result.probabilities})
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
@@ -144,26 +134,20 @@ def from_bytes(content: bytes, key: str, *, fold: int, repeat: int, rows: NDArra
 
     Raises ValueError if a single bit is wrong or the entry is that of another fit.
     """
-    about, arrays = _opened(content)
-    curves = {name: tuple(arrays[name].tolist()) for name in CURVES}
-    if about["key"] != key or arrays["probabilities"].shape[:-1] != (len(rows),):
+    about, probabilities = _opened(content)
+    if about["key"] != key or probabilities.shape[:-1] != (len(rows),):
         raise ValueError("it is the entry of another fit")
-    return FoldResult(
-        fold=fold,
-        repeat=repeat,
-        score=about["score"],
-        history=History(**curves),
-        rows=rows,
-        probabilities=arrays["probabilities"],
-        seconds=about["seconds"],
-        diverged_at=about["diverged_at"],
-        cached=True,
-    )
+    here = {"fold": fold, "repeat": repeat, "error": None, "cached": True}
+    return StoredFit.model_validate(about | here).result(rows, probabilities)
 
 
-def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _opened(content: bytes) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """The document of an entry, and its probabilities. Raises ValueError if its checksum is wrong."""
     checksum, _, rest = content.partition(b"\n")
     if hashlib.sha256(rest).hexdigest().encode() != checksum:
         raise ValueError("its checksum doesn't match its content")
     arrays = files.arrays(rest)
-    return json.loads(arrays.pop("about").tobytes()), arrays
+    about = json.loads(arrays.pop("about").tobytes())
+    probabilities = arrays.pop("probabilities")
+    # Earlier versions kept the curves as arrays.
+    return about | {name: curve.tolist() for name, curve in arrays.items()}, probabilities

@@ -77,4 +77,4 @@ def scored(dataset: Dataset, fitted: Fit, repeat: int = 0) -> TrainingResult:
     images, labels = dataset.digits.images[rows], dataset.digits.labels[rows]
     loss, _ = evaluate(dataset.config, fitted.weights, images, labels)
     probabilities = predict(dataset.config, fitted.weights, images)
-    return TrainingResult(fitted, Predictions(probabilities, labels, rows), loss, repeat)
+    return TrainingResult(fitted, Predictions(probabilities, labels, rows).with_images(images), loss, repeat)

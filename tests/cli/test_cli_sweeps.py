@@ -65,6 +65,26 @@ def test_a_second_call_does_no_fit_and_loads_no_tensorflow(swept: tuple[Path, di
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
 
+def test_a_sweep_that_reaches_its_time_limit_has_results_and_the_same_command_continues(
+    swept: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    shutil.copytree(swept[0], tmp_path, dirs_exist_ok=True)
+    wider = [*SWEEP[:4], "learning_rate=0.001,0.01,0.1", *SMALL, "--json", "--executor", "serial"]
+    for limit, complete, missing, status in ((["--max-time", "0.001"], 2, 2, "interrupted"), ([], 3, 0, "done")):
+        done = subprocess.run(forked(*wider, *limit), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        metrics, run = document["metrics"], tmp_path / document["run_dir"]
+        assert (metrics["trials"], metrics["trials_missing"]) == (complete, 3 - complete)
+        assert metrics["fits_missing"] == missing
+        assert any("time limit" in warning for warning in metrics["warnings"]) == bool(missing)
+        stored = json.loads((run / "status.json").read_text())
+        assert (stored["status"], stored["exit_code"]) == (status, 0)
+        page = call("report", run, "--format", "md", cwd=tmp_path)
+        assert page.returncode == 0, page.stderr
+        assert ("time limit" in (run / "report.md").read_text()) == bool(missing)
+
+
 def test_a_dry_run_counts_the_cached_fits_and_writes_nothing(swept: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = swept
     before = sorted(folder.rglob("*"))
@@ -101,6 +121,8 @@ BAD = {
     "a value of another kind": (["--grid", "learning_rate=fast"], "is 'fast', allowed: a number"),
     "one fold": (["--folds", "1"], "--folds: sweep.folds: is 1, allowed: 2 <= value"),
     "unknown executor": (["--executor", "thread"], "allowed: serial, processes, dask"),
+    "a time limit of nothing": (["--max-time", "0s"], "'0s' is no time limit, allowed: more than 0, such as 90s"),
+    "a time limit in other units": (["--max-time", "10min"], "such as 90s, 10m, 1h30m or 600"),
     "no workers": (["--workers", "0"], "sweep.workers: is 0, allowed: 1 <= value"),
     "unknown rule": (["--select", "worst"], "allowed: best, one-se, cheapest"),
     "validation part": (["--set", "training.validation_fraction=0.2"], "validates on its own folds"),

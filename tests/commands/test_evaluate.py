@@ -41,6 +41,7 @@ def test_the_numbers_are_those_of_scikit_learn(classes: int) -> None:
     assert found["interval"] == [wilson(found["correct"], 300).low, wilson(found["correct"], 300).high]
     assert [row["recall"] for row in rows] == pytest.approx(recall_score(labels, predictions, **every))
     assert [row["precision"] for row in rows] == pytest.approx(precision_score(labels, predictions, **every))
+    assert [row["f1"] for row in rows] == pytest.approx(f1_score(labels, predictions, **every))
     assert found["macro_f1"] == pytest.approx(f1_score(labels, predictions, average="macro"))
     assert np.sum(found["confusion_matrix"]) == found["digits"] == 300
     assert all(row["recall_interval"][0] <= row["recall"] <= row["recall_interval"][1] for row in rows)

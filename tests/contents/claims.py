@@ -37,7 +37,7 @@ NUMBER = re.compile(
 )
 SENTENCE = re.compile(r"(?<=[.;?])\s+(?=[A-Z0-9(\u2013-])|(?<=:)\s+(?=[A-Z(\u2013-])")
 FIXED = re.compile(
-    r"\d{8}T\d{6}Z-[\w.-]+|\b95 ?%(?= (?:confidence|interval|Wilson|t interval|prediction|intervals))|95% sure"
+    r"\d{8}T\d{6}Z-[\w.-]+|\bF1\b|\b95 ?%(?= (?:confidence|interval|Wilson|t interval|prediction|intervals))|95% sure"
     r"|28 \u00d7 28|\b0 to 9\b|--[\w-]+(?: [\d.]+)?|(?<![\d.])(?:19|20)\d\d(?=[),.;])"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|ddof \d|\b2 \u00d7 2\b"
     r"|SHA-256.*|beta[ _][12]\b|point or two|seconds? [12]\b"

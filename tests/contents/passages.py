@@ -26,7 +26,7 @@ BLOCKS = {
 
 
 class Passage(NamedTuple):
-    """`place`: such as `How accurate is it? / Accuracy of each digit / 3 / correct`."""
+    """`place`: such as `How accurate is it? / Precision, recall and F1 of each class / 3 / correct`."""
 
     place: str
     text: str

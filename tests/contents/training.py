@@ -96,9 +96,15 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
                 head = field.replace("val_", "validation ")
                 cells[f"{row} / {head}"] = found[f"{field} by epoch"][epoch - 1]
     for digit, (shown, right) in enumerate(zip(found["shown"], found["recognised"], strict=True)):
-        row = f"accuracy of each digit / {digit}"
-        cells |= {f"{row} / digit": digit, f"{row} / test digits": shown, f"{row} / correct": right}
-        cells |= {f"{row} / accuracy": right / shown, f"{row} / 95% interval": wilson(right, shown)} if shown else {}
+        row, taken = f"precision, recall and f1 of each class / {digit}", found["counts"].sum(axis=0)[digit]
+        cells |= {f"{row} / class": digit, f"{row} / digits": shown, f"{row} / correct": right}
+        for name, of in (("recall", shown), ("precision", taken), ("f1", shown + taken - right)):
+            ends = [right / of, *wilson(right, of)] if of else []
+            cells[f"{row} / {name}"] = [2 * end / (1 + end) for end in ends] if name == "f1" else ends
+    for row, label, read, sure in found["misread"]:
+        place = f"the misread digits in numbers / {row}"
+        cells |= {f"{place} / row": row, f"{place} / label": label, f"{place} / read as": read}
+        cells[f"{place} / probability"] = sure
     for number, accuracy in enumerate(found["accuracy of each"], start=1):
         row = f"the same training with different seeds / {number}"
         cells |= {f"{row} / training": number, f"{row} / test accuracy": accuracy}
@@ -133,10 +139,20 @@ def _tested(record: Record) -> dict[str, Any]:
     found["test loss"] = record.test_loss
     totals, right = counts.sum(axis=1), counts.diagonal()
     found |= {"shown": totals, "recognised": right, "confusions": counts[~np.eye(10, dtype=bool)]}
-    found["class accuracy"] = [k / m for k, m in zip(right, totals, strict=True) if m]
-    found["class interval"] = [end for k, m in zip(right, totals, strict=True) if m for end in wilson(k, m)]
+    found["misread"] = misread(record)
+    found["mistakes"] = [value for row in found["misread"] for value in row[1:]] + [n - int(correct[0]), 24]
     found["digits"] = np.arange(10)
     return found
+
+
+def misread(record: Record) -> list[tuple[int, int, int, float]]:
+    """Row, label, reading and probability of each digit that the saved model misreads."""
+    if not (record.path / "predictions.npz").exists():
+        return []
+    with np.load(record.path / "predictions.npz") as kept:
+        labels, shares, rows = kept["labels"], kept["probabilities"], kept["rows"]
+    read = shares.argmax(axis=1)
+    return [(rows[i], labels[i], read[i], float(shares[i].max())) for i in np.flatnonzero(read != labels)]
 
 
 def wilson(right: float, n: float) -> list[float]:
@@ -168,7 +184,7 @@ def numbers_of(value: Any) -> list[float]:
 
 TESTED = [
     Rule(r"confidence|confus|taken for", r".", "confusions, digits"),
-    Rule(r"accuracy of each digit", r".", "digits, shown, recognised, class accuracy, class interval"),
+    Rule(r"digits are misread", r".", "mistakes, test digits"),
 ]
 SAVED = "saved accuracy, correct, test digits, interval of digits"
 PER_SEED = "correct of each, accuracy of each, minima, repeats"
@@ -210,7 +226,6 @@ RULES = [
     Rule(r"accurate is it", r"correct|accura|are a sample", SAVED),
     Rule(r"^terminal", r"correct|accura|are a sample", f"{SAVED}, accuracy, interval, test loss, repeats, spread"),
     Rule(r"", r"test loss", "test loss"),
-    Rule(r"each digit /", r".", "digits, shown, recognised, class accuracy, class interval"),
     Rule(r"description", r"confusion", "digits, confusions"),
     Rule(r"description", r"\d as \d", "digits, confusions"),
     Rule(

@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 
 from mnistexp import data
 from mnistexp.config.models import DataConfig, ModelConfig
-from mnistexp.figures import drawings, plots, sweeps
+from mnistexp.figures import drawings, plots, style, sweeps
 from mnistexp.figures.axes import name_of, swept_parameters
 from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.training.model import layer_table
@@ -50,19 +50,22 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_loss_curves_show_the_losses_and_mark_every_minimum() -> None:
-    figure = plots.loss_curves([CURVES], flat=(2, 4))
+    figure = plots.loss_curves([CURVES], flat=(2, 3), overfitting=4, on_test=True)
     (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "Loss over the epochs: lowest validation loss 0.5000 at epochs 2 and 4"
     for label, values in (("training", CURVES.loss), ("validation", CURVES.val_loss)):
         assert line(axes, label).get_xdata().tolist() == [1, 2, 3, 4]
         assert line(axes, label).get_ydata().tolist() == list(values)
     minimum = line(axes, "minimum")
     assert (list(minimum.get_xdata()), list(minimum.get_ydata())) == ([2, 4], [0.5, 0.5])
     assert legend(figure) == [
-        "training", "validation", "minimum 0.5000 at epochs 2 and 4", "within one standard error of the minimum",
+        "training", "validation (test digits)", "minimum",
+        "within one standard error of the minimum: epochs 2 to 3", "overfitting from epoch 4 on",
     ]  # fmt: skip
     (span,) = axes.patches
     assert isinstance(span, Rectangle)
-    assert (span.get_x(), span.get_width()) == (1.5, 3)
+    assert (span.get_x(), span.get_width()) == (1.5, 2)
+    assert line(axes, "overfitting").get_xdata() == [4, 4]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "loss (cross-entropy)")
 
 
@@ -116,7 +119,7 @@ def test_any_history_can_be_drawn(name: str) -> None:
         plots.accuracy_curves,
         lambda histories: plots.learning_curves({"a": histories}),
     ):
-        assert plots.render(draw(HISTORIES[name]), "png").startswith(b"\x89PNG")
+        assert style.render(draw(HISTORIES[name]), "png").startswith(b"\x89PNG")
 
 
 def test_learning_curves_name_each_training_and_show_its_validation() -> None:
@@ -159,10 +162,12 @@ def test_confusion_matrix_writes_every_count_at_its_place() -> None:
 def test_a_training_with_repeats_has_the_figures_of_all_of_them() -> None:
     confusion = np.diag([2, 2, 2, 0, 0, 0, 0, 0, 0, 0])
     confusion[3, 9] = 2
-    drawn = plots.of_training([CURVES, CURVES], confusion.tolist(), flat=(2, 3))
+    best = {"first": 2, "last": 3, "overfitting_from": None}
+    document = {"validated_on": "test", "best_epochs": best, "confusion_matrix": confusion.tolist()}
+    drawn = plots.of_training([CURVES, CURVES], document)
     assert list(drawn) == ["loss_curves", "accuracy_curves", "confusion_matrix"]
     assert drawn["confusion_matrix"].axes[0].get_title(loc="left") == "6 of 8 digits classified correctly (75.0%)"
-    assert "within one standard error of the minimum" in legend(drawn["loss_curves"])
+    assert "within one standard error of the minimum: epochs 2 to 3" in legend(drawn["loss_curves"])
 
 
 # Digits and networks
@@ -298,7 +303,7 @@ def test_any_sweep_can_be_drawn(name: str) -> None:
     drawn = sweeps.of_sweep(SWEEPS[name]())
     assert list(drawn) == ["heat_maps", "marginals", "parallel_coordinates", "top_learning_curves"]
     for figure in drawn.values():
-        assert b"</svg>" in plots.render(figure, "svg")
+        assert b"</svg>" in style.render(figure, "svg")
 
 
 def test_swept_parameters_are_those_that_differ_with_their_levels_in_order() -> None:
@@ -418,7 +423,7 @@ def all_figures() -> dict[str, Figure]:
 
 def hashes() -> dict[str, str]:
     return {
-        f"{name}.{kind}": hashlib.sha256(plots.render(figure, kind)).hexdigest()
+        f"{name}.{kind}": hashlib.sha256(style.render(figure, kind)).hexdigest()
         for name, figure in all_figures().items()
         for kind in ("png", "svg")
     }
@@ -439,16 +444,16 @@ def test_same_data_give_the_same_bytes_in_any_process_whatever_its_matplotlibrc_
 
 def test_drawing_leaves_matplotlib_as_it_was() -> None:
     before = dict(mpl.rcParams)
-    plots.render(plots.loss_curves([CURVES]), "svg")
+    style.render(plots.loss_curves([CURVES]), "svg")
     assert dict(mpl.rcParams) == before
 
 
 def test_nothing_loads_pyplot_and_importing_loads_no_matplotlib() -> None:
     program = (
-        "import sys\nfrom mnistexp.figures import drawings, plots, sweeps\n"
+        "import sys\nfrom mnistexp.figures import drawings, plots, style, sweeps\n"
         "assert 'matplotlib' not in sys.modules\n"
         "from mnistexp.runs.results import History\n"
-        "plots.render(plots.loss_curves([History((1.0,), (0.5,))]), 'png')\n"
+        "style.render(plots.loss_curves([History((1.0,), (0.5,))]), 'png')\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

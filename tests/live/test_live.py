@@ -19,15 +19,15 @@ from typer.testing import CliRunner
 
 from mnistexp import api
 from mnistexp.cli.app import app
-from mnistexp.cli.console_live import duration, line, sparkline
+from mnistexp.cli.console_live import line, sparkline
+from mnistexp.config.shown import duration
 from mnistexp.errors import BadInput
 from mnistexp.live.following import Follower, LiveRun
-from mnistexp.live.sweep_progress import SweepProgress, expected_trials
+from mnistexp.live.sweep_progress import SweepProgress
 from mnistexp.runs.layout import HEARTBEAT, PROGRESS
 from mnistexp.runs.progress import leave_progress, read_progress
 from mnistexp.runs.results import EpochDone, Event
 from mnistexp.runs.run_folder import Run
-from mnistexp.sweeps.search import after, search
 
 SMALL = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
 DIES = """
@@ -189,33 +189,6 @@ def test_failed_and_damaged_fits(sweeping: Run, finished: dict[str, Path], tmp_p
     again = only(follower.look().running).sweep
     assert again is not None
     assert again.done == 5
-
-
-SWEEPS: dict[str, dict[str, Any]] = {
-    "a grid": {"grid": {"model.dropout": [0.0, 0.5, 0.5], "optimizer.beta_1": [0.5, 0.9]}},
-    "grids": {"grid": [{"optimizer.name": ["adam", "nadam"]}, {"model.dropout": [0.1, 0.5, 0.6]}]},
-    "pairs": {
-        "grid": {"model.dropout": [0.0, 0.5]},
-        "zip": {"optimizer.beta_1": [0.5, 0.9], "training.epochs": [2, 3]},
-    },
-    "random": {"grid": {}, "random": {"model.dropout": {"low": 0.0, "high": 0.5}}, "samples": 7},
-    "no grid": {"grid": []},
-}
-
-
-@pytest.mark.parametrize("name", SWEEPS)
-@pytest.mark.parametrize("strategy", ["product", "halving"])
-def test_trials_are_counted_as_the_sweep_makes_them(name: str, strategy: str) -> None:
-    keys = {f"sweep.{key}": value for key, value in (SWEEPS[name] | {"strategy": strategy}).items()}
-    if strategy == "halving":
-        keys |= {"training.epochs": 50, "sweep.zip": {}}
-    config = api.configure("sweep-dropout", {"optimizer.name": "adam"} | keys)
-    asking = search(config)
-    made, generation = 0, next(asking, None)
-    while generation is not None:
-        made += len(generation)
-        generation = after(asking, [0.5] * len(generation))
-    assert expected_trials(config) == made
 
 
 def test_the_time_left_of_a_sweep_goes_by_its_pace() -> None:

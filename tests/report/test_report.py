@@ -11,6 +11,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -107,9 +108,41 @@ def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> N
         "How do the loss curves behave?",
         "What is the best number of epochs?",
         "How accurate is it on the test digits?",
+        "Which digits are misread?",
         "Is the test accuracy representative of unseen data?",
         "How was this made?",
     ]
+
+
+def test_the_misread_digits_are_shown_with_what_was_read(finished: dict[str, Path]) -> None:
+    with np.load(finished["train"] / "predictions.npz") as kept:
+        labels, shares, rows = kept["labels"], kept["probabilities"], kept["rows"]
+    read = shares.argmax(axis=1)
+    wrong = np.flatnonzero(read != labels)
+    worst = wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")]
+    page = Reader(html_of(finished["train"]))
+    told = [f"{rows[i]} {labels[i]} {read[i]} {percent(float(shares[i].max()))}" for i in worst]
+    shown = [row for row in page.texts("tr") if row in told]
+    assert shown == told[: len(shown)]
+    assert len(shown) == min(len(told), 24) > 3
+    pictures = [figure for figure in page.texts("figure") if "The misread digits" in figure]
+    assert len(pictures) == 1
+    assert pictures[0].count(" read as ") == pictures[0].count(" sure") == len(shown)
+
+
+def test_a_run_of_an_earlier_version_reports_without_the_digits_that_it_did_not_keep(
+    finished: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished["train"], tmp_path / finished["train"].name))
+    with np.load(folder / "predictions.npz") as kept:
+        np.savez(folder / "predictions.npz", **{name: kept[name] for name in ("probabilities", "labels", "rows")})
+    page = Reader(html_of(folder))
+    assert "The misread digits in numbers" in page.texts("caption")
+    assert not any("read as" in figure for figure in page.texts("figure"))
+    (folder / "predictions.npz").unlink()
+    page = Reader(html_of(folder))
+    assert "Which digits are misread?" not in page.texts("h2")
+    assert "Precision, recall and F1 of each class" in page.texts("caption")
 
 
 def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> None:
@@ -201,7 +234,7 @@ def test_pointing_at_a_figure_tells_what_was_measured(finished: dict[str, Path])
     history = stored_runs.load(finished["train"]).history
     assert history is not None
     for panel, scale, fields in ((loss, 1, ("loss", "val_loss")), (accuracy, 100, ("accuracy", "val_accuracy"))):
-        assert [line["name"] for line in panel[0]["lines"]] == ["training", "validation"]
+        assert [line["name"] for line in panel[0]["lines"]] == ["training", "validation (test digits)"]
         for line, field in zip(panel[0]["lines"], fields, strict=True):
             assert [x for _, _, x, _ in line["points"]] == list(range(1, history.epochs + 1))
             expected = [scale * value for value in getattr(history, field)]

@@ -147,6 +147,16 @@ def test_few_tasks_are_under_way_however_many_there_are(kind: Kind) -> None:
     assert taken == 400
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_once_there_is_no_more_time_only_the_tasks_under_way_are_finished(kind: Kind) -> None:
+    done: list[int] = []
+    with open_plain(kind) as executor:
+        for task, _ in outcomes(executor, worker_tasks.square, range(50), retries=0, more=lambda: len(done) < 3):
+            done.append(task)
+        assert 3 <= len(done) < 3 + executor.workers
+    assert sorted(done) == list(range(len(done)))
+
+
 def test_a_cluster_that_runs_already_is_used_and_left_running(cluster) -> None:
     with open_executor("dask", None, cluster.scheduler_address, worker_tasks.initialize_nothing, ()) as executor:
         found = list(outcomes(executor, worker_tasks.square, range(10), retries=0))

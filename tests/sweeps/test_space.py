@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from sklearn.model_selection import ParameterGrid
 
+from mnistexp import api
 from mnistexp.config.models import ExperimentConfig, Range, SweepConfig, TrainingConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Adadelta, Adam
 from mnistexp.config.settings import resolve, to_yaml
 from mnistexp.config.yaml_source import parse
 from mnistexp.errors import BadInput, ConfigError
-from mnistexp.sweeps.search import after, most_trials, rounds, search
+from mnistexp.sweeps.search import drive, most_trials, rounds, search
 from mnistexp.sweeps.space import Trial, default_grid, draws, swept_key
 
 RATES = {"low": 1e-4, "high": 1.0, "log": True}
@@ -183,12 +184,36 @@ def test_the_section_reads_back_from_its_own_yaml() -> None:
 
 def walk(settings: ExperimentConfig, score: Any) -> list[list[Trial]]:
     """All generations of a search where the score of a trial is a function of it."""
-    asking, generations = search(settings), []
-    generation: list[Trial] | None = next(asking)
-    while generation is not None:
+    generations: list[list[Trial]] = []
+
+    def scored(generation: list[Trial]) -> list[float]:
         generations.append(generation)
-        generation = after(asking, [score(trial) for trial in generation])
+        return [score(trial) for trial in generation]
+
+    drive(settings, scored)
     return generations
+
+
+SWEEPS: dict[str, dict[str, Any]] = {
+    "a grid": {"grid": {"model.dropout": [0.0, 0.5, 0.5], "optimizer.beta_1": [0.5, 0.9]}},
+    "grids": {"grid": [{"optimizer.name": ["adam", "nadam"]}, {"model.dropout": [0.1, 0.5, 0.6]}]},
+    "pairs": {
+        "grid": {"model.dropout": [0.0, 0.5]},
+        "zip": {"optimizer.beta_1": [0.5, 0.9], "training.epochs": [2, 3]},
+    },
+    "random": {"grid": {}, "random": {"model.dropout": {"low": 0.0, "high": 0.5}}, "samples": 7},
+    "no grid": {"grid": []},
+}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("strategy", ["product", "halving"])
+def test_trials_are_counted_as_the_sweep_makes_them(name: str, strategy: str) -> None:
+    keys = {f"sweep.{key}": value for key, value in (SWEEPS[name] | {"strategy": strategy}).items()}
+    if strategy == "halving":
+        keys |= {"training.epochs": 50, "sweep.zip": {}}
+    settings = api.configure("sweep-dropout", {"optimizer.name": "adam"} | keys)
+    assert most_trials(settings) == sum(map(len, walk(settings, lambda _: 0.5)))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 Here the mean image of each class does the learning, in a millisecond; test_sweep.py has the networks.
 """
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -14,7 +15,7 @@ from tiny_sweep import run_tiny, tiny
 
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.settings import override, to_yaml
-from mnistexp.errors import TrialsFailed
+from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import sweeping
@@ -151,6 +152,75 @@ def test_a_sweep_lasts_from_its_first_plan_to_its_ranking(monkeypatch: pytest.Mo
     clock = iter([10.0, 17.5])
     monkeypatch.setattr(sweeping.time, "perf_counter", lambda: next(clock, 17.5))
     assert run_tiny(over(0.0)).seconds == 7.5
+
+
+# The time limit
+
+
+@pytest.fixture
+def a_second_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fit takes a second by the clock, and nothing else takes time."""
+    now = itertools.count()
+    clock = [float(next(now))]
+
+    def fit(*arguments: Any) -> fitting.Fit:
+        clock[0] = float(next(now))
+        return nearest_mean(*arguments)
+
+    monkeypatch.setattr(fitting, "fit", fit)
+    monkeypatch.setattr(sweeping.time, "perf_counter", lambda: clock[0])
+
+
+@pytest.mark.usefixtures("a_second_each")
+def test_at_the_time_limit_the_complete_trials_are_ranked_and_the_same_sweep_continues(tmp_path: Path) -> None:
+    unlimited, whole = stored(over(0.6, 0.0, 0.3), tmp_path / "unlimited")
+    limited, cache = over(0.6, 0.0, 0.3, max_seconds=4.5), TrialCache(tmp_path)
+    ran, tables = [], []
+    for fits in (5, 9):
+        result, folder = stored(limited, tmp_path, cache=cache)
+        ran.append(result.fits_run)
+        assert result.fits_run + result.fits_cached + result.fits_missing == 9
+        assert cache.info().fits == fits
+        assert [trial.index for trial in result.trials] == list(range(fits // 3))
+        assert result.trials_missing == 3 - fits // 3
+        again = read_sweep(folder)
+        assert (again.best, again.fits_missing) == (result.best, result.fits_missing)
+        assert [trial.mean for trial in again.trials] == [trial.mean for trial in unlimited.trials[: fits // 3]]
+        tables.append((folder / "trials.csv").read_bytes())
+        assert len(result.notes) == (fits < 9)
+    assert ran == [5, 4]
+    assert tables[0] != tables[1] == (whole / "trials.csv").read_bytes()
+
+
+@pytest.mark.usefixtures("a_second_each")
+def test_incomplete_trials_before_complete_ones_keep_their_numbers(tmp_path: Path) -> None:
+    cache = TrialCache(tmp_path)
+    last = run_tiny(over(0.0), cache=cache).trials[0]
+    result, folder = stored(over(0.6, 0.3, 0.0, max_seconds=0.5), tmp_path, cache=cache)
+    assert [trial.index for trial in result.trials] == [2]
+    assert result.winner.mean == read_sweep(folder).winner.mean == last.mean
+    assert len(list((folder / "trials").iterdir())) == 4
+    assert result.notes == (
+        "Stopped at the time limit of 0.5 seconds: 1 of 3 trials are complete and ranked, 5 of 9 fits are missing. "
+        "Run the same command again to continue.",
+    )
+
+
+@pytest.mark.usefixtures("a_second_each")
+def test_however_short_the_time_repeated_calls_get_to_the_end(tmp_path: Path) -> None:
+    limited, cache = over(0.6, 0.0, max_seconds=0.001), TrialCache(tmp_path)
+    for fits in (1, 2):
+        with pytest.raises(Interrupted, match=f"before any trial was complete; {fits} of 6 fits are kept"):
+            run_tiny(limited, cache=cache)
+    assert [run_tiny(limited, cache=cache).fits_missing for _ in range(4)] == [3, 2, 1, 0]
+
+
+@pytest.mark.usefixtures("a_second_each")
+def test_halving_that_runs_out_of_time_chooses_among_those_trained_longest() -> None:
+    config = override(over(0.6, 0.0, 0.3, strategy="halving", min_epochs=1), {"training.epochs": 9})
+    result = run_tiny(override(config, {"sweep.max_seconds": 8.5}))
+    assert (len(result.trials), result.winner.params["training.epochs"], result.trials_missing) == (3, 3, 1)
+    assert run_tiny(config).winner.params["training.epochs"] == 9
 
 
 # What fails

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mnistexp.config.models import ExperimentConfig, SweepConfig, TrainingConfig
+from mnistexp.config.models import ExperimentConfig, TrainingConfig
 from mnistexp.config.optimizers import Nesterov
 from mnistexp.errors import ConfigError, Problem
 from mnistexp.runs.layout import Kind
@@ -123,7 +123,7 @@ def _fixed(part: Part, size: Size) -> Task:
 
 
 def _swept(config: ExperimentConfig, changes: Mapping[str, Any]) -> ExperimentConfig:
-    return config.model_copy(update={"sweep": (config.sweep or SweepConfig()).model_copy(update=dict(changes))})
+    return config.model_copy(update={"sweep": config.search.model_copy(update=dict(changes))})
 
 
 def _only_grid(part: Part) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from mnistexp.commands.assignment.comparison_row import Done
 from mnistexp.commands.assignment.curves import histories_of
 from mnistexp.commands.assignment.grids import row_scores, seed_scores
 from mnistexp.commands.assignment.reported import reported_curves, reported_rows
-from mnistexp.figures.plots import BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLUE, GREY, VERMILLION, new_figure, styled
 from mnistexp.statistics import seed_band
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from mnistexp.commands.train import resume_training, run_training
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import Interrupted, TrialsFailed
-from mnistexp.figures import plots
+from mnistexp.figures import style
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.layout import METRICS, PLAN, Kind, is_sweep
 from mnistexp.runs.results import Event, Outcome, Step, Watch
@@ -126,7 +126,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
             rows = [row if row.part == UNTRAINED else shown_only(row, NOT_COMPARED) for row in rows]
         document = _document(cut, size, rows, steps, time.perf_counter() - began)
         run.add("table.csv", _csv(rows))
-        for name, content in plots.rendered(of_reproduction(done)):
+        for name, content in style.rendered(of_reproduction(done)):
             run.add(name, content)
         run.add(METRICS, document)
         run.finish()

@@ -6,7 +6,7 @@ import numpy as np
 
 from mnistexp.commands.best.choosing import Choice
 from mnistexp.config.shown import percent
-from mnistexp.figures.plots import BLACK, BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLACK, BLUE, GREY, VERMILLION, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

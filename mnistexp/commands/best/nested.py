@@ -8,7 +8,7 @@ import numpy as np
 
 from mnistexp import data
 from mnistexp.commands.best.choosing import Choice, Winners, candidates_of, choose_setting, confirming, pooled
-from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.results import FitDone, TrialResult
 from mnistexp.statistics import NestedScore, SelectionRule, nested_summary
 from mnistexp.sweeps.plan import Plan, plan_sweep
@@ -39,7 +39,7 @@ def outer_folds(sweeps: Sweeps, digits: data.Digits, split: data.Split) -> Itera
     has done and cached already.
     """
     config = sweeps[0][0]
-    sweep = config.sweep or SweepConfig()
+    sweep = config.search
     cut = data.folds(
         digits.labels[split.train],
         folds=sweep.folds,
@@ -66,7 +66,7 @@ def nested_score(
     first = sweeps[0][0]
 
     def alone(part: data.Split, setting: ExperimentConfig) -> TrialResult:
-        single = confirming(setting, first.sweep or SweepConfig(), first.repeats)
+        single = confirming(setting, first.search, first.repeats)
         return run_sweep(single, digits, part, cache=cache, watch=watch).trials[0]
 
     scores, sizes, choices = [], [], []

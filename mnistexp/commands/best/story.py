@@ -27,7 +27,7 @@ from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted
-from mnistexp.figures import plots
+from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import CHOICE, DATA, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
@@ -155,7 +155,7 @@ def _finish(
         }
         document["warnings"] = [*document["warnings"], *warnings_of(sources.used, sources.left_aside, choice, final)]
         note_digits(document, work.digits)
-        for name, content in plots.rendered(best_figures.of_best(choice, document["representative"])):
+        for name, content in style.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
         return finish_training(run, final, results, document, watch)
 

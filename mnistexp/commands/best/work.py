@@ -8,7 +8,7 @@ from mnistexp import data
 from mnistexp.commands.best.choosing import Confirm, Winners, candidates_of, confirming, pooled
 from mnistexp.commands.best.nested import Sweeps
 from mnistexp.commands.job import unwatched
-from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.runs.results import TrialResult, Watch
 from mnistexp.sweeps import reuse
@@ -38,7 +38,7 @@ class Work:
         dataset = data.Dataset.load(config)
         self.config = config = dataset.config
         self.runs_dir, self.digits, self.split = runs_dir, dataset.digits, dataset.split
-        self.sweep = config.sweep or SweepConfig()
+        self.sweep = config.search
         self.cache = TrialCache(runs_dir) if self.sweep.cache else None
 
     def sources(self, references: Sequence[str], *, listed_only: bool) -> Sources:
@@ -79,7 +79,7 @@ class Work:
     def alone(self, setting: ExperimentConfig, used: Used) -> ExperimentConfig:
         """The sweep that cross-validates one setting, on the folds and in the repeats of the first of `used`."""
         theirs = used[0][1].config
-        return self.placed(confirming(setting, theirs.sweep or SweepConfig(), theirs.repeats))
+        return self.placed(confirming(setting, theirs.search, theirs.repeats))
 
     def confirm(self, used: Used, watch: Watch = unwatched) -> Confirm:
         """Cross-validates a setting as the sweeps of `used` did, with fits from the cache where possible."""
@@ -105,7 +105,7 @@ class Work:
     def placed(self, config: ExperimentConfig) -> ExperimentConfig:
         """A sweep's settings, with this command's executor settings."""
         where = {key: getattr(self.sweep, key) for key in reuse.WHERE}
-        return config.model_copy(update={"sweep": (config.sweep or SweepConfig()).model_copy(update=where)})
+        return config.model_copy(update={"sweep": config.search.model_copy(update=where)})
 
 
 def _check_alike(sweeps: Sequence[Swept]) -> None:

@@ -11,7 +11,6 @@ from mnistexp import statistics
 from mnistexp.commands import prediction
 from mnistexp.commands.best.ledger import Reading, read_ledger
 from mnistexp.commands.digits import as_sentence, read_digits
-from mnistexp.commands.evaluate.figures import mistakes, reliability_diagram
 from mnistexp.commands.evaluate.measured import measured
 from mnistexp.commands.job import unwatched
 from mnistexp.commands.prediction import Learnt
@@ -23,8 +22,10 @@ from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
 from mnistexp.data.reading import part_to_judge
 from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError
-from mnistexp.figures import plots
+from mnistexp.figures import plots, style
+from mnistexp.figures.predictions import mistakes, reliability_diagram
 from mnistexp.runs.layout import DATA, FINAL, METRICS, Kind
+from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.results import Noted, Outcome, Watch
 from mnistexp.runs.results import Reading as ReadingDone
 from mnistexp.runs.run_folder import Run
@@ -247,14 +248,14 @@ def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, 
         ledger = read_ledger(runs_dir, digits, split, Reading(run.id, Kind.EVALUATE, 1, False))
         document["ledger"] = ledger.document()
     names = classes.names
-    worst = judged.images[[mistake["index"] for mistake in document["mistakes"]]]
+    worst = [Mistake(**mistake) for mistake in document["mistakes"]]
     shown = None if names == Classes().names else names
     drawn = {
         "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), shown),
         "reliability": reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
-        "mistakes": mistakes(worst, document["mistakes"], names),
+        "mistakes": mistakes(judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]),
     }
     run.add(METRICS, document)
-    for file, content in plots.rendered(drawn):
+    for file, content in style.rendered(drawn):
         run.add(file, content)
     run.finish()

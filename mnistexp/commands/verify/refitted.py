@@ -15,7 +15,7 @@ from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult,
 from mnistexp.sweeps.fold_fits import FoldFit, fit_fold, receive
 from mnistexp.sweeps.plan import Fits
 from mnistexp.sweeps.ranking import trials_csv
-from mnistexp.sweeps.search import after, search
+from mnistexp.sweeps.search import drive
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.sweep_files import fit_name, read_sweep
 
@@ -58,12 +58,13 @@ def _table(folder: Path, sweep: SweepResult) -> Compared:
 def _trials(config: ExperimentConfig, sweep: SweepResult) -> list[Trial]:
     """The trials of the search, given the stored scores, which may decide later trials."""
     scores = {trial.index: float(np.mean([fold.score for fold in trial.folds])) for trial in sweep.trials}
-    asking = search(config)
     found: list[Trial] = []
-    generation = next(asking, None)
-    while generation is not None:
-        found += generation
-        generation = after(asking, [scores.get(trial.index, math.nan) for trial in generation])
+
+    def then(generation: list[Trial]) -> list[float]:
+        found.extend(generation)
+        return [scores.get(trial.index, math.nan) for trial in generation]
+
+    drive(config, then)
     return found
 
 

@@ -119,18 +119,22 @@ def outcomes(
     *,
     retries: int,
     died: Callable[[Task, str], None] = unheard,
+    more: Callable[[], bool] | None = None,
 ) -> Iterator[tuple[Task, Result | Lost]]:
     """Each task with the result of `function`, in the order of completion.
 
     An exception means that a worker died, so `function` must not raise; the task is then retried, at most `retries`
     times, and `died` is called with the task and the reason. At most `executor.at_once` tasks are submitted at a time.
+    No task is submitted once `more` is false. With `more`, at most one task per worker is submitted at a time, so that
+    no other task waits behind those under way.
     """
     line = _Line(tasks, retries)
     ended: SimpleQueue[Future[Result]] = SimpleQueue()
     running: dict[Future[Result], _Attempt[Task]] = {}
     try:
         while True:
-            while len(running) < executor.at_once and (attempt := line.next(alone=not running)):
+            limit = executor.workers if more else executor.at_once
+            while len(running) < limit and (not more or more()) and (attempt := line.next(alone=not running)):
                 future = executor.submit(function, attempt.task)
                 running[future] = attempt
                 future.add_done_callback(ended.put)

@@ -1,0 +1,73 @@
+"""The parts of a report for a terminal. Nothing here prints."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mnistexp.cli.console import plain_table
+from mnistexp.cli.printable import one_line
+
+if TYPE_CHECKING:  # these load numpy, which --help can do without
+    from mnistexp.report.page import Block, Table
+    from mnistexp.runs.stored_runs import StoredRun
+
+__all__ = ["blocks", "classes_report"]
+
+PICTURES = 8
+PICTURE_WIDTH = 18
+STYLES = {"answer": "", "plain": "", "warning": "yellow"}
+
+
+def blocks(found: "Iterable[Block]") -> Iterator[RenderableType]:
+    """Paragraphs and tables; figures, code and folded tables are left to the page."""
+    from mnistexp.report.page import Paragraph, Table
+
+    for block in found:
+        if isinstance(block, Paragraph):
+            yield Text(f"{'Note: ' * (block.kind == 'warning')}{block.text}", style=STYLES[block.kind])
+        elif isinstance(block, Table) and not block.folded:
+            yield Text(f"\n{block.title}", style="bold")
+            yield from table(block)
+
+
+def table(block: "Table") -> Iterator[RenderableType]:
+    """A table, then the text below it."""
+    yield _rows(block)
+    if block.more:
+        yield Text(block.more, style="dim")
+
+
+def _rows(block: "Table") -> RichTable:
+    found = plain_table(*block.headings)
+    for place, column in enumerate(found.columns):
+        column.justify = "right" if block.is_numeric(place) else "left"
+    for number, row in enumerate(block.rows):
+        found.add_row(*(Text(one_line(cell.text)) for cell in row), style="bold" if number in block.marked else None)
+    return found
+
+
+def classes_report(stored: "StoredRun", width: int | None, *, unicode: bool) -> Iterator[RenderableType]:
+    """What a training's saved model misreads, with pictures if `width` columns are given, and each class's scores."""
+    from mnistexp.figures.drawings import side_by_side, terminal_digit
+    from mnistexp.report import tested
+
+    if misread := tested.misread(stored):
+        yield Text(f"\n{tested.MISREAD}", style="bold")
+        yield Text(misread.sentence)
+        if width:
+            pictures = [
+                terminal_digit(image, PICTURE_WIDTH, unicode=unicode) + _captions(words)
+                for image, words in zip(misread.images[:PICTURES], misread.captions, strict=False)
+            ]
+            yield from map(Text, side_by_side(pictures, width))
+        elif misread.table:
+            yield from table(misread.table)
+    yield from blocks([tested.class_table(*tested.confusions(stored))])
+
+
+def _captions(words: Sequence[str]) -> list[str]:
+    """Two lines under a picture, then an empty one."""
+    return [line[:PICTURE_WIDTH].ljust(PICTURE_WIDTH) for line in (*words, "")]
