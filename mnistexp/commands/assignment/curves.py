@@ -83,7 +83,7 @@ def seeds_row(
     values, row = np.asarray(ours, dtype=np.float64), partial(compared, "curves", f"{name}: {what}", reported)
     with np.errstate(divide="ignore", invalid="ignore"):
         seen = np.log(values) if logarithmic else values
-    known: NDArray[np.bool_] = np.isfinite(seen)
+    known = np.asarray(np.isfinite(seen))
     if not known.all():
         return row(None, None, _odd(known), run=run, fault=fault)
     interval, mean = statistics.prediction_interval(seen, resolution=resolution), float(seen.mean())
