@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mnistexp.cli import completion, console_best
+from mnistexp.cli import completion, console, console_best
 from mnistexp.cli.options import (
     DATA,
     RUNS,
@@ -120,8 +120,9 @@ def best(
 
     references = sweep or []
     if dry_run:
-        plan = plan_best(found.config, runs_dir, references, listed_only=bool(opt), with_nested=nested)
-        voice.plan(found, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
+        asked = {"listed_only": bool(opt), "with_nested": nested, "predict": predict}
+        plan = plan_best(found.config, runs_dir, references, **asked)
+        voice.plan(found, plan.document, *console.plan_report(plan))
         return
     with watching(voice.err, quiet=quiet) as watch, launched(Kind.BEST, added):
         outcome = story.run_best(
@@ -173,11 +174,12 @@ def reproduce(
     found = settings.resolve([packaged, *serial, *own, *flag_layers(given)])
     from mnistexp.cli.progress import watching
     from mnistexp.commands.assignment import story
+    from mnistexp.commands.assignment.plan import plan_reproduce
 
     size = story.size_of(quick=quick, all_rows=all_rows)
     if dry_run:
-        ahead = story.plan_reproduce(found.config, runs_dir, size)
-        voice.plan(found, console_best.reproduce_plan_document(ahead), *console_best.reproduce_plan_report(ahead))
+        plan = plan_reproduce(found.config, runs_dir, size)
+        voice.plan(found, plan.document, *console.plan_report(plan))
         return
     with watching(voice.err, quiet=quiet) as watch:
         outcome = story.run_reproduce(found.config, runs_dir, size, watch)

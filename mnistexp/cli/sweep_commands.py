@@ -243,11 +243,4 @@ def _dry_run(found: Settings, runs_dir: Any, voice: Voice) -> None:
     dataset = data.Dataset.load(found.config)
     cache = cache_of(dataset.config, runs_dir)
     plan = plan_sweep(dataset.config, dataset.digits, dataset.split, cache)
-    document = {
-        "trials": len(plan.trials),
-        "fits": plan.fits,
-        "fits_cached": plan.cached,
-        "fits_to_run": plan.to_run,
-        "seconds": plan.seconds,
-    }
-    voice.plan(found, document, *console.sweep_plan_report(plan))
+    voice.plan(found, plan.document, *console.plan_report(plan))

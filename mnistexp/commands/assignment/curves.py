@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mnistexp import statistics
 from mnistexp.commands.assignment.assignment import LONG, SHORT, WITH_DROPOUT
@@ -103,7 +104,7 @@ def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault
     row = partial(compared, "curves", f"{name}: share of {len(theirs)} epochs whose {what} is in our band", run=run)
     if len(ours) < 4:
         return row(None, None, None, "a test of the band needs at least 4 seeds")
-    known: NDArray[np.bool_] = np.isfinite(ours).all(axis=1)
+    known = np.isfinite(ours).all(axis=1)
     if not known.all():
         return row(None, None, None, _odd(known))
     share = float(statistics.seed_band(ours).holds(theirs).mean())
@@ -113,7 +114,7 @@ def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault
     return row(share, float(np.mean(own)), (min(own), 1.0), how, fault=fault)
 
 
-def _odd(finite: NDArray[np.bool_]) -> str:
+def _odd(finite: Any) -> str:
     return f"not comparable: {(~finite).sum()} of our {len(finite)} seeds gave no finite number (divergence)"
 
 
