@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.sweeps.plan import Plan
 
 __all__ = [
+    "accuracy_lines",
     "cut",
     "divergence",
     "dry_run_document",
@@ -131,13 +132,7 @@ def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     from mnistexp.runs.results import over_all
 
     metrics = over_all(outcome.metrics)
-    low, high = metrics["test_accuracy_interval"]
-    one = f"95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)"
-    if "repeats" in metrics:
-        yield _scored("Test accuracy ", metrics["mean"], over_seeds(metrics))
-        yield _scored("Saved model   ", metrics["test_accuracy"], f"the first training's, {one}")
-    else:
-        yield _scored("Test accuracy ", metrics["test_accuracy"], one)
+    yield from accuracy_lines(metrics)
     yield Text(metrics["best_epochs"]["sentence"])
     for about in ("early_stopping", "lengthened"):
         if metrics.get(about):
@@ -145,6 +140,17 @@ def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     for warning in metrics["warnings"]:
         yield Text(f"Note: {warning}", style="yellow")
     yield _folder(outcome)
+
+
+def accuracy_lines(metrics: Mapping[str, Any]) -> Iterator[Text]:
+    """The test accuracy with its interval, of repeats the mean and that of the saved model; takes `over_all`."""
+    low, high = metrics["test_accuracy_interval"]
+    one = f"95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)"
+    if "repeats" in metrics:
+        yield _scored("Test accuracy ", metrics["mean"], over_seeds(metrics))
+        yield _scored("Saved model   ", metrics["test_accuracy"], f"the first training's, {one}")
+    else:
+        yield _scored("Test accuracy ", metrics["test_accuracy"], one)
 
 
 def _scored(what: str, accuracy: float, about: str) -> Text:

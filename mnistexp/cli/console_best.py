@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import plain_table
+from mnistexp.cli.console import accuracy_lines, plain_table
 from mnistexp.config import shown
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
@@ -25,17 +25,14 @@ VERDICTS = {True: Text("yes", style="green"), False: Text("no", style="red"), No
 
 def best_report(outcome: "Outcome") -> Iterator[RenderableType]:
     """The chosen settings, their test accuracy with its interval, and the gain over the worst and average model."""
+    from mnistexp.runs.results import over_all
+
     found = outcome.metrics
-    low, high = found["test_accuracy_interval"]
     yield _sources(found["choice"])
     yield Text()
     yield Text.assemble(("Chosen        ", "bold"), shown.setting(found["best_params"]))
     yield Text.assemble(("Cross-val.    ", "bold"), _worth(found["choice"]))
-    yield Text.assemble(
-        ("Test accuracy ", "bold"),
-        (f"{found['test_accuracy']:.4f}", "bold green"),
-        f"  95% interval {low:.4f} to {high:.4f} ({found['test_correct']} of {found['test_digits']} digits)",
-    )
+    yield from accuracy_lines(over_all(found))
     yield Text()
     yield Text("How much better than the worst and the average model?", style="bold")
     yield _gaps(found["better"])
@@ -62,7 +59,8 @@ def _sources(choice: dict[str, Any]) -> Table:
 def _worth(choice: dict[str, Any]) -> str:
     """The score of the chosen setting, among how many, and how many can't be told from the best of them."""
     tied, repeated = choice["chosen"]["tied"], choice["repeated"]
-    once = f" ({repeated} more trials repeat one of them)" if repeated else ""
+    trials = "1 more trial repeats" if repeated == 1 else f"{repeated} more trials repeat"
+    once = f" ({trials} one of them)" if repeated else ""
     told = f"; {tied} of them, including the best, are statistically tied" if tied > 1 else ""
     return f"{shown.percent(choice['chosen']['accuracy'])}, of {choice['settings']} settings{once}{told}"
 
@@ -70,6 +68,8 @@ def _worth(choice: dict[str, Any]) -> str:
 def _gaps(better: dict[str, Any]) -> Table:
     table = plain_table("", "settings", "best", "worst", "average", "over worst", "over average", "errors")
     for row in (better["chosen"], *better["families"]):
+        if row["trials"] == 1:  # itself
+            continue
         accuracies = (row["best"]["accuracy"], row["worst"]["accuracy"], row["average"])
         leads = (
             f"{shown.signed_points(accuracies[0], other):.1f} ({low:.1f} to {high:.1f})"

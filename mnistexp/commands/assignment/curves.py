@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ from mnistexp import statistics
 from mnistexp.commands.assignment.assignment import LONG, SHORT, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Floats, Row, compared
 from mnistexp.commands.assignment.reported import ACCURACIES, reported_curves
-from mnistexp.runs import stored_runs
-from mnistexp.runs.layout import HISTORY, of_repeats
-from mnistexp.runs.results import History, Outcome
+from mnistexp.runs.history_csv import read_histories
+from mnistexp.runs.results import Outcome
 
-__all__ = ["band_row", "curve_rows", "histories_of", "seeds_row"]
+__all__ = ["band_row", "curve_rows", "seeds_row"]
 
 RECORDED_AS = {LONG: 0.0, WITH_DROPOUT: ROUNDED}
 """The trainings whose validation loss and accuracy were reported, and the tolerance of the accuracy."""
@@ -37,7 +35,7 @@ def _training_loss_rows(seeds: Outcome, own: Outcome) -> Iterator[Row]:
     with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm: not comparable
         logs, theirs = np.log(curves), np.log(reported)[: curves.shape[1]]
     yield band_row(SHORT, "training loss", theirs, logs, run, fault="slipped")
-    epochs = min(len(theirs), histories_of(own.run_dir)[0].epochs)
+    epochs = min(len(theirs), read_histories(own.run_dir)[0].epochs)
     last = reported[epochs - 1], curves[:, epochs - 1]
     yield seeds_row(SHORT, f"training loss of epoch {epochs}", *last, run, logarithmic=True)
 
@@ -118,11 +116,6 @@ def _odd(finite: Any) -> str:
     return f"not comparable: {(~finite).sum()} of our {len(finite)} seeds gave no finite number (divergence)"
 
 
-def histories_of(folder: Path) -> list[History]:
-    """The curves of a training's repeats, in order. Raises RunError."""
-    return [stored_runs.read_history(path) for path in of_repeats(folder, HISTORY).values()]
-
-
 def _curves(outcome: Outcome, field: str, epochs: int) -> Floats:
     """One field of each repeat's curves, up to a number of epochs: float64 (repeats, epochs)."""
-    return np.array([getattr(history, field)[:epochs] for history in histories_of(outcome.run_dir)], dtype=np.float64)
+    return np.array([getattr(history, field)[:epochs] for history in read_histories(outcome.run_dir)], dtype=np.float64)
