@@ -23,7 +23,7 @@ from mnistexp.report.page import (
     points,
 )
 from mnistexp.report.tested import test_sections
-from mnistexp.report.training import accuracy_facts, curves_section, data_section, histories_of
+from mnistexp.report.training import accuracy_facts, curves_section, data_section
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["best_report"]
@@ -41,13 +41,13 @@ def best_report(stored: StoredRun) -> RunReport:
         _choice_section(stored, found),
         _better_section(found["better"]),
         data_section(stored),
-        curves_section(found, histories_of(stored)),
+        curves_section(found, stored.histories),
         *test_sections(stored),
         _representative_section(evidence),
         how_it_was_made(stored),
     ]
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="best",
         headline=f"Best model: {_headline(found)}",
         lead=f"Is that representative of unseen data? {evidence['answer']}",

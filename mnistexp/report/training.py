@@ -24,16 +24,15 @@ from mnistexp.report.page import (
     thinned,
 )
 from mnistexp.report.tested import test_sections
-from mnistexp.runs.layout import DATA, HISTORY, in_repeat
+from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import History, over_all
-from mnistexp.runs.stored_runs import StoredRun, read_history
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.model import layer_table
 
 __all__ = [
     "accuracy_facts",
     "curves_section",
     "data_section",
-    "histories_of",
     "network_section",
     "training_report",
 ]
@@ -44,7 +43,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 def training_report(stored: StoredRun) -> RunReport:
     """A finished training. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
-    histories = histories_of(stored)
+    histories = stored.histories
     sections = [
         data_section(stored),
         network_section(stored),
@@ -56,7 +55,7 @@ def training_report(stored: StoredRun) -> RunReport:
     ]
     headline, lead = _headline(found)
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="training",
         headline=headline,
         lead=lead,
@@ -271,10 +270,3 @@ def epochs_section(found: Mapping[str, Any]) -> Section:
         "What is the best number of epochs?",
         (Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"), *stopped, *warnings(found)),
     )
-
-
-def histories_of(stored: StoredRun) -> list[History]:
-    """The curves of all repeats, the first one's first."""
-    count = (stored.metrics or {}).get("repeats", {}).get("count", 1)
-    first = read_history(stored.path / HISTORY)
-    return [first, *(read_history(stored.path / in_repeat(repeat, HISTORY)) for repeat in range(1, count))]
