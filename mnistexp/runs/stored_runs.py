@@ -1,7 +1,7 @@
 """Listing and loading stored runs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from mnistexp.runs.history_csv import history_from_csv
 from mnistexp.runs.layout import CONFIG, ENVIRONMENT, HISTORY, METRICS, STATUS
 from mnistexp.runs.results import History
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import State, read_status
+from mnistexp.runs.status import State, Status, read_status
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config.models import ExperimentConfig
@@ -167,11 +167,14 @@ def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
     return files.is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
-def read_info(path: Path) -> RunInfo | None:
-    """The entry of a folder in a listing; None for a foreign one, without the record and the name of a run."""
+def read_info(path: Path, read: Callable[[Path], Status] = read_status) -> RunInfo | None:
+    """The entry of a folder in a listing; None for a foreign one, without the record and the name of a run.
+
+    `read`: whether a run whose process died is `interrupted`, or `running` as its record has it (`read_record`).
+    """
     name = path.name or path.resolve().name
     try:
-        status = read_status(path)
+        status = read(path)
     except RunError as error:
         started = time_of(name)
         if started is None and not (path / STATUS).exists():
