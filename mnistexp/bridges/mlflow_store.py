@@ -22,9 +22,9 @@ from yaml import YAMLError
 from mnistexp.bridges.exported import Part, Series, parts
 from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import ANNOTATIONS
-from mnistexp.runs.stored_runs import StoredRun, load
+from mnistexp.runs.results import History
+from mnistexp.runs.stored_runs import StoredRun
 
 # MLflow reads it before each transmission, so it must stay set.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -60,7 +60,7 @@ class Exported:
 
 
 def export(
-    runs: Sequence[IndexedRun], tracking_uri: str, *, experiment: str = "mnistexp", artifacts: bool = True
+    runs: Sequence[StoredRun], tracking_uri: str, *, experiment: str = "mnistexp", artifacts: bool = True
 ) -> list[Exported]:
     """Export runs to an experiment of the store, which is created if it is missing.
 
@@ -68,14 +68,14 @@ def export(
     store keeps artifacts, which are the run's files, in `mlartifacts` beside it. Raises BadInput for an address or
     experiment that can't be used, RunError if a run can't be read or the store fails.
     """
-    read = [(run, load(run.path), parts(run)) for run in runs]
+    read = [(run, parts(run), _tags(run)) for run in runs]
     if not experiment.strip():
         raise BadInput("--experiment is empty, allowed: a name")
     folder = _prepare(tracking_uri)
     with _explained(tracking_uri):
         client = MlflowClient(tracking_uri=tracking_uri)
         experiment_id = _experiment(client, experiment, folder)
-        return [_export(client, experiment_id, run, stored, own, artifacts) for run, stored, own in read]
+        return [_export(client, experiment_id, run, own, tags, artifacts) for run, own, tags in read]
 
 
 def _prepare(tracking_uri: str) -> Path | None:
@@ -127,11 +127,10 @@ def _experiment(client: MlflowClient, name: str, folder: Path | None) -> str:
 
 
 def _export(
-    client: MlflowClient, experiment: str, run: IndexedRun, stored: StoredRun, own: list[Part], artifacts: bool
+    client: MlflowClient, experiment: str, run: StoredRun, own: list[Part], tags: dict[str, str], artifacts: bool
 ) -> Exported:
-    names = [name for name in stored.files() if name != ANNOTATIONS] if artifacts else []
-    digest = _digest(own, {name: stored.read_bytes(name) for name in names})
-    tags = _tags(run, stored)
+    names = [name for name in run.files() if name != ANNOTATIONS] if artifacts else []
+    digest = _digest(own, {name: run.read_bytes(name) for name in names})
     quote = '"' if "'" in run.id else "'"
     earlier = client.search_runs([experiment], f"tags.`{RUN}` = {quote}{run.id}{quote}")
     if len(earlier) == 1 and earlier[0].data.tags.get(DIGEST) == digest:
@@ -142,7 +141,7 @@ def _export(
     created = _put(client, experiment, run.id, whole, tags)
     for part in nested:
         name = f"{run.id}/{part.place}"
-        _put(client, experiment, name, part, {RUN: name, PARENT: created, "mnistexp.command": run.info.command})
+        _put(client, experiment, name, part, {RUN: name, PARENT: created, "mnistexp.command": run.command})
     for name in names:
         client.log_artifact(created, str(run.path / name), name.rpartition("/")[0] or None)
     for old in earlier:
@@ -157,7 +156,7 @@ def _put(client: MlflowClient, experiment: str, name: str, part: Part, tags: Map
     """Create one MLflow run, and return its id."""
     created: str = client.create_run(experiment, _ms(part.began), dict(tags), name).info.run_id
     params = [Param(REFUSED.sub("_", key), _text(value)) for key, value in part.params.items()]
-    series = part.series or Series({}, ())
+    series = part.series or Series(History((), ()), ())
     metrics = [Metric(name, value, _ms(time), epoch) for name, epoch, value, time in series.points()]
     ended = part.began if part.ended is None else part.ended
     epochs = len(series.times)
@@ -171,17 +170,17 @@ def _put(client: MlflowClient, experiment: str, name: str, part: Part, tags: Map
     return created
 
 
-def _tags(run: IndexedRun, stored: StoredRun) -> dict[str, str]:
+def _tags(run: StoredRun) -> dict[str, str]:
     tags = {
         RUN: run.id,
-        "mnistexp.command": run.info.command,
-        "mnistexp.name": run.info.name,
+        "mnistexp.command": run.command,
+        "mnistexp.name": run.name,
         "mnistexp.tags": " ".join(run.tags),
         "mlflow.note.content": run.note,
-        "mlflow.source.name": f"mnistexp {run.info.command}",
+        "mlflow.source.name": f"mnistexp {run.command}",
         "mlflow.source.type": "LOCAL",
     }
-    commit = stored.environment.get("git_commit")
+    commit = run.environment.get("git_commit")
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 
 

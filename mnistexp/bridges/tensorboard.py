@@ -18,8 +18,8 @@ import numpy as np
 from mnistexp.bridges.exported import Part, Series, parts
 from mnistexp.errors import BadInput
 from mnistexp.runs import files
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import CONFIG
+from mnistexp.runs.stored_runs import StoredRun
 
 try:
     from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -38,7 +38,7 @@ TUNED = ("model.", "optimizer.", "training.")
 STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}
 
 
-def export(runs: Sequence[IndexedRun], output: Path) -> list[Path]:
+def export(runs: Sequence[StoredRun], output: Path) -> list[Path]:
     """Write each run's event files below `output/<run id>`, and return these folders.
 
     The same run gives the same bytes in the same files. Only outdated event files of an earlier export are removed.
@@ -56,16 +56,16 @@ def export(runs: Sequence[IndexedRun], output: Path) -> list[Path]:
     return list(contents)
 
 
-def _event_files(run: IndexedRun) -> dict[str, bytes]:
+def _event_files(run: StoredRun) -> dict[str, bytes]:
     """The run's event files: name to content."""
-    began = run.info.started.timestamp()
+    began = run.started.timestamp()
     name = f"events.out.tfevents.{began:.0f}{SUFFIX}"
     return {f"{part.place}/{name}".removeprefix("/"): _events(run, part) for part in parts(run)}
 
 
-def _events(run: IndexedRun, part: Part) -> bytes:
+def _events(run: StoredRun, part: Part) -> bytes:
     """Configuration, note and metrics of a run, or scores of a trial; and the curves of one training or trial."""
-    began = run.info.started.timestamp()
+    began = run.started.timestamp()
     events = _Events(began)
     if not part.place:
         config = files.read_text(run.path / CONFIG)
@@ -86,9 +86,9 @@ def _events(run: IndexedRun, part: Part) -> bytes:
     return events.content()
 
 
-def _tuned(run: IndexedRun) -> dict[str, object]:
+def _tuned(run: StoredRun) -> dict[str, object]:
     """The settings of the sections model, optimizer and training."""
-    return {key: value for key, value in run.config.items() if key.startswith(TUNED)}
+    return {key: value for key, value in run.settings.items() if key.startswith(TUNED)}
 
 
 class _Events:

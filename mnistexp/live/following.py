@@ -19,7 +19,7 @@ from mnistexp.runs.layout import HEARTBEAT, METRICS, STATUS, Kind, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
 from mnistexp.runs.status import State, read_record, read_status
-from mnistexp.runs.stored_runs import RunInfo, read_info, run_names
+from mnistexp.runs.stored_runs import StoredRun, read, run_names
 
 __all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
 
@@ -39,7 +39,7 @@ class LiveRun:
     trainings or `best_score`, if an ended run has one.
     """
 
-    info: RunInfo
+    info: StoredRun
     state: LiveState
     ended: datetime | None = None
     silent_seconds: float | None = None
@@ -60,11 +60,17 @@ class LiveRun:
 
     def document(self) -> dict[str, Any]:
         """As plain values for JSON; `seconds`: how long the last process worked on the run, `error`: why it failed."""
-        about = asdict(self)
-        info = about.pop("info")
-        shared = {name: info[name] for name in ("id", "command", "name", "seconds", "error")}
-        times = {"started": _iso(self.info.started), "ended": _iso(self.ended) if self.ended else None}
-        return about | shared | times | {"path": str(self.path)}
+        own = ("state", "silent_seconds", "seconds_left", "result")
+        recorded = ("id", "command", "name", "seconds", "error")
+        return {
+            **{name: getattr(self, name) for name in own},
+            **{name: getattr(self.info, name) for name in recorded},
+            "path": str(self.path),
+            "started": _iso(self.info.started),
+            "ended": _iso(self.ended) if self.ended else None,
+            "training": asdict(self.training) if self.training else None,
+            "sweep": asdict(self.sweep) if self.sweep else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ class Follower:
 
 
 def _read(path: Path) -> LiveRun | None:
-    info = read_info(path, read_record)
+    info = read(path, read_record)
     if info is None:
         return None
     if info.status == "running":

@@ -64,7 +64,7 @@ def examples_report(stored: StoredRun) -> RunReport:
         ),
     )
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="examples",
         headline=f"{total:,} training digits, {len(examples)} of them shown",
         lead=f"Each label belongs to the image it is shown with: {labels}.",
@@ -104,7 +104,7 @@ def summary_report(stored: StoredRun) -> RunReport:
         ),
     )
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="network",
         headline=f"A network of {found['parameters']:,} parameters",
         lead=f"{len(layers)} layers; {found['updates_per_epoch']} weight updates per epoch.",
