@@ -6,100 +6,82 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
 
-from mnistexp.config.models import Value
 from mnistexp.errors import RunError
-from mnistexp.runs.curves import read_curves
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import SWEEP
-from mnistexp.runs.results import FoldResult, TrialResult
+from mnistexp.runs.results import CURVES, History, TrialResult
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["Series", "Trial", "check_readable", "numbers", "trainings", "trials"]
-
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+__all__ = ["Part", "Series", "parts"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """Curves by name, a value for each epoch from 1 on, and when each epoch ended, in seconds since 1970."""
+    """The curves of a training, and when each epoch ended, in seconds since 1970."""
 
-    curves: Mapping[str, Sequence[float]]
+    history: History
     times: Sequence[float]
 
     def points(self) -> Iterator[tuple[str, int, float, float]]:
         """Name, epoch, value and time of all measurements; NaN in `loss` is a divergence, in `val_loss` a gap."""
-        for name, values in self.curves.items():
-            for epoch, (value, time) in enumerate(zip(values, self.times, strict=True), start=1):
+        for name in CURVES:
+            for epoch, (value, time) in enumerate(zip(getattr(self.history, name), self.times, strict=False), start=1):
                 if not (name.startswith("val_") and math.isnan(value)):
                     yield name, epoch, value, time
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One setting of a sweep. `score`: mean over its fits, `std`: their standard deviation; both NaN if one failed.
+class Part:
+    """The run itself, or one of several trainings (`repeats/1`) or trials (`trials/00001`) below it: its `place`.
 
-    `series`: the mean over the successful fits. `seconds`: of all fits together.
+    `series`: the curves of a training; of a trial, the mean over its successful fits; None for a run of several parts
+    or without curves. `status` as in a run's record. Times in seconds since 1970; `ended` is None while it runs.
     """
 
-    index: int
-    params: Mapping[str, Value]
-    score: float
-    std: float
-    failed: bool
-    series: Series
-    seconds: float
-
-    def scores(self) -> dict[str, float]:
-        """Score and standard deviation by name; empty for a failed trial."""
-        return {} if self.failed else {"score": self.score, "score_std": self.std}
+    place: str
+    params: Mapping[str, object]
+    series: Series | None
+    numbers: Mapping[str, float]
+    status: str
+    began: float
+    ended: float | None
 
 
-def check_readable(run: IndexedRun) -> None:
-    """Raises RunError if a part of the run can't be read, so that nothing is left out silently."""
+def parts(run: StoredRun) -> list[Part]:
+    """The run, then its trainings if there are several, and its trials. Raises RunError if a part can't be read."""
     if run.unread:
         raise RunError("\n".join(run.unread))
-
-
-def trainings(run: IndexedRun) -> dict[int, Series]:
-    """The run's own trainings by repeat, from 0. Each starts when the one before ends."""
-    found, began = {}, run.info.started.timestamp()
-    for curve in read_curves(run.path):
-        measured = {name: values for name in CURVES if (values := getattr(curve.history, name))}
-        found[curve.repeat] = Series(measured, _times(began, curve.seconds, run.info.seconds))
-        began = max(found[curve.repeat].times, default=began)
+    began, trainings = run.started.timestamp(), list(_trainings(run))
+    alone = trainings[0] if len(trainings) == 1 else None
+    values = run.numbers.items()
+    numbers = {key: float(num) for key, num in values if isinstance(num, int | float) and not isinstance(num, bool)}
+    finished = run.finished.timestamp() if run.finished else None
+    found = [Part("", run.settings, alone, numbers, run.status, began, finished)]
+    for repeat, series in () if alone else enumerate(trainings):
+        ended = max(series.times, default=began)
+        found.append(Part(f"repeats/{repeat}", {"repeat": repeat}, series, {}, run.status, began, ended))
+    if (run.path / SWEEP).exists():
+        found += [_trial(trial, began) for trial in read_sweep(run.path).trials]
     return found
 
 
-def trials(run: IndexedRun) -> list[Trial]:
-    """The trials of a finished sweep, in its order; empty for other runs. Raises RunError if it is damaged."""
-    if not (run.path / SWEEP).exists():
-        return []
-    began = run.info.started.timestamp()
-    return [_trial(trial, began) for trial in read_sweep(run.path).trials]
+def _trainings(run: StoredRun) -> Iterator[Series]:
+    """The run's own trainings by repeat, from 0. Each starts when the one before ends."""
+    began = run.started.timestamp()
+    for history in run.histories:
+        series = Series(history, _times(began, history.seconds, run.seconds))
+        yield series
+        began = max(series.times, default=began)
 
 
-def numbers(run: IndexedRun) -> dict[str, float]:
-    """The numeric metrics, by dotted key."""
-    values = run.metrics.items()
-    return {
-        key: float(value) for key, value in values if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-
-
-def _trial(trial: TrialResult, began: float) -> Trial:
+def _trial(trial: TrialResult, began: float) -> Part:
     through = [fold for fold in trial.folds if not fold.error]
-    curves = {name: mean for name in CURVES if (mean := _mean(through, name))}
+    history = History.mean([fold.history for fold in through])
     seconds = [fold.seconds for fold in through]
-    epochs = max(map(len, curves.values()), default=0)
-    times = _times(began, (math.nan,) * epochs, fmean(seconds) if seconds else None)
-    return Trial(
-        trial.index, trial.params, trial.mean, trial.std, trial.failed, Series(curves, times), math.fsum(seconds)
-    )
-
-
-def _mean(folds: Sequence[FoldResult], name: str) -> list[float]:
-    columns = [getattr(fold.history, name) for fold in folds]
-    return [fmean(values) for values in zip(*columns, strict=False)]
+    series = Series(history, _times(began, (math.nan,) * history.epochs, fmean(seconds) if seconds else None))
+    scores = {} if trial.failed else {"score": trial.mean, "score_std": trial.std}
+    status = "failed" if trial.failed else "done"
+    return Part(f"trials/{trial.index:05d}", trial.params, series, scores, status, began, began + math.fsum(seconds))
 
 
 def _times(began: float, seconds: Sequence[float], total: float | None) -> list[float]:

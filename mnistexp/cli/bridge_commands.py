@@ -12,7 +12,7 @@ from mnistexp.cli.parsing import Commands
 from mnistexp.errors import BadInput, RunError
 
 if TYPE_CHECKING:
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["commands"]
 
@@ -89,7 +89,7 @@ def mlflow(
     call.result(document, Text(said))
 
 
-def _select(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[IndexedRun]":
+def _select(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[StoredRun]":
     from mnistexp.runs import query
 
     found = query.select(runs_dir, references or (), where=where)

@@ -14,8 +14,8 @@ from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.groups import Grouped
-    from mnistexp.runs.index import IndexedRun
     from mnistexp.runs.results import History
+    from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["commands"]
 
@@ -63,7 +63,6 @@ def compare(
     if metric is not None:
         raise BadInput("--metric is the number of groups: use it with --by")
     from mnistexp.runs import comparison, paired, query
-    from mnistexp.runs.curves import read_curves
 
     kind = _figure_kind(output)
     chosen = query.select(call.runs_dir, runs) if runs else []
@@ -71,7 +70,7 @@ def compare(
         raise BadInput(f"compare needs at least 2 runs, got {len(chosen)}")
     differences = comparison.compare(chosen)
     answers = paired.compare_with_first(chosen)
-    histories = [[curve.history for curve in read_curves(run.path)] for run in chosen]
+    histories = [run.histories for run in chosen]
     if output:
         _draw(chosen, histories, output, kind)
     parts: dict[str, dict[str, Any]] = {part: {} for part in comparison.PARTS}
@@ -101,7 +100,7 @@ def _figure_kind(output: Path | None) -> str:
     return kind
 
 
-def _draw(runs: "Sequence[IndexedRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
+def _draw(runs: "Sequence[StoredRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
     """The learning curves of runs in one figure, each the mean of its repeats."""
     from mnistexp.figures import plots, style
     from mnistexp.runs import files

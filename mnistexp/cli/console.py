@@ -19,14 +19,15 @@ if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.sweeps.plan import Plan
 
 __all__ = [
+    "accuracy_lines",
     "cut",
     "divergence",
     "dry_run_document",
     "examples_report",
     "json_text",
+    "plan_report",
     "settings_table",
     "summary_report",
-    "sweep_plan_report",
     "sweep_report",
     "training_plan",
     "training_report",
@@ -91,6 +92,11 @@ def examples_report(outcome: "Outcome") -> Iterator[RenderableType]:
         arrays.add_row(name, described["type"], described["shape"], described["dtype"], described["values"])
     yield arrays
     yield Text()
+    for sentence in outcome.metrics["preparation"]:
+        yield Text(sentence)
+    for warning in outcome.metrics["warnings"]:
+        yield Text(f"Note: {warning}", style="yellow")
+    yield Text()
     rows = plain_table("index", "label", "one-hot")
     for example in outcome.metrics["examples"]:
         rows.add_row(str(example["index"]), str(example["label"]), " ".join(map(str, example["one_hot"])))
@@ -131,13 +137,7 @@ def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     from mnistexp.runs.results import over_all
 
     metrics = over_all(outcome.metrics)
-    low, high = metrics["test_accuracy_interval"]
-    one = f"95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)"
-    if "repeats" in metrics:
-        yield _scored("Test accuracy ", metrics["mean"], over_seeds(metrics))
-        yield _scored("Saved model   ", metrics["test_accuracy"], f"the first training's, {one}")
-    else:
-        yield _scored("Test accuracy ", metrics["test_accuracy"], one)
+    yield from accuracy_lines(metrics)
     yield Text(metrics["best_epochs"]["sentence"])
     for about in ("early_stopping", "lengthened"):
         if metrics.get(about):
@@ -145,6 +145,17 @@ def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
     for warning in metrics["warnings"]:
         yield Text(f"Note: {warning}", style="yellow")
     yield _folder(outcome)
+
+
+def accuracy_lines(metrics: Mapping[str, Any]) -> Iterator[Text]:
+    """The test accuracy with its interval, of repeats the mean and that of the saved model; takes `over_all`."""
+    low, high = metrics["test_accuracy_interval"]
+    one = f"95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)"
+    if "repeats" in metrics:
+        yield _scored("Test accuracy ", metrics["mean"], over_seeds(metrics))
+        yield _scored("Saved model   ", metrics["test_accuracy"], f"the first training's, {one}")
+    else:
+        yield _scored("Test accuracy ", metrics["test_accuracy"], one)
 
 
 def _scored(what: str, accuracy: float, about: str) -> Text:
@@ -162,15 +173,24 @@ def over_seeds(repeats: Mapping[str, Any]) -> str:
     )
 
 
-def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
-    """The trials ahead, and how many fits they take."""
-    keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.params))
-    table = plain_table("trial", *map(_name, keys), "cached fits")
-    for trial in plan.trials:
-        table.add_row(str(trial.index), *(_value(trial.params, key) for key in keys), str(trial.cached))
+def plan_report(plan: "Plan") -> Iterator[RenderableType]:
+    """The parts of the work ahead, the fits of all of them, and how long they take."""
+    keys = list(dict.fromkeys(key for row in plan.rows for key in row.what))
+    counts = [name for name in ("run", "fits", "cached", "epochs") if any(getattr(row, name) for row in plan.rows)]
+    timed = any(row.seconds is None or row.seconds for row in plan.rows)
+    table = plain_table(*map(_name, keys), *counts, *["time"] * timed)
+    for row in plan.rows:
+        numbers = [str(getattr(row, name) or ("0" if row.fits and name == "cached" else "")) for name in counts]
+        time = "" if row.seconds == 0 else _about(row.seconds)
+        table.add_row(*(_value(row.what, key) for key in keys), *numbers, *[time] * timed)
     yield table
-    seconds = "time unknown: no fit timed yet" if plan.seconds is None else f"about {duration(plan.seconds)}"
-    yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({seconds})")
+    yield from map(Text, plan.notes)
+    why = ": no fit timed yet" if plan.seconds is None else ""
+    yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({_about(plan.seconds)}{why})")
+
+
+def _about(seconds: float | None) -> str:
+    return "time unknown" if seconds is None else f"about {duration(seconds)}"
 
 
 def _name(key: str) -> str:

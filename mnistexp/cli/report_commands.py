@@ -51,5 +51,5 @@ def report(
 
     found = [stored_runs.load(run.path) for run in references.several(call.runs_dir, runs)]
     written = reports.write_report(found, form, output)
-    document = {"report": str(written), "runs": [run.info.id for run in found]}
+    document = {"report": str(written), "runs": [run.id for run in found]}
     call.result(document, Text.assemble(("Report        ", "bold"), str(written)))

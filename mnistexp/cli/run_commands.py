@@ -15,7 +15,7 @@ from mnistexp.cli.parsing import Commands
 from mnistexp.errors import RunError
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["commands"]
 
@@ -86,19 +86,18 @@ def list_(
 )
 def show(call: Call, run: RunArgument = "latest") -> None:
     """Show settings, metrics, curves and files of a run."""
-    from mnistexp.runs import references, stored_runs
-    from mnistexp.runs.curves import read_curves
+    from mnistexp.runs import references
 
     found = references.one(call.runs_dir, run)
     notes = list(found.unread)
-    names = stored_runs.file_names(found.path)
+    names = found.files()
     try:
-        curves = [curve.history for curve in read_curves(found.path)]
+        curves = found.histories
     except RunError as error:
-        curves, notes = [], [*notes, str(error)]
+        curves, notes = (), [*notes, str(error)]
     columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
     document = _document(found) | {"unread": notes, "curves": columns, "files": names}
-    tested = [] if found.unread or "test_digits" not in found.metrics else [stored_runs.load(found.path)]
+    tested = [] if found.unread or "test_digits" not in found.numbers else [found]
     terminal = Console()
     width, unicode = terminal.width if terminal.is_terminal else None, "utf" in terminal.encoding
     told = [block for run in tested for block in console_report.classes_report(run, width, unicode=unicode)]
@@ -161,7 +160,7 @@ def path(call: Call, runs: RunsArgument = None, where: WhereOption = None) -> No
         call.write(*paths, errors="surrogateescape")
 
 
-def _say_if_none(found: "Sequence[IndexedRun]", runs_dir: Path, where: str | None) -> None:
+def _say_if_none(found: "Sequence[StoredRun]", runs_dir: Path, where: str | None) -> None:
     """Print on standard error why a list is empty; the exit code stays 0."""
     from mnistexp.runs.query import none_found
 
@@ -169,9 +168,9 @@ def _say_if_none(found: "Sequence[IndexedRun]", runs_dir: Path, where: str | Non
         print(f"mnistexp: {none_found(runs_dir, where)}", file=sys.stderr, flush=True)
 
 
-def _document(run: "IndexedRun") -> dict[str, Any]:
+def _document(run: "StoredRun") -> dict[str, Any]:
     """A run as JSON; `run_dir` is its folder."""
     from mnistexp.runs.export import listed
 
-    added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
-    return listed(run) | {"part_of": run.info.part_of, "run_dir": str(run.path)} | added
+    added = {"tags": run.tags, "note": run.note, "config": run.settings, "metrics": run.numbers, "unread": run.unread}
+    return listed(run) | {"part_of": run.part_of, "run_dir": str(run.path)} | added

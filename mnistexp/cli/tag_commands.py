@@ -14,14 +14,14 @@ from mnistexp.cli.parsing import Commands
 from mnistexp.errors import BadInput, nearest, show
 
 if TYPE_CHECKING:  # it loads numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["chosen", "commands"]
 
 commands = Commands()
 
 
-def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[IndexedRun]":
+def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[StoredRun]":
     """The runs that a command is to change: nobody means all of them by saying nothing."""
     from mnistexp.runs import query
 
@@ -72,7 +72,7 @@ def _show_tags(call: Call, tags: dict[str, tuple[str, ...]]) -> None:
     call.result({"runs": [{"id": run_id, "tags": own} for run_id, own in tags.items()]}, table)
 
 
-def _count_tags(call: Call, runs: "list[IndexedRun]") -> None:
+def _count_tags(call: Call, runs: "list[StoredRun]") -> None:
     counts = Counter(tag for run in runs for tag in run.tags)
     table = plain_table("tag", "runs")
     for tag, count in sorted(counts.items()):

@@ -19,7 +19,7 @@ from mnistexp.errors import BadInput, Interrupted
 from mnistexp.runs.standard_error import own
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
     from mnistexp.runs.trash import Trashed
 
 __all__ = ["commands"]
@@ -69,7 +69,7 @@ def remove(
     _discard(call, found, yes)
 
 
-def _discard(call: Call, found: "list[IndexedRun]", yes: bool) -> None:
+def _discard(call: Call, found: "list[StoredRun]", yes: bool) -> None:
     from mnistexp.runs import trash
 
     if found:
@@ -165,7 +165,7 @@ def prune(
     found = [
         run
         for run in query.select(call.runs_dir, where=where)
-        if run.info.status in states and (older_than is None or (now() - run.info.started).total_seconds() > older_than)
+        if run.status in states and (older_than is None or (now() - run.started).total_seconds() > older_than)
     ]
     if dry_run:
         document = {"dry_run": True, "moved": [{"id": run.id, "path": str(run.path)} for run in found]}

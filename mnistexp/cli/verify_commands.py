@@ -133,7 +133,7 @@ def predict(
 
     info = prediction.run_with_model(call.runs_dir, run)
     path = prediction.model_path(info)
-    learnt = prediction.learnt_by(info.path)
+    learnt = prediction.learnt_by(info)
     if not 1 <= top <= len(learnt.classes):
         raise BadInput(f"--top is {top}, allowed: 1 to {len(learnt.classes)}")
     pictures = read_pictures(images, invert, centre, learnt.transposed)

@@ -23,7 +23,7 @@ from mnistexp.report.page import (
     points,
 )
 from mnistexp.report.tested import test_sections
-from mnistexp.report.training import curves_section, data_section, histories_of
+from mnistexp.report.training import accuracy_facts, curves_section, data_section
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["best_report"]
@@ -41,25 +41,32 @@ def best_report(stored: StoredRun) -> RunReport:
         _choice_section(stored, found),
         _better_section(found["better"]),
         data_section(stored),
-        curves_section(found, histories_of(stored)),
+        curves_section(found, stored.histories),
         *test_sections(stored),
         _representative_section(evidence),
         how_it_was_made(stored),
     ]
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="best",
-        headline=f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly",
+        headline=f"Best model: {_headline(found)}",
         lead=f"Is that representative of unseen data? {evidence['answer']}",
         facts=_facts(found, evidence),
         sections=tuple(sections),
     )
 
 
+def _headline(found: Mapping[str, Any]) -> str:
+    """The test accuracy; of repeated trainings the mean, because the first seed may be a lucky one."""
+    if repeats := found.get("repeats"):
+        return f"{shown.percent(repeats['mean'])} test accuracy, mean of {repeats['count']} trainings"
+    return f"{found['test_correct']} of {found['test_digits']} test digits classified correctly"
+
+
 def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
     selection = evidence["selection"]
     items = [
-        Fact("test accuracy", shown.percent(found["test_accuracy"]), percent_range(found["test_accuracy_interval"])),
+        *accuracy_facts(found),
         Fact("cross-validation", shown.percent(found["best_score"]), "of the chosen setting"),
     ]
     if selection["is_chosen"]:
@@ -79,7 +86,8 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
     repeated = choice["repeated"]
     many = f"{choice['settings']} different settings were compared, including the combination"
     trials = "1 further trial repeats" if repeated == 1 else f"{repeated} further trials repeat"
-    again = f"; {trials} a setting of another sweep and count once" if repeated else ""
+    counts = "counts" if repeated == 1 else "count"
+    again = f"; {trials} a setting of another sweep and {counts} once" if repeated else ""
     sweeps = tuple((Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["run"])) for sweep in choice["sweeps"])
     return Section(
         "Which optimizer and dropout are best?",
@@ -124,6 +132,8 @@ def _decided_table(choice: Mapping[str, Any]) -> Table:
 def _better_section(better: Mapping[str, Any]) -> Section:
     rows = []
     for row in (better["chosen"], *better["families"]):
+        if row["trials"] == 1:  # itself
+            continue
         family = row["family"]
         name = {"chosen": "the chosen setting", "all": "best of all settings", COMBINATION: "the combination"}.get(
             family, f"best of {family}"

@@ -29,7 +29,7 @@ def evaluation_report(stored: StoredRun) -> RunReport:
     found = stored.metrics or {}
     whose = "its own test digits" if found["own_test_digits"] else found["source"]
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="evaluation",
         headline=f"{found['correct']:,} of {found['digits']:,} digits classified correctly",
         lead=(

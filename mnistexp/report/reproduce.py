@@ -34,7 +34,7 @@ def reproduce_report(stored: StoredRun) -> RunReport:
     sections = [_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS]
     sections[0] = Section(sections[0].heading, (*standing(stored), *warnings(found), *sections[0].blocks))
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="reproduction",
         headline="Quick run: everything works; trainings are not compared"
         if found.get("quick")

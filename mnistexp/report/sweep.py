@@ -56,7 +56,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
     if len(whole) > 1:
         sections += [gaps_section(whole, correct, families), worth_section(whole, correct, sweep)]
     return RunReport(
-        id=stored.info.id,
+        id=stored.id,
         kind="sweep",
         headline=f"{shown.percent(best.mean)} with {best.params.get('optimizer.name', name)}",
         lead=(

@@ -1,9 +1,10 @@
-"""The plan of a sweep: the fits of each trial, which of them are cached, and the estimated time of the others."""
+"""What a command would do, as rows; and the plan of a sweep: the fits of each trial, cached or not, and their time."""
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,12 @@ from mnistexp import data
 from mnistexp.config.models import ExperimentConfig, Value
 from mnistexp.runs.results import FoldResult
 from mnistexp.sweeps.executors.cores import usable_cores
-from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash
+from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash, learning_rows
 from mnistexp.sweeps.search import drive, most_trials
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.trial_cache import TrialCache
 
-__all__ = ["Fits", "Plan", "PlannedTrial", "plan_sweep"]
+__all__ = ["Fits", "Plan", "Row", "counts_document", "plan_sweep", "together"]
 
 SECONDS_TO_START = 6.0
 """Approximate time of a worker to load TensorFlow and trace its first fit."""
@@ -61,8 +62,14 @@ class Fits:
     def _fit(self, trial: Trial, repeat: int, fold: int) -> FoldFit:
         part = (repeat * self.folds + fold) % len(self.parts)
         seed_repeat = trial.repeat_from + repeat
-        key = fit_key(trial.config, self._hashes[part], fold, seed_repeat)
+        key = fit_key(trial.config, self._hash(trial.config, part, fold, seed_repeat), fold, seed_repeat)
         return FoldFit(trial.index, trial.config, self.name, part, fold, repeat, seed_repeat, key)
+
+    def _hash(self, config: ExperimentConfig, part: int, fold: int, seed_repeat: int) -> str:
+        if config.training.share == 1:
+            return self._hashes[part]
+        rows, held_out = self.parts[part]
+        return fold_hash(self.digits, (learning_rows(config, self.digits, rows, fold, seed_repeat), held_out))
 
     def cached(self, work: FoldFit) -> FoldResult | None:
         """The cached result of a fit; None if there is none, or no cache."""
@@ -73,29 +80,39 @@ class Fits:
     def keep(self, work: FoldFit, result: FoldResult) -> None:
         """Put a finished fit in the cache."""
         if self._cache is not None:
-            self._cache.put(work.key, result, len(self.parts[work.part][0]))
+            self._cache.put(work.key, result, work.config.training.taken(len(self.parts[work.part][0])))
 
 
 @dataclass(frozen=True)
-class PlannedTrial:
-    """A planned trial, and how many of its fits are in the cache."""
+class Row:
+    """A part of the work ahead, such as a trial, a sweep, or a training.
 
-    index: int
-    params: Mapping[str, Value]
-    cached: int
+    `what`: what tells it from the others, by column. `run`: the finished run that is used instead. `cached`: how many
+    of its `fits` are in the cache. `epochs`: of trainings. `seconds`: the estimated time, None if no fit was timed yet.
+    """
+
+    what: Mapping[str, Value]
+    run: str | None = None
+    fits: int = 0
+    cached: int = 0
+    epochs: int = 0
+    seconds: float | None = 0.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a sweep. `fits` counts all fits, including those of trials that depend on later scores.
+    """What a command would do. `fits` counts all fits, including those of trials that depend on later scores.
 
-    `seconds`: estimated time of the fits that are not cached, from the times of cached ones; None without any.
+    `seconds`: the estimated time, from the times of fits in the cache; None without any. `document`: what `--dry-run
+    --json` says of it. `notes`: what to know about it besides.
     """
 
-    trials: tuple[PlannedTrial, ...]
+    rows: tuple[Row, ...]
     fits: int
     cached: int
     seconds: float | None
+    document: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def to_run(self) -> int:
@@ -103,12 +120,27 @@ class Plan:
         return self.fits - self.cached
 
 
+def together(rows: Iterable[Row]) -> tuple[int, int, float | None]:
+    """The fits, the cached fits and the seconds of some rows; None if the time of one is unknown."""
+    fits, cached, seconds = 0, 0, [0.0]
+    for row in rows:
+        fits, cached = fits + row.fits, cached + row.cached
+        seconds.append(math.nan if row.seconds is None else row.seconds)
+    total = sum(seconds)
+    return fits, cached, None if math.isnan(total) else total
+
+
+def counts_document(fits: int, cached: int, seconds: float | None) -> dict[str, Any]:
+    """The keys that say how much work is ahead."""
+    return {"fits": fits, "fits_cached": cached, "fits_to_run": fits - cached, "seconds": seconds}
+
+
 def plan_sweep(
     config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None = None
 ) -> Plan:
     """The plan of `run_sweep`, made without training. Raises `ConfigError` with every problem of `config.sweep`."""
     fits = Fits(config, digits, split, cache)
-    planned: list[PlannedTrial] = []
+    planned: list[Row] = []
     missing: list[FoldFit] = []
 
     def cached_scores(generation: list[Trial]) -> list[float] | None:
@@ -118,17 +150,17 @@ def plan_sweep(
             results = [fits.cached(work) for work in works]
             missing.extend(work for work, result in zip(works, results, strict=True) if result is None)
             found = [result.score for result in results if result is not None]
-            planned.append(PlannedTrial(trial.index, trial.params, len(found)))
+            planned.append(Row({"trial": trial.index, **trial.params}, fits=len(works), cached=len(found)))
             scores.append(float(np.mean(found)) if found else math.nan)
         return None if missing else scores
 
     drive(config, cached_scores)
-    cached = sum(trial.cached for trial in planned)
     later = 0
     if missing and config.search.strategy != "product":
         later = max(0, most_trials(config) - len(planned)) * fits.folds * fits.repeats
-    total = cached + len(missing) + later
-    return Plan(tuple(planned), total, cached, _seconds(config, fits, missing, later, cache))
+    total, cached, _ = together(planned)
+    counts = total + later, cached, _seconds(config, fits, missing, later, cache)
+    return Plan(tuple(planned), *counts, {"trials": len(planned), **counts_document(*counts)})
 
 
 def _seconds(
@@ -142,6 +174,7 @@ def _seconds(
         return None
     sweep = config.search
     workers = 1 if sweep.executor == "serial" else sweep.workers or usable_cores()
-    epochs = sum(work.config.training.epochs for work in missing) + later * config.training.epochs
+    epochs = sum(work.config.training.epochs * work.config.training.share for work in missing)
+    epochs += later * config.training.epochs * config.training.share
     digits = np.mean([len(learn) for learn, _ in fits.parts])
     return SECONDS_TO_START + float(pace * epochs * digits / workers)

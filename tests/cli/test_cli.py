@@ -1,15 +1,16 @@
 """The command line as its users meet it."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from programs import call, forked, program
+
+from mnistexp.data import packaged
 
 TINY = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4"]
 
@@ -174,6 +175,27 @@ def test_show_examples_agrees_with_the_pictures_of_the_split(tmp_path: Path) -> 
     assert (tmp_path / document["run_dir"] / "examples.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_show_examples_tells_the_arrays_of_the_assignment_and_how_they_came_about(tmp_path: Path) -> None:
+    found = json.loads(call("show-examples", "--json", cwd=tmp_path).stdout)["metrics"]
+    told = {name: [about[key] for key in ("shape", "dtype", "values")] for name, about in found["arrays"].items()}
+    assert told["X"] == ["(1000, 28, 28, 1)", "float32", "0.0 to 1.0"]
+    assert told["y"] == ["(1000,)", "int64", "0 to 9"]
+    assert told["y_oh"] == ["(1000, 10)", "uint8", "0 to 1"]
+    assert [sentence.partition(":")[0] for sentence in found["preparation"]] == ["Reshape", "Scaling", "One-hot"]
+    assert "uint8 (1000, 28, 28)" in found["preparation"][0]
+    assert "0 to 255, are divided by 255" in found["preparation"][1]
+
+
+def test_show_examples_tells_how_own_digits_were_converted(tmp_path: Path) -> None:
+    rows = np.arange(200)
+    images = 255 - packaged.embedded("first_1000")[0][rows]
+    np.savez(tmp_path / "dark.npz", x_train=images, y_train=packaged.embedded("first_1000")[1][rows])
+    done = call("show-examples", "--data", "dark.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Dark ink on a bright ground inverted." in done.stdout
+    assert "Reshape: the images, uint8 (200, 28, 28)" in done.stdout
+
+
 def test_drawn_examples_depend_on_the_seed_alone(tmp_path: Path) -> None:
     chosen = [
         [one["index"] for one in json.loads(done.stdout)["metrics"]["examples"]]
@@ -279,18 +301,31 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
 
 
+STOPPED_AT_A_CHECKPOINT = """
+import os, signal, sys
+from mnistexp.runs.run_folder import Run
+
+def add(run, name, content, add=Run.add):
+    path = add(run, name, content)
+    if path.name == "checkpoint.npz":
+        os.kill(os.getpid(), signal.{sign})
+    return path
+
+Run.add = add
+from mnistexp.cli.app import main
+main()
+"""
+
+
 @pytest.mark.parametrize(
     "sign", [*(pytest.param(sign, marks=pytest.mark.slow) for sign in ("SIGINT", "SIGTERM")), "SIGKILL"]
 )
 def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(program(*LONG), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not list(tmp_path.glob("runs/*/checkpoint.npz")):
-        time.sleep(0.01)
-        assert process.poll() is None
-    process.send_signal(getattr(signal, sign))
-    _, said = process.communicate()
-    assert process.returncode == (-9 if sign == "SIGKILL" else 130), said
-    assert sign == "SIGKILL" or b"--resume" in said
+    command = [sys.executable, "-c", STOPPED_AT_A_CHECKPOINT.format(sign=sign), *LONG]
+    stopped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert stopped.returncode == (-9 if sign == "SIGKILL" else 130), stopped.stderr
+    assert sign == "SIGKILL" or "--resume" in stopped.stderr
+    assert list(tmp_path.glob("runs/*/checkpoint.npz"))
     resumed = call("train", "--resume", "latest", "--json", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     folders = [tmp_path / json.loads(resumed.stdout)["run_dir"], never_stopped]

@@ -22,7 +22,8 @@ from mnistexp.commands.assignment.comparison_row import Row, finite
 from mnistexp.commands.assignment.curves import band_row, curve_rows, seeds_row
 from mnistexp.commands.assignment.figures import curves_over_band
 from mnistexp.commands.assignment.grids import best_of, row_scores, seed_scores
-from mnistexp.commands.assignment.story import plan_reproduce, run_reproduce, size_of
+from mnistexp.commands.assignment.plan import plan_reproduce
+from mnistexp.commands.assignment.story import run_reproduce, size_of
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.config.models import ExperimentConfig, TrainingConfig
 from mnistexp.config.settings import packaged, resolve
@@ -89,7 +90,7 @@ def test_a_stopped_reproduction_goes_on_in_its_folder_and_does_nothing_twice(out
 def test_each_task_is_recorded_as_a_step_and_latest_means_the_reproduction(outcome: Outcome, runs: Path) -> None:
     for step in outcome.metrics["steps"]:
         assert read_record(runs / step["run"]).part_of == outcome.run_dir.name
-    assert {run.info.part_of for run in references.started(runs)} == {None}
+    assert {run.part_of for run in references.started(runs)} == {None}
     assert outcome.run_dir.name in {run.id for run in references.started(runs)}
 
 
@@ -100,7 +101,9 @@ def test_a_finished_reproduction_is_repeated_without_a_single_fit(outcome: Outco
     assert {type(event) for event in said} == {Step}
     assert again.metrics["table"] == outcome.metrics["table"]
     assert (again.run_dir / "table.csv").read_bytes() == (outcome.run_dir / "table.csv").read_bytes()
-    assert all(ahead.run for ahead in plan_reproduce(small(), runs, SIZE) if ahead.task.command != "best")
+    plan = plan_reproduce(small(), runs, SIZE)
+    assert all(row.run for row in plan.rows if row.what["command"] != "best")
+    assert plan.to_run == 0
 
 
 def test_the_table_has_every_reported_figure(outcome: Outcome) -> None:

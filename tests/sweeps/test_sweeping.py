@@ -14,6 +14,7 @@ import pytest
 from tiny_sweep import run_tiny, tiny
 
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.runs.results import FitDone, History, SweepResult
@@ -23,7 +24,6 @@ from mnistexp.sweeps.fold_fits import Fitted, FoldFit, fit_fold
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
-from mnistexp.training.model import layer_table
 from mnistexp.training.state import State
 
 SECONDS = 2.0
@@ -152,6 +152,39 @@ def test_a_sweep_lasts_from_its_first_plan_to_its_ranking(monkeypatch: pytest.Mo
     clock = iter([10.0, 17.5])
     monkeypatch.setattr(sweeping.time, "perf_counter", lambda: next(clock, 17.5))
     assert run_tiny(over(0.0)).seconds == 7.5
+
+
+# The share of the digits
+
+
+def test_a_swept_share_takes_digits_from_each_fold_and_leaves_its_validation_part(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    learnt: dict[tuple[float, int, int], list[bytes]] = {}
+    scored: dict[int, list[bytes]] = {}
+
+    def fit(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed: fitting.Seed) -> fitting.Fit:
+        learnt[config.training.share, seed.fold, seed.repeat] = [image.tobytes() for image in x]
+        assert scored.setdefault(seed.fold, [image.tobytes() for image in validation[0]]) == [
+            image.tobytes() for image in validation[0]
+        ]
+        return nearest_mean(config, x, y, validation, seed)
+
+    monkeypatch.setattr(fitting, "fit", fit)
+    shares, cache = [0.5, 0.7, 1.0], TrialCache(tmp_path)
+    config = tiny({"grid": {"training.share": shares}}, repeats=2)
+    run_tiny(config, cache=cache)
+    for fold in range(3):
+        for repeat in range(2):
+            half, most, whole = (learnt[share, fold, repeat] for share in shares)
+            assert len(half) == round(len(whole) / 2)
+            assert len(most) == round(0.7 * len(whole))
+            assert set(half) < set(most) < set(whole)
+            assert not set(whole) & set(scored[fold])
+        assert learnt[0.5, fold, 0] != learnt[0.5, fold, 1]
+    again = run_tiny(config, cache=cache)
+    assert (again.fits_run, again.fits_cached) == (0, 18)
+    assert run_tiny(tiny({"grid": {}}, repeats=2), cache=cache).fits_cached == 6
 
 
 # The time limit
