@@ -225,6 +225,6 @@ unseen :: further digits|prediction :: others, predicted
 how was this made :: . :: settings, environment, seconds, seed
 .* :: ^Training \d :: training, correct of each, accuracy of each, minima, repeats, lasts accuracy
 confidence|confus|taken for :: . :: confusions, digits
-.* :: digits are misread :: mistakes, test digits
+digits are misread :: . :: mistakes, test digits
 """
 )
