@@ -7,7 +7,7 @@ from typing import Any
 
 from mnistexp.commands import metrics
 from mnistexp.commands.digits import note_digits, read_digits
-from mnistexp.commands.job import run_job, unwatched
+from mnistexp.commands.job import new_run, run_job, unwatched
 from mnistexp.commands.stored_repeats import (
     end_checkpoints,
     lengthens,
@@ -124,8 +124,7 @@ def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> D
 
 
 def _new(config: ExperimentConfig, runs_dir: Path) -> Run:
-    name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
-    return Run.create(runs_dir, Kind.TRAIN, name, settings.to_yaml(config), visible=True)
+    return new_run(runs_dir, Kind.TRAIN, config, f"{config.optimizer.name}-{config.training.epochs}")
 
 
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:

@@ -58,7 +58,7 @@ BAD_COMMAND_LINES = {
     "early stopping on test digits": (["train", "--set", "training.early_stopping={}"], "validation_fraction above 0"),
     "a name that is a path": (["train", "--name", "../up"], "allowed: letters, digits"),
     "resume nothing": (["train", "--resume", "latest"], "no training to resume in runs"),
-    "resume and set": (["train", "--resume", "latest", "--epochs", "3"], "--epochs"),
+    "resume and set": (["train", "--resume", "latest", "--seed", "3"], "--seed"),
     "index out of range": (["show-examples", "--index", "800"], "is 800, allowed: 0 to 799"),
     "negative index": (["show-examples", "--index", "-1"], "is -1, allowed: 0 to 799"),
     "index and count": (["show-examples", "--index", "1", "--count", "2"], "can't be combined"),
