@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.networks import INPUT_SHAPE
 from mnistexp.data import as_input
 from mnistexp.data.forms import MOST_CLASSES, Classes
 from mnistexp.data.polarity import Ink
@@ -17,7 +18,6 @@ from mnistexp.runs import references
 from mnistexp.runs.layout import DATA, MODEL, Kind
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.training.model import INPUT_SHAPE
 from mnistexp.training.runtime import import_keras
 from mnistexp.training.saved_model import check_saved_model
 
@@ -105,7 +105,7 @@ def probabilities(
 
     `pictures`: as `read_pictures` gives them, or an array uint8 (n, 28, 28), or (28, 28) of one, bright ink on black.
     """
-    pixels = pictures if isinstance(pictures, np.ndarray) else [picture.pixels for picture in pictures]
+    pixels = [picture.pixels if isinstance(picture, Picture) else picture for picture in pictures]
     images = np.array(pixels, np.uint8).reshape(-1, *INPUT_SHAPE[:2])
     images = (learnt or Learnt()).as_seen(images)
     found = [np.zeros((0, model.output_shape[-1]), np.float32)]

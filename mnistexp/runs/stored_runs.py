@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,7 @@ from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, METRICS, STATUS, is_
 from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.runs.results import History
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import State, read_status
+from mnistexp.runs.status import State, Status, read_status
 from mnistexp.runs.summary import Summary, Value, over_repeats, summarize
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
@@ -141,6 +142,17 @@ class StoredRun:
         """The predictions of the test digits by each of its networks, by repeat; empty for sweeps and earlier runs."""
         return () if is_sweep(self.command) else read_predictions(self.path)
 
+    def figures(self) -> dict[str, Path]:
+        """The path of each figure as PNG by its name, such as `loss_curves`."""
+        return {path.stem: path for path in sorted(self.path.glob("*.png"))}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its record and its numbers."""
+        about = {"status": self.status, "started": self.started, "tags": " ".join(self.tags), "note": self.note}
+        told = {key: value for key, value in about.items() if value} | dict(self.numbers)
+        rows = (f"<tr><td>{escape(key)}</td><td>{escape(str(value))}</td></tr>" for key, value in told.items())
+        return f"<b>{escape(self.id)}</b><table>{''.join(rows)}</table>"
+
     def has(self, name: str) -> bool:
         """Whether it has a file of this name."""
         return (self.path / name).exists()
@@ -191,11 +203,14 @@ def load(path: Path) -> StoredRun:
     return run
 
 
-def read(path: Path) -> StoredRun | None:
-    """The run in a folder; None for a foreign one, without the record and the name of a run."""
+def read(path: Path, record: Callable[[Path], Status] = read_status) -> StoredRun | None:
+    """The run in a folder; None for a foreign one, without the record and the name of a run.
+
+    `record`: reads its record; with `status.read_record` a run whose process died is `running`, as it last wrote.
+    """
     name = path.name or path.resolve().name
     try:
-        status = read_status(path)
+        status = record(path)
     except RunError as error:
         started = time_of(name)
         if not files.is_folder(path) or (started is None and not (path / STATUS).exists()):

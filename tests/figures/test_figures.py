@@ -21,6 +21,7 @@ from matplotlib.patches import Rectangle
 
 from mnistexp import data
 from mnistexp.config.models import DataConfig, ModelConfig
+from mnistexp.config.networks import layer_table
 from mnistexp.figures import drawings, parallel, plots, style, sweeps
 from mnistexp.figures.axes import name_of, swept_parameters
 from mnistexp.figures.heat_maps import Shown
@@ -28,7 +29,6 @@ from mnistexp.figures.trials import CROSS
 from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
 from mnistexp.statistics import wilson
 from mnistexp.statistics.more_digits import AccuracyCurve
-from mnistexp.training.model import layer_table
 
 NAN = float("nan")
 CURVES = History((2.0, 1.0, 0.5, 0.25), (0.2, 0.5, 0.8, 0.9), (1.5, 0.5, 0.75, 0.5), (0.4, 0.8, 0.7, 0.85))
