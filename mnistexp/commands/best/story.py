@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnistexp import data
 from mnistexp.commands import metrics
+from mnistexp.commands.beside import repeats_of, train_beside
 from mnistexp.commands.best import best_figures, nested
 from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
@@ -94,8 +95,8 @@ def run_best(
             if predict:
                 watch(steps.next(f"predict the accuracy of the final model: {FITS} fits"))
                 predicted = predict_final(work, choice.config, watch)
-        watch(steps.next(f"train the final model: {config.repeats} x {config.training.epochs} epochs"))
-        return _finish(work, sources, choice, inner, predicted, others, watch, began)
+            watch(steps.next(f"train the final model: {config.repeats} x {config.training.epochs} epochs"))
+            return _finish(work, sources, choice, inner, predicted, others, watch, began)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
 
@@ -141,7 +142,9 @@ def _finish(
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
-        results = train_repeats(run, data.Dataset(work.digits, work.split, final), None, watch)
+        dataset = data.Dataset(work.digits, work.split, final)
+        train_beside(repeats_of(run.path, dataset, None), work.sweep, watch)
+        results = train_repeats(run, dataset, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
