@@ -92,6 +92,11 @@ def examples_report(outcome: "Outcome") -> Iterator[RenderableType]:
         arrays.add_row(name, described["type"], described["shape"], described["dtype"], described["values"])
     yield arrays
     yield Text()
+    for sentence in outcome.metrics["preparation"]:
+        yield Text(sentence)
+    for warning in outcome.metrics["warnings"]:
+        yield Text(f"Note: {warning}", style="yellow")
+    yield Text()
     rows = plain_table("index", "label", "one-hot")
     for example in outcome.metrics["examples"]:
         rows.add_row(str(example["index"]), str(example["label"]), " ".join(map(str, example["one_hot"])))

@@ -1,9 +1,9 @@
 """The reports of `show-examples` and `summary`: the digits, and the network."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from mnistexp.config import shown
+from mnistexp.config.networks import LayerRow
 from mnistexp.figures import drawings
 from mnistexp.report.origin import how_it_was_made
 from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Table, number
@@ -12,16 +12,6 @@ from mnistexp.runs.stored_runs import StoredRun
 __all__ = ["examples_report", "summary_report"]
 
 DASH = "\N{EN DASH}"
-
-
-@dataclass(frozen=True)
-class _Layer:
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    arithmetic: str
-    activation: str
 
 
 def examples_report(stored: StoredRun) -> RunReport:
@@ -53,6 +43,7 @@ def examples_report(stored: StoredRun) -> RunReport:
                 stored.read_bytes("examples.png"),
             ),
             Table("The arrays", ("array", "type", "shape", "dtype", "values"), arrays),
+            *map(Paragraph, found.get("preparation", ())),
             Table("Training digits per class", ("digit", "count"), counts, folded=True),
         ),
     )
@@ -75,7 +66,7 @@ def examples_report(stored: StoredRun) -> RunReport:
 def summary_report(stored: StoredRun) -> RunReport:
     """What the network looks like."""
     found = stored.metrics or {}
-    layers = [_Layer(**{**layer, "output_shape": tuple(layer["output_shape"])}) for layer in found["layers"]]
+    layers = [LayerRow(**{**layer, "output_shape": tuple(layer["output_shape"])}) for layer in found["layers"]]
     rows = tuple(
         (
             Cell(layer.name),
