@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mnistexp.cli import completion, console_best
+from mnistexp.cli import completion, console_best, console_report
 from mnistexp.cli.options import (
     DATA,
     RUNS,
@@ -135,7 +135,7 @@ def best(
             watch=watch,
         )
     _write_report(outcome)
-    voice.result(outcome.document(), *console_best.best_report(outcome))
+    voice.result(outcome.document(), *console_report.answer(outcome))
     voice.end(outcome)
 
 
@@ -182,7 +182,7 @@ def reproduce(
     with watching(voice.err, quiet=quiet) as watch:
         outcome = story.run_reproduce(found.config, runs_dir, size, watch)
     _write_report(outcome)
-    voice.result(outcome.document(), *console_best.reproduce_report(outcome))
+    voice.result(outcome.document(), *console_report.answer(outcome))
 
 
 def _write_report(outcome: "Outcome") -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.options import (
     EXECUTION,
     RUNS,
@@ -150,7 +150,7 @@ def sweep(
 
     with watching(voice.err, quiet=quiet) as watch, launched(command, added):
         outcome = run_sweep(found.config, command, runs_dir, watch)
-    voice.result(outcome.document(), *console.sweep_report(outcome))
+    voice.result(outcome.document(), *console_report.answer(outcome))
     if failed := outcome.metrics["fits_failed"]:
         voice.error(f"{failed} fits failed; their tracebacks are in {outcome.run_dir / 'trials'}")
         raise typer.Exit(TrialsFailed.exit_code)

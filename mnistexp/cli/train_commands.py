@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.options import (
     DATA,
     EXECUTION,
@@ -133,7 +133,7 @@ def train(
     from mnistexp.commands.train import lengthen_training, resume_training, run_training, training_named
 
     def answer(outcome: "Outcome") -> None:
-        voice.result(outcome.document(), *console.training_report(outcome))
+        voice.result(outcome.document(), *console_report.answer(outcome))
 
     # A program reads the answer when everything is there; a person need not wait for the figures.
     with (
@@ -186,7 +186,7 @@ def show_examples(
     if terminal.is_terminal and not (quiet or json):
         unicode = "utf" in terminal.encoding
         pictures = examples.terminal_pictures(found.config, outcome, terminal.width, unicode)
-    voice.result(outcome.document(), *pictures, *console.examples_report(outcome))
+    voice.result(outcome.document(), *pictures, *console_report.answer(outcome))
 
 
 def summary(
@@ -203,4 +203,4 @@ def summary(
     from mnistexp.commands import examples
 
     outcome = examples.run_summary(found.config, runs_dir)
-    voice.result(outcome.document(), *console.summary_report(outcome))
+    voice.result(outcome.document(), *console_report.answer(outcome))

@@ -16,6 +16,7 @@ from mnistexp.report.page import (
     Picture,
     RunReport,
     Section,
+    Story,
     Table,
     number,
     percent,
@@ -46,13 +47,23 @@ def best_report(stored: StoredRun) -> RunReport:
         _representative_section(evidence),
         how_it_was_made(stored),
     ]
-    return RunReport(
-        id=stored.info.id,
-        kind="best",
-        headline=f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly",
-        lead=f"Is that representative of unseen data? {evidence['answer']}",
-        facts=_facts(found, evidence),
-        sections=tuple(sections),
+    return RunReport(stored.info.id, best_story(found), tuple(sections))
+
+
+def best_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of `best` tell."""
+    evidence = found["representative"]
+    return Story(
+        "best",
+        f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly",
+        f"Is that representative of unseen data? {evidence['answer']}",
+        _facts(found, evidence),
+        (
+            _decided_table(found["choice"]),
+            *_better_section(found["better"]).blocks,
+            *map(Paragraph, evidence["sentences"]),
+            *warnings(found),
+        ),
     )
 
 
@@ -125,15 +136,14 @@ def _better_section(better: Mapping[str, Any]) -> Section:
     rows = []
     for row in (better["chosen"], *better["families"]):
         family = row["family"]
-        name = {"chosen": "the chosen setting", "all": "best of all settings", COMBINATION: "the combination"}.get(
-            family, f"best of {family}"
-        )
+        name = {"chosen": "chosen", "all": "best of all", COMBINATION: "combination"}.get(family, f"best of {family}")
         for other, accuracy in (("worst", row["worst"]["accuracy"]), ("average", row["average"])):
             versus = row[f"versus_{other}"]
             low, high = versus["interval"]
             rows.append(
                 (
-                    Cell(f"{name} against the {other}"),
+                    Cell(name),
+                    Cell(other),
                     number(row["trials"]),
                     percent(row["best"]["accuracy"]),
                     percent(accuracy),
@@ -146,10 +156,11 @@ def _better_section(better: Mapping[str, Any]) -> Section:
         *(Paragraph(text, "answer" if place == 0 else "plain") for place, text in enumerate(_sentences(better))),
         Table(
             "Differences on the same digits",
-            ("comparison", "settings", "better", "other", "points", "95% interval", "fewer errors"),
+            ("setting", "against", "of", "better", "other", "points", "95% interval", "fewer errors"),
             tuple(rows),
-            more="Cross-validation accuracies; paired bootstrap over the digits. The best were chosen on these digits, "
-            "so their leads are overestimated; the smaller the lead, the larger the bias.",
+            more="Worst and average of so many settings, by cross-validation accuracy; paired bootstrap "
+            "over the digits. The best were chosen on these digits, so their leads are overestimated; the smaller the "
+            "lead, the larger the bias.",
         ),
     ]
     if notebook := better.get("notebook"):

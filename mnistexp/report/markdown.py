@@ -36,8 +36,8 @@ def _harmless(start: re.Match[str]) -> str:
 
 
 def _run(run: RunReport, level: int, folder: str, files: dict[str, bytes]) -> Iterator[str]:
-    yield from (f"{'#' * level} {escaped(run.headline)}", "", escaped(run.lead), "")
-    yield from _block(run.facts, folder, files)
+    yield from (f"{'#' * level} {escaped(run.story.headline)}", "", escaped(run.story.lead), "")
+    yield from _block(run.story.facts, folder, files)
     for section in run.sections:
         yield from (f"{'#' * (level + 1)} {escaped(section.heading)}", "")
         for block in section.blocks:

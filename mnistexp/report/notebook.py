@@ -130,7 +130,7 @@ def page_to_notebook(page: Page, stored: list[StoredRun]) -> bytes:
 def _cells(report: RunReport, run: StoredRun) -> Cells:
     settings = _settings(run)
     found = f"These are the results of run `{run.info.id}`; the cells below compute them again."
-    yield "markdown", "\n\n".join([f"# {escaped(report.headline)}", escaped(report.lead), found])
+    yield "markdown", "\n\n".join([f"# {escaped(report.story.headline)}", escaped(report.story.lead), found])
     yield "code", IMPORTS
     combines = run.info.command in (Kind.BEST, Kind.REPRODUCE)
     base = Kind.BEST if combines else Kind.SWEEP_OPTIMIZER if settings.get("sweep") else Kind.TRAIN

@@ -13,6 +13,7 @@ import pytest
 
 from mnistexp import api
 from mnistexp.commands.train import lengthen_training, resume_training, training_named
+from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.figures import plots
 from mnistexp.runs.results import EpochDone, Event, Outcome
@@ -158,7 +159,7 @@ def test_the_answer_is_printed_before_the_figures_are_drawn(tmp_path: Path, monk
     small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
     done = call("train", "--epochs", 1, *small, cwd=tmp_path)
     assert printed == [done.stdout]
-    assert "Test accuracy" in done.stdout
+    assert "test accuracy, mean of" in done.stdout
     call("train", "--epochs", 1, *small, "--json", cwd=tmp_path)
     assert printed[1] == ""
 
@@ -182,5 +183,5 @@ def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
     if options:
         assert json.loads(done.stdout)["metrics"]["test_accuracy"] == run.metrics["test_accuracy"]
     else:
-        assert f"{run.metrics['repeats']['mean']:.4f}" in done.stdout
+        assert percent(run.metrics["repeats"]["mean"]) in done.stdout
     assert np.isfinite(run.metrics["test_loss"])
