@@ -103,8 +103,8 @@ def fold_networks(config: ExperimentConfig, winner: dict[str, Any]) -> float:
 def finished(config: ExperimentConfig, runs_dir: Path) -> dict[str, Any] | None:
     """The metrics of the newest finished `best` of these settings, by whichever version; None if there is none."""
     for info in reversed(stored_runs.list_runs(runs_dir)):
-        if info.command == "best" and info.status == "done" and stored_runs.read_config(info.path) == config:
-            return dict(stored_runs.load(info.path).metrics or {})
+        if info.command == "best" and info.status == "done" and info.config == config:
+            return dict(info.metrics or {})
     return None
 
 

@@ -15,8 +15,8 @@ from mnistexp.commands.prediction import run_with_model
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import run_training
 from mnistexp.config import settings
+from mnistexp.config.catalogue import dotted_keys, full_key
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.config.problems import dotted_keys, full_key
 from mnistexp.errors import BadInput
 from mnistexp.runs import references, stored_runs
 from mnistexp.runs.references import LATEST

@@ -5,10 +5,10 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import forked
 
 import mnistexp
 
@@ -50,9 +50,9 @@ def test_a_recipe_works_as_it_is_written(title: str, tmp_path: Path) -> None:
     assert commands
     for command, expected in commands:
         done = subprocess.run(
-            [sys.executable, "-m", "mnistexp", *shlex.split(command)],
+            forked(*shlex.split(command)),
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            env={**os.environ, "MNISTEXP_COPY": str(tmp_path)},
             capture_output=True,
             text=True,
         )

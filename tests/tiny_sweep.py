@@ -2,7 +2,8 @@
 
     python tiny_sweep.py RUNS_DIR
 
-runs it with two worker processes and keeps its fits in the cache of RUNS_DIR.
+runs it with two worker processes and keeps its fits in the cache of RUNS_DIR. After each fit it waits for a line of
+input, so that it is never further than the test that kills it.
 """
 
 import sys
@@ -43,4 +44,5 @@ def tables(sweep: SweepResult) -> tuple[bytes, bytes]:
 
 
 if __name__ == "__main__":
-    run_tiny(tiny({"executor": "processes", "workers": 2}), cache=TrialCache(Path(sys.argv[1])))
+    two_workers, cache = tiny({"executor": "processes", "workers": 2}), TrialCache(Path(sys.argv[1]))
+    run_tiny(two_workers, cache=cache, watch=lambda _: sys.stdin.readline())

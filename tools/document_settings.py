@@ -1,4 +1,4 @@
-"""Put the tables of all settings, made from the configuration's schema, into docs/configuration.md.
+"""Put the tables of all settings, made from the catalogue of settings, into docs/configuration.md.
 
     python tools/document_settings.py
 
@@ -8,7 +8,7 @@ A test fails when they are not up to date.
 from itertools import groupby
 from pathlib import Path
 
-from mnistexp.config.schema import Setting, config_schema, settings_list
+from mnistexp.config.catalogue import Setting, catalogue, entries
 
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 BEGIN, END = "<!-- tools/document_settings.py writes from here -->", "<!-- to here -->"
@@ -16,13 +16,13 @@ BEGIN, END = "<!-- tools/document_settings.py writes from here -->", "<!-- to he
 
 def tables() -> str:
     """A table for each section of a configuration, in its order, under a heading of its own."""
-    schema = config_schema()
+    about = {entry.key: entry.meaning for entry in entries()}
     found = []
-    for section, settings in groupby(settings_list(), key=_section):
-        reference = schema["properties"].get(section, {}).get("$ref", "").rpartition("/")[2]
-        about = schema["$defs"][reference]["description"] if reference else ""
+    for section, settings in groupby(catalogue().values(), key=_section):
         rows = ["| key | type | default | allowed | meaning |", "|---|---|---|---|---|", *map(_row, settings)]
-        found.append("\n\n".join(filter(None, [f"### {section or 'The experiment'}", about, "\n".join(rows)])))
+        found.append(
+            "\n\n".join(filter(None, [f"### {section or 'The experiment'}", about.get(section), "\n".join(rows)]))
+        )
     return "\n\n".join(found)
 
 

@@ -22,9 +22,9 @@ from yaml import YAMLError
 from mnistexp.bridges.exported import Series, check_readable, numbers, trainings, trials
 from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import ANNOTATIONS
-from mnistexp.runs.stored_runs import StoredRun, load
+from mnistexp.runs.results import History
+from mnistexp.runs.stored_runs import StoredRun
 
 # MLflow reads it before each transmission, so it must stay set.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -73,7 +73,7 @@ class _Part:
 
 
 def export(
-    runs: Sequence[IndexedRun], tracking_uri: str, *, experiment: str = "mnistexp", artifacts: bool = True
+    runs: Sequence[StoredRun], tracking_uri: str, *, experiment: str = "mnistexp", artifacts: bool = True
 ) -> list[Exported]:
     """Export runs to an experiment of the store, which is created if it is missing.
 
@@ -81,14 +81,14 @@ def export(
     store keeps artifacts, which are the run's files, in `mlartifacts` beside it. Raises BadInput for an address or
     experiment that can't be used, RunError if a run can't be read or the store fails.
     """
-    read = [(run, load(run.path), _parts(run)) for run in runs]
+    read = [(run, _parts(run), _tags(run)) for run in runs]
     if not experiment.strip():
         raise BadInput("--experiment is empty, allowed: a name")
     folder = _prepare(tracking_uri)
     with _explained(tracking_uri):
         client = MlflowClient(tracking_uri=tracking_uri)
         experiment_id = _experiment(client, experiment, folder)
-        return [_export(client, experiment_id, run, stored, parts, artifacts) for run, stored, parts in read]
+        return [_export(client, experiment_id, run, parts, tags, artifacts) for run, parts, tags in read]
 
 
 def _prepare(tracking_uri: str) -> Path | None:
@@ -140,11 +140,15 @@ def _experiment(client: MlflowClient, name: str, folder: Path | None) -> str:
 
 
 def _export(
-    client: MlflowClient, experiment: str, run: IndexedRun, stored: StoredRun, parts: list[_Part], artifacts: bool
+    client: MlflowClient,
+    experiment: str,
+    run: StoredRun,
+    parts: list[_Part],
+    tags: dict[str, str],
+    artifacts: bool,
 ) -> Exported:
-    names = [name for name in stored.files() if name != ANNOTATIONS] if artifacts else []
-    digest = _digest(parts, {name: stored.read_bytes(name) for name in names})
-    tags = _tags(run, stored)
+    names = [name for name in run.files() if name != ANNOTATIONS] if artifacts else []
+    digest = _digest(parts, {name: run.read_bytes(name) for name in names})
     quote = '"' if "'" in run.id else "'"
     earlier = client.search_runs([experiment], f"tags.`{RUN}` = {quote}{run.id}{quote}")
     if len(earlier) == 1 and earlier[0].data.tags.get(DIGEST) == digest:
@@ -154,7 +158,7 @@ def _export(
     whole, *nested = parts
     created = _put(client, experiment, whole, tags)
     for part in nested:
-        _put(client, experiment, part, {RUN: part.id, PARENT: created, "mnistexp.command": run.info.command})
+        _put(client, experiment, part, {RUN: part.id, PARENT: created, "mnistexp.command": run.command})
     for name in names:
         client.log_artifact(created, str(run.path / name), name.rpartition("/")[0] or None)
     for old in earlier:
@@ -182,16 +186,16 @@ def _put(client: MlflowClient, experiment: str, part: _Part, tags: Mapping[str, 
     return created
 
 
-def _parts(run: IndexedRun) -> list[_Part]:
+def _parts(run: StoredRun) -> list[_Part]:
     """The run itself, then its nested runs: repeats if there are several, and trials."""
     check_readable(run)
-    info, curves = run.info, trainings(run)
-    alone = list(curves) == [0]
-    own = curves[0] if alone else Series({}, ())
-    status, began = STATUS[info.status], info.started.timestamp()
-    finished = info.finished.timestamp() if info.finished else None
-    found = [_Part(run.id, run.config, own, numbers(run), status, began, finished)]
-    for repeat, series in () if alone else curves.items():
+    curves = trainings(run)
+    alone = len(curves) == 1
+    own = curves[0] if alone else Series(History((), ()), ())
+    status, began = STATUS[run.status], run.started.timestamp()
+    finished = run.finished.timestamp() if run.finished else None
+    found = [_Part(run.id, run.settings, own, numbers(run), status, began, finished)]
+    for repeat, series in () if alone else enumerate(curves):
         ended = max(series.times, default=began)
         found.append(_Part(f"{run.id}/repeats/{repeat}", {"repeat": repeat}, series, {}, status, began, ended))
     for trial in trials(run):
@@ -201,17 +205,17 @@ def _parts(run: IndexedRun) -> list[_Part]:
     return found
 
 
-def _tags(run: IndexedRun, stored: StoredRun) -> dict[str, str]:
+def _tags(run: StoredRun) -> dict[str, str]:
     tags = {
         RUN: run.id,
-        "mnistexp.command": run.info.command,
-        "mnistexp.name": run.info.name,
+        "mnistexp.command": run.command,
+        "mnistexp.name": run.name,
         "mnistexp.tags": " ".join(run.tags),
         "mlflow.note.content": run.note,
-        "mlflow.source.name": f"mnistexp {run.info.command}",
+        "mlflow.source.name": f"mnistexp {run.command}",
         "mlflow.source.type": "LOCAL",
     }
-    commit = stored.environment.get("git_commit")
+    commit = run.environment.get("git_commit")
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 
 

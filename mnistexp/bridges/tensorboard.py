@@ -18,8 +18,8 @@ import numpy as np
 from mnistexp.bridges.exported import Series, Trial, check_readable, numbers, trainings, trials
 from mnistexp.errors import BadInput
 from mnistexp.runs import files
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import CONFIG
+from mnistexp.runs.stored_runs import StoredRun
 
 try:
     from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -38,7 +38,7 @@ TUNED = ("model.", "optimizer.", "training.")
 STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}
 
 
-def export(runs: Sequence[IndexedRun], output: Path) -> list[Path]:
+def export(runs: Sequence[StoredRun], output: Path) -> list[Path]:
     """Write each run's event files below `output/<run id>`, and return these folders.
 
     The same run gives the same bytes in the same files. Only outdated event files of an earlier export are removed.
@@ -56,15 +56,15 @@ def export(runs: Sequence[IndexedRun], output: Path) -> list[Path]:
     return list(contents)
 
 
-def _event_files(run: IndexedRun) -> dict[str, bytes]:
+def _event_files(run: StoredRun) -> dict[str, bytes]:
     """The run's event files: name to content."""
     check_readable(run)
-    began = run.info.started.timestamp()
+    began = run.started.timestamp()
     name = f"events.out.tfevents.{began:.0f}{SUFFIX}"
     curves = trainings(run)
-    alone = list(curves) == [0]
+    alone = len(curves) == 1
     found = {name: _events_of_run(run, curves[0] if alone else None)}
-    for repeat, series in () if alone else curves.items():
+    for repeat, series in () if alone else enumerate(curves):
         events = _Events(began)
         events.session(run.id, _tuned(run), series)
         events.end(_status(run), max(series.times, default=began))
@@ -74,9 +74,9 @@ def _event_files(run: IndexedRun) -> dict[str, bytes]:
     return found
 
 
-def _events_of_run(run: IndexedRun, series: Series | None) -> bytes:
+def _events_of_run(run: StoredRun, series: Series | None) -> bytes:
     """Configuration, note and metrics, and the curves if the run is a single training."""
-    began = run.info.started.timestamp()
+    began = run.started.timestamp()
     events = _Events(began)
     config = files.read_text(run.path / CONFIG)
     events.text("config", "\n".join(f"    {line}" for line in config.splitlines()), began)
@@ -84,7 +84,7 @@ def _events_of_run(run: IndexedRun, series: Series | None) -> bytes:
         events.text("note", run.note, began)
     if series:
         events.session(run.id, _tuned(run), series)
-    end = run.info.finished.timestamp() if run.info.finished else began
+    end = run.finished.timestamp() if run.finished else began
     step = len(series.times) if series else 0
     for key, value in numbers(run).items():
         events.scalar(f"metrics/{key}", value, step, end)
@@ -93,8 +93,8 @@ def _events_of_run(run: IndexedRun, series: Series | None) -> bytes:
     return events.content()
 
 
-def _events_of_trial(run: IndexedRun, trial: Trial) -> bytes:
-    began = run.info.started.timestamp()
+def _events_of_trial(run: StoredRun, trial: Trial) -> bytes:
+    began = run.started.timestamp()
     end, step = began + trial.seconds, len(trial.series.times)
     events = _Events(began)
     events.session(f"{run.id}/{trial.index}", trial.params, trial.series)
@@ -104,13 +104,13 @@ def _events_of_trial(run: IndexedRun, trial: Trial) -> bytes:
     return events.content()
 
 
-def _tuned(run: IndexedRun) -> dict[str, object]:
+def _tuned(run: StoredRun) -> dict[str, object]:
     """The settings of the sections model, optimizer and training."""
-    return {key: value for key, value in run.config.items() if key.startswith(TUNED)}
+    return {key: value for key, value in run.settings.items() if key.startswith(TUNED)}
 
 
-def _status(run: IndexedRun) -> str:
-    return STATUS.get(run.info.status, "STATUS_FAILURE")
+def _status(run: StoredRun) -> str:
+    return STATUS.get(run.status, "STATUS_FAILURE")
 
 
 class _Events:

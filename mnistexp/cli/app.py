@@ -19,6 +19,8 @@ from mnistexp.cli import (
     best_commands,
     bridge_commands,
     cache_commands,
+    check_commands,
+    compare_commands,
     completion,
     config_commands,
     console,
@@ -26,12 +28,15 @@ from mnistexp.cli import (
     evaluate_commands,
     live_commands,
     report_commands,
+    run_commands,
     sweep_commands,
+    tag_commands,
     train_commands,
+    upkeep_commands,
     verify_commands,
 )
 from mnistexp.cli.options import examples
-from mnistexp.cli.parsing import Commands
+from mnistexp.cli.parsing import SET_UP, USE, Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
 from mnistexp.runs.standard_error import keep_all, own
@@ -41,9 +46,6 @@ __all__ = ["app", "main"]
 
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command: quietly, with exit code 130, and with nothing lost. Windows lacks the last."""
-
-TRAIN, USE, EXPLORE, SET_UP = "Train and search", "Use runs", "Explore the digits and the network", "Set up"
-"""Panels of commands in the help."""
 
 app = Commands(
     name="mnistexp",
@@ -62,36 +64,20 @@ app = Commands(
     + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
     "tolerance, 5 differs; runs check: 6 a requirement is not met.\n",
 )
-app.add_typer(config_commands.config_app, name="config", rich_help_panel=SET_UP)
-app.add_typer(cache_commands.cache_app, name="cache", rich_help_panel=SET_UP)
-app.add_typer(bridge_commands.bridge_app, name="bridge", rich_help_panel=USE)
-app.add_typer(archive_commands.runs_app, name="runs", rich_help_panel=USE)
-app.command("show-examples", rich_help_panel=EXPLORE, epilog=train_commands.DIGITS_EXAMPLES)(
-    train_commands.show_examples
-)
-app.command("summary", rich_help_panel=EXPLORE, epilog=train_commands.SUMMARY_EXAMPLES)(train_commands.summary)
-app.command("train", rich_help_panel=TRAIN, epilog=train_commands.TRAIN_EXAMPLES)(train_commands.train)
-app.command(
-    "sweep-optimizer",
-    rich_help_panel=TRAIN,
-    help="Search optimizer settings by cross-validation.",
-    epilog=sweep_commands.OPTIMIZER_EXAMPLES,
-)(sweep_commands.sweep)
-app.command(
-    "sweep-dropout",
-    rich_help_panel=TRAIN,
-    help="Search dropout rates by cross-validation.",
-    epilog=sweep_commands.DROPOUT_EXAMPLES,
-)(sweep_commands.sweep)
-app.command("best", rich_help_panel=TRAIN, epilog=best_commands.BEST_EXAMPLES)(best_commands.best)
-app.command("reproduce", rich_help_panel=TRAIN, epilog=best_commands.REPRODUCE_EXAMPLES)(best_commands.reproduce)
-app.command("report", rich_help_panel=USE, epilog=report_commands.EXAMPLES)(report_commands.report)
-app.command("doctor", rich_help_panel=SET_UP, epilog=doctor_commands.EXAMPLES)(doctor_commands.doctor)
-app.command("verify", rich_help_panel=USE, epilog=verify_commands.VERIFY_EXAMPLES)(verify_commands.verify)
-app.command("predict", rich_help_panel=USE, epilog=verify_commands.PREDICT_EXAMPLES)(verify_commands.predict)
-app.command("evaluate", rich_help_panel=USE, epilog=evaluate_commands.EVALUATE_EXAMPLES)(evaluate_commands.evaluate)
-app.command("watch", rich_help_panel=USE, epilog=live_commands.WATCH_EXAMPLES)(live_commands.watch)
-app.command("serve", rich_help_panel=USE, epilog=live_commands.SERVE_EXAMPLES)(live_commands.serve)
+runs = Commands(help="List, show, compare and manage runs.")
+for group in (
+    run_commands, compare_commands, check_commands, tag_commands, upkeep_commands, archive_commands,
+):  # fmt: skip
+    runs.add_typer(group.commands)
+for module in (
+    train_commands, sweep_commands, best_commands, report_commands, doctor_commands, verify_commands, evaluate_commands,
+    live_commands,
+):  # fmt: skip
+    app.add_typer(module.commands)
+app.add_typer(config_commands.commands, name="config", rich_help_panel=SET_UP)
+app.add_typer(cache_commands.commands, name="cache", rich_help_panel=SET_UP)
+app.add_typer(bridge_commands.commands, name="bridge", rich_help_panel=USE)
+app.add_typer(runs, name="runs", rich_help_panel=USE)
 
 
 def _version(asked: bool) -> None:

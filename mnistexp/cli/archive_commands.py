@@ -7,65 +7,54 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from mnistexp.cli.call import Call
 from mnistexp.cli.console import json_text
-from mnistexp.cli.options import (
-    OUTPUT,
-    RUNS,
-    JsonOption,
-    RunsArgument,
-    RunsOption,
-    WhereOption,
-    a_file,
-    examples,
-    option,
-)
+from mnistexp.cli.options import OUTPUT, OutputOption, RunsArgument, WhereOption, choice_option
+from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import printable
-from mnistexp.cli.upkeep_commands import runs_app
-from mnistexp.cli.voice import Voice
-from mnistexp.errors import BadInput, RunError, nearest, show
+from mnistexp.errors import BadInput, RunError
 
-__all__ = ["runs_app"]
+__all__ = ["commands"]
+
+commands = Commands()
 
 FORMATS = ("csv", "json", "md", "zip")
 
 
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs export --where command=train --output runs.csv": "write a table for a spreadsheet",
-            "mnistexp runs export 1:5 --format md": "print the newest five as Markdown",
-            "mnistexp runs export latest --output run.zip": "archive a whole run",
-        }
-    )
+@commands.add(
+    "export",
+    {
+        "mnistexp runs export --where command=train --output runs.csv": "write a table for a spreadsheet",
+        "mnistexp runs export 1:5 --format md": "print the newest five as Markdown",
+        "mnistexp runs export latest --output run.zip": "archive a whole run",
+    },
+    shares="... runs_dir json",
 )
 def export(
+    call: Call,
     runs: RunsArgument = None,
     where: WhereOption = None,
     form: Annotated[
         str | None,
-        option(
+        choice_option(
             OUTPUT,
             "--format",
             "Format: csv, json, md or zip",
+            FORMATS,
             metavar="FORMAT",
             show_default="by the ending of --output, or csv",
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        option(OUTPUT, "--output -o", "File to write", metavar="FILE", callback=a_file, show_default="standard output"),
-    ] = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
+    output: OutputOption = None,
 ) -> None:
     """Export runs as a table, or archive them as a zip."""
     from mnistexp.runs import archive, export, files, query
 
-    form = _format(form, output, json)
-    found = query.select(runs_dir, runs or (), where=where)
+    form = _format(form, output, call.json)
+    found = query.select(call.runs_dir, runs or (), where=where)
     if form == "zip" and output:
         if not found:
-            raise RunError(query.none_found(runs_dir, where))
+            raise RunError(query.none_found(call.runs_dir, where))
         archive.write_archive([run.path for run in found], output)
     else:
         if form == "json":
@@ -79,18 +68,16 @@ def export(
             return
         files.write_text(output, text)
     document = {"output": str(output), "format": form, "runs": [run.id for run in found]}
-    Voice(json).result(document, Text.assemble(("Exported      ", "bold"), f"{len(found)} runs to {output}"))
+    call.result(document, Text.assemble(("Exported      ", "bold"), f"{len(found)} runs to {output}"))
 
 
 def _format(form: str | None, output: Path | None, json: bool) -> str:
-    """The format asked for. Raises BadInput where it isn't known or can't go to standard output."""
+    """The format asked for. Raises BadInput where the ending isn't known or it can't go to standard output."""
     if form is None:
         ending = output.suffix[1:].lower() if output else ""
         form = ending if ending in FORMATS else "json" if json and not output else "csv" if not output else None
         if form is None:
             raise BadInput(f"{output}: unknown ending, allowed: {', '.join(FORMATS)}, or --format")
-    if form not in FORMATS:
-        raise BadInput(f"--format is {show(form)}, allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}")
     if output is None and form == "zip":
         raise BadInput("a zip can't be printed: add --output FILE")
     if output is None and json and form != "json":
@@ -98,14 +85,14 @@ def _format(form: str | None, output: Path | None, json: bool) -> str:
     return form
 
 
-@runs_app.command(
+@commands.add(
     "import",
-    epilog=examples({"mnistexp runs import run.zip": "import runs from another machine"}),
+    {"mnistexp runs import run.zip": "import runs from another machine"},
+    shares="... runs_dir json",
 )
 def import_runs(
+    call: Call,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Zip written by `mnistexp runs export`.")],
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Import runs from an archive.
 
@@ -113,8 +100,8 @@ def import_runs(
     """
     from mnistexp.runs.archive import import_archive
 
-    found = import_archive(file, runs_dir)
-    document = {"runs_dir": str(runs_dir), "imported": found.imported, "skipped": found.skipped}
+    found = import_archive(file, call.runs_dir)
+    document = {"runs_dir": str(call.runs_dir), "imported": found.imported, "skipped": found.skipped}
     lines = [Text(f"Imported  {run_id}") for run_id in found.imported]
     lines += [Text(f"Skipped   {run_id}: a run with this id already exists") for run_id in found.skipped]
-    Voice(json).result(document, *lines)
+    call.result(document, *lines)

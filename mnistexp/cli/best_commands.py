@@ -3,145 +3,85 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mnistexp.cli import completion, console_best, console_report
-from mnistexp.cli.options import (
-    DATA,
-    RUNS,
-    SEARCH,
-    TRAINING,
-    BatchSizeOption,
-    ConfigOption,
-    DataOption,
-    DryRunOption,
-    EpochsOption,
-    ExecutorOption,
-    JsonOption,
-    NameOption,
-    NoteOption,
-    OptimizersOption,
-    QuietOption,
-    RepeatsOption,
-    RunsOption,
-    SchedulerOption,
-    SeedOption,
-    SelectOption,
-    SetOption,
-    TagOption,
-    VerboseOption,
-    WorkersOption,
-    examples,
-    flag_layers,
-    layers_for,
-    option,
-)
-from mnistexp.cli.voice import Voice
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import DATA, SEARCH, TRAINING, OptimizersOption, option
+from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput
-from mnistexp.runs.layout import Kind
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
 
-__all__ = ["best", "reproduce"]
+__all__ = ["commands"]
 
-SweepsOption = Annotated[
-    list[str] | None,
-    option(
-        SEARCH,
-        "--sweep",
-        "Choose only from this sweep; repeatable",
-        metavar="RUN",
-        show_default="all matching sweeps",
-        autocompletion=completion.run_ids,
-    ),
-]
-NestedOption = Annotated[bool, option(SEARCH, "--nested", "Estimate the accuracy by nested cross-validation as well")]
-PredictOption = Annotated[
-    bool, option(SEARCH, "--predict/--no-predict", "Predict the accuracy of the final model, by 20 further fits")
-]
-UnseenOption = Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")]
+commands = Commands()
 
-BEST_EXAMPLES = examples(
+
+@commands.add(
+    "best",
     {
         "mnistexp best --dry-run": "list the sweeps it would use and run",
         "mnistexp best --unseen": "also evaluate on 4,000 unseen digits",
         "mnistexp best --opt adam --opt nadam --select one-se --repeats 5": "choose the cheapest good setting",
-    }
+    },
+    shares="config sets ... select epochs batch_size repeats seed data executor workers scheduler name tag note"
+    " runs_dir dry_run json quiet verbose",
+    panel=TRAIN,
 )
-REPRODUCE_EXAMPLES = examples(
+def best(
+    call: Call,
+    sweep: Annotated[
+        list[str] | None,
+        option(
+            SEARCH,
+            "--sweep",
+            "Choose only from this sweep; repeatable",
+            metavar="RUN",
+            show_default="all matching sweeps",
+            autocompletion=completion.run_ids,
+        ),
+    ] = None,
+    opt: OptimizersOption = None,
+    nested: Annotated[
+        bool, option(SEARCH, "--nested", "Estimate the accuracy by nested cross-validation as well")
+    ] = False,
+    predict: Annotated[
+        bool, option(SEARCH, "--predict/--no-predict", "Predict the accuracy of the final model, by 20 further fits")
+    ] = True,
+    unseen: Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")] = False,
+) -> None:
+    """Train the best setting of all sweeps and evaluate it."""
+    layers = call.layers()
+    config = settings.resolve([*layers, *_optimizers(layers, opt or []), *call.flag_layers()])
+    from mnistexp.commands.best import story
+    from mnistexp.commands.best.plan import plan_best
+
+    asked: dict[str, Any] = {"listed_only": bool(opt), "with_nested": nested}
+    if call.dry_run:
+        plan = plan_best(config.config, call.runs_dir, sweep or [], **asked)
+        call.plan(config, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
+        return
+    with call.working() as watch:
+        asked |= {"predict": predict, "unseen": unseen}
+        outcome = story.run_best(config.config, call.runs_dir, sweep or [], watch=watch, **asked)
+    _write_report(outcome)
+    call.result(outcome.document(), *console_report.answer(outcome))
+    call.end(outcome)
+
+
+@commands.add(
+    "reproduce",
     {
         "mnistexp reproduce --dry-run": "list the steps and the time they take",
         "mnistexp reproduce --quick": "test everything in a minute or two",
         "mnistexp reproduce": "reproduce the assignment",
-    }
+    },
+    shares="config sets ... seed data executor workers scheduler name runs_dir dry_run json quiet verbose",
+    panel=TRAIN,
 )
-
-
-def best(
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    sweep: SweepsOption = None,
-    opt: OptimizersOption = None,
-    select: SelectOption = None,
-    epochs: EpochsOption = None,
-    batch_size: BatchSizeOption = None,
-    repeats: RepeatsOption = None,
-    seed: SeedOption = None,
-    nested: NestedOption = False,
-    predict: PredictOption = True,
-    unseen: UnseenOption = False,
-    data: DataOption = None,
-    executor: ExecutorOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    name: NameOption = None,
-    tag: TagOption = None,
-    note: NoteOption = None,
-    runs_dir: RunsOption = RUNS,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Train the best setting of all sweeps and evaluate it."""
-    voice = Voice(json, quiet, verbose)
-    from mnistexp.runs.annotations import checked, launched
-
-    added = checked(tag or (), note or "")
-    given = {
-        "select": select, "epochs": epochs, "batch_size": batch_size, "repeats": repeats, "seed": seed,
-        "data": data, "executor": executor, "workers": workers, "scheduler": scheduler, "name": name,
-    }  # fmt: skip
-    layers = layers_for("best", config, sets, runs_dir)
-    found = settings.resolve([*layers, *_optimizers(layers, opt or []), *flag_layers(given)])
-    from mnistexp.cli.progress import watching
-    from mnistexp.commands.best import story
-    from mnistexp.commands.best.plan import plan_best
-
-    references = sweep or []
-    if dry_run:
-        plan = plan_best(found.config, runs_dir, references, listed_only=bool(opt), with_nested=nested)
-        voice.plan(found, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
-        return
-    with watching(voice.err, quiet=quiet) as watch, launched(Kind.BEST, added):
-        outcome = story.run_best(
-            found.config,
-            runs_dir,
-            references,
-            listed_only=bool(opt),
-            with_nested=nested,
-            predict=predict,
-            unseen=unseen,
-            watch=watch,
-        )
-    _write_report(outcome)
-    voice.result(outcome.document(), *console_report.answer(outcome))
-    voice.end(outcome)
-
-
 def reproduce(
-    config: ConfigOption = None,
-    sets: SetOption = None,
+    call: Call,
     quick: Annotated[
         bool, option(TRAINING, "--quick", "Run a few epochs and rows as a smoke test; compare no trainings")
     ] = False,
@@ -149,40 +89,24 @@ def reproduce(
         bool,
         option(TRAINING, "--all-rows", "Reproduce the notebook's bug on all 93 rows; takes minutes longer"),
     ] = False,
-    seed: SeedOption = None,
-    data: DataOption = None,
-    executor: ExecutorOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    name: NameOption = None,
-    runs_dir: RunsOption = RUNS,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Run the whole assignment; compare with its notebook."""
-    voice = Voice(json, quiet, verbose)
-    given = {
-        "seed": seed, "data": data, "executor": executor, "workers": workers, "scheduler": scheduler, "name": name,
-    }  # fmt: skip
     if quick and all_rows:
         raise BadInput("--quick and --all-rows exclude each other: give only one")
-    packaged, *own = layers_for("best", config, sets)
+    packaged, *own = call.layers("best")
     serial = [settings.flag("--quick", "sweep.executor", "serial")] if quick else []
-    found = settings.resolve([packaged, *serial, *own, *flag_layers(given)])
-    from mnistexp.cli.progress import watching
+    found = settings.resolve([packaged, *serial, *own, *call.flag_layers()])
     from mnistexp.commands.assignment import story
 
     size = story.size_of(quick=quick, all_rows=all_rows)
-    if dry_run:
-        ahead = story.plan_reproduce(found.config, runs_dir, size)
-        voice.plan(found, console_best.reproduce_plan_document(ahead), *console_best.reproduce_plan_report(ahead))
+    if call.dry_run:
+        ahead = story.plan_reproduce(found.config, call.runs_dir, size)
+        call.plan(found, console_best.reproduce_plan_document(ahead), *console_best.reproduce_plan_report(ahead))
         return
-    with watching(voice.err, quiet=quiet) as watch:
-        outcome = story.run_reproduce(found.config, runs_dir, size, watch)
+    with call.working() as watch:
+        outcome = story.run_reproduce(found.config, call.runs_dir, size, watch)
     _write_report(outcome)
-    voice.result(outcome.document(), *console_report.answer(outcome))
+    call.result(outcome.document(), *console_report.answer(outcome))
 
 
 def _write_report(outcome: "Outcome") -> None:

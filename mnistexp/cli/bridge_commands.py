@@ -6,43 +6,32 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.text import Text
 
-from mnistexp.cli.options import (
-    OUTPUT,
-    RUNS,
-    JsonOption,
-    RunsArgument,
-    RunsOption,
-    WhereOption,
-    examples,
-    folder,
-    option,
-)
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import OUTPUT, RunsArgument, WhereOption, folder, option
 from mnistexp.cli.parsing import Commands
-from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, RunError
 
 if TYPE_CHECKING:
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["bridge_app"]
+__all__ = ["commands"]
 
-bridge_app = Commands(help="Export runs to TensorBoard or MLflow.")
+commands = Commands(help="Export runs to TensorBoard or MLflow.")
 
 
-@bridge_app.command(
-    epilog=examples(
-        {
-            "mnistexp bridge tensorboard latest --output events": "then: tensorboard --logdir events",
-            "mnistexp bridge tensorboard --where command=train --output events": "export all trainings",
-        }
-    )
+@commands.add(
+    "tensorboard",
+    {
+        "mnistexp bridge tensorboard latest --output events": "then: tensorboard --logdir events",
+        "mnistexp bridge tensorboard --where command=train --output events": "export all trainings",
+    },
+    shares="... runs_dir json",
 )
 def tensorboard(
+    call: Call,
     output: Annotated[Path, option(OUTPUT, "--output -o", "Folder for the event files", metavar="DIR", parser=folder)],
     runs: RunsArgument = None,
     where: WhereOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Write runs as TensorBoard event files.
 
@@ -55,21 +44,22 @@ def tensorboard(
 
     if os.path.lexists(output) and not is_folder(output):
         raise BadInput(f"--output {output} is a file, allowed: a folder, new or existing")
-    folders = bridge.export(_select(runs_dir, runs, where), output)
+    folders = bridge.export(_select(call.runs_dir, runs, where), output)
     document = {"output": str(output), "runs": [folder.name for folder in folders]}
     said = f"{_count(len(folders))} in {output}; view with: tensorboard --logdir {output}"
-    Voice(json).result(document, Text(said))
+    call.result(document, Text(said))
 
 
-@bridge_app.command(
-    epilog=examples(
-        {
-            "mnistexp bridge mlflow 1:5 --tracking-uri sqlite:///mlflow.db": "export to a SQLite file",
-            "mnistexp bridge mlflow latest --tracking-uri mlruns --no-artifacts": "export to a folder, without files",
-        }
-    )
+@commands.add(
+    "mlflow",
+    {
+        "mnistexp bridge mlflow 1:5 --tracking-uri sqlite:///mlflow.db": "export to a SQLite file",
+        "mnistexp bridge mlflow latest --tracking-uri mlruns --no-artifacts": "export to a folder, without files",
+    },
+    shares="... runs_dir json",
 )
 def mlflow(
+    call: Call,
     tracking_uri: Annotated[
         str, option(OUTPUT, "--tracking-uri", "sqlite:///FILE, a folder, or http://HOST:PORT", metavar="URI")
     ],
@@ -81,8 +71,6 @@ def mlflow(
     artifacts: Annotated[
         bool, option(OUTPUT, "--artifacts/--no-artifacts", "Log the files of the runs as artifacts")
     ] = True,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Log runs to an MLflow tracking store.
 
@@ -92,16 +80,16 @@ def mlflow(
     """
     from mnistexp.bridges import mlflow_store
 
-    found = _select(runs_dir, runs, where)
+    found = _select(call.runs_dir, runs, where)
     exported = mlflow_store.export(found, tracking_uri, experiment=experiment, artifacts=artifacts)
     done = [vars(run) for run in exported]
     document = {"tracking_uri": tracking_uri, "experiment": experiment, "runs": done}
     kinds = [f"{count} {kind}" for kind in ("created", "replaced", "unchanged") if (count := _of(done, kind))]
     said = f"{_count(len(done))} in the experiment {experiment} of {tracking_uri}: {', '.join(kinds)}"
-    Voice(json).result(document, Text(said))
+    call.result(document, Text(said))
 
 
-def _select(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[IndexedRun]":
+def _select(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[StoredRun]":
     from mnistexp.runs import query
 
     found = query.select(runs_dir, references or (), where=where)

@@ -2,24 +2,26 @@
 
 from typing import Annotated
 
-from mnistexp.cli.options import CHANGES, RUNS, JsonOption, RunsOption, age, examples, option
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import CHANGES, age_option
 from mnistexp.cli.parsing import Commands
-from mnistexp.cli.voice import Voice
 
-__all__ = ["cache_app"]
+__all__ = ["commands"]
 
-cache_app = Commands(help="Inspect and prune the caches of fits and compiled kernels.")
+commands = Commands(help="Inspect and prune the caches of fits and compiled kernels.")
 
 
-@cache_app.command(
-    "info", epilog=examples({"mnistexp cache info": "show the number and size of cached fits and compiled kernels"})
+@commands.add(
+    "info",
+    {"mnistexp cache info": "show the number and size of cached fits and compiled kernels"},
+    shares="... runs_dir json",
 )
-def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
+def cache_info(call: Call) -> None:
     """Show the size of the caches of fits and compiled kernels."""
     from mnistexp.sweeps.trial_cache import TrialCache
     from mnistexp.training import kernels
 
-    fits, kept = TrialCache(runs_dir).info(), kernels.info()
+    fits, kept = TrialCache(call.runs_dir).info(), kernels.info()
     document = {
         "folder": str(fits.folder),
         "fits": fits.fits,
@@ -28,7 +30,7 @@ def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
         "kernels": kept.kernels,
         "kernels_bytes": kept.bytes,
     }
-    Voice(json).result(
+    call.result(
         document,
         f"{fits.fits} fits in {fits.folder}, {fits.bytes / 1e6:.1f} MB",
         f"{kept.kernels} compiled kernels in {kept.folder}, {kept.bytes / 1e6:.1f} MB"
@@ -37,23 +39,22 @@ def cache_info(runs_dir: RunsOption = RUNS, json: JsonOption = False) -> None:
     )
 
 
-@cache_app.command(
-    "prune", epilog=examples({"mnistexp cache prune --older-than 30d": "remove fits not used for 30 days"})
+@commands.add(
+    "prune",
+    {"mnistexp cache prune --older-than 30d": "remove fits not used for 30 days"},
+    shares="... runs_dir json",
 )
 def cache_prune(
+    call: Call,
     older_than: Annotated[
-        str | None,
-        option(CHANGES, "--older-than", "Minimum age, e.g. 30d, 12h or 90m", metavar="AGE", show_default="all"),
+        float | None, age_option(CHANGES, "Minimum age, e.g. 30d, 12h or 90m", show_default="all")
     ] = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Remove cached fits and kernels; they are rebuilt when needed."""
     from mnistexp.sweeps.trial_cache import TrialCache
     from mnistexp.training import kernels
 
-    limit = age(older_than) if older_than is not None else None
-    fits, gone = TrialCache(runs_dir).prune(limit), kernels.prune(limit)
+    fits, gone = TrialCache(call.runs_dir).prune(older_than), kernels.prune(older_than)
     document = {
         "folder": str(fits.folder),
         "fits_removed": fits.fits,
@@ -64,4 +65,4 @@ def cache_prune(
     text = f"{fits.fits} fits removed from {fits.folder}, {fits.bytes / 1e6:.1f} MB"
     if gone.folder:
         text += f"; {gone.kernels} compiled kernels from {gone.folder}, {gone.bytes / 1e6:.1f} MB"
-    Voice(json).result(document, text)
+    call.result(document, text)

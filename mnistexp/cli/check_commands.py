@@ -9,25 +9,17 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.compare_commands import runs_app
-from mnistexp.cli.options import (
-    OUTPUT,
-    RUN_SELECTION,
-    RUNS,
-    JsonOption,
-    RunArgument,
-    RunsOption,
-    examples,
-    number_option,
-    option,
-)
-from mnistexp.cli.voice import Voice
-from mnistexp.errors import BadInput, NotMet, nearest
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import OUTPUT, RUN_SELECTION, RunArgument, choice_option, number_option, option
+from mnistexp.cli.parsing import Commands
+from mnistexp.errors import BadInput, NotMet
 
 if TYPE_CHECKING:  # it loads numpy, which --help can do without
     from mnistexp.runs.checking import Checked
 
-__all__ = ["runs_app"]
+__all__ = ["commands"]
+
+commands = Commands()
 
 FORMATS = ("text", "md", "junit")
 
@@ -53,42 +45,39 @@ ToleranceOption = Annotated[
     float | None, number_option(RUN_SELECTION, "--tolerance", "Allow drops up to this; 0.01 is one point")
 ]
 FormatOption = Annotated[
-    str, option(OUTPUT, "--format", "text, md (a Markdown table) or junit (XML)", metavar="FORMAT")
+    str,
+    choice_option(OUTPUT, "--format", "text, md (a Markdown table) or junit (XML)", FORMATS, metavar="FORMAT"),
 ]
 
 
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs check latest --require 'test_accuracy>=0.9'": "require an accuracy",
-            "mnistexp runs check latest --baseline released": "require no drop beyond noise",
-            "mnistexp runs check latest --require 'test_accuracy>=0.9' --format junit": "for CI servers",
-        }
-    )
+@commands.add(
+    "check",
+    {
+        "mnistexp runs check latest --require 'test_accuracy>=0.9'": "require an accuracy",
+        "mnistexp runs check latest --baseline released": "require no drop beyond noise",
+        "mnistexp runs check latest --require 'test_accuracy>=0.9' --format junit": "for CI servers",
+    },
+    shares="... runs_dir json",
 )
 def check(
+    call: Call,
     run: RunArgument,
     require: RequireOption = None,
     baseline: BaselineOption = None,
     within_noise: NoiseOption = False,
     tolerance: ToleranceOption = None,
     form: FormatOption = "text",
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Check a run against requirements, for CI: exit code 0 or 6."""
-    voice = Voice(json)
-    if form not in FORMATS:
-        raise BadInput(f"--format is {form!r}, allowed: {', '.join(FORMATS)}{nearest(form, FORMATS)}")
     if within_noise and (tolerance is not None or baseline is None):
         raise BadInput("--within-noise needs --baseline, and stands instead of --tolerance")
     from mnistexp.runs import checking, references
 
-    against = references.one(runs_dir, baseline) if baseline is not None else None
-    found = checking.check(references.one(runs_dir, run), require or (), against, tolerance)
+    against = references.one(call.runs_dir, baseline) if baseline is not None else None
+    found = checking.check(references.one(call.runs_dir, run), require or (), against, tolerance)
     document = {"run": found.run, "baseline": found.baseline, "met": found.met, "smallest_drop": found.smallest_drop}
     lines = {"text": _text, "md": _markdown, "junit": _junit}[form](found)
-    voice.result(document | {"requirements": [asdict(each) for each in found.requirements]}, *map(Text, lines))
+    call.result(document | {"requirements": [asdict(each) for each in found.requirements]}, *map(Text, lines))
     if not found.met:
         raise typer.Exit(NotMet.exit_code)
 

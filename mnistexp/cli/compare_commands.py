@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.text import Text
 
 from mnistexp.cli import console_compare, console_runs
-from mnistexp.cli.options import OUTPUT, RUN_SELECTION, RUNS, JsonOption, RunsArgument, RunsOption, examples, option
-from mnistexp.cli.run_commands import runs_app
-from mnistexp.cli.voice import Voice
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import OUTPUT, RUN_SELECTION, RunsArgument, option
+from mnistexp.cli.parsing import Commands
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.groups import Grouped
-    from mnistexp.runs.index import IndexedRun
     from mnistexp.runs.results import History
+    from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["runs_app"]
+__all__ = ["commands"]
+
+commands = Commands()
 
 OutputOption = Annotated[
     Path | None, option(OUTPUT, "--output -o", "Plot the learning curves to a .png or .svg file", metavar="FILE")
@@ -34,44 +36,41 @@ MetricOption = Annotated[
 ]
 
 
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs compare 2 1": "is the newest run better?",
-            "mnistexp runs compare 1:4 --output curves.png": "plot the newest four",
-            "mnistexp runs compare --by settings": "group all runs by settings",
-            "mnistexp runs compare 1:9 --by optimizer.name": "compare optimizers",
-        }
-    )
+@commands.add(
+    "compare",
+    {
+        "mnistexp runs compare 2 1": "is the newest run better?",
+        "mnistexp runs compare 1:4 --output curves.png": "plot the newest four",
+        "mnistexp runs compare --by settings": "group all runs by settings",
+        "mnistexp runs compare 1:9 --by optimizer.name": "compare optimizers",
+    },
+    shares="... runs_dir json",
 )
 def compare(
+    call: Call,
     runs: RunsArgument = None,
     output: OutputOption = None,
     by: ByOption = None,
     metric: MetricOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Compare runs: which is better, and what differs."""
-    voice = Voice(json)
     if by is not None:
         if output:
             raise BadInput("--output draws learning curves, and --by has none: use one of them")
-        found = _grouped(runs or [], by, metric or "test_accuracy", runs_dir)
-        voice.result(console_compare.grouped_document(found), *console_compare.grouped_report(found))
+        found = _grouped(call.runs_dir, runs or [], by, metric or "test_accuracy")
+        call.result(console_compare.grouped_document(found), *console_compare.grouped_report(found))
         return
     if metric is not None:
         raise BadInput("--metric is the number of groups: use it with --by")
     from mnistexp.runs import comparison, paired, query
-    from mnistexp.runs.curves import read_curves
 
     kind = _figure_kind(output)
-    chosen = query.select(runs_dir, runs) if runs else []
+    chosen = query.select(call.runs_dir, runs) if runs else []
     if len(chosen) < 2:
         raise BadInput(f"compare needs at least 2 runs, got {len(chosen)}")
     differences = comparison.compare(chosen)
     answers = paired.compare_with_first(chosen)
-    histories = [[curve.history for curve in read_curves(run.path)] for run in chosen]
+    histories = [run.histories for run in chosen]
     if output:
         _draw(chosen, histories, output, kind)
     parts: dict[str, dict[str, Any]] = {part: {} for part in comparison.PARTS}
@@ -82,10 +81,10 @@ def compare(
     drawn = {"figure": str(output)} if output else {}
     report = console_runs.comparison_report(chosen, console_compare.paired_report(answers), differences, histories)
     figure = [Text(f"\nFigure  {output}")] if output else []
-    voice.result(document | {"differences": parts} | drawn, *report, *figure)
+    call.result(document | {"differences": parts} | drawn, *report, *figure)
 
 
-def _grouped(runs: Sequence[str], by: str, metric: str, runs_dir: Path) -> "Grouped":
+def _grouped(runs_dir: Path, runs: Sequence[str], by: str, metric: str) -> "Grouped":
     from mnistexp.runs import groups, query
 
     chosen = query.select(runs_dir, runs)
@@ -101,7 +100,7 @@ def _figure_kind(output: Path | None) -> str:
     return kind
 
 
-def _draw(runs: "Sequence[IndexedRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
+def _draw(runs: "Sequence[StoredRun]", histories: "Sequence[Sequence[History]]", output: Path, kind: str) -> None:
     """The learning curves of runs in one figure, each the mean of its repeats."""
     from mnistexp.figures import plots, style
     from mnistexp.runs import files

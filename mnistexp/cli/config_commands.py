@@ -9,135 +9,99 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli import completion, console
-from mnistexp.cli.options import (
-    OUTPUT,
-    BatchSizeOption,
-    ConfigOption,
-    DropoutOption,
-    EpochsOption,
-    JsonOption,
-    LearningRateOption,
-    OptimizerOption,
-    SeedOption,
-    SetOption,
-    a_file,
-    examples,
-    option,
-    settings_for,
-)
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import OUTPUT, OutputOption, choice_option, option
 from mnistexp.cli.parsing import Commands
-from mnistexp.cli.voice import Voice
 from mnistexp.config import settings
-from mnistexp.errors import BadInput, ConfigError, Problem, nearest
+from mnistexp.errors import BadInput, ConfigError, Problem
 
-__all__ = ["config_app"]
+__all__ = ["commands"]
 
-config_app = Commands(help="Create, show and check configurations.")
+commands = Commands(help="Create, show and check configurations.")
 
 SCHEMA = "mnistexp.schema.json"
 COMMAND = re.compile(r"^(# Command: +mnistexp [\w-]+).*$", re.MULTILINE)
 
 
-@config_app.command(
+@commands.add(
     "show",
-    epilog=examples(
-        {
-            "mnistexp config show": "show the settings of mnistexp train",
-            "mnistexp config show sweep-dropout --set training.epochs=10": "change a setting",
-        }
-    ),
+    {
+        "mnistexp config show": "show the settings of mnistexp train",
+        "mnistexp config show sweep-dropout --set training.epochs=10": "change a setting",
+    },
+    shares="... config sets epochs opt learning_rate batch_size dropout seed runs_dir json",
 )
-def config_show(
+def show(
+    call: Call,
     name: Annotated[
         str,
         typer.Argument(
             metavar="NAME", help="Packaged configuration to start from.", autocompletion=completion.packaged
         ),
     ] = "train",
-    config: ConfigOption = None,
-    sets: SetOption = None,
-    epochs: EpochsOption = None,
-    opt: OptimizerOption = None,
-    learning_rate: LearningRateOption = None,
-    batch_size: BatchSizeOption = None,
-    dropout: DropoutOption = None,
-    seed: SeedOption = None,
-    json: JsonOption = False,
 ) -> None:
     """Show the resolved settings and where each comes from."""
-    given = {
-        "epochs": epochs, "opt": opt, "learning_rate": learning_rate, "batch_size": batch_size, "dropout": dropout,
-        "seed": seed,
-    }  # fmt: skip
-    found = settings_for(name, config, sets, None, **given)
+    found = call.settings(name)
     document = {"config": found.config.model_dump(mode="json"), "origins": found.origins}
-    Voice(json).result(document, console.settings_table(found))
+    call.result(document, console.settings_table(found))
 
 
-@config_app.command(
+@commands.add(
     "validate",
-    epilog=examples({"mnistexp config validate configs/train.yaml configs/best.yaml": "check two files"}),
+    {"mnistexp config validate configs/train.yaml configs/best.yaml": "check two files"},
+    shares="... json",
 )
-def config_validate(
+def validate(
+    call: Call,
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="YAML files to check.", autocompletion=completion.yaml_files),
+        typer.Argument(metavar="FILE...", help="YAML files to check."),
     ],
-    json: JsonOption = False,
 ) -> None:
     """Check configuration files and report all problems."""
     problems: list[Problem] = []
     for file in files:
         try:
-            settings_for("train", [file], None)
+            settings.resolve([settings.read_file("train"), settings.read_file(file)])
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:
         raise ConfigError(problems)
-    Voice(json).result({"valid": files}, *(Text(f"{file}: valid") for file in files))
+    call.result({"valid": files}, *(Text(f"{file}: valid") for file in files))
 
 
-@config_app.command(
+@commands.add(
     "init",
-    epilog=examples(
-        {
-            "mnistexp config init mine": "copy the settings of mnistexp train to mine.yaml",
-            "mnistexp config init mine --from sweep-optimizer --schema": "copy a sweep, with a schema for your editor",
-        }
-    ),
+    {
+        "mnistexp config init mine": "copy the settings of mnistexp train to mine.yaml",
+        "mnistexp config init mine --from sweep-optimizer --schema": "copy a sweep, with a schema for your editor",
+    },
+    shares="... json",
 )
-def config_init(
+def init(
+    call: Call,
     name: Annotated[str, typer.Argument(metavar="NAME", help="File to write; .yaml is added if missing.")],
     source: Annotated[
         str,
-        option(
-            OUTPUT,
-            "--from",
-            "Packaged configuration to copy",
-            metavar="NAME",
-            autocompletion=completion.packaged,
-        ),
+        choice_option(OUTPUT, "--from", "Packaged configuration to copy", settings.packaged_names(), metavar="NAME"),
     ] = "train",
-    schema: Annotated[bool, option(OUTPUT, "--schema", f"Also write {SCHEMA} and refer to it")] = False,
+    with_schema: Annotated[bool, option(OUTPUT, "--schema", f"Also write {SCHEMA} and refer to it")] = False,
     force: Annotated[bool, option(OUTPUT, "--force", "Overwrite an existing file")] = False,
-    json: JsonOption = False,
 ) -> None:
     """Copy a packaged configuration to a file."""
-    if source not in (names := settings.packaged_names()):
-        raise BadInput(f"--from: is {source!r}, allowed: {', '.join(names)}{nearest(source, names)}")
     path = _target(name, force)
     text = COMMAND.sub(lambda found: f"{found[1]} --config {path}", settings.packaged(source))
-    modeline = f"# yaml-language-server: $schema={SCHEMA}\n" if schema else ""
+    modeline = f"# yaml-language-server: $schema={SCHEMA}\n" if with_schema else ""
     from mnistexp.runs.files import write_text
 
-    beside = path.with_name(SCHEMA) if schema else None
+    beside = path.with_name(SCHEMA) if with_schema else None
     if beside:
         write_text(beside, _schema_text())
     write_text(path, modeline + text)
     command = COMMAND.search(text)
     said = command[0].partition("mnistexp")[2].strip() if command else f"train --config {path}"
     document = {"config": str(path), "schema": str(beside) if beside else None, "command": f"mnistexp {said}"}
-    Voice(json).result(document, Text(f"{path}: copied from {source}; run it with: mnistexp {said}"))
+    call.result(document, Text(f"{path}: copied from {source}; run it with: mnistexp {said}"))
 
 
 def _target(name: str, force: bool) -> Path:
@@ -156,21 +120,17 @@ def _target(name: str, force: bool) -> Path:
     return path
 
 
-@config_app.command(
+@commands.add(
     "schema",
-    epilog=examples(
-        {
-            "mnistexp config schema": "print the schema",
-            "mnistexp config schema --output mnistexp.schema.json": "write it to a file",
-        }
-    ),
+    {
+        "mnistexp config schema": "print the schema",
+        "mnistexp config schema --output mnistexp.schema.json": "write it to a file",
+    },
+    shares="... json",
 )
-def config_schema(
-    output: Annotated[
-        Path | None,
-        option(OUTPUT, "--output -o", "File to write", metavar="FILE", callback=a_file, show_default="standard output"),
-    ] = None,
-    json: JsonOption = False,
+def schema(
+    call: Call,
+    output: OutputOption = None,
 ) -> None:
     """Print the JSON Schema of configurations, for editors."""
     if output is None:
@@ -179,7 +139,7 @@ def config_schema(
     from mnistexp.runs.files import write_text
 
     write_text(output, _schema_text())
-    Voice(json).result({"schema": str(output)}, Text(f"{output}: the schema"))
+    call.result({"schema": str(output)}, Text(f"{output}: the schema"))
 
 
 def _schema_text() -> str:

@@ -25,7 +25,7 @@ def grouped_document(found: "Grouped") -> dict[str, Any]:
         {
             "settings": group.settings,
             "runs": [run.id for run in group.runs],
-            "seeds": [run.config.get("seed") for run in group.runs],
+            "seeds": [run.settings.get("seed") for run in group.runs],
             "values": group.values,
             "count": group.over_runs.n,
             "mean": group.over_runs.mean,

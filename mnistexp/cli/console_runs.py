@@ -17,7 +17,7 @@ from mnistexp.runs.results import History
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.comparison import Difference
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["comparison_report", "lines", "run_report", "sparkline", "table"]
 
@@ -29,28 +29,24 @@ ENDS = ("first", "last", "lowest", "highest")
 CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}
 
 
-def lines(runs: "Sequence[IndexedRun]", keys: Sequence[str]) -> Iterator[str]:
+def lines(runs: "Sequence[StoredRun]", keys: Sequence[str]) -> Iterator[str]:
     """A line for each run, tabs between: id, status, start, seconds, score, each of the keys, tags, what to know."""
     for run in runs:
-        info = run.info
-        cells = [_clean(info.id), info.status, _plain(info.started), _plain(info.seconds), _plain(run.score)]
+        cells = [_clean(run.id), run.status, _plain(run.started), _plain(run.seconds), _plain(run.score)]
         yield "\t".join([cell or "-" for cell in (*cells, *_added(run, keys, _plain))])
 
 
-def table(runs: "Sequence[IndexedRun]", keys: Sequence[str], now: datetime) -> Table:
+def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime) -> Table:
     """The same as a table; the start as how long it is ago."""
     added = [_added(run, keys, _short) for run in runs]
     names = (*keys, "tags", "note")
     shown = [place for place, name in enumerate(names) if name in keys or any(row[place] for row in added)]
     found = plain_table("id", "status", "started", "time", "score", *(names[place] for place in shown))
     for run, row in zip(runs, added, strict=True):
-        info = run.info
-        ago = f"{_age((now - info.started).total_seconds())} ago"
-        took = "" if info.seconds is None else duration(info.seconds)
-        status = Text(info.status, style=COLOURS[info.status])
-        found.add_row(
-            Text(_clean(info.id)), status, ago, took, _short(run.score), *(cut(row[place]) for place in shown)
-        )
+        ago = f"{_age((now - run.started).total_seconds())} ago"
+        took = "" if run.seconds is None else duration(run.seconds)
+        status = Text(run.status, style=COLOURS[run.status])
+        found.add_row(Text(_clean(run.id)), status, ago, took, _short(run.score), *(cut(row[place]) for place in shown))
     return whole_columns(found, *keys, "tags", "note")
 
 
@@ -59,30 +55,29 @@ def _age(seconds: float) -> str:
     return " ".join(duration(seconds).split()[:2])
 
 
-def _added(run: "IndexedRun", keys: Sequence[str], show: Callable[[Any], str]) -> list[str]:
+def _added(run: "StoredRun", keys: Sequence[str], show: Callable[[Any], str]) -> list[str]:
     """What a row ends with: the values of the keys asked for, tags, and what to know of the run."""
     from mnistexp.runs.conditions import MISSING, value_of
 
     values = [value_of(run, key) for key in keys]
-    step = f"step of {run.info.part_of}" if run.info.part_of else ""
-    what = run.unread[0] if run.unread else run.info.error or run.note or step
+    step = f"step of {run.part_of}" if run.part_of else ""
+    what = run.unread[0] if run.unread else run.error or run.note or step
     return [*("" if value is MISSING else _clean(show(value)) for value in values), " ".join(run.tags), _clean(what)]
 
 
 def run_report(
-    run: "IndexedRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str]
+    run: "StoredRun", notes: Sequence[str], curves: "Sequence[History]", files: Sequence[str]
 ) -> Iterator[RenderableType]:
     """All that a run's folder says: what it was, settings, metrics, the curves (of repeats their mean), files."""
-    info = run.info
     about = {
-        "run": info.id, "folder": info.path, "command": info.command, "status": info.status, "started": info.started,
-        "time": "" if info.seconds is None else duration(info.seconds), "tags": " ".join(run.tags), "note": run.note,
-        "step of": info.part_of, "error": info.error if info.status != "damaged" else "",
+        "run": run.id, "folder": run.path, "command": run.command, "status": run.status, "started": run.started,
+        "time": "" if run.seconds is None else duration(run.seconds), "tags": " ".join(run.tags), "note": run.note,
+        "step of": run.part_of, "error": run.error if run.status != "damaged" else "",
     }  # fmt: skip
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:
         yield Text(f"Note: {note}", style="yellow")
-    for heading, values in (("Settings", run.config), ("Metrics", run.metrics)):
+    for heading, values in (("Settings", run.settings), ("Metrics", run.numbers)):
         if values:
             yield Text(f"\n{heading}", style="bold")
             yield _pairs(values)
@@ -95,7 +90,7 @@ def run_report(
 
 
 def comparison_report(
-    runs: "Sequence[IndexedRun]",
+    runs: "Sequence[StoredRun]",
     answers: Iterable[RenderableType],
     differences: "Sequence[Difference]",
     histories: "Sequence[Sequence[History]]",

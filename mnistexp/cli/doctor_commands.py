@@ -10,42 +10,45 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli import console
-from mnistexp.cli.options import EXECUTION, RUNS, JsonOption, RunsOption, examples, option
-from mnistexp.cli.voice import Voice
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import EXECUTION, option
+from mnistexp.cli.parsing import SET_UP, Commands
 from mnistexp.errors import MnistexpError
 
 if TYPE_CHECKING:  # loads numpy, which --help can do without
     from mnistexp.doctor.finding import Finding
 
-__all__ = ["EXAMPLES", "doctor"]
+__all__ = ["commands"]
 
-EXAMPLES = examples(
-    {
-        "mnistexp doctor": "check everything, with a short training",
-        "mnistexp doctor --quick --json": "skip the training; print JSON for a script",
-    }
-)
+commands = Commands()
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
+@commands.add(
+    "doctor",
+    {
+        "mnistexp doctor": "check everything, with a short training",
+        "mnistexp doctor --quick --json": "skip the training; print JSON for a script",
+    },
+    shares="... runs_dir json",
+    panel=SET_UP,
+)
 def doctor(
+    call: Call,
     quick: Annotated[bool, option(EXECUTION, "--quick", "Skip the timed training, which takes 5 s")] = False,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Check machine and installation; suggest fixes."""
     from mnistexp.doctor.examination import examine
 
-    voice = Voice(json)
-    with voice.err.status("checking the machine and the installation"):
-        findings = examine(runs_dir, quick=quick)
+    with call.err.status("checking the machine and the installation"):
+        findings = examine(call.runs_dir, quick=quick)
     count: Counter[str] = Counter(finding.state for finding in findings)
     document = {
         "findings": [asdict(finding) for finding in findings],
         "problems": count["problem"],
         "warnings": count["warning"],
     }
-    voice.result(document, *_report(findings, count))
+    call.result(document, *_report(findings, count))
     if count["problem"]:
         raise typer.Exit(MnistexpError.exit_code)
 

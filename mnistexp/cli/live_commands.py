@@ -6,6 +6,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,44 +16,32 @@ from rich.live import Live
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.options import (
-    EXECUTION,
-    OUTPUT,
-    REFERENCES,
-    RUNS,
-    JsonOption,
-    RunsOption,
-    count_option,
-    examples,
-    number_option,
-    option,
-)
-from mnistexp.cli.voice import Voice
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import EXECUTION, OUTPUT, REFERENCES, count_option, number_option, option
+from mnistexp.cli.parsing import USE, Commands
 from mnistexp.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.following import Follower, Snapshot
 
-__all__ = ["SERVE_EXAMPLES", "WATCH_EXAMPLES", "serve", "watch"]
+__all__ = ["commands"]
 
-WATCH_EXAMPLES = examples(
+commands = Commands()
+Show = Callable[["Snapshot"], None]
+
+
+@commands.add(
+    "watch",
     {
         "mnistexp watch": "follow all running work until Ctrl-C",
         "mnistexp watch latest": "follow the newest run until it ends",
         "mnistexp watch --once --json": "print the current state as JSON",
-    }
+    },
+    shares="runs_dir ...",
+    panel=USE,
 )
-SERVE_EXAMPLES = examples(
-    {
-        "mnistexp serve": "serve the page until Ctrl-C",
-        "mnistexp serve --port 8080 --open": "choose the port and open the browser",
-    }
-)
-
-Show = Callable[["Snapshot"], None]
-
-
 def watch(
+    call: Call,
     runs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -63,7 +52,6 @@ def watch(
     ] = None,
     once: Annotated[bool, option(EXECUTION, "--once", "Print the current state and exit")] = False,
     interval: Annotated[float, number_option(EXECUTION, "--interval", "Time between updates", metavar="SECONDS")] = 1.0,
-    runs_dir: RunsOption = RUNS,
     json: Annotated[
         bool, option(OUTPUT, "--json", "Print JSON: one line per change, or one document with --once")
     ] = False,
@@ -77,9 +65,9 @@ def watch(
         raise BadInput(f"--interval is {interval:g}, allowed: 0.1 <= value <= 3600")
     from mnistexp.live.following import Follower
 
-    follower = Follower(runs_dir, runs or ())
+    follower = Follower(call.runs_dir, runs or ())
     if once:
-        _once(follower.look(), json)
+        _once(replace(call, json=json), follower.look())
         return
     try:
         with _shown(json, bool(runs)) as show:
@@ -89,11 +77,11 @@ def watch(
         raise SystemExit(Interrupted.exit_code) from None
 
 
-def _once(snapshot: "Snapshot", json: bool) -> None:
+def _once(call: Call, snapshot: "Snapshot") -> None:
     from mnistexp.cli import console_live
 
-    if json or sys.stdout.isatty():
-        Voice(json).result(snapshot.document(), console_live.display(snapshot, unicode=_unicode()))
+    if call.json or sys.stdout.isatty():
+        call.result(snapshot.document(), console_live.display(snapshot, unicode=_unicode()))
         return
     runs = (*snapshot.running, *snapshot.ended)
     for text in map(console_live.line, runs) if runs else [f"No runs in {snapshot.runs_dir}."]:
@@ -165,13 +153,21 @@ class _JsonLines:
             self._said = lines
 
 
+@commands.add(
+    "serve",
+    {
+        "mnistexp serve": "serve the page until Ctrl-C",
+        "mnistexp serve --port 8080 --open": "choose the port and open the browser",
+    },
+    shares="... runs_dir json",
+    panel=USE,
+)
 def serve(
+    call: Call,
     port: Annotated[
         int, count_option(EXECUTION, "--port", "Port to listen on; 0 picks a free one", metavar="PORT")
     ] = 0,
     open_browser: Annotated[bool, option(EXECUTION, "--open", "Open the page in the browser")] = False,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Serve a live page of runs, curves and reports.
 
@@ -184,11 +180,11 @@ def serve(
         from mnistexp.live.server import Server
     except ImportError:
         raise BadInput("serve needs Tornado: pip install 'mnistexp[serve]'") from None
-    server, voice = Server(runs_dir, port), Voice(json)
+    server = Server(call.runs_dir, port)
 
     def ready() -> None:
-        voice.result({"url": server.url, "port": server.port, "runs_dir": str(runs_dir)}, Text(server.url))
-        voice.err.print("Press Ctrl-C to stop.")
+        call.result({"url": server.url, "port": server.port, "runs_dir": str(call.runs_dir)}, Text(server.url))
+        call.err.print("Press Ctrl-C to stop.")
         if open_browser:
             webbrowser.open(server.url)
 

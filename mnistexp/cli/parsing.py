@@ -1,17 +1,22 @@
 """Rules of all command lines: each option is given once, and an unknown name gets the closest known one suggested."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
+from inspect import Parameter, Signature, getdoc, signature
 from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from mnistexp.cli.call import Call
 from mnistexp.cli.help import explained, print_epilog
-from mnistexp.cli.options import FLAGS
+from mnistexp.cli.options import FLAGS, examples, shared
 from mnistexp.errors import BadInput, nearest_name, show
 
-__all__ = ["Commands"]
+__all__ = ["EXPLORE", "SET_UP", "TRAIN", "USE", "Commands"]
+
+TRAIN, USE, EXPLORE, SET_UP = "Train and search", "Use runs", "Explore the digits and the network", "Set up"
+"""Panels of commands in the help."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,7 +61,7 @@ class Command(TyperCommand):
 
     def _meant(self, unknown: str) -> str:
         """A suggestion for an unknown option: one of the command's own, or how to set the setting of that name."""
-        from mnistexp.config.problems import ABBREVIATIONS, dotted_keys, full_key, may_be_swept
+        from mnistexp.config.catalogue import ABBREVIATIONS, dotted_keys, full_key, may_be_swept
 
         own = {option.name: _long(option) for option in self._options()}
         keys = dotted_keys() if "sets" in own else []
@@ -125,6 +130,34 @@ class Commands(typer.Typer):
             cls=Group, no_args_is_help=True, suggest_commands=False, rich_markup_mode="markdown", **options
         )
 
-    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
-        """Add a command, as `typer.Typer.command` does."""
-        return super().command(name, cls=Command, **options)
+    def add(
+        self, name: str, explained: Mapping[str, str], *, shares: str = "", panel: str | None = None, about: str = ""
+    ) -> Callable[[Function], Function]:
+        """Add a function as a command: it gets its `Call`, and then its own arguments and options by name.
+
+        `explained`: examples of command lines, each with what it does. `shares`: names of the shared options, which the
+        call holds; the function's own options stand in place of `...`, or after them. `panel`: of the help.
+        `about`: the help, in place of the docstring.
+        """
+
+        def added(function: Function) -> Function:
+            own = list(signature(function, eval_str=True).parameters.values())[1:]
+            own = [param.replace(kind=Parameter.KEYWORD_ONLY) for param in own]
+            before, _, after = shares.partition("...")
+            held = [*before.split(), *after.split()]
+
+            def run(context: typer.Context, **given: Any) -> Any:
+                call = Call.of(str(context.info_name), {name: given.pop(name) for name in held})
+                return function(call, **given)
+
+            context = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+            params = [context, *map(shared, before.split()), *own, *map(shared, after.split())]
+            run.__signature__ = Signature(params)  # type: ignore[attr-defined]
+            run.__annotations__ = {param.name: param.annotation for param in params}
+            help_ = about or getdoc(function)
+            super(Commands, self).command(
+                name, cls=Command, help=help_, epilog=examples(explained), rich_help_panel=panel
+            )(run)
+            return function
+
+        return added

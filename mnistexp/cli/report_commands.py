@@ -7,63 +7,49 @@ import typer
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.options import (
-    OUTPUT,
-    REFERENCES,
-    RUNS,
-    JsonOption,
-    QuietOption,
-    RunsOption,
-    VerboseOption,
-    examples,
-    option,
-)
-from mnistexp.cli.voice import Voice
+from mnistexp.cli.call import Call
+from mnistexp.cli.options import OUTPUT, REFERENCES, choice_option, option
+from mnistexp.cli.parsing import USE, Commands
 
-__all__ = ["report"]
+__all__ = ["commands"]
 
-EXAMPLES = examples(
+commands = Commands()
+FORMATS = ("html", "md", "pdf", "ipynb")
+
+
+@commands.add(
+    "report",
     {
         "mnistexp report latest": "write report.html into the newest run",
         "mnistexp report latest --format md --output answers.md": "write Markdown and its figures",
-    }
+    },
+    shares="... runs_dir json quiet verbose",
+    panel=USE,
 )
-
-
 def report(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN...",
-            help=REFERENCES,
-            autocompletion=completion.run_ids,
-        ),
-    ],
+    call: Call,
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help=REFERENCES, autocompletion=completion.run_ids)],
     form: Annotated[
         str | None,
-        option(
+        choice_option(
             OUTPUT,
             "--format",
             "Format: html, md, pdf or ipynb",
+            FORMATS,
             metavar="FORMAT",
             show_default="by the ending of --output, or html",
-            autocompletion=completion.report_formats,
         ),
     ] = None,
     output: Annotated[
         Path | None,
         option(OUTPUT, "--output -o", "File to write", metavar="FILE", show_default="report in the run's folder"),
     ] = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Write a report of runs, with figures and tables."""
     from mnistexp.report import reports
     from mnistexp.runs import references, stored_runs
 
-    found = [stored_runs.load(run.path) for run in references.several(runs_dir, runs)]
+    found = [stored_runs.load(run.path) for run in references.several(call.runs_dir, runs)]
     written = reports.write_report(found, form, output)
-    document = {"report": str(written), "runs": [run.info.id for run in found]}
-    Voice(json, quiet, verbose).result(document, Text.assemble(("Report        ", "bold"), str(written)))
+    document = {"report": str(written), "runs": [run.id for run in found]}
+    call.result(document, Text.assemble(("Report        ", "bold"), str(written)))

@@ -1,34 +1,27 @@
 """The commands that mark runs: tags and notes."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
+from mnistexp.cli.call import Call
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import (
-    CHANGES,
-    RUNS,
-    JsonOption,
-    RunArgument,
-    RunsArgument,
-    RunsOption,
-    WhereOption,
-    examples,
-    option,
-)
-from mnistexp.cli.run_commands import runs_app
-from mnistexp.cli.voice import Voice
+from mnistexp.cli.options import CHANGES, RunArgument, RunsArgument, WhereOption, option
+from mnistexp.cli.parsing import Commands
 from mnistexp.errors import BadInput, nearest, show
 
 if TYPE_CHECKING:  # it loads numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["chosen", "note", "tag"]
+__all__ = ["chosen", "commands"]
+
+commands = Commands()
 
 
-def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[IndexedRun]":
+def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "list[StoredRun]":
     """The runs that a command is to change: nobody means all of them by saying nothing."""
     from mnistexp.runs import query
 
@@ -37,22 +30,21 @@ def chosen(runs_dir: Path, references: list[str] | None, where: str | None) -> "
     return query.select(runs_dir, references or (), where=where)
 
 
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs tag latest --add baseline": "tag the newest run",
-            "mnistexp runs tag --where 'test_accuracy<0.5' --add broken --remove baseline": "tag all that match",
-            "mnistexp runs tag": "list the tags and their number of runs",
-        }
-    )
+@commands.add(
+    "tag",
+    {
+        "mnistexp runs tag latest --add baseline": "tag the newest run",
+        "mnistexp runs tag --where 'test_accuracy<0.5' --add broken --remove baseline": "tag all that match",
+        "mnistexp runs tag": "list the tags and their number of runs",
+    },
+    shares="... runs_dir json",
 )
 def tag(
+    call: Call,
     runs: RunsArgument = None,
     add: Annotated[list[str] | None, option(CHANGES, "--add", "Tag to add; repeatable", metavar="TAG")] = None,
     remove: Annotated[list[str] | None, option(CHANGES, "--remove", "Tag to remove; repeatable", metavar="TAG")] = None,
     where: WhereOption = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Add, remove or list tags."""
     from mnistexp.runs import query
@@ -60,53 +52,49 @@ def tag(
 
     add, remove = add or [], remove or []
     if not add and not remove:
-        found = query.select(runs_dir, runs or (), where=where)
+        found = query.select(call.runs_dir, runs or (), where=where)
         if runs or where is not None:
-            _show_tags({run.id: run.tags for run in found}, json)
+            _show_tags(call, {run.id: run.tags for run in found})
         else:
-            _count_tags(found, json)
+            _count_tags(call, found)
         return
-    found = chosen(runs_dir, runs, where)
+    found = chosen(call.runs_dir, runs, where)
     present = {tag for run in found for tag in run.tags}
     if found and (missing := next((tag for tag in remove if tag not in present), None)):
         raise BadInput(f"none of these runs has the tag {show(missing)}{nearest(missing, present)}")
-    _show_tags({run.id: annotate(run.path, add=add, remove=remove).tags for run in found}, json)
+    _show_tags(call, {run.id: annotate(run.path, add=add, remove=remove).tags for run in found})
 
 
-def _show_tags(tags: dict[str, tuple[str, ...]], json: bool) -> None:
+def _show_tags(call: Call, tags: dict[str, tuple[str, ...]]) -> None:
     table = plain_table("run", "tags")
     for run_id, own in tags.items():
         table.add_row(Text(run_id), Text(" ".join(own)))
-    Voice(json).result({"runs": [{"id": run_id, "tags": own} for run_id, own in tags.items()]}, table)
+    call.result({"runs": [{"id": run_id, "tags": own} for run_id, own in tags.items()]}, table)
 
 
-def _count_tags(runs: "list[IndexedRun]", json: bool) -> None:
-    counts: dict[str, int] = {}
-    for run in runs:
-        for tag in run.tags:
-            counts[tag] = counts.get(tag, 0) + 1
+def _count_tags(call: Call, runs: "list[StoredRun]") -> None:
+    counts = Counter(tag for run in runs for tag in run.tags)
     table = plain_table("tag", "runs")
     for tag, count in sorted(counts.items()):
         table.add_row(Text(tag), str(count))
-    Voice(json).result({"tags": dict(sorted(counts.items()))}, table if counts else Text("No run has a tag."))
+    call.result({"tags": dict(sorted(counts.items()))}, table if counts else Text("No run has a tag."))
 
 
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs note latest promising": "write or replace the note",
-            "mnistexp runs note latest": "show the note",
-        }
-    )
+@commands.add(
+    "note",
+    {
+        "mnistexp runs note latest promising": "write or replace the note",
+        "mnistexp runs note latest": "show the note",
+    },
+    shares="... runs_dir json",
 )
 def note(
+    call: Call,
     run: RunArgument,
     text: Annotated[
         str | None, typer.Argument(metavar="TEXT", help="Note, one line; without it the note is shown.")
     ] = None,
     clear: Annotated[bool, option(CHANGES, "--clear", "Remove the note")] = False,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Write or show the note of a run."""
     from mnistexp.runs import references
@@ -116,7 +104,7 @@ def note(
         raise BadInput("TEXT and --clear exclude each other, allowed: one of the two")
     if text is not None and not text.strip():
         raise BadInput("the note is empty, allowed: a line of text, or --clear to remove the note")
-    found = references.one(runs_dir, run)
+    found = references.one(call.runs_dir, run)
     changed = clear or text is not None
     written = (annotate(found.path, note=text or "") if changed else read_annotations(found.path)).note
-    Voice(json).result({"id": found.id, "note": written}, Text(written or f"{found.id} has no note."))
+    call.result({"id": found.id, "note": written}, Text(written or f"{found.id} has no note."))

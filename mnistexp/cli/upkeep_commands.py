@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,35 +10,24 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli import completion
-from mnistexp.cli.check_commands import runs_app
+from mnistexp.cli.call import Call
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import (
-    CHANGES,
-    RUN_SELECTION,
-    RUNS,
-    JsonOption,
-    RunsArgument,
-    RunsOption,
-    WhereOption,
-    age,
-    examples,
-    option,
-)
+from mnistexp.cli.options import CHANGES, RUN_SELECTION, RunsArgument, WhereOption, age_option, option
+from mnistexp.cli.parsing import Commands
 from mnistexp.cli.tag_commands import chosen
-from mnistexp.cli.voice import Voice
 from mnistexp.errors import BadInput, Interrupted
 from mnistexp.runs.standard_error import own
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.runs.index import IndexedRun
+    from mnistexp.runs.stored_runs import StoredRun
     from mnistexp.runs.trash import Trashed
 
-__all__ = ["runs_app"]
+__all__ = ["commands"]
+
+commands = Commands()
 
 YesOption = Annotated[bool, option(CHANGES, "--yes -y", "Don't ask for confirmation")]
-AgeOption = Annotated[
-    str | None, option(RUN_SELECTION, "--older-than", "Minimum age, e.g. 30d, 12h or 2w", metavar="AGE")
-]
+AgeOption = Annotated[float | None, age_option(RUN_SELECTION, "Minimum age, e.g. 30d, 12h or 2w")]
 
 
 def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
@@ -62,28 +50,26 @@ def _counted(runs: Sequence[Any]) -> str:
     return f"{len(runs)} run{'s' * (len(runs) != 1)}"
 
 
-@runs_app.command(
+@commands.add(
     "rm",
-    epilog=examples(
-        {
-            "mnistexp runs rm latest": "move the newest run to the trash",
-            "mnistexp runs rm --where 'command=show-examples' --yes": "move several without asking",
-        }
-    ),
+    {
+        "mnistexp runs rm latest": "move the newest run to the trash",
+        "mnistexp runs rm --where 'command=show-examples' --yes": "move several without asking",
+    },
+    shares="... runs_dir json",
 )
 def remove(
+    call: Call,
     runs: RunsArgument = None,
     where: WhereOption = None,
     yes: YesOption = False,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Move runs to the trash; undo with `mnistexp runs restore`."""
-    found = chosen(runs_dir, runs, where)
-    _discard(found, yes, json)
+    found = chosen(call.runs_dir, runs, where)
+    _discard(call, found, yes)
 
 
-def _discard(found: "list[IndexedRun]", yes: bool, json: bool) -> None:
+def _discard(call: Call, found: "list[StoredRun]", yes: bool) -> None:
     from mnistexp.runs import trash
 
     if found:
@@ -93,18 +79,19 @@ def _discard(found: "list[IndexedRun]", yes: bool, json: bool) -> None:
     hint = [Text("Undo with: mnistexp runs restore")] if moved else []
     document = {"dry_run": False, "moved": [{"id": entry.id, "path": str(entry.path)} for entry in moved]}
     lines = [Text(f"Moved to the trash  {entry.id}") for entry in moved]
-    Voice(json).result(document, *(lines or [Text("No runs match; nothing was moved.")]), *hint)
+    call.result(document, *(lines or [Text("No runs match; nothing was moved.")]), *hint)
 
 
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs restore": "list the trash",
-            "mnistexp runs restore latest": "restore the run trashed last",
-        }
-    )
+@commands.add(
+    "restore",
+    {
+        "mnistexp runs restore": "list the trash",
+        "mnistexp runs restore latest": "restore the run trashed last",
+    },
+    shares="... runs_dir json",
 )
 def restore(
+    call: Call,
     runs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -113,19 +100,17 @@ def restore(
             autocompletion=completion.trashed_ids,
         ),
     ] = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Restore runs from the trash, or list the trash."""
     from mnistexp.runs import trash
 
     if not runs:
-        entries = trash.list_trash(runs_dir)
-        Voice(json).result({"trash": [_entry(entry) for entry in entries]}, *_trash_report(entries))
+        entries = trash.list_trash(call.runs_dir)
+        call.result({"trash": [_entry(entry) for entry in entries]}, *_trash_report(entries))
         return
-    restored = trash.restore(trash.find_trashed(runs_dir, runs))
+    restored = trash.restore(trash.find_trashed(call.runs_dir, runs))
     document = {"restored": [{"id": path.name, "path": str(path)} for path in restored]}
-    Voice(json).result(document, *(Text(f"Restored  {path.name}") for path in restored))
+    call.result(document, *(Text(f"Restored  {path.name}") for path in restored))
 
 
 def _entry(entry: "Trashed") -> dict[str, str]:
@@ -143,16 +128,17 @@ def _trash_report(entries: "Sequence[Trashed]") -> Iterator[RenderableType]:
     yield table
 
 
-@runs_app.command(
-    epilog=examples(
-        {
-            "mnistexp runs prune --failed --older-than 30d": "move old failed runs to the trash",
-            "mnistexp runs prune --failed --interrupted --dry-run": "only list the runs",
-            "mnistexp runs prune --trash --older-than 30d --yes": "delete old trash permanently",
-        }
-    )
+@commands.add(
+    "prune",
+    {
+        "mnistexp runs prune --failed --older-than 30d": "move old failed runs to the trash",
+        "mnistexp runs prune --failed --interrupted --dry-run": "only list the runs",
+        "mnistexp runs prune --trash --older-than 30d --yes": "delete old trash permanently",
+    },
+    shares="... runs_dir json",
 )
 def prune(
+    call: Call,
     failed: Annotated[bool, option(RUN_SELECTION, "--failed", "Select failed runs")] = False,
     interrupted: Annotated[bool, option(RUN_SELECTION, "--interrupted", "Select interrupted runs")] = False,
     older_than: AgeOption = None,
@@ -160,8 +146,6 @@ def prune(
     in_trash: Annotated[bool, option(CHANGES, "--trash", "Delete runs in the trash permanently")] = False,
     dry_run: Annotated[bool, option(CHANGES, "--dry-run", "List what would be moved or deleted")] = False,
     yes: YesOption = False,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
 ) -> None:
     """Move old or failed runs to the trash, or empty it.
 
@@ -170,42 +154,41 @@ def prune(
     from mnistexp.runs import query
     from mnistexp.runs.status import now
 
-    longest = age(older_than) if older_than is not None else None
     if in_trash:
         if failed or interrupted or where is not None:
             raise BadInput("--trash selects by time in the trash only, allowed with it: --older-than")
-        _empty(runs_dir, longest, dry_run, yes, json)
+        _empty(call, older_than, dry_run, yes)
         return
-    if not (failed or interrupted or longest is not None or where is not None):
+    if not (failed or interrupted or older_than is not None or where is not None):
         raise BadInput("no selection given, allowed: --failed, --interrupted, --older-than, --where, --trash")
     states = ["failed"] * failed + ["interrupted"] * interrupted or ["done", "failed", "interrupted", "damaged"]
     found = [
         run
-        for run in query.select(runs_dir, where=where)
-        if run.info.status in states and (longest is None or (now() - run.info.started).total_seconds() > longest)
+        for run in query.select(call.runs_dir, where=where)
+        if run.status in states and (older_than is None or (now() - run.started).total_seconds() > older_than)
     ]
     if dry_run:
         document = {"dry_run": True, "moved": [{"id": run.id, "path": str(run.path)} for run in found]}
         lines = [Text(f"Would be moved to the trash  {run.id}") for run in found]
-        Voice(json).result(document, *(lines or [Text("No runs match.")]))
+        call.result(document, *(lines or [Text("No runs match.")]))
         return
-    _discard(found, yes, json)
+    _discard(call, found, yes)
 
 
-def _empty(runs_dir: Path, longest: float | None, dry_run: bool, yes: bool, json: bool) -> None:
+def _empty(call: Call, older_than: float | None, dry_run: bool, yes: bool) -> None:
     from mnistexp.runs import trash
     from mnistexp.runs.status import now
 
     found = [
         entry
-        for entry in trash.list_trash(runs_dir)
-        if longest is None or (now() - entry.moved).total_seconds() > longest
+        for entry in trash.list_trash(call.runs_dir)
+        if older_than is None or (now() - entry.moved).total_seconds() > older_than
     ]
     if not dry_run:
         if found:
             _agreed(f"Permanently delete {_counted(found)} from the trash?", yes=yes, harmless=False)
-        trash.empty(runs_dir, found)
+        trash.empty(call.runs_dir, found)
     said = "Would be deleted permanently" if dry_run else "Deleted permanently"
     lines = [Text(f"{said}  {entry.id}") for entry in found]
     document = {"dry_run": dry_run, "removed": [_entry(entry) for entry in found]}
-    Voice(json).result(document, *(lines or [Text("Nothing in the trash matches.")]))
+    call.result(document, *(lines or [Text("Nothing in the trash matches.")]))

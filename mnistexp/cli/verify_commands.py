@@ -1,8 +1,8 @@
 """The commands that put a stored run to use: train it again and compare, and ask its model."""
 
-import json as json_text
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.cells import cell_len
@@ -11,23 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.cli import console
-from mnistexp.cli.options import (
-    DATA,
-    EXECUTION,
-    OUTPUT,
-    RUNS,
-    JsonOption,
-    QuietOption,
-    RunArgument,
-    RunsOption,
-    VerboseOption,
-    count_option,
-    examples,
-    number_option,
-    option,
-)
-from mnistexp.cli.voice import Voice
-from mnistexp.errors import BadInput, nearest
+from mnistexp.cli.call import Call
+from mnistexp.cli.evaluate_commands import InvertOption
+from mnistexp.cli.options import DATA, EXECUTION, OUTPUT, RunArgument, count_option, number_option, option
+from mnistexp.cli.parsing import USE, Commands
+from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,25 +23,24 @@ if TYPE_CHECKING:
     from mnistexp.commands.verify.story import Verification
     from mnistexp.data.reading import Picture
 
-__all__ = ["predict", "verify"]
+__all__ = ["commands"]
 
-VERIFY_EXAMPLES = examples(
-    {
-        "mnistexp verify latest": "retrain and compare bit for bit",
-        "mnistexp verify latest --tolerance 0.1 --json": "allow larger differences",
-    }
-)
-PREDICT_EXAMPLES = examples(
-    {
-        "mnistexp predict latest three.png seven.jpg": "classify two images",
-        "mnistexp predict latest digits.npy --top 1 --json": "classify many; print JSON",
-    }
-)
+commands = Commands()
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "differs": "bold red"}
 MOST_DRAWN = 20
 
 
+@commands.add(
+    "verify",
+    {
+        "mnistexp verify latest": "retrain and compare bit for bit",
+        "mnistexp verify latest --tolerance 0.1 --json": "allow larger differences",
+    },
+    shares="... runs_dir json quiet verbose",
+    panel=USE,
+)
 def verify(
+    call: Call,
     run: RunArgument,
     tolerance: Annotated[
         float | None,
@@ -70,26 +57,20 @@ def verify(
     seed: Annotated[
         int | None, count_option(EXECUTION, "--seed", "Random seed that draws these fits", show_default="the sweep's")
     ] = None,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Retrain a run and check that the results agree.
 
     Exit code 0: identical, 4: within tolerance, 5: different. Nothing is written to the run. Of a sweep, some fits are
     retrained.
     """
-    voice = Voice(json, quiet, verbose)
-    from mnistexp.cli.progress import watching
     from mnistexp.commands.verify import story
     from mnistexp.runs import references, stored_runs
 
-    stored = stored_runs.load(references.one(runs_dir, run).path)
+    stored = stored_runs.load(references.one(call.runs_dir, run).path)
     allowed = story.TOLERANCE if tolerance is None else tolerance
-    with watching(voice.err, quiet=quiet) as watch:
+    with call.working() as watch:
         found = story.verify(stored, tolerance=allowed, fits=fits, seed=seed, watch=watch)
-    voice.result(found.document(), *_verification(found))
+    call.result(found.document(), *_verification(found))
     if found.exit_code:
         raise typer.Exit(found.exit_code)
 
@@ -115,19 +96,26 @@ def _verification(found: "Verification") -> list[RenderableType]:
 def _value(value: Any) -> str:
     if value is None:
         return "-"
-    return value if isinstance(value, str) else json_text.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
+@commands.add(
+    "predict",
+    {
+        "mnistexp predict latest three.png seven.jpg": "classify two images",
+        "mnistexp predict latest digits.npy --top 1 --json": "classify many; print JSON",
+    },
+    shares="... runs_dir json quiet verbose",
+    panel=USE,
+)
 def predict(
+    call: Call,
     run: RunArgument,
     images: Annotated[
         list[Path],
         typer.Argument(metavar="IMAGE...", help="Images: PNG, JPEG, .npy, .npz, IDX, CSV or Parquet."),
     ],
-    invert: Annotated[
-        str,
-        option(DATA, "--invert", "Invert dark ink on bright paper: auto, yes or no", metavar="WHEN"),
-    ] = "auto",
+    invert: InvertOption = "auto",
     centre: Annotated[
         bool | None,
         option(
@@ -138,37 +126,28 @@ def predict(
         ),
     ] = None,
     top: Annotated[int, count_option(OUTPUT, "--top", "Number of most likely digits to show")] = 3,
-    runs_dir: RunsOption = RUNS,
-    json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Classify images of digits with the model of a run."""
-    voice = Voice(json, quiet, verbose)
     from mnistexp.commands import prediction
-    from mnistexp.data.reading import Invert, read_pictures
+    from mnistexp.data.reading import read_pictures
 
-    ways: tuple[Invert, ...] = get_args(Invert)
-    way = next((way for way in ways if way == invert), None)
-    if way is None:
-        raise BadInput(f"--invert is {invert!r}, allowed: {', '.join(ways)}{nearest(invert, ways)}")
-    info = prediction.run_with_model(runs_dir, run)
+    info = prediction.run_with_model(call.runs_dir, run)
     path = prediction.model_path(info)
-    learnt = prediction.learnt_by(info.path)
+    learnt = prediction.learnt_by(info)
     if not 1 <= top <= len(learnt.classes):
         raise BadInput(f"--top is {top}, allowed: 1 to {len(learnt.classes)}")
-    pictures = read_pictures(images, way, centre, learnt.transposed)
-    with voice.working("loading the model"):
+    pictures = read_pictures(images, invert, centre, learnt.transposed)
+    with call.waiting("loading the model"):
         probabilities = prediction.probabilities(prediction.load_model(path), pictures, learnt)
     rows = [
         prediction.row(picture, values, top, learnt.classes)
         for picture, values in zip(pictures, probabilities, strict=True)
     ]
     terminal = Console().is_terminal
-    table = _predictions(rows, pictures, drawn=terminal and not quiet and len(rows) <= MOST_DRAWN)
+    table = _predictions(rows, pictures, drawn=terminal and not call.quiet and len(rows) <= MOST_DRAWN)
     if not terminal:  # whatever reads this expects one line for each picture
         table.columns[0].min_width = max(cell_len(picture.name) for picture in pictures)
-    voice.result({"run": info.id, "run_dir": str(info.path), "predictions": rows}, table)
+    call.result({"run": info.id, "run_dir": str(info.path), "predictions": rows}, table)
 
 
 def _predictions(rows: list[dict[str, Any]], pictures: "list[Picture]", *, drawn: bool) -> Table:

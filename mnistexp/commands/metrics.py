@@ -74,7 +74,7 @@ def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
     """How many digits the curves are validated on."""
     if not config.training.validation_fraction:
         return len(result.test.labels)
-    return config.data.digits - config.data.test_digits - config.training_digits
+    return config.validation_digits
 
 
 def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:

@@ -13,10 +13,10 @@ from mnistexp.data.forms import MOST_CLASSES, Classes
 from mnistexp.data.polarity import Ink
 from mnistexp.data.reading import Picture
 from mnistexp.errors import BadInput, RunError
-from mnistexp.runs import files, references
+from mnistexp.runs import references
 from mnistexp.runs.layout import DATA, MODEL, Kind
 from mnistexp.runs.references import LATEST
-from mnistexp.runs.stored_runs import RunInfo, read_config
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.model import INPUT_SHAPE
 from mnistexp.training.runtime import import_keras
 from mnistexp.training.saved_model import check_saved_model
@@ -45,9 +45,9 @@ class Learnt:
         return 255 - images if self.ink == "dark" else images
 
 
-def learnt_by(folder: Path) -> Learnt:
-    """The record of the run in a folder. Raises `RunError` if it is missing or damaged."""
-    about, config = files.read_json(folder / DATA), read_config(folder)
+def learnt_by(run: StoredRun) -> Learnt:
+    """The record of a run. Raises `RunError` if it is missing or damaged."""
+    about, config = run.read_json(DATA), run.config
     try:
         usual = Classes()
         keys, names = (tuple(about.get(key, getattr(usual, name))) for key, name in NAMES.items())
@@ -55,19 +55,19 @@ def learnt_by(folder: Path) -> Learnt:
         transposed = str(about.get("form", "")) if config.data.transpose else ""
         return Learnt(str(about["source"]), Classes(keys, names), ink, transposed)
     except (LookupError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / 'data.json'} is damaged: {error}") from error
+        raise RunError(f"{run.path / DATA} is damaged: {error}") from error
 
 
-def run_with_model(runs_dir: Path, reference: str) -> RunInfo:
+def run_with_model(runs_dir: Path, reference: str) -> StoredRun:
     """The run that a person named; by `latest` the newest that has a model. Raises `BadInput` and `RunError`."""
     if reference == LATEST:
-        with_model = (run.info for run in references.started(runs_dir) if (run.path / MODEL).is_file())
+        with_model = (run for run in references.started(runs_dir) if (run.path / MODEL).is_file())
         if (newest := next(with_model, None)) is not None:
             return newest
-    return references.one(runs_dir, reference).info
+    return references.one(runs_dir, reference)
 
 
-def model_path(info: RunInfo) -> Path:
+def model_path(info: StoredRun) -> Path:
     """The path of a run's model, that of the first repeat. Raises `BadInput` if the run has none."""
     path = info.path / MODEL
     if path.is_file():

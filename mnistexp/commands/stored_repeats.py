@@ -2,7 +2,6 @@
 
 import math
 import time
-from typing import Any
 
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset, Rows
@@ -10,8 +9,8 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.layout import CHECKPOINT, HISTORY, MODEL, PREDICTIONS, STATE, in_repeat
-from mnistexp.runs.progress import CURVES, leave_progress
-from mnistexp.runs.results import Watch
+from mnistexp.runs.progress import leave_progress
+from mnistexp.runs.results import CURVES, Watch
 from mnistexp.runs.run_folder import Run, remove_file
 from mnistexp.training.predicting import keras_model
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
@@ -92,14 +91,14 @@ class _Checkpoints:
     def store(self, state: State) -> None:
         self._run.add(in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
 
-    def stored(self) -> dict[str, Any] | None:
+    def stored(self) -> State | None:
         """The stored state; None if it is missing or unreadable: the repeat then starts again."""
         path = self._run.path / in_repeat(self._repeat, CHECKPOINT)
         if not path.exists():
             return None
         try:
-            return files.arrays(files.read_bytes(path))
-        except (ValueError, RunError) as error:
+            return State.from_arrays(files.arrays(files.read_bytes(path)))
+        except (LookupError, ValueError, RunError) as error:
             self._run.log(f"{path.name} can't be read, training starts again: {error}")
             return None
 

@@ -14,7 +14,7 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import DATA, METRICS, TRIALS
 from mnistexp.runs.results import Outcome, SweepResult, Watch
 from mnistexp.runs.run_folder import Run
-from mnistexp.runs.stored_runs import RunInfo
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import reuse, sweeping
 from mnistexp.sweeps.executors.processes import load_ahead
 from mnistexp.sweeps.search import search
@@ -60,7 +60,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     return Outcome(run.path, document)
 
 
-def _sweep_figures(run: Run, found: SweepResult, earlier: RunInfo | None) -> Iterator[tuple[str, bytes]]:
+def _sweep_figures(run: Run, found: SweepResult, earlier: StoredRun | None) -> Iterator[tuple[str, bytes]]:
     """Name and content of each figure; copied from an earlier run with the same table, because drawing is slow."""
     if earlier is not None and files.read_bytes(earlier.path / TRIALS) == files.read_bytes(run.path / TRIALS):
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):

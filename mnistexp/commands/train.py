@@ -24,7 +24,7 @@ from mnistexp.runs.layout import CHECKPOINT, DATA, METRICS, ORIGIN, STATE, TIMIN
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.results import Answered, Outcome, Watch, over_all
 from mnistexp.runs.run_folder import Run
-from mnistexp.runs.stored_runs import StoredRun, load, read_config
+from mnistexp.runs.stored_runs import StoredRun, load
 from mnistexp.training.repeats import TrainingResult
 
 __all__ = ["finish_training", "lengthen_training", "resume_training", "run_training", "training_named"]
@@ -49,15 +49,15 @@ def training_named(runs_dir: Path, reference: str, *, finished: bool = False) ->
     """
     if reference == LATEST:
         wanted = ("done",) if finished else ("interrupted", "failed")
-        newest = (run for run in references.started(runs_dir) if run.info.command == Kind.TRAIN)
-        run = next((run for run in newest if run.info.status in wanted), None)
+        newest = (run for run in references.started(runs_dir) if run.command == Kind.TRAIN)
+        run = next((run for run in newest if run.status in wanted), None)
         if run is None:
             again = "" if finished else "; to resume a step of another command, run that command again"
             raise BadInput(f"no training to {'lengthen' if finished else 'resume'} in {runs_dir}{again}")
     else:
         run = references.one(runs_dir, reference)
-    if run.info.command != Kind.TRAIN:
-        raise BadInput(f"{run.info.id} is a {run.info.command} run, allowed: a train run")
+    if run.command != Kind.TRAIN:
+        raise BadInput(f"{run.id} is a {run.command} run, allowed: a train run")
     return load(run.path)
 
 
@@ -66,7 +66,7 @@ def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
 
     Raises `BadInput` if the run is done, `RunError` if its digits have changed.
     """
-    dataset = _same_digits(stored, read_config(stored.path), watch)
+    dataset = _same_digits(stored, stored.config, watch)
     with run_job(Run.resume(stored.path), STOPPED, dataset) as run:
         return _train(run, dataset, watch)
 
@@ -79,13 +79,13 @@ def lengthen_training(
     Raises `BadInput` if it can't be, before anything is written, and `RunError` if the run is damaged or its digits
     have changed.
     """
-    config = read_config(stored.path)
+    config = stored.config
     states = _final_states(stored, config, epochs)
     longer = settings.override(config, {"training.epochs": epochs} | ({"name": name} if name else {}), "--epochs")
     dataset = _same_digits(stored, longer, watch)
     with run_job(_new(dataset.config, runs_dir), STOPPED, dataset) as run:
-        run.log(f"lengthens {stored.info.id} from epoch {config.training.epochs}")
-        run.add(ORIGIN, {"run": stored.info.id, "epochs": config.training.epochs})
+        run.log(f"lengthens {stored.id} from epoch {config.training.epochs}")
+        run.add(ORIGIN, {"run": stored.id, "epochs": config.training.epochs})
         for repeat, state in enumerate(states):
             run.add(in_repeat(repeat, CHECKPOINT), state)
         return _train(run, dataset, watch)
@@ -93,12 +93,10 @@ def lengthen_training(
 
 def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> list[bytes]:
     """The content of each repeat's `state.npz`. Raises `BadInput` if the training can't have so many epochs."""
-    run, trained = stored.info.id, config.training.epochs
+    run, trained = stored.id, config.training.epochs
     anew = f"to start anew: mnistexp train --config {run} --epochs {epochs}"
-    if stored.info.status != "done":
-        raise BadInput(
-            f"{run} is {stored.info.status}: resume it first, without --epochs: mnistexp train --resume {run}"
-        )
+    if stored.status != "done":
+        raise BadInput(f"{run} is {stored.status}: resume it first, without --epochs: mnistexp train --resume {run}")
     if epochs <= trained:
         raise BadInput(f"--epochs is {epochs}, allowed: more than the {trained} epochs of {run}")
     if not lengthens(config):
@@ -121,7 +119,7 @@ def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> D
     dataset = read_digits(config, watch)
     # If it is missing, the run was stopped before training began.
     if DATA in stored.files() and not dataset.digits.match(stored.read_json(DATA)):
-        raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+        raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now gives")
     return dataset
 
 

@@ -97,7 +97,13 @@ class TrainingConfig(Section):
     """Share of the training digits used for validation; with 0 the curves are validated on the test digits."""
     validate_every: Annotated[int, Field(ge=0, le=100_000)] = 1
     """Validate every n-th epoch and the last one; with 0 only the last."""
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training digits to train on, in sweeps of those of each fold; a smaller one is part of a larger."""
     early_stopping: EarlyStopping | None = None
+
+    def taken(self, digits: int) -> int:
+        """How many of so many training digits are trained on."""
+        return max(1, round(self.share * digits))
 
 
 class SweepConfig(Section):
@@ -178,10 +184,14 @@ class ExperimentConfig(Section):
         return self.sweep or SweepConfig()
 
     @property
+    def validation_digits(self) -> int:
+        """The number of digits in the validation part of a training."""
+        return ceil((self.data.digits - self.data.test_digits) * self.training.validation_fraction)
+
+    @property
     def training_digits(self) -> int:
-        """The number of training digits, without the test and validation parts."""
-        left = self.data.digits - self.data.test_digits
-        return left - ceil(left * self.training.validation_fraction)
+        """The number of digits to train on: `training.share` of those outside the test and validation parts."""
+        return self.training.taken(self.data.digits - self.data.test_digits - self.validation_digits)
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
@@ -194,7 +204,9 @@ class ExperimentConfig(Section):
 def _conflicts(config: ExperimentConfig) -> list[tuple[str, str]]:
     """Dotted key and message of each setting that conflicts with others."""
     problems = []
-    digits, training = config.training_digits, config.training
+    training = config.training
+    digits = config.data.digits - config.data.test_digits - config.validation_digits
+    taken, needed = config.training_digits, max(10, training.batch_size)
     if digits < 10 or (config.data.test == "split" and config.data.test_digits < 1):
         problems.append(
             (
@@ -206,6 +218,9 @@ def _conflicts(config: ExperimentConfig) -> list[tuple[str, str]]:
         problems.append(
             ("training.batch_size", f"is {training.batch_size}, allowed: at most the {digits} training digits")
         )
+    elif taken < needed:
+        message = f"is {training.share}, which leaves {taken} of {digits} training digits, allowed: at least {needed}"
+        problems.append(("training.share", f"{message}, a batch" if needed > 10 else message))
     if training.early_stopping and training.validation_fraction == 0:
         problems.append(
             (

@@ -39,9 +39,10 @@ BETAS: Grid = {"learning_rate": RATES, "beta_1": (0.5, 0.7, 0.9), "beta_2": (0.8
 
 
 class Optimizer(BaseModel):
-    """Hyperparameters of one optimizer; subclasses add theirs, their grid and their update.
+    """The optimizer and its hyperparameters.
 
-    With `decay` the learning rate of a step is `learning_rate / (1 + decay * step)`, step counting from 0.
+    Subclasses add theirs, their grid and their update. With `decay` the learning rate of a step is
+    `learning_rate / (1 + decay * step)`, step counting from 0.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

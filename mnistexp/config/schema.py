@@ -1,37 +1,16 @@
-"""The JSON Schema of configuration files, for editors, and the list of all settings, for the documentation."""
+"""The JSON Schema of configuration files, for editors."""
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from mnistexp.config.catalogue import sweepable_keys
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS
-from mnistexp.config.problems import sweepable_keys
 
-__all__ = ["Setting", "config_schema", "settings_list"]
+__all__ = ["config_schema"]
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
-NAMES = "letters, digits, '.', '_' and '-', a letter or digit first"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One key of a configuration, in words.
-
-    `key`: dotted; `<key>` in it stands for the dotted key of a swept setting. `default`: as YAML, empty if there is
-    none. `allowed`: bounds or choices, empty if the type is enough. `choices`: the values to choose from.
-    """
-
-    key: str
-    type: str
-    default: str
-    allowed: str
-    meaning: str
-    choices: tuple[str, ...] = ()
 
 
 def config_schema() -> Schema:
@@ -101,21 +80,10 @@ def _any_of(kinds: list[Schema]) -> Schema:
 
 
 def _entry(schema: Schema, key: str) -> Schema:
-    """The schema of a dotted key."""
-    found = schema
-    for name in key.split("."):
-        found = _section(schema, found) or found
-        found = found["properties"][name]
+    """The schema of a key to sweep."""
+    section, _, name = key.partition(".")
+    found: Schema = schema["$defs"][schema["properties"][section]["$ref"].rpartition("/")[2]]["properties"][name]
     return found
-
-
-def _section(schema: Schema, entry: Schema) -> Schema | None:
-    """The definition that an entry refers to; None for a plain value."""
-    for part in (entry, *entry.get("anyOf", ())):
-        if "$ref" in part:
-            definition: Schema = schema["$defs"][part["$ref"].rpartition("/")[2]]
-            return definition
-    return None
 
 
 def _one_line(schema: Any) -> None:
@@ -127,82 +95,3 @@ def _one_line(schema: Any) -> None:
     if isinstance(schema, list):
         for part in schema:
             _one_line(part)
-
-
-def settings_list() -> list[Setting]:
-    """Every key of a configuration in the order of `ExperimentConfig`, including sections that may be null."""
-    schema = config_schema()
-    return list(_settings(schema, schema, ""))
-
-
-def _settings(schema: Schema, section: Schema, above: str) -> Iterator[Setting]:
-    for name, entry in section["properties"].items():
-        key = f"{above}{name}"
-        inner = _section(schema, entry)
-        if key == "optimizer":
-            yield from _optimizer_settings(schema)
-        elif inner is None or not above.startswith("sweep.") or name not in {"grid", "zip", "random"}:
-            if inner is None or "anyOf" in entry:
-                yield _setting(key, entry, (inner or {}).get("description", ""))
-            if inner is not None:
-                yield from _settings(schema, inner, f"{key}.")
-        else:
-            yield _setting(key, entry)
-            if name == "random":
-                yield from _settings(schema, schema["$defs"]["Range"], f"{key}.<key>.")
-
-
-def _setting(key: str, entry: Schema, meaning: str = "") -> Setting:
-    default = json.dumps(entry["default"]) if "default" in entry else ""
-    choices = tuple(map(str, entry.get("enum", [entry["const"]] if "const" in entry else [])))
-    return Setting(key, _type(entry), default, _allowed(entry), entry.get("description", meaning), choices)
-
-
-def _optimizer_settings(schema: Schema) -> Iterator[Setting]:
-    """Each setting of any optimizer, once, with the names of its optimizers."""
-    own = {name: schema["$defs"][kind.__name__]["properties"] for name, kind in OPTIMIZERS.items()}
-    shared = schema["$defs"]["Optimizer"]["properties"]
-    for key in shared:
-        owners = {name: _setting(key, entries[key]) for name, entries in own.items() if key in entries}
-        found = _setting(f"optimizer.{key}", shared[key])
-        default = _by_owner({name: setting.default for name, setting in owners.items()})
-        allowed = _by_owner({name: setting.allowed for name, setting in owners.items()})
-        if key == "name":
-            default, allowed = json.dumps(schema["properties"]["optimizer"]["default"]["name"]), found.allowed
-        elif len({setting.allowed for setting in owners.values()}) == 1:
-            allowed = next(iter(owners.values())).allowed
-        yield Setting(found.key, found.type, default, allowed, found.meaning, found.choices)
-
-
-def _by_owner(texts: Mapping[str, str]) -> str:
-    """Such as `0.9 (rmsprop), 0.95 (adadelta)`; without names if the text is the same for every optimizer."""
-    if len(texts) == len(OPTIMIZERS) and len(set(texts.values())) == 1:
-        return next(iter(texts.values()))
-    owners = {text: ", ".join(name for name, other in texts.items() if other == text) for text in texts.values()}
-    return ", ".join(f"{text} ({names})" for text, names in owners.items())
-
-
-def _type(entry: Schema) -> str:
-    if "anyOf" in entry:
-        return " or ".join(dict.fromkeys(map(_type, entry["anyOf"])))
-    if "$ref" in entry:
-        return "section"
-    if entry.get("type") == "array":
-        items = entry.get("prefixItems")
-        return f"list of {len(items)} {_type(items[0])}s" if items else f"list of {_type(entry['items'])}s"
-    return TYPES[entry.get("type", "string")]
-
-
-def _allowed(entry: Schema) -> str:
-    """Bounds or choices, such as `0 <= value < 1`."""
-    if "anyOf" in entry:
-        return ", ".join(dict.fromkeys(filter(None, map(_allowed, entry["anyOf"]))))
-    if "prefixItems" in entry:
-        return _allowed(entry["prefixItems"][0])
-    if "enum" in entry or "const" in entry:
-        return ", ".join(map(str, entry.get("enum", [entry.get("const")])))
-    if "pattern" in entry:
-        return f"{NAMES}, at most {entry['maxLength']}"
-    low = next((f"{entry[k]} {s} " for k, s in (("minimum", "<="), ("exclusiveMinimum", "<")) if k in entry), "")
-    high = next((f" {s} {entry[k]}" for k, s in (("maximum", "<="), ("exclusiveMaximum", "<")) if k in entry), "")
-    return f"{low}value{high}" if low or high else ""

@@ -87,7 +87,7 @@ def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
     """
     if not texts:
         return []
-    from mnistexp.config.problems import dotted_keys, full_key
+    from mnistexp.config.catalogue import dotted_keys, full_key
 
     known = dotted_keys()
     given: dict[str, str] = {}

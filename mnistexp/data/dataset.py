@@ -14,13 +14,13 @@ from mnistexp.data.part import Found, Part, opened
 from mnistexp.data.polarity import Ink, orientation
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
-from mnistexp.data.splits import Labels, Split, split_rows
+from mnistexp.data.splits import Labels, Split, share_of, split_rows
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
     from mnistexp.config.models import DataConfig, ExperimentConfig
 
-__all__ = ["Dataset", "Digits", "find", "load", "load_unseen", "read_labelled", "split"]
+__all__ = ["Dataset", "Digits", "find", "load", "load_unseen", "read_labelled", "split", "split_of"]
 
 USUAL_DIGITS = 1000
 """How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
@@ -98,7 +98,7 @@ class Dataset:
         """Read and split the digits that `config.data` names. Raises what `load` and `split` raise."""
         digits = load(config.data, tick)
         config = fitted(config, digits)
-        return cls(digits, split(digits, config.data, config.training.validation_fraction), config)
+        return cls(digits, split_of(digits, config), config)
 
     def document(self) -> dict[str, Any]:
         """The document of `data.json`."""
@@ -125,6 +125,15 @@ def split(digits: Digits | Labels, config: "DataConfig", validation_fraction: fl
     """The split of digits, or of the digits with these labels int64 (n,), into parts; see `splits.split_rows`."""
     labels, own_test = (digits.labels, digits.own_test) if isinstance(digits, Digits) else (digits, 0)
     return split_rows(labels, config, validation_fraction, own_test)
+
+
+def split_of(digits: Digits, config: "ExperimentConfig") -> Split:
+    """The split of an experiment; `training.share` reduces the part to train on, except in sweeps (done by fold)."""
+    parts = split(digits, config.data, config.training.validation_fraction)
+    if config.sweep or config.training.share == 1:
+        return parts
+    size = config.training.taken(len(parts.train))
+    return replace(parts, train=parts.train[share_of(digits.labels[parts.train], size, config.seed)])
 
 
 def find(config: "DataConfig") -> Found:

@@ -12,7 +12,10 @@ from mnistexp.errors import BadInput
 if TYPE_CHECKING:
     from mnistexp.config.models import DataConfig
 
-__all__ = ["Labels", "Rows", "Split", "folds", "split_rows"]
+__all__ = ["Labels", "Rows", "Split", "folds", "share_of", "split_rows"]
+
+SHARE = 0x5A
+"""Sets the draw of a share apart from the other draws of the same seed."""
 
 Labels = NDArray[np.int64]
 """Classes (n,), from 0."""
@@ -72,19 +75,38 @@ def _cut(rows: Rows, size: int, seed: int, stratify: Labels | None = None) -> tu
     return rows[order[size:]], rows[order[:size]]
 
 
+def share_of(labels: Labels, size: int, seed: int, fold: int = 0, repeat: int = 0) -> Rows:
+    """Positions, int64 (size,), of `size` of the digits with these labels (n,), in their order.
+
+    A random sample with the classes in proportion; a smaller one is part of a larger one. It depends on the labels,
+    the seed of the experiment, the fold and the repeat.
+    """
+    random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SHARE, fold, repeat)))
+    order = random.permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels[order] == label)
+        place[own] = (np.arange(len(own)) + 0.5) / len(own)
+    return np.sort(order[np.argsort(place, kind="stable")[:size]]).astype(np.int64)
+
+
 def folds(labels: Labels, *, folds: int, shuffle: bool, stratified: bool, seed: int) -> list[tuple[Rows, Rows]]:
     """Positions in the training part, int64, to train on and to validate on, for each fold.
 
-    By scikit-learn's `KFold` or `StratifiedKFold`; `seed` matters only where `shuffle` is true. Raises `BadInput` where
-    the digits, or those of some class, don't go round.
+    Those of scikit-learn's `KFold` or `StratifiedKFold`; `seed` matters only where `shuffle` is true. Raises `BadInput`
+    where the digits, or those of some class, don't go round.
     """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
     counts = np.bincount(labels)
     smallest = int(counts[counts > 0].min()) if stratified else len(labels)
     if folds > smallest:
         what = "digits of the rarest class" if stratified else "digits"
         raise BadInput(f"sweep.folds: {folds} folds of {smallest} {what}; at most {smallest} are possible")
-    kind = StratifiedKFold if stratified else KFold
-    folder = kind(n_splits=folds, shuffle=shuffle, random_state=seed if shuffle else None)
-    return [(train.astype(np.int64), held.astype(np.int64)) for train, held in folder.split(labels, labels)]
+    if stratified:
+        from sklearn.model_selection import StratifiedKFold
+
+        cut = StratifiedKFold(n_splits=folds, shuffle=shuffle, random_state=seed if shuffle else None)
+        return [(train.astype(np.int64), held.astype(np.int64)) for train, held in cut.split(labels, labels)]
+    # KFold is this little; scikit-learn takes a second to load.
+    rows = np.arange(len(labels), dtype=np.int64)
+    order = np.random.RandomState(seed).permutation(rows) if shuffle else rows
+    return [(np.setdiff1d(rows, part), np.sort(part)) for part in np.array_split(order, folds)]

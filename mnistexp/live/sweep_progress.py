@@ -11,7 +11,7 @@ from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files
 from mnistexp.runs.layout import FITS
-from mnistexp.runs.stored_runs import read_config
+from mnistexp.runs.stored_runs import load
 from mnistexp.sweeps.search import most_trials
 
 __all__ = ["FitFiles", "SweepProgress"]
@@ -111,7 +111,7 @@ class FitFiles:
 def _size(folder: Path) -> tuple[int, int]:
     """The number of fits per trial and of expected trials; (0, 0) if the settings can't be read."""
     try:
-        config = read_config(folder)
+        config = load(folder).config
         return config.search.folds * config.repeats, most_trials(config)
     except MnistexpError:
         return 0, 0

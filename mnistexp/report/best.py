@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnistexp.commands.best import best_figures
-from mnistexp.commands.best.choosing import COMBINATION
 from mnistexp.config import shown
 from mnistexp.report.origin import any_report, how_it_was_made, standing, warnings
 from mnistexp.report.page import (
@@ -24,7 +23,7 @@ from mnistexp.report.page import (
     points,
 )
 from mnistexp.report.tested import test_sections
-from mnistexp.report.training import curves_section, data_section, histories_of
+from mnistexp.report.training import accuracy_facts, curves_section, data_section
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["best_report"]
@@ -42,12 +41,12 @@ def best_report(stored: StoredRun) -> RunReport:
         _choice_section(stored, found),
         _better_section(found["better"]),
         data_section(stored),
-        curves_section(found, histories_of(stored)),
+        curves_section(found, stored.histories),
         *test_sections(stored),
         _representative_section(evidence),
         how_it_was_made(stored),
     ]
-    return RunReport(stored.info.id, best_story(found), tuple(sections))
+    return RunReport(stored.id, best_story(found), tuple(sections))
 
 
 def best_story(found: Mapping[str, Any]) -> Story:
@@ -55,7 +54,7 @@ def best_story(found: Mapping[str, Any]) -> Story:
     evidence = found["representative"]
     return Story(
         "best",
-        f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly",
+        f"Best model: {_headline(found)}",
         f"Is that representative of unseen data? {evidence['answer']}",
         _facts(found, evidence),
         (
@@ -67,10 +66,17 @@ def best_story(found: Mapping[str, Any]) -> Story:
     )
 
 
+def _headline(found: Mapping[str, Any]) -> str:
+    """The test accuracy; of repeated trainings the mean, because the first seed may be a lucky one."""
+    if repeats := found.get("repeats"):
+        return f"{shown.percent(repeats['mean'])} test accuracy, mean of {repeats['count']} trainings"
+    return f"{found['test_correct']} of {found['test_digits']} test digits classified correctly"
+
+
 def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
     selection = evidence["selection"]
     items = [
-        Fact("test accuracy", shown.percent(found["test_accuracy"]), percent_range(found["test_accuracy_interval"])),
+        *accuracy_facts(found),
         Fact("cross-validation", shown.percent(found["best_score"]), "of the chosen setting"),
     ]
     if selection["is_chosen"]:
@@ -90,7 +96,8 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
     repeated = choice["repeated"]
     many = f"{choice['settings']} different settings were compared, including the combination"
     trials = "1 further trial repeats" if repeated == 1 else f"{repeated} further trials repeat"
-    again = f"; {trials} a setting of another sweep and count once" if repeated else ""
+    counts = "counts" if repeated == 1 else "count"
+    again = f"; {trials} a setting of another sweep and {counts} once" if repeated else ""
     sweeps = tuple((Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["run"])) for sweep in choice["sweeps"])
     return Section(
         "Which optimizer and dropout are best?",
@@ -135,15 +142,16 @@ def _decided_table(choice: Mapping[str, Any]) -> Table:
 def _better_section(better: Mapping[str, Any]) -> Section:
     rows = []
     for row in (better["chosen"], *better["families"]):
+        if row["trials"] == 1:  # itself
+            continue
         family = row["family"]
-        name = {"chosen": "chosen", "all": "best of all", COMBINATION: "combination"}.get(family, f"best of {family}")
+        name = {"all": "all settings"}.get(family, family)
         for other, accuracy in (("worst", row["worst"]["accuracy"]), ("average", row["average"])):
             versus = row[f"versus_{other}"]
             low, high = versus["interval"]
             rows.append(
                 (
-                    Cell(name),
-                    Cell(other),
+                    Cell(f"{name} against {other}"),
                     number(row["trials"]),
                     percent(row["best"]["accuracy"]),
                     percent(accuracy),
@@ -156,7 +164,7 @@ def _better_section(better: Mapping[str, Any]) -> Section:
         *(Paragraph(text, "answer" if place == 0 else "plain") for place, text in enumerate(_sentences(better))),
         Table(
             "Differences on the same digits",
-            ("setting", "against", "of", "better", "other", "points", "95% interval", "fewer errors"),
+            ("comparison", "settings", "better", "other", "points", "95% interval", "fewer errors"),
             tuple(rows),
             more="Worst and average of so many settings, by cross-validation accuracy; paired bootstrap "
             "over the digits. The best were chosen on these digits, so their leads are overestimated; the smaller the "

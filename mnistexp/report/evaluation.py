@@ -29,7 +29,7 @@ def evaluation_report(stored: StoredRun) -> RunReport:
     """A finished evaluation. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
     return RunReport(
-        stored.info.id,
+        stored.id,
         evaluation_story(found),
         (
             Section("How accurate is it on these digits?", tuple(_accuracy(found))),

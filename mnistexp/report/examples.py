@@ -46,7 +46,7 @@ def examples_report(stored: StoredRun) -> RunReport:
             _one_hot(found),
         ),
     )
-    return RunReport(stored.info.id, examples_story(found), (looks, one_hot, how_it_was_made(stored)))
+    return RunReport(stored.id, examples_story(found), (looks, one_hot, how_it_was_made(stored)))
 
 
 def examples_story(found: Mapping[str, Any]) -> Story:
@@ -93,7 +93,7 @@ def summary_report(stored: StoredRun) -> RunReport:
             _layers(found),
         ),
     )
-    return RunReport(stored.info.id, summary_story(found), (network, _learning(found), how_it_was_made(stored)))
+    return RunReport(stored.id, summary_story(found), (network, _learning(found), how_it_was_made(stored)))
 
 
 def summary_story(found: Mapping[str, Any]) -> Story:

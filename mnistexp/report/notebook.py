@@ -29,7 +29,7 @@ def show(figure):
 
 DIGITS = """\
 digits = data.load(config.data)
-split = data.split(digits, config.data, config.training.validation_fraction)
+split = data.split_of(digits, config)
 x_train, y_train = digits.images[split.train], digits.labels[split.train]
 x_test, y_test = digits.images[split.test], digits.labels[split.test]
 {name: data.describe(array) for name, array in [("x_train", x_train), ("y_train", y_train), ("x_test", x_test)]}
@@ -48,9 +48,7 @@ run.history.val_loss[-1] if run.history.val_loss else run.history.loss[-1]
 
 LOSS = """\
 from mnistexp.runs.results import over_all
-from mnistexp.runs.curves import read_curves
 
-histories = [curve.history for curve in read_curves(run.path)]
 best = over_all(run.metrics)["best_epochs"]
 show(plots.loss_curves(histories, flat=(best["first"], best["last"]) if best["first"] else None))
 """
@@ -129,10 +127,10 @@ def page_to_notebook(page: Page, stored: list[StoredRun]) -> bytes:
 
 def _cells(report: RunReport, run: StoredRun) -> Cells:
     settings = _settings(run)
-    found = f"These are the results of run `{run.info.id}`; the cells below compute them again."
+    found = f"These are the results of run `{run.id}`; the cells below compute them again."
     yield "markdown", "\n\n".join([f"# {escaped(report.story.headline)}", escaped(report.story.lead), found])
     yield "code", IMPORTS
-    combines = run.info.command in (Kind.BEST, Kind.REPRODUCE)
+    combines = run.command in (Kind.BEST, Kind.REPRODUCE)
     base = Kind.BEST if combines else Kind.SWEEP_OPTIMIZER if settings.get("sweep") else Kind.TRAIN
     values = indent(pformat(settings, sort_dicts=False, width=100), "    ")
     yield "code", f"config = api.configure(\n{values},\n    base={base!r},\n)"
@@ -143,7 +141,7 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
         yield from _best_cells(report, run)
     elif settings.get("sweep"):
         yield from _sweep_cells(report)
-    elif run.info.command not in (Kind.EXAMPLES, Kind.SUMMARY, Kind.EVALUATE):
+    elif run.command not in (Kind.EXAMPLES, Kind.SUMMARY, Kind.EVALUATE):
         yield from _training_cells(report)
 
 
@@ -179,7 +177,7 @@ def _training_cells(report: RunReport) -> Cells:
 
 def _best_cells(report: RunReport, run: StoredRun) -> Cells:
     found = run.metrics or {}
-    if run.info.command == Kind.REPRODUCE:
+    if run.command == Kind.REPRODUCE:
         yield "markdown", "## Do the notebook's figures agree with ours?"
         yield "code", REPRODUCE.format(quick=found.get("quick", False))
         return

@@ -26,16 +26,16 @@ def any_report(stored: StoredRun) -> RunReport:
     blocks: tuple[Block, ...] = (*standing(stored), *sentences, *warnings(found))
     if rows:
         blocks = (*blocks, Table("The metrics of this run", ("metric", "value"), rows))
-    story = Story(stored.info.command, f"{stored.info.command}: {stored.info.name}", "" if found else "No results yet.")
-    return RunReport(stored.info.id, story, (Section("What are the results?", blocks), how_it_was_made(stored)))
+    story = Story(stored.command, f"{stored.command}: {stored.name}", "" if found else "No results yet.")
+    return RunReport(stored.id, story, (Section("What are the results?", blocks), how_it_was_made(stored)))
 
 
 def standing(stored: StoredRun) -> tuple[Paragraph, ...]:
     """A warning if the run is not done."""
-    said = UNFINISHED.get(stored.info.status)
+    said = UNFINISHED.get(stored.status)
     if not said:
         return ()
-    return (Paragraph(f"{said} {stored.info.error or ''}".strip(), "warning"),)
+    return (Paragraph(f"{said} {stored.error or ''}".strip(), "warning"),)
 
 
 def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
@@ -56,7 +56,7 @@ def setting(stored: StoredRun, key: str) -> Any:
 
 def how_it_was_made(stored: StoredRun) -> Section:
     """Command, seed, time, versions and settings: everything needed to repeat the run."""
-    environment, info = stored.environment, stored.info
+    environment = stored.environment
     commit = environment.get("git_commit")
     code = str(commit)[:12] if commit else "installed package"
     if environment.get("git_dirty"):
@@ -64,17 +64,17 @@ def how_it_was_made(stored: StoredRun) -> Section:
     packages = environment.get("packages")
     versions = packages if isinstance(packages, dict) else {}
     rows = [
-        ("run", info.id),
-        ("command", f"mnistexp {info.command}"),
-        ("status", info.status),
-        ("started", f"{info.started:%Y-%m-%d %H:%M:%S} UTC"),
+        ("run", stored.id),
+        ("command", f"mnistexp {stored.command}"),
+        ("status", stored.status),
+        ("started", f"{stored.started:%Y-%m-%d %H:%M:%S} UTC"),
         ("seed", str(setting(stored, "seed"))),
         ("processor", str(environment.get("cpu") or "unknown")),
         ("Python", str(environment.get("python", "unknown"))),
         ("code", code),
     ]
-    if info.seconds is not None:
-        rows.insert(4, ("took", f"{info.seconds:,.1f} seconds"))
+    if stored.seconds is not None:
+        rows.insert(4, ("took", f"{stored.seconds:,.1f} seconds"))
     rows += [(name, str(versions[name])) for name in ("mnistexp", "tensorflow", "keras", "numpy") if name in versions]
     return Section(
         "How was this made?",

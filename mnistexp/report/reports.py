@@ -63,7 +63,7 @@ def read_page(runs: Sequence[StoredRun]) -> Page:
 
 
 def _report(run: StoredRun) -> RunReport:
-    make = KINDS[run.info.command].report if run.metrics and run.info.command in KINDS else any_report
+    make = KINDS[run.command].report if run.metrics and run.command in KINDS else any_report
     try:
         return make(run)
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
@@ -93,5 +93,5 @@ def _contents(runs: Sequence[StoredRun], format: Format, folder: str) -> dict[st
     if format == "md":
         return page_to_markdown(page, folder)
     if format == "pdf":
-        return {"": page_to_pdf(page, created=max(run.info.started for run in runs))}
+        return {"": page_to_pdf(page, created=max(run.started for run in runs))}
     return {"": page_to_notebook(page, list(runs))}

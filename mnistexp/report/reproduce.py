@@ -33,7 +33,7 @@ def reproduce_report(stored: StoredRun) -> RunReport:
     sections = [_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS]
     sections[0] = Section(sections[0].heading, (*standing(stored), *warnings(found), *sections[0].blocks))
     return RunReport(
-        stored.info.id,
+        stored.id,
         reproduce_story(found),
         (*sections, *_disagreements(rows), _steps_section(found["steps"]), how_it_was_made(stored)),
     )

@@ -61,7 +61,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
     ]
     if len(whole) > 1:
         sections += [gaps_section(whole, correct, families), worth_section(whole, correct, sweep)]
-    return RunReport(stored.info.id, sweep_story(found), (*sections, how_it_was_made(stored)))
+    return RunReport(stored.id, sweep_story(found), (*sections, how_it_was_made(stored)))
 
 
 def sweep_story(found: Mapping[str, Any]) -> Story:

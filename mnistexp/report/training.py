@@ -25,15 +25,15 @@ from mnistexp.report.page import (
     thinned,
 )
 from mnistexp.report.tested import test_sections
-from mnistexp.runs.layout import DATA, HISTORY, in_repeat
+from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import History, over_all
-from mnistexp.runs.stored_runs import StoredRun, read_history
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.model import layer_table
 
 __all__ = [
+    "accuracy_facts",
     "curves_section",
     "data_section",
-    "histories_of",
     "network_section",
     "training_report",
     "training_story",
@@ -45,7 +45,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 def training_report(stored: StoredRun) -> RunReport:
     """A finished training. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
-    histories = histories_of(stored)
+    histories = stored.histories
     sections = [
         data_section(stored),
         network_section(stored),
@@ -55,7 +55,7 @@ def training_report(stored: StoredRun) -> RunReport:
         unseen_section(found),
         how_it_was_made(stored),
     ]
-    return RunReport(stored.info.id, training_story(found), (_with_standing(stored, sections[0]), *sections[1:]))
+    return RunReport(stored.id, training_story(found), (_with_standing(stored, sections[0]), *sections[1:]))
 
 
 def training_story(found: Mapping[str, Any]) -> Story:
@@ -88,8 +88,8 @@ def _with_standing(stored: StoredRun, section: Section) -> Section:
     return Section(section.heading, (*standing(stored), *section.blocks))
 
 
-def _facts(found: Mapping[str, Any]) -> Facts:
-    told = over_all(found)
+def accuracy_facts(found: Mapping[str, Any]) -> list[Fact]:
+    """The test accuracy; of repeated trainings the mean, and that of the saved model."""
     items = [Fact("test accuracy", f"{found['test_accuracy']:.1%}", percent_range(found["test_accuracy_interval"]))]
     if repeats := found.get("repeats"):
         held = repeats["interval"] and f"{percent_range(repeats['interval'])} over seeds"
@@ -97,6 +97,11 @@ def _facts(found: Mapping[str, Any]) -> Facts:
             Fact("mean test accuracy", f"{repeats['mean']:.1%}", held or f"of {repeats['count']} trainings"),
             Fact("saved model", items[0].value, items[0].note),
         ]
+    return items
+
+
+def _facts(found: Mapping[str, Any]) -> Facts:
+    told, items = over_all(found), accuracy_facts(found)
     trained = found["early_stopping"]["stopped_at"] if found.get("early_stopping") else [found["epochs"]]
     stops = sorted({stop or found["epochs"] for stop in trained})
     items.append(
@@ -264,10 +269,3 @@ def epochs_section(found: Mapping[str, Any]) -> Section:
         "What is the best number of epochs?",
         (Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"), *stopped, *warnings(found)),
     )
-
-
-def histories_of(stored: StoredRun) -> list[History]:
-    """The curves of all repeats, the first one's first."""
-    count = (stored.metrics or {}).get("repeats", {}).get("count", 1)
-    first = read_history(stored.path / HISTORY)
-    return [first, *(read_history(stored.path / in_repeat(repeat, HISTORY)) for repeat in range(1, count))]

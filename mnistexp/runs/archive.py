@@ -84,6 +84,7 @@ def _check(folder: Path) -> list[str]:
     stored = stored_runs.load(folder)
     read_annotations(folder)
     yaml_source.read(folder / CONFIG)
+    _ = stored.environment, stored.histories
     names = stored.files()
     for name in names:
         if name.endswith(".json"):

@@ -10,8 +10,9 @@ from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import files, paired
 from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, comparisons, malformed, value_of
-from mnistexp.runs.index import IndexedRun, Value, flat
 from mnistexp.runs.layout import METRICS
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.summary import Value, flat
 from mnistexp.runs.where import parse
 
 __all__ = ["Checked", "Requirement", "check"]
@@ -44,7 +45,7 @@ class Checked:
 
 
 def check(
-    run: IndexedRun, require: Sequence[str] = (), baseline: IndexedRun | None = None, tolerance: float | None = None
+    run: StoredRun, require: Sequence[str] = (), baseline: StoredRun | None = None, tolerance: float | None = None
 ) -> Checked:
     """Hold a run against conditions (see where.py) and a baseline.
 
@@ -67,7 +68,7 @@ def check(
     return Checked(run.id, baseline.id, (*met, against), drop)
 
 
-def _requirement(run: IndexedRun, text: str) -> Requirement:
+def _requirement(run: StoredRun, text: str) -> Requirement:
     with _named():
         condition = parse(text)
         parts = list(comparisons(condition))
@@ -87,29 +88,29 @@ def _named() -> Iterator[None]:
         raise BadInput(str(error).replace("--where", "--require", 1)) from None
 
 
-def _lacking(run: IndexedRun, part: Comparison) -> None:
-    known = (*FIELDS, *run.metrics, *run.config)
-    has = f"the {run.info.status} run {run.id} has no {show(part.key)}"
+def _lacking(run: StoredRun, part: Comparison) -> None:
+    known = (*FIELDS, *run.numbers, *run.settings)
+    has = f"the {run.status} run {run.id} has no {show(part.key)}"
     malformed(part.text, part.at, f"{has}{nearest(part.key, known)}")
 
 
-def _with_nulls(run: IndexedRun) -> IndexedRun:
+def _with_nulls(run: StoredRun) -> StoredRun:
     """The run with those metrics, too, that are null, such as the loss of a training that diverged."""
     if not (run.path / METRICS).exists():
         return run
     document = flat(files.read_json(run.path / METRICS))
     empty: dict[str, Value] = {key: None for key, value in document.items() if value is None}
-    return replace(run, _metrics=json.dumps(empty | dict(run.metrics)).encode())
+    return replace(run, _summary=replace(run.summary, numbers=json.dumps(empty | dict(run.numbers)).encode()))
 
 
-def _accuracy(run: IndexedRun) -> float:
+def _accuracy(run: StoredRun) -> float:
     value = value_of(run, ACCURACY)
     if not isinstance(value, float | int) or isinstance(value, bool):
-        raise BadInput(f"the {run.info.status} {run.info.command} run {run.id} has no {ACCURACY} to compare")
+        raise BadInput(f"the {run.status} {run.command} run {run.id} has no {ACCURACY} to compare")
     return float(value)
 
 
-def _within(run: IndexedRun, baseline: IndexedRun, tolerance: float) -> Requirement:
+def _within(run: StoredRun, baseline: StoredRun, tolerance: float) -> Requirement:
     one, other = _accuracy(run), _accuracy(baseline)
     if reason := paired.other_digits(baseline, run):
         raise BadInput(f"--baseline {baseline.id} can't be compared: {reason}")
@@ -119,7 +120,7 @@ def _within(run: IndexedRun, baseline: IndexedRun, tolerance: float) -> Requirem
     return Requirement(text, met, f"{percent(one)} against {percent(other)}")
 
 
-def _unexplained(run: IndexedRun, baseline: IndexedRun) -> tuple[Requirement, float]:
+def _unexplained(run: StoredRun, baseline: StoredRun) -> tuple[Requirement, float]:
     [answer] = paired.compare_with_first([baseline, run])
     if answer.found is None:
         raise BadInput(f"--baseline {baseline.id} can't be compared: {answer.reason}")

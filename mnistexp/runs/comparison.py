@@ -8,8 +8,9 @@ from typing import Any
 
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.index import IndexedRun, Value, flat
 from mnistexp.runs.layout import DATA, ENVIRONMENT, PATCH
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.summary import Value, flat
 
 __all__ = ["PARTS", "Difference", "compare", "differing"]
 
@@ -26,7 +27,7 @@ class Difference:
     values: tuple[Value, ...]
 
 
-def compare(runs: Sequence[IndexedRun]) -> list[Difference]:
+def compare(runs: Sequence[StoredRun]) -> list[Difference]:
     """The differences between runs, by part in the order of `PARTS`. Raises RunError if a file can't be read.
 
     `run`: command, name, status, tags, note. `environment`: of environment.json, and a digest of the uncommitted
@@ -34,10 +35,10 @@ def compare(runs: Sequence[IndexedRun]) -> list[Difference]:
     """
     described: dict[str, Sequence[Mapping[str, Value]]] = {
         "run": [_about(run) for run in runs],
-        "config": [run.config for run in runs],
+        "config": [run.settings for run in runs],
         "environment": [_environment(run) for run in runs],
         "data": [_data(run) for run in runs],
-        "metrics": [run.metrics for run in runs],
+        "metrics": [run.numbers for run in runs],
     }
     return [
         Difference(part, key, tuple(values.get(key) for values in described[part]))
@@ -56,15 +57,14 @@ def _same(value: object) -> tuple[bool, object]:
     return isinstance(value, bool), value  # True is not 1
 
 
-def _about(run: IndexedRun) -> dict[str, Value]:
+def _about(run: StoredRun) -> dict[str, Value]:
     if run.unread:
         raise RunError(f"the run {run.id} can't be compared: {run.unread[0]}")
-    info = run.info
     tags = ", ".join(run.tags)
-    return {"command": info.command, "name": info.name, "status": info.status, "tags": tags, "note": run.note}
+    return {"command": run.command, "name": run.name, "status": run.status, "tags": tags, "note": run.note}
 
 
-def _environment(run: IndexedRun) -> dict[str, Value]:
+def _environment(run: StoredRun) -> dict[str, Value]:
     found = flat(_read(run, ENVIRONMENT))
     patch = run.path / PATCH
     if patch.exists():
@@ -72,7 +72,7 @@ def _environment(run: IndexedRun) -> dict[str, Value]:
     return found
 
 
-def _data(run: IndexedRun) -> dict[str, Value]:
+def _data(run: StoredRun) -> dict[str, Value]:
     return flat({key: _rows(value) for key, value in _read(run, DATA).items()})
 
 
@@ -85,7 +85,7 @@ def _rows(value: Any) -> Any:
     return f"{len(value)} rows, {hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]}"
 
 
-def _read(run: IndexedRun, name: str) -> dict[str, Any]:
+def _read(run: StoredRun, name: str) -> dict[str, Any]:
     path = run.path / name
     document = files.read_json(path) if path.exists() else {}
     return {key: value for key, value in document.items() if key != "schema_version"}

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import NoReturn
 
 from mnistexp.errors import BadInput
-from mnistexp.runs.index import IndexedRun, Value
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.summary import Value
 
 __all__ = [
     "FIELDS",
@@ -49,7 +50,7 @@ class Comparison:
     text: str
     span: tuple[datetime, datetime] | None = None
 
-    def matches(self, run: IndexedRun) -> bool:
+    def matches(self, run: StoredRun) -> bool:
         """Whether the comparison holds for a run; False if the run lacks the key.
 
         Raises `BadInput` if the operator is an order, the run has a number, and `value` is not a number.
@@ -95,7 +96,7 @@ class Not:
 
     part: "Condition"
 
-    def matches(self, run: IndexedRun) -> bool:
+    def matches(self, run: StoredRun) -> bool:
         """Whether the condition does not hold; True for a run that lacks its key."""
         return not self.part.matches(run)
 
@@ -106,7 +107,7 @@ class Every:
 
     parts: tuple["Condition", ...]
 
-    def matches(self, run: IndexedRun) -> bool:
+    def matches(self, run: StoredRun) -> bool:
         """Whether all conditions hold; stops at the first that doesn't."""
         return all(part.matches(run) for part in self.parts)
 
@@ -117,7 +118,7 @@ class Some:
 
     parts: tuple["Condition", ...]
 
-    def matches(self, run: IndexedRun) -> bool:
+    def matches(self, run: StoredRun) -> bool:
         """Whether any condition holds; stops at the first that does."""
         return any(part.matches(run) for part in self.parts)
 
@@ -136,22 +137,20 @@ def comparisons(condition: Condition) -> Iterator[Comparison]:
             yield from comparisons(part)
 
 
-def value_of(run: IndexedRun, key: str) -> Value | datetime | object:
+def value_of(run: StoredRun, key: str) -> Value | datetime | object:
     """A run's value of a key: a datetime for `started` and `finished`, `MISSING` if it lacks the key.
 
     For repeated trainings, `test_accuracy` and the numbers of the curves are those of the mean.
     """
     if key == "tag":
         return ", ".join(run.tags)
-    if key == "note":
-        return run.note
     if key == "path":
         return str(run.path)
     if key in FIELDS:
-        return getattr(run.info, key)  # type: ignore[no-any-return]
-    if key in run.metrics:
-        return run.metric(key)
-    return run.config.get(key, MISSING)
+        return getattr(run, key)  # type: ignore[no-any-return]
+    if key in run.numbers:
+        return run.number(key)
+    return run.settings.get(key, MISSING)
 
 
 def malformed(text: str, at: int, message: str) -> NoReturn:

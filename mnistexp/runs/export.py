@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from mnistexp.runs.comparison import differing
-from mnistexp.runs.index import IndexedRun, Value
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.summary import Value
 
 __all__ = ["listed", "runs_csv", "runs_document", "runs_markdown"]
 
@@ -22,50 +23,50 @@ FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&])")
 
 
-def runs_document(runs: Sequence[IndexedRun]) -> dict[str, Any]:
+def runs_document(runs: Sequence[StoredRun]) -> dict[str, Any]:
     """`runs`, in the order given, each with the fields of a listing, `tags`, `note`, `config` and `metrics`."""
-    keys = differing([run.config for run in runs])
+    keys = differing([run.settings for run in runs])
     return {"runs": [listed(run) | _added(run, keys) for run in runs]}
 
 
-def runs_csv(runs: Sequence[IndexedRun]) -> str:
+def runs_csv(runs: Sequence[StoredRun]) -> str:
     """A header and a line for each run. Text that a spreadsheet would evaluate as a formula gets a `'` in front."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[_cell(value) for value in row] for row in _table(runs)])
     return text.getvalue()
 
 
-def runs_markdown(runs: Sequence[IndexedRun]) -> str:
+def runs_markdown(runs: Sequence[StoredRun]) -> str:
     """A table in Markdown, a line for each run."""
     header, *rows = ([_escaped(value) for value in row] for row in _table(runs))
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def listed(run: IndexedRun) -> dict[str, Any]:
+def listed(run: StoredRun) -> dict[str, Any]:
     """The fields of a listing, times as ISO text."""
-    found = {key: getattr(run.info, key) for key in FIELDS}
+    found = {key: getattr(run, key) for key in FIELDS}
     return {key: _iso(value) if isinstance(value, datetime) else value for key, value in found.items()}
 
 
-def _added(run: IndexedRun, keys: Sequence[str]) -> dict[str, Any]:
-    config = {key: run.config[key] for key in keys if key in run.config}
-    about = {"part_of": run.info.part_of, "tags": list(run.tags), "note": run.note}
-    return {**about, "config": config, "metrics": dict(run.metrics)}
+def _added(run: StoredRun, keys: Sequence[str]) -> dict[str, Any]:
+    config = {key: run.settings[key] for key in keys if key in run.settings}
+    about = {"part_of": run.part_of, "tags": list(run.tags), "note": run.note}
+    return {**about, "config": config, "metrics": dict(run.numbers)}
 
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _table(runs: Sequence[IndexedRun]) -> list[list[Value]]:
+def _table(runs: Sequence[StoredRun]) -> list[list[Value]]:
     """The header, then a row for each run; None for missing values."""
-    config = differing([run.config for run in runs])
-    metrics = list(dict.fromkeys(key for run in runs for key in run.metrics))
+    config = differing([run.settings for run in runs])
+    metrics = list(dict.fromkeys(key for run in runs for key in run.numbers))
     names = (f"{part}.{key}" for part, keys in (("config", config), ("metrics", metrics)) for key in keys)
     table: list[list[Value]] = [[*FIELDS, "tags", "note", *names]]
     for run in runs:
-        settings, measured = (run.config.get(key) for key in config), (run.metrics.get(key) for key in metrics)
+        settings, measured = (run.settings.get(key) for key in config), (run.numbers.get(key) for key in metrics)
         table.append([*listed(run).values(), " ".join(run.tags), run.note, *settings, *measured])
     return table
 

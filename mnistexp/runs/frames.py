@@ -9,17 +9,15 @@ from typing import Any
 
 from mnistexp.errors import BadInput
 from mnistexp.runs import files, query, references
-from mnistexp.runs.curves import Curve, read_curves
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import TRIALS
-from mnistexp.runs.stored_runs import runs_folder
+from mnistexp.runs.results import CURVES, History
+from mnistexp.runs.stored_runs import StoredRun, runs_folder
 
 __all__ = ["histories", "load", "trials"]
 
 Folder = str | PathLike[str]
 TIMES = ("started", "finished")
 RECORD = ("id", "command", "name", "status", *TIMES, "seconds", "exit_code", "error", "tags", "note", "path")
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def load(
@@ -62,7 +60,7 @@ def histories(
     pandas = _pandas()
     columns = ["run", "repeat", "epoch", *CURVES, "seconds"]
     runs = _select(references, where, sort, limit, runs_dir)
-    parts = [_epochs(run.id, curve) for run in runs for curve in read_curves(run.path)]
+    parts = [_epochs(run.id, *numbered) for run in runs for numbered in enumerate(run.histories)]
     found = [pandas.DataFrame(part, columns=columns) for part in parts]
     return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame(columns=columns)
 
@@ -75,7 +73,7 @@ def trials(reference: str, *, runs_dir: Folder | None = None) -> Any:
     pandas = _pandas()
     run = references.one(runs_folder(runs_dir), reference)
     if not (run.path / TRIALS).exists():
-        raise BadInput(f"{run.id} is a {run.info.command} run without {TRIALS}, allowed: a finished sweep")
+        raise BadInput(f"{run.id} is a {run.command} run without {TRIALS}, allowed: a finished sweep")
     header, *rows = csv.reader(files.read_text(run.path / TRIALS).splitlines())
     return pandas.DataFrame([[_value(cell) for cell in row] for row in rows], columns=header)
 
@@ -90,18 +88,17 @@ def _pandas() -> Any:
 
 def _select(
     references: str | Iterable[str], where: str | None, sort: str | None, limit: int | None, runs_dir: Folder | None
-) -> list[IndexedRun]:
+) -> list[StoredRun]:
     chosen = [references] if isinstance(references, str) else [str(reference) for reference in references]
     return query.select(runs_folder(runs_dir), chosen, where=where, sort=sort, limit=limit)
 
 
-def _row(run: IndexedRun) -> dict[str, Any]:
-    record = {name: getattr(run.info, name) for name in RECORD if hasattr(run.info, name)}
-    record |= {"tags": " ".join(run.tags), "note": run.note, "path": str(run.path)}
-    settings = {f"config.{key}": value for key, value in run.config.items()}
+def _row(run: StoredRun) -> dict[str, Any]:
+    record = {name: getattr(run, name) for name in RECORD} | {"tags": " ".join(run.tags), "path": str(run.path)}
+    settings = {f"config.{key}": value for key, value in run.settings.items()}
     # Keys of the record, such as the command, are not repeated.
-    metrics = {key: value for key, value in run.metrics.items() if key not in RECORD}
-    return {**{name: record[name] for name in RECORD}, **settings, **metrics}
+    metrics = {key: value for key, value in run.numbers.items() if key not in RECORD}
+    return {**record, **settings, **metrics}
 
 
 def _value(cell: str) -> Any:
@@ -114,7 +111,7 @@ def _value(cell: str) -> Any:
         return cell
 
 
-def _epochs(run: str, curve: Curve) -> Mapping[str, Any]:
-    history, epochs = curve.history, range(1, curve.history.epochs + 1)
+def _epochs(run: str, repeat: int, history: History) -> Mapping[str, Any]:
+    epochs = range(1, history.epochs + 1)
     columns = {name: getattr(history, name) or [math.nan] * history.epochs for name in CURVES}
-    return {"run": run, "repeat": curve.repeat, "epoch": list(epochs), **columns, "seconds": curve.seconds}
+    return {"run": run, "repeat": repeat, "epoch": list(epochs), **columns, "seconds": history.seconds}

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs.comparison import differing
 from mnistexp.runs.conditions import MISSING, value_of
-from mnistexp.runs.index import IndexedRun, Value
 from mnistexp.runs.query import known_keys
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.summary import Value
 from mnistexp.statistics import Repeats, over_repeats
 
 __all__ = ["SETTINGS", "Group", "Grouped", "group"]
@@ -26,7 +27,7 @@ class Group:
     """
 
     settings: Mapping[str, Value]
-    runs: tuple[IndexedRun, ...]
+    runs: tuple[StoredRun, ...]
     values: tuple[float, ...]
     over_runs: Repeats
 
@@ -46,7 +47,7 @@ class Grouped:
     again: int
 
 
-def group(runs: Sequence[IndexedRun], by: Sequence[str] = (SETTINGS,), metric: str = "test_accuracy") -> Grouped:
+def group(runs: Sequence[StoredRun], by: Sequence[str] = (SETTINGS,), metric: str = "test_accuracy") -> Grouped:
     """Group runs, given the newest first, by the values of the keys `by`, or by all settings but the seed.
 
     Mean, standard deviation (ddof 1) and 95% t interval of the metric over the runs of each group, see
@@ -59,36 +60,36 @@ def group(runs: Sequence[IndexedRun], by: Sequence[str] = (SETTINGS,), metric: s
     kept = [run for run in runs if _is_number(numbers[run.path])]
     if not kept:
         raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, _names(runs))}")
-    distinct = {(run.info.command, run.config.get("seed"), _settings(run)): run for run in reversed(kept)}.values()
-    found: dict[object, list[IndexedRun]] = {}
+    distinct = {(run.command, run.settings.get("seed"), _settings(run)): run for run in reversed(kept)}.values()
+    found: dict[object, list[StoredRun]] = {}
     for run in sorted(distinct, key=kept.index):
-        key = (run.info.command, _settings(run)) if everything else tuple(_value(run, each) for each in by)
+        key = (run.command, _settings(run)) if everything else tuple(_value(run, each) for each in by)
         found.setdefault(key, []).append(run)
-    described = [{"command": own[0].info.command, **dict(_settings(own[0]))} for own in found.values()]
+    described = [{"command": own[0].command, **dict(_settings(own[0]))} for own in found.values()]
     keys = differing(described) if everything else list(by)
     groups = [_group(own, keys, [numbers[run.path] for run in own], metric) for own in found.values()]
     groups.sort(key=lambda each: -each.over_runs.mean)
     return Grouped(metric, tuple(keys), tuple(groups), len(runs) - len(kept), len(kept) - len(distinct))
 
 
-def _group(runs: Sequence[IndexedRun], keys: Iterable[str], values: Sequence[object], metric: str) -> Group:
-    digits = runs[0].metrics.get("test_digits")
+def _group(runs: Sequence[StoredRun], keys: Iterable[str], values: Sequence[object], metric: str) -> Group:
+    digits = runs[0].numbers.get("test_digits")
     step = 1 / digits if metric == "test_accuracy" and isinstance(digits, int) else 0.0
     floats = tuple(float(value) for value in values if _is_number(value))  # type: ignore[arg-type]
     settings = {key: _value(runs[0], key) for key in keys}
     return Group(settings, tuple(runs), floats, over_repeats(floats, resolution=step))
 
 
-def _settings(run: IndexedRun) -> tuple[tuple[str, Value], ...]:
-    return tuple(sorted((key, value) for key, value in run.config.items() if key not in NOT_COMPARED))
+def _settings(run: StoredRun) -> tuple[tuple[str, Value], ...]:
+    return tuple(sorted((key, value) for key, value in run.settings.items() if key not in NOT_COMPARED))
 
 
-def _value(run: IndexedRun, key: str) -> Value:
+def _value(run: StoredRun, key: str) -> Value:
     found = value_of(run, key)
     return None if found is MISSING else found if isinstance(found, str | int | float | bool) else str(found)
 
 
-def _check(by: Sequence[str], runs: Sequence[IndexedRun]) -> None:
+def _check(by: Sequence[str], runs: Sequence[StoredRun]) -> None:
     known = [SETTINGS, *known_keys(runs)]
     for key in by:
         if key not in known or key == SETTINGS:
@@ -96,8 +97,8 @@ def _check(by: Sequence[str], runs: Sequence[IndexedRun]) -> None:
             raise BadInput(f"--by: unknown key {show(key)}, allowed: {allowed}{nearest(key, known)}")
 
 
-def _names(runs: Sequence[IndexedRun]) -> set[str]:
-    return {key for run in runs for key, value in run.metrics.items() if _is_number(value)}
+def _names(runs: Sequence[StoredRun]) -> set[str]:
+    return {key for run in runs for key, value in run.numbers.items() if _is_number(value)}
 
 
 def _is_number(value: object) -> bool:

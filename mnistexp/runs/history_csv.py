@@ -4,20 +4,25 @@ Columns `epoch,loss,accuracy,val_loss,val_accuracy`; epochs count from 1. Number
 as the same float, or `nan` and `inf`; a column that was not measured is empty. Lines end with a line feed.
 """
 
+import csv
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from mnistexp.errors import RunError
-from mnistexp.runs.results import History
+from mnistexp.runs import files
+from mnistexp.runs.layout import HISTORY, TIMINGS, of_repeats
+from mnistexp.runs.results import CURVES, History
 
-__all__ = ["history_from_csv", "history_to_csv"]
+__all__ = ["history_from_csv", "history_to_csv", "read_histories"]
 
-COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
-HEADER = ",".join(("epoch", *COLUMNS))
+HEADER = ",".join(("epoch", *CURVES))
 
 
 def history_to_csv(history: History) -> str:
     """The curves as text; equal numbers give equal bytes."""
-    columns = [_cells(getattr(history, column), history.epochs) for column in COLUMNS]
+    columns = [_cells(getattr(history, column), history.epochs) for column in CURVES]
     rows = [",".join((str(epoch), *cells)) for epoch, cells in enumerate(zip(*columns, strict=True), start=1)]
     return "\n".join((HEADER, *rows)) + "\n"
 
@@ -40,10 +45,10 @@ def history_from_csv(text: str, source: str) -> History:
             values = [float(cell) if cell else None for cell in cells]
         except ValueError as error:
             raise RunError(f"{source} is damaged: line {epoch + 1}: {error}") from error
-        if number != str(epoch) or len(values) != len(COLUMNS):
-            raise RunError(f"{source} is damaged: line {epoch + 1} is not epoch {epoch} with {len(COLUMNS)} numbers")
+        if number != str(epoch) or len(values) != len(CURVES):
+            raise RunError(f"{source} is damaged: line {epoch + 1} is not epoch {epoch} with {len(CURVES)} numbers")
         table.append(values)
-    return History(*(_column([row[index] for row in table], name, source) for index, name in enumerate(COLUMNS)))
+    return History(*(_column([row[index] for row in table], name, source) for index, name in enumerate(CURVES)))
 
 
 def _column(cells: Sequence[float | None], name: str, source: str) -> tuple[float, ...]:
@@ -51,3 +56,26 @@ def _column(cells: Sequence[float | None], name: str, source: str) -> tuple[floa
     if len(values) not in (0, len(cells)):
         raise RunError(f"{source} is damaged: {name} is missing for some epochs")
     return values
+
+
+def read_histories(folder: Path) -> tuple[History, ...]:
+    """The curves of each training of a run, by repeat, with the times of `timings.csv`.
+
+    Empty for a run without trainings. Raises RunError if a file is damaged.
+    """
+    times = _read_times(folder / TIMINGS) if (folder / TIMINGS).exists() else {}
+    found = []
+    for repeat, path in of_repeats(folder, HISTORY).items():
+        history = history_from_csv(files.read_text(path), str(path))
+        seconds = (times.get((repeat, epoch), math.nan) for epoch in range(1, history.epochs + 1))
+        found.append(replace(history, seconds=tuple(seconds)))
+    return tuple(found)
+
+
+def _read_times(path: Path) -> dict[tuple[int, int], float]:
+    """Seconds by repeat and epoch."""
+    rows = csv.DictReader(files.read_text(path).splitlines())
+    try:
+        return {(int(row["repeat"]), int(row["epoch"])): float(row["seconds"]) for row in rows}
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error!r}") from error

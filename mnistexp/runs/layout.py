@@ -34,6 +34,7 @@ SWEEP = "sweep.json"
 TRIALS = "trials.csv"
 FITS = "trials"  # the folder of a sweep's fits
 CHOICE = "choice.json"
+COMBINED = "combination.npz"  # the out-of-fold predictions of a combination that no sweep tried
 PLAN = "plan.json"
 HEARTBEAT = ".heartbeat"
 PROGRESS = ".progress.json"

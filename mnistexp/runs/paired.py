@@ -10,9 +10,9 @@ import numpy as np
 from mnistexp.config.shown import percent, signed_points
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import DATA, Kind
 from mnistexp.runs.predictions import Predictions, read_predictions
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics import PairedRuns, compare_paired, holm
 
 __all__ = ["TOLD_APART", "Digit", "Paired", "compare_with_first", "other_digits"]
@@ -78,7 +78,7 @@ class Paired:
         return f"{says}: {numbers}. This is about the {about}{'' if about == 'settings' else ', not their settings'}."
 
 
-def compare_with_first(runs: Sequence[IndexedRun]) -> list[Paired]:
+def compare_with_first(runs: Sequence[StoredRun]) -> list[Paired]:
     """Each run after the first, compared with it. Raises RunError where a file of a run is damaged.
 
     The p-values are adjusted by Holm's method for as many comparisons as could be made.
@@ -90,12 +90,12 @@ def compare_with_first(runs: Sequence[IndexedRun]) -> list[Paired]:
     return [each if each.found is None else Paired(**{**vars(each), "p_value": next(adjusted)}) for each in compared]
 
 
-def other_digits(first: IndexedRun, second: IndexedRun) -> str | None:
+def other_digits(first: StoredRun, second: StoredRun) -> str | None:
     """Why two runs were not tested on the same digits; None where they were. Raises RunError."""
     documents: list[dict[str, Any]] = []
     for run in (first, second):
         if not (run.path / DATA).exists():
-            return f"{run.id} is a {run.info.command} run, which reads no digits"
+            return f"{run.id} is a {run.command} run, which reads no digits"
         documents.append(files.read_json(run.path / DATA))
     try:
         one, other = ([about[key] for key in ("sha256", "labels_sha256", "test")] for about in documents)
@@ -113,16 +113,16 @@ def _source(about: dict[str, Any]) -> str:
     return f"{about.get('digits')} of {about.get('source')}, SHA-256 {str(about.get('sha256'))[:12]}"
 
 
-def _compare(first: IndexedRun, second: IndexedRun) -> Paired:
+def _compare(first: StoredRun, second: StoredRun) -> Paired:
     for run in (first, second):
-        if run.info.command not in (Kind.TRAIN, Kind.BEST):
-            return Paired(first.id, second.id, f"{run.id} is a {run.info.command} run, which reads no test digits")
+        if run.command not in (Kind.TRAIN, Kind.BEST):
+            return Paired(first.id, second.id, f"{run.id} is a {run.command} run, which reads no test digits")
     if reason := other_digits(first, second):
         return Paired(first.id, second.id, reason)
     kept = [read_predictions(run.path) for run in (first, second)]
     for run, own in zip((first, second), kept, strict=True):
         if not own:
-            why = "an earlier version made it" if run.info.status == "done" else f"it is {run.info.status}"
+            why = "an earlier version made it" if run.status == "done" else f"it is {run.status}"
             return Paired(first.id, second.id, f"{run.id} keeps no predictions: {why}")
     names = files.read_json(first.path / DATA).get("class_names") or [str(digit) for digit in range(10)]
     one, other = (np.stack([each.correct for each in own]) for own in kept)

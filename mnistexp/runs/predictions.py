@@ -90,12 +90,12 @@ class Predictions:
         return files.archive(arrays if self.misread is None else arrays | {"misread": self.misread})
 
 
-def read_predictions(folder: Path) -> list[Predictions]:
+def read_predictions(folder: Path) -> tuple[Predictions, ...]:
     """The predictions of each training of a run, by repeat; empty for a run that keeps none, as sweeps do.
 
     Trainings of earlier versions kept none either. Raises RunError where a file is damaged or of a sweep.
     """
-    return [_read(path) for path in of_repeats(folder, PREDICTIONS).values()]
+    return tuple(_read(path) for path in of_repeats(folder, PREDICTIONS).values())
 
 
 def _read(path: Path) -> Predictions:

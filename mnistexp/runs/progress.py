@@ -15,10 +15,10 @@ from statistics import median
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import PROGRESS
+from mnistexp.runs.results import CURVES
 
-__all__ = ["CURVES", "Progress", "leave_progress", "read_progress", "remove_progress"]
+__all__ = ["Progress", "leave_progress", "read_progress", "remove_progress"]
 
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 MOST_POINTS = 200
 RECENT = 10
 

@@ -11,11 +11,10 @@ from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import index
 from mnistexp.runs.conditions import FIELDS, MISSING, Condition, comparisons, malformed, value_of
 from mnistexp.runs.files import is_folder
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.layout import STATUS
 from mnistexp.runs.references import several
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.stored_runs import run_names
+from mnistexp.runs.stored_runs import StoredRun, run_names
 from mnistexp.runs.where import parse
 
 __all__ = ["best", "highest_is_best", "keys_of", "known_ids", "known_keys", "none_found", "select"]
@@ -32,7 +31,7 @@ def select(
     where: str | None = None,
     sort: str | None = None,
     limit: int | None = None,
-) -> list[IndexedRun]:
+) -> list[StoredRun]:
     """The runs of the references (see references.py), in their order and each once, or all runs, newest first.
 
     `where` keeps those that match (see where.py). `sort`: keys separated by commas, `-` before a key for descending
@@ -62,7 +61,7 @@ def none_found(runs_dir: Path, where: str | None) -> str:
     return f"no runs in {runs_dir} match {where}"
 
 
-def best(runs: Sequence[IndexedRun], metric: str, *, highest: bool | None = None) -> IndexedRun:
+def best(runs: Sequence[StoredRun], metric: str, *, highest: bool | None = None) -> StoredRun:
     """The run with the best value of a metric, the first of several equal ones.
 
     `highest`: whether the largest value is the best; None decides by the metric's name. Raises BadInput if the name
@@ -70,7 +69,7 @@ def best(runs: Sequence[IndexedRun], metric: str, *, highest: bool | None = None
     """
     found = [(value, run) for run in runs if _is_number(value := value_of(run, metric))]
     if not found:
-        known = {key for run in runs for key, value in run.metrics.items() if _is_number(value)}
+        known = {key for run in runs for key, value in run.numbers.items() if _is_number(value)}
         raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
     if highest is None:
         highest = highest_is_best(metric)
@@ -101,15 +100,15 @@ def known_ids(runs_dir: Path) -> list[str]:
     return sorted(names, key=lambda name: (time_of(name) is not None, name), reverse=True)
 
 
-def known_keys(runs: Iterable[IndexedRun]) -> list[str]:
+def known_keys(runs: Iterable[StoredRun]) -> list[str]:
     """Every key for filters and orders: fields, the runs' metrics and settings, and all settings."""
-    from mnistexp.config.problems import dotted_keys
+    from mnistexp.config.catalogue import dotted_keys
 
-    held = (key for run in runs for part in (run.metrics, run.config) for key in part)
+    held = (key for run in runs for part in (run.numbers, run.settings) for key in part)
     return list(dict.fromkeys((*FIELDS, *dotted_keys(), *held)))
 
 
-def _check_keys(condition: Condition | None, keys: Sequence[tuple[str, bool]], runs: Sequence[IndexedRun]) -> None:
+def _check_keys(condition: Condition | None, keys: Sequence[tuple[str, bool]], runs: Sequence[StoredRun]) -> None:
     """Raise BadInput for the first key that no run and no configuration has."""
     compared = [(part.key, part) for part in comparisons(condition)] if condition else []
     for key, part in (*compared, *((key, None) for key, _ in keys)):
@@ -134,7 +133,7 @@ def _sort_keys(sort: str | None) -> list[tuple[str, bool]]:
     return [(key.removeprefix("-"), key.startswith("-")) for key in keys]
 
 
-def _sorted(runs: Sequence[IndexedRun], key: str, *, descending: bool) -> list[IndexedRun]:
+def _sorted(runs: Sequence[StoredRun], key: str, *, descending: bool) -> list[StoredRun]:
     """Numbers before text; runs that lack the key always come last."""
     values = [(value_of(run, key), run) for run in runs]
     held = [(value, run) for value, run in values if value is not MISSING and value is not None]

@@ -27,11 +27,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mnistexp.errors import BadInput, nearest, show
-from mnistexp.runs import files, index
-from mnistexp.runs.index import IndexedRun
+from mnistexp.runs import files, index, stored_runs
 from mnistexp.runs.layout import STATUS
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.stored_runs import order, run_names
+from mnistexp.runs.stored_runs import StoredRun, order, run_names
 
 __all__ = ["LATEST", "Candidate", "choose", "one", "several", "started"]
 
@@ -58,7 +57,7 @@ class Candidate(Generic[T]):
     labels: tuple[str, ...]
 
 
-def several(runs_dir: Path, references: Iterable[str]) -> list[IndexedRun]:
+def several(runs_dir: Path, references: Iterable[str]) -> list[StoredRun]:
     """The runs of some references, in their order and each once.
 
     Raises BadInput if one means no run or is the beginning of several ids; RunError if the folder can't be read.
@@ -67,7 +66,7 @@ def several(runs_dir: Path, references: Iterable[str]) -> list[IndexedRun]:
     return list({run.path.absolute(): run for run in found}.values())
 
 
-def one(runs_dir: Path, reference: str) -> IndexedRun:
+def one(runs_dir: Path, reference: str) -> StoredRun:
     """The run of a reference. Raises BadInput if it means no run or several, RunError as `several` does."""
     found = _resolve(runs_dir, reference)
     if len(found) > 1:
@@ -75,7 +74,7 @@ def one(runs_dir: Path, reference: str) -> IndexedRun:
     return found[0]
 
 
-def started(runs_dir: Path, count: float = inf) -> list[IndexedRun]:
+def started(runs_dir: Path, count: float = inf) -> list[StoredRun]:
     """The newest runs started by the user (not steps of others), at most `count`, newest first. Raises RunError."""
     return _started(runs_dir, run_names(runs_dir), count)
 
@@ -91,10 +90,10 @@ def choose(reference: str, candidates: Sequence[Candidate[T]], place: str) -> li
     return [_named(reference, candidates, place)]
 
 
-def _resolve(runs_dir: Path, reference: str) -> list[IndexedRun]:
+def _resolve(runs_dir: Path, reference: str) -> list[StoredRun]:
     """The runs of a reference, at least one."""
     names = run_names(runs_dir)
-    if reference in names and reference != LATEST and (run := index.read(runs_dir / reference)):
+    if reference in names and reference != LATEST and (run := stored_runs.read(runs_dir / reference)):
         return [run]
     place = str(runs_dir)
     if span := _span(reference, names):
@@ -105,7 +104,7 @@ def _resolve(runs_dir: Path, reference: str) -> list[IndexedRun]:
     if run := _at_path(reference):
         return [run]
     candidates = [
-        Candidate(run, (run.id,), tuple(filter(None, (run.info.name, *run.tags))))
+        Candidate(run, (run.id,), tuple(filter(None, (run.name, *run.tags))))
         for run in reversed(index.read_all(runs_dir))
     ]
     return [_named(reference, candidates, place)]
@@ -123,24 +122,24 @@ def _span(reference: str, names: Sequence[str]) -> tuple[int, float] | None:
     return (number, number) if len(reference) <= SHORT or (not begins and number <= len(names)) else None
 
 
-def _started(runs_dir: Path, names: Sequence[str], count: float) -> list[IndexedRun]:
+def _started(runs_dir: Path, names: Sequence[str], count: float) -> list[StoredRun]:
     """As `started`. For a few runs, reads only folders without a time in their name, and the newest ones."""
     known = set(names)
 
-    def own(runs: Iterable[IndexedRun | None]) -> list[IndexedRun]:
-        return [run for run in runs if run and run.info.part_of not in known]
+    def own(runs: Iterable[StoredRun | None]) -> list[StoredRun]:
+        return [run for run in runs if run and run.part_of not in known]
 
     if count > FEW:
         return own(reversed(index.read_all(runs_dir)))[: None if count == inf else int(count)]
     times = {name: time_of(name) for name in names}
-    found = own(index.read(runs_dir / name) for name, moment in times.items() if moment is None)
+    found = own(stored_runs.read(runs_dir / name) for name, moment in times.items() if moment is None)
     dated = sorted(((moment, name) for name, moment in times.items() if moment), reverse=True)
     enough = len(found) + count
     for _, group in groupby(dated, key=itemgetter(0)):
         if len(found) >= enough:
             break
-        found += own(index.read(runs_dir / name) for _, name in group)
-    return sorted(found, key=lambda run: order(run.info), reverse=True)[: int(count)]
+        found += own(stored_runs.read(runs_dir / name) for _, name in group)
+    return sorted(found, key=order, reverse=True)[: int(count)]
 
 
 def _counted(reference: str, span: tuple[int, float], items: Sequence[T], place: str) -> list[T]:
@@ -176,7 +175,7 @@ def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
     raise BadInput(f"no run {show(reference)} in {place}{hint}")
 
 
-def _at_path(reference: str) -> IndexedRun | None:
+def _at_path(reference: str) -> StoredRun | None:
     """The run whose folder is at a path; None for a name without a separator, or if there is no run."""
     separators = [separator for separator in (os.sep, os.altsep) if separator]
     if reference not in (".", "..") and not any(separator in reference for separator in separators):
@@ -184,7 +183,7 @@ def _at_path(reference: str) -> IndexedRun | None:
     path = Path(reference)
     if not files.is_folder(path):
         return None
-    run = index.read(path)
+    run = stored_runs.read(path)
     if run is None:
         raise BadInput(f"no run {show(reference)}: this folder has no {STATUS}")
     return run

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # listing runs is twice as fast without numpy and pydantic
     from mnistexp.config.models import Value
 
 __all__ = [
+    "CURVES",
     "Answered",
     "EpochDone",
     "Event",
@@ -31,6 +32,9 @@ __all__ = [
     "Working",
     "over_all",
 ]
+
+
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ class History:
     val_accuracy: tuple[float, ...] = ()
     val_loss_se: tuple[float, ...] = ()
     """Standard error of each mean validation loss, from the losses of the single digits."""
+    seconds: tuple[float, ...] = field(default=(), compare=False)
+    """Wall time of each epoch, NaN where none was recorded; of the curves of a stored training only."""
 
     @property
     def epochs(self) -> int:
@@ -123,7 +129,7 @@ class History:
         """
         if len(histories) == 1:
             return histories[0]
-        names = ("loss", "accuracy", "val_loss", "val_accuracy", "val_loss_se")
+        names = (*CURVES, "val_loss_se")
         curves = (zip(*(getattr(history, name) for history in histories), strict=False) for name in names)
         return cls(*(tuple(math.fsum(epoch) / len(epoch) for epoch in columns) for columns in curves))
 

@@ -1,47 +1,39 @@
-"""Listing and loading stored runs."""
+"""A stored run, and the runs of a folder."""
 
+import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files
-from mnistexp.runs.history_csv import history_from_csv
-from mnistexp.runs.layout import CONFIG, ENVIRONMENT, HISTORY, METRICS, STATUS
+from mnistexp.runs.history_csv import read_histories
+from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, METRICS, STATUS, is_sweep
+from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.runs.results import History
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import State, read_status
+from mnistexp.runs.summary import Summary, Value, over_repeats, summarize
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config.models import ExperimentConfig
 
-__all__ = [
-    "RunInfo",
-    "StoredRun",
-    "file_names",
-    "list_runs",
-    "load",
-    "order",
-    "read_config",
-    "read_history",
-    "read_info",
-    "run_names",
-    "runs_folder",
-]
+__all__ = ["StoredRun", "list_runs", "load", "order", "read", "run_names", "runs_folder"]
 
 RUNS_DIR = "MNISTEXP_RUNS_DIR"
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
-class RunInfo:
-    """One run as a listing shows it; times in UTC.
+class StoredRun:
+    """A run: the fields are its record (see `Status`), times in UTC; the rest is read when it is first asked for.
 
     `status` is `damaged` if the record can't be read: then `error` has the reason, and `started` is the id's time.
-    `part_of`: the id of the run that this one is a step of.
+    `part_of`: the id of the run that this one is a step of. Properties raise `RunError` for a damaged file.
     """
 
     id: str
@@ -55,41 +47,107 @@ class RunInfo:
     exit_code: int | None = None
     error: str | None = None
     part_of: str | None = None
+    _summary: Summary | None = field(default=None, compare=False)
+    """From the index; None to read it."""
 
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A stored run. `metrics` and `history` are None if it has none yet, or is of another kind.
-
-    `config_text` is its `config.yaml`.
-    """
-
-    info: RunInfo
-    config_text: str
-    environment: dict[str, Any]
-    metrics: dict[str, Any] | None
-    history: History | None
+    def __repr__(self) -> str:
+        accuracy = self.numbers.get("test_accuracy")
+        told = f", test accuracy {accuracy:.4f}" if isinstance(accuracy, float) else ""
+        return f"<run {self.id}: {self.command}, {self.status}{told}>"
 
     @property
-    def path(self) -> Path:
-        """Its folder."""
-        return self.info.path
+    def info(self) -> "StoredRun":
+        """The run itself, for scripts of earlier versions, in which its record was apart."""
+        return self
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Its annotations, and its flat settings and numbers; parts that can't be read are missing."""
+        return self._summary or summarize(self.path, self.command, self.error if self.status == "damaged" else None)
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags, sorted."""
+        return self.summary.tags
+
+    @property
+    def note(self) -> str:
+        """Its note; empty if it has none."""
+        return self.summary.note
+
+    @property
+    def score(self) -> float | None:
+        """Its test accuracy (the mean of repeated trainings), or the best score of a sweep."""
+        return self.summary.score
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Why parts of the summary couldn't be read: damaged, or of an unknown version."""
+        return self.summary.unread
+
+    @cached_property
+    def settings(self) -> Mapping[str, Value]:
+        """Settings by dotted key; a list is its JSON as text."""
+        return json.loads(self.summary.settings)  # type: ignore[no-any-return]
+
+    @cached_property
+    def numbers(self) -> Mapping[str, Value]:
+        """Finite numbers, booleans and short texts of `metrics.json` by dotted key; empty if the file is missing."""
+        return json.loads(self.summary.numbers)  # type: ignore[no-any-return]
+
+    def number(self, key: str) -> Value:
+        """One of `numbers`, for repeated trainings that over all of them; None if missing."""
+        return over_repeats(self.command, self.numbers, key)
+
+    @cached_property
+    def config_text(self) -> str:
+        """Its `config.yaml`."""
+        return self.read_text(CONFIG)
+
+    @cached_property
     def config(self) -> "ExperimentConfig":
-        """Its settings, as `train` and `sweep` take them. Raises `ConfigError`."""
+        """Its settings, as `train` and `sweep` take them. Raises `ConfigError` too."""
         from mnistexp.config import settings, yaml_source
 
         return settings.resolve([yaml_source.parse(self.config_text, str(self.path / CONFIG))]).config
 
-    def __repr__(self) -> str:
-        accuracy = (self.metrics or {}).get("test_accuracy")
-        told = f", test accuracy {accuracy:.4f}" if isinstance(accuracy, float) else ""
-        return f"<run {self.info.id}: {self.info.command}, {self.info.status}{told}>"
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Its `environment.json`."""
+        return self.read_json(ENVIRONMENT)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any] | None:
+        """Its `metrics.json`; None if it has none yet."""
+        return self.read_json(METRICS) if self.has(METRICS) else None
+
+    @cached_property
+    def data(self) -> dict[str, Any] | None:
+        """Its `data.json`; None if it read no digits."""
+        return self.read_json(DATA) if self.has(DATA) else None
+
+    @cached_property
+    def histories(self) -> tuple[History, ...]:
+        """The learning curves of its trainings, by repeat; empty if it has none. The fits of a sweep don't count."""
+        return read_histories(self.path)
+
+    @property
+    def history(self) -> History | None:
+        """The learning curves of its first training."""
+        return self.histories[0] if self.histories else None
+
+    @cached_property
+    def predictions(self) -> tuple[Predictions, ...]:
+        """The predictions of the test digits by each of its networks, by repeat; empty for sweeps and earlier runs."""
+        return () if is_sweep(self.command) else read_predictions(self.path)
+
+    def has(self, name: str) -> bool:
+        """Whether it has a file of this name."""
+        return (self.path / name).exists()
 
     def files(self) -> list[str]:
         """The names of all files, with / between folders, sorted. Raises RunError."""
-        return file_names(self.path)
+        return sorted(_walk(self.path, ""))
 
     def read_bytes(self, name: str) -> bytes:
         """One file's content. Raises RunError."""
@@ -114,42 +172,36 @@ def runs_folder(given: str | os.PathLike[str] | None = None) -> Path:
     return Path(given if given is not None else os.environ.get(RUNS_DIR) or "runs")
 
 
-def list_runs(runs_dir: Path) -> list[RunInfo]:
+def list_runs(runs_dir: Path) -> list[StoredRun]:
     """All runs in the folder, oldest first; hidden and foreign folders are ignored. Raises RunError.
 
     The order is by the time in the id, then the recorded start, then the id. A missing folder has no runs.
     """
-    found = (read_info(runs_dir / name) for name in run_names(runs_dir))
-    return sorted((info for info in found if info), key=order)
+    found = (read(runs_dir / name) for name in run_names(runs_dir))
+    return sorted((run for run in found if run), key=order)
 
 
 def load(path: Path) -> StoredRun:
-    """Read a run's folder. Raises RunError if it is not a run, or a part is damaged or of an unknown version."""
-    info = read_info(path)
-    if info is None:
+    """The run in a folder. Raises RunError if it is not a run, or its record is damaged or of an unknown version."""
+    run = read(path)
+    if run is None:
         raise RunError(f"{path} is not the folder of a run: {STATUS} is missing")
-    if info.status == "damaged":
-        raise RunError(info.error)
-    return StoredRun(
-        info=info,
-        config_text=files.read_text(path / CONFIG),
-        environment=files.read_json(path / ENVIRONMENT),
-        metrics=files.read_json(path / METRICS) if (path / METRICS).exists() else None,
-        history=read_history(path / HISTORY) if (path / HISTORY).exists() else None,
-    )
+    if run.status == "damaged":
+        raise RunError(run.error)
+    return run
 
 
-def read_config(folder: Path) -> "ExperimentConfig":
-    """The settings in a run's folder. Raises `ConfigError` and `RunError`."""
-    from mnistexp.config import settings, yaml_source
-
-    text = files.read_text(folder / CONFIG)
-    return settings.resolve([yaml_source.parse(text, str(folder / CONFIG))]).config
-
-
-def read_history(path: Path) -> History:
-    """The curves of one `history.csv`. Raises RunError if it is missing or damaged."""
-    return history_from_csv(files.read_text(path), str(path))
+def read(path: Path) -> StoredRun | None:
+    """The run in a folder; None for a foreign one, without the record and the name of a run."""
+    name = path.name or path.resolve().name
+    try:
+        status = read_status(path)
+    except RunError as error:
+        started = time_of(name)
+        if not files.is_folder(path) or (started is None and not (path / STATUS).exists()):
+            return None
+        return StoredRun(name, path, "", "", "damaged", started or UNKNOWN_TIME, error=str(error))
+    return StoredRun(name, path, **{key: value for key, value in vars(status).items() if key != "owner"})
 
 
 def run_names(runs_dir: Path) -> list[str]:
@@ -167,39 +219,9 @@ def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
     return files.is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
-def read_info(path: Path) -> RunInfo | None:
-    """The entry of a folder in a listing; None for a foreign one, without the record and the name of a run."""
-    name = path.name or path.resolve().name
-    try:
-        status = read_status(path)
-    except RunError as error:
-        started = time_of(name)
-        if started is None and not (path / STATUS).exists():
-            return None
-        return RunInfo(name, path, "", "", "damaged", started or UNKNOWN_TIME, error=str(error))
-    return RunInfo(
-        id=name,
-        path=path,
-        command=status.command,
-        name=status.name,
-        status=status.status,
-        started=status.started,
-        finished=status.finished,
-        seconds=status.seconds,
-        exit_code=status.exit_code,
-        error=status.error,
-        part_of=status.part_of,
-    )
-
-
-def order(info: RunInfo) -> tuple[datetime, datetime, str]:
+def order(run: StoredRun) -> tuple[datetime, datetime, str]:
     """The sort key of runs: the time of the id, then the recorded start, then the id."""
-    return time_of(info.id) or info.started.replace(microsecond=0), info.started, info.id
-
-
-def file_names(path: Path) -> list[str]:
-    """The names of all files in a run's folder, with / between folders, sorted. Raises RunError."""
-    return sorted(_walk(path, ""))
+    return time_of(run.id) or run.started.replace(microsecond=0), run.started, run.id
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mnistexp.errors import BadInput, RunError
-from mnistexp.runs import files, index
+from mnistexp.runs import files, stored_runs
 from mnistexp.runs.layout import STATUS
 from mnistexp.runs.locks import lock
 from mnistexp.runs.references import Candidate, choose
@@ -122,8 +122,8 @@ def empty(runs_dir: Path, entries: Sequence[Trashed]) -> None:
 
 def _labels(folder: Path) -> tuple[str, ...]:
     """Name and tags of a run; empty if they can't be read."""
-    run = index.read(folder)
-    return tuple(filter(None, (run.info.name, *run.tags))) if run else ()
+    run = stored_runs.read(folder)
+    return tuple(filter(None, (run.name, *run.tags))) if run else ()
 
 
 def _place(folder: Path) -> Path:

@@ -4,7 +4,6 @@ Its out-of-fold probabilities and the positions of its digits are arrays, which 
 """
 
 import math
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from mnistexp.config.models import Value
-from mnistexp.runs.results import FoldResult, History
+from mnistexp.runs.results import CURVES, FoldResult, History
 
-__all__ = ["CURVES", "StoredFit", "fit_document"]
+__all__ = ["StoredFit", "fit_document"]
 
-CURVES = tuple(field.name for field in fields(History))
+STORED = (*CURVES, "val_loss_se")
 Curve = list[float | None]
 
 
@@ -24,7 +23,7 @@ def fit_document(result: FoldResult) -> dict[str, Any]:
     """One fit as a document for JSON; `StoredFit.result` is the inverse."""
     names = ("repeat", "fold", "score", "diverged_at", "error", "seconds", "cached")
     document = {name: getattr(result, name) for name in names}
-    return document | {name: list(getattr(result.history, name)) for name in CURVES}
+    return document | {name: list(getattr(result.history, name)) for name in STORED}
 
 
 class StoredFit(BaseModel):
@@ -57,7 +56,7 @@ class StoredFit(BaseModel):
 
     def result(self, rows: NDArray[np.int64], probabilities: NDArray[np.float32]) -> FoldResult:
         """The fit, with the positions int64 (n,) of its validation digits and probabilities float32 (n, classes)."""
-        curves = {name: tuple(map(_number, getattr(self, name))) for name in CURVES}
+        curves = {name: tuple(map(_number, getattr(self, name))) for name in STORED}
         return FoldResult(
             score=_number(self.score),
             history=History(**curves),

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import share_of
 from mnistexp.runs.environment import environment, training_code
 from mnistexp.runs.results import FoldResult, History
 
@@ -32,13 +33,15 @@ __all__ = [
     "fit_fold",
     "fit_key",
     "fold_hash",
+    "learning_rows",
     "numerics",
     "receive",
 ]
 
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 (n, 28, 28) and labels int64 (n,)."""
-Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
+Rows = NDArray[np.int64]
+Fold = tuple[Rows, Rows]
 """Positions int64 of the training digits (n,) and validation digits (m,)."""
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
@@ -102,9 +105,19 @@ def fold_hash(digits: Digits, fold: Fold) -> str:
     return found.hexdigest()
 
 
+def learning_rows(config: ExperimentConfig, digits: Digits, rows: Rows, fold: int, seed_repeat: int) -> Rows:
+    """The positions of the digits that a fit learns from: `training.share` of those of the fold, `rows`."""
+    if config.training.share == 1:
+        return rows
+    return rows[share_of(digits[1][rows], config.training.taken(len(rows)), config.seed, fold, seed_repeat)]
+
+
 def fit_key(config: ExperimentConfig, fold_sha256: str, fold: int, seed_repeat: int) -> str:
-    """The cache key of a fit: fits with equal keys have equal results, in any sweep."""
-    training = config.training.model_dump(mode="json", exclude={"validation_fraction", "early_stopping"})
+    """The cache key of a fit: fits with equal keys have equal results, in any sweep.
+
+    `fold_sha256`: of the digits that it learns from and is scored on, whatever share of the fold they are.
+    """
+    training = config.training.model_dump(mode="json", exclude={"validation_fraction", "early_stopping", "share"})
     return _hash_of(
         {
             "model": config.model.model_dump(mode="json"),
@@ -134,7 +147,8 @@ def receive(name: str, digits: Digits, folds: Sequence[Fold]) -> None:
 def fit_fold(work: FoldFit) -> Fitted:
     """Run one fit. If it raises, the result has the error and the traceback."""
     digits, folds = _RECEIVED[work.digits]
-    learn, held_out = folds[work.part]
+    rows, held_out = folds[work.part]
+    learn = learning_rows(work.config, digits, rows, work.fold, work.seed_repeat)
     began = time.perf_counter()
     try:
         # A worker of a cluster may have several threads, which share TensorFlow's graph and its single thread.

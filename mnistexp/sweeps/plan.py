@@ -11,7 +11,7 @@ from mnistexp import data
 from mnistexp.config.models import ExperimentConfig, Value
 from mnistexp.runs.results import FoldResult
 from mnistexp.sweeps.executors.cores import usable_cores
-from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash
+from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash, learning_rows
 from mnistexp.sweeps.search import drive, most_trials
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.trial_cache import TrialCache
@@ -61,8 +61,14 @@ class Fits:
     def _fit(self, trial: Trial, repeat: int, fold: int) -> FoldFit:
         part = (repeat * self.folds + fold) % len(self.parts)
         seed_repeat = trial.repeat_from + repeat
-        key = fit_key(trial.config, self._hashes[part], fold, seed_repeat)
+        key = fit_key(trial.config, self._hash(trial.config, part, fold, seed_repeat), fold, seed_repeat)
         return FoldFit(trial.index, trial.config, self.name, part, fold, repeat, seed_repeat, key)
+
+    def _hash(self, config: ExperimentConfig, part: int, fold: int, seed_repeat: int) -> str:
+        if config.training.share == 1:
+            return self._hashes[part]
+        rows, held_out = self.parts[part]
+        return fold_hash(self.digits, (learning_rows(config, self.digits, rows, fold, seed_repeat), held_out))
 
     def cached(self, work: FoldFit) -> FoldResult | None:
         """The cached result of a fit; None if there is none, or no cache."""
@@ -73,7 +79,7 @@ class Fits:
     def keep(self, work: FoldFit, result: FoldResult) -> None:
         """Put a finished fit in the cache."""
         if self._cache is not None:
-            self._cache.put(work.key, result, len(self.parts[work.part][0]))
+            self._cache.put(work.key, result, work.config.training.taken(len(self.parts[work.part][0])))
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,7 @@ def _seconds(
         return None
     sweep = config.search
     workers = 1 if sweep.executor == "serial" else sweep.workers or usable_cores()
-    epochs = sum(work.config.training.epochs for work in missing) + later * config.training.epochs
+    epochs = sum(work.config.training.epochs * work.config.training.share for work in missing)
+    epochs += later * config.training.epochs * config.training.share
     digits = np.mean([len(learn) for learn, _ in fits.parts])
     return SECONDS_TO_START + float(pace * epochs * digits / workers)

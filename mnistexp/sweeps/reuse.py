@@ -10,7 +10,7 @@ from mnistexp.errors import MnistexpError
 from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.layout import DATA, ENVIRONMENT, METRICS, PATCH, is_sweep
-from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
+from mnistexp.runs.stored_runs import StoredRun, list_runs
 
 __all__ = ["finished", "unfinished"]
 
@@ -20,31 +20,27 @@ WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast", "m
 """Settings of a sweep that don't affect its results."""
 
 
-def finished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> RunInfo | None:
+def finished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> StoredRun | None:
     """The newest finished run of exactly this work; None if there is none. Raises RunError."""
     return next((info for info in _same_work(runs_dir, command, config, digits) if _succeeded(info)), None)
 
 
-def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> RunInfo | None:
+def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> StoredRun | None:
     """The newest interrupted run of exactly this work, to be resumed; None if there is none. Raises RunError."""
     runs = _same_work(runs_dir, command, config, digits)
     return next((info for info in runs if info.status == "interrupted"), None)
 
 
-def _succeeded(info: RunInfo) -> bool:
+def _succeeded(info: StoredRun) -> bool:
     return info.status == "done" and info.exit_code == 0 and (info.path / METRICS).exists()
 
 
-def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> Iterator[RunInfo]:
+def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> Iterator[StoredRun]:
     for info in reversed(list_runs(runs_dir)):
         if info.command != command and not (is_sweep(info.command) and is_sweep(command)):
             continue
         try:
-            same = (
-                _work(read_config(info.path)) == _work(config)
-                and _same_digits(info.path, digits)
-                and _same_code(info.path)
-            )
+            same = _work(info.config) == _work(config) and _same_digits(info.path, digits) and _same_code(info.path)
         except (MnistexpError, KeyError):  # a damaged run can't be reused
             continue
         if same:

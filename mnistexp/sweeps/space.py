@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mnistexp.config.catalogue import ABBREVIATIONS, full_key, may_be_swept, sweepable_keys
 from mnistexp.config.models import ExperimentConfig, ModelConfig, Range, SweepConfig, Value
 from mnistexp.config.optimizers import OPTIMIZERS
-from mnistexp.config.problems import ABBREVIATIONS, full_key, may_be_swept, sweepable_keys
 from mnistexp.config.settings import override
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from mnistexp.errors import RunError
@@ -23,7 +24,7 @@ from mnistexp.runs.results import FoldResult, SweepResult, TrialResult
 from mnistexp.sweeps.fit_codec import StoredFit
 from mnistexp.sweeps.ranking import probabilities, trials_csv
 
-__all__ = ["fit_name", "read_sweep", "sweep_documents"]
+__all__ = ["fit_name", "predictions_archive", "read_sweep", "sweep_documents"]
 
 Arrays = Mapping[str, Any]
 
@@ -51,13 +52,17 @@ def fit_name(trial: int, result: FoldResult) -> str:
 
 def sweep_documents(sweep: SweepResult) -> dict[str, bytes | str | Mapping[str, object]]:
     """The files of a finished sweep besides those of its fits: name to content."""
-    rows = np.full((max(len(trial.folds) for trial in sweep.trials), len(sweep.labels)), False)
-    for trial in sweep.trials:
+    about = {name: getattr(sweep, name) for name in _StoredSweep.model_fields}
+    return {TRIALS: trials_csv(sweep), PREDICTIONS: predictions_archive(sweep.trials, sweep.labels), SWEEP: about}
+
+
+def predictions_archive(trials: Sequence[TrialResult], labels: NDArray[np.int64]) -> bytes:
+    """An npz of `probabilities`, `labels` and `held_out`, as `read_sweep` takes it; `labels`: int64 (digits,)."""
+    rows = np.full((max(len(trial.folds) for trial in trials), len(labels)), False)
+    for trial in trials:
         for number, fold in enumerate(trial.folds):
             rows[number, fold.rows] = True
-    arrays = {"probabilities": probabilities(sweep.trials, len(sweep.labels)), "labels": sweep.labels, "held_out": rows}
-    about = {name: getattr(sweep, name) for name in _StoredSweep.model_fields}
-    return {TRIALS: trials_csv(sweep), PREDICTIONS: files.archive(arrays), SWEEP: about}
+    return files.archive({"probabilities": probabilities(trials, len(labels)), "labels": labels, "held_out": rows})
 
 
 def read_sweep(folder: Path) -> SweepResult:

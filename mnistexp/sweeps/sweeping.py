@@ -255,9 +255,9 @@ def _label(trial: Trial) -> str:
 
 
 def cost(config: ExperimentConfig) -> float:
-    """The cost of a trial: numbers read and written (parameters, gradients, optimizer state) over all epochs.
+    """The cost of a trial: numbers read and written (parameters, gradients, optimizer state), by epochs and digits.
 
     It depends on the settings only; measured times would select different trials in different runs.
     """
     parameters = sum(layer.parameters for layer in layer_table(config.model))
-    return float(config.training.epochs * parameters * (2 + len(config.optimizer.slots)))
+    return float(config.training.epochs * config.training.share * parameters * (2 + len(config.optimizer.slots)))

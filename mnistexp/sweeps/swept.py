@@ -11,7 +11,7 @@ from mnistexp.errors import BadInput, ConfigError, Problem, RunError
 from mnistexp.runs import files, references
 from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
-from mnistexp.runs.stored_runs import RunInfo, list_runs, read_config
+from mnistexp.runs.stored_runs import StoredRun, list_runs
 from mnistexp.sweeps.sweep_files import read_sweep
 
 __all__ = ["DROPOUT", "LeftAside", "Part", "Swept", "differences", "find_sweeps", "kind_of", "parts_of", "read_swept"]
@@ -89,6 +89,8 @@ def _misfits(config: ExperimentConfig) -> Iterator[Problem]:
             )
     if config.training.validation_fraction:
         yield Problem("configuration", "training.validation_fraction", "is above 0, allowed: 0 for the final model")
+    if config.training.share != 1:
+        yield Problem("configuration", "training.share", "is below 1, allowed: 1 for the final model")
 
 
 def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:
@@ -133,7 +135,7 @@ def find_sweeps(
         if info.status != "done" or not (info.path / SWEEP).exists():
             continue
         try:
-            config = read_config(info.path)
+            config = info.config
             why = _unusable(config) or _told(differences(config, asked, info.path, digits, split))
             if not why:
                 found.append(_read(info, config))
@@ -151,11 +153,11 @@ def read_swept(
 
     Raises `BadInput` with the reason if it can't be used, and `RunError` if it is damaged.
     """
-    info = references.one(runs_dir, reference).info
+    info = references.one(runs_dir, reference)
     if info.status != "done" or not (info.path / SWEEP).exists():
         what = info.status if is_sweep(info.command) else f"a {info.command} run"
         raise BadInput(f"--sweep {info.id} is {what}, allowed: a finished sweep")
-    config = read_config(info.path)
+    config = info.config
     if why := _unusable(config):
         raise BadInput(f"--sweep {info.id} can't be used: it {why}")
     differ = differences(config, asked, info.path, digits, split)
@@ -180,7 +182,7 @@ def _unusable(config: ExperimentConfig) -> str:
     return "" if families_of(config) else "sweeps other keys than those of optimizer, or model.dropout alone"
 
 
-def _read(info: RunInfo, config: ExperimentConfig) -> Swept:
+def _read(info: StoredRun, config: ExperimentConfig) -> Swept:
     return Swept(info.id, info.path, info.command, config, families_of(config), read_sweep(info.path))
 
 
@@ -210,7 +212,7 @@ def _compared(config: ExperimentConfig) -> dict[str, Any]:
         "seed": config.seed,
         "repeats": config.repeats,
         **{f"model.{key}": value for key, value in config.model.model_dump(exclude={"dropout"}).items()},
-        **{f"training.{key}": getattr(training, key) for key in ("epochs", "batch_size", "shuffle")},
+        **{f"training.{key}": getattr(training, key) for key in ("epochs", "batch_size", "shuffle", "share")},
         **{f"sweep.{key}": getattr(sweep, key) for key in ("folds", "shuffle_folds", "stratified")},
     }
 

@@ -4,7 +4,7 @@ TensorFlow is loaded by the first call that needs it, not by importing this modu
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -65,17 +65,17 @@ def fit(
     on_progress: Callable[[float], None] | None = None,
     checkpoint: Callable[[State], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    resume_from: Mapping[str, NDArray[Any]] | None = None,
+    resume_from: State | None = None,
 ) -> Fit:
     """Train on images uint8 (n, 28, 28) and labels (n,), as `config.model`, `.optimizer` and `.training` say.
 
     `on_epoch(epoch, row)` is called after each epoch, from 1; `on_progress(epochs)` several times a second, with the
     fractional number of epochs done; `checkpoint(state)` after each epoch, with the state for resuming by
-    `resume_from=state.arrays()`; `should_stop()` several times a second. If it is true, or on Ctrl-C, the training ends
+    `resume_from`; `should_stop()` several times a second. If it is true, or on Ctrl-C, the training ends
     with `interrupted` set and the results of all complete epochs.
     """
     run = _Run(config, (x, y), validation, seed)
-    state = run.start() if resume_from is None else run.resumed(State.from_arrays(resume_from))
+    state = run.start() if resume_from is None else run.resumed(resume_from)
     interrupted = False
     try:
         while not run.finished(state):

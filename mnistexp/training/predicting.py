@@ -59,7 +59,7 @@ def compiled_loop(config: ExperimentConfig) -> "Loop":
 
 
 def parts_of(loop: "Loop", digits: tuple[NDArray[np.uint8], NDArray[Any]]) -> list["Part"]:
-    """Digits in parts that take well under a second to evaluate."""
+    """Images uint8 (n, 28, 28) and labels (n,) in parts that take well under a second to evaluate."""
     starts = range(0, len(digits[0]), EVALUATED_AT_ONCE)
     return [loop.part(*(part[start : start + EVALUATED_AT_ONCE] for part in digits)) for start in starts]
 
@@ -67,7 +67,7 @@ def parts_of(loop: "Loop", digits: tuple[NDArray[np.uint8], NDArray[Any]]) -> li
 def evaluated(
     loop: "Loop", tensors: tuple[Any, ...], parts: list["Part"]
 ) -> tuple[tuple[float, float, float], NDArray[np.float32]]:
-    """Mean loss, accuracy and the standard error of that mean; and the probabilities."""
+    """Mean loss, accuracy and the standard error of that mean; and the probabilities, float32 (n, classes)."""
     done = [loop.evaluate(tensors[: loop.weights], part) for part in parts]
     probabilities = np.concatenate([part.numpy() for _, part in done])
     n = len(probabilities)

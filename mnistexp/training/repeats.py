@@ -1,11 +1,8 @@
 """One repeat of an experiment's training: fitted on the training digits, scored on the test digits."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
 
 from mnistexp.data import Dataset, Rows
 from mnistexp.runs.predictions import Predictions
@@ -45,7 +42,7 @@ def fit_repeat(
     watch: Watch,
     *,
     checkpoint: Callable[[State], None] | None = None,
-    resume_from: Mapping[str, NDArray[Any]] | None = None,
+    resume_from: State | None = None,
 ) -> Fit:
     """Train repeat `repeat`, from 0, on the training digits; see `fit`, whose Ctrl-C ends it with `interrupted` set.
 

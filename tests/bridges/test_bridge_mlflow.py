@@ -20,9 +20,10 @@ from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
+from mnistexp.runs.history_csv import history_from_csv
 from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.status import Owner
-from mnistexp.runs.stored_runs import load, read_history
+from mnistexp.runs.stored_runs import load
 
 # Raised within MLflow 3.17 by SQLAlchemy 2.1.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow")
@@ -60,7 +61,7 @@ def curve(uri: str, run: Run, name: str) -> list[tuple[int, float]]:
 
 def test_settings_curves_and_metrics(finished: dict[str, Path], database: str) -> None:
     stored = load(finished["train"])
-    (run,) = found(database, stored.info.id)
+    (run,) = found(database, stored.id)
     assert run.data.params["optimizer.name"] == "nesterov"
     assert run.data.params["training.epochs"] == "5"
     assert run.data.params["training.shuffle"] == "true"
@@ -71,17 +72,17 @@ def test_settings_curves_and_metrics(finished: dict[str, Path], database: str) -
     assert run.data.metrics["seconds.training"] == stored.metrics["seconds"]["training"]
     seconds = [float(line.split(",")[2]) for line in stored.read_text("timings.csv").splitlines()[1:]]
     losses = MlflowClient(tracking_uri=database).get_metric_history(run.info.run_id, "loss")
-    ends = [round(1000 * (stored.info.started.timestamp() + sum(seconds[:epoch]))) for epoch in range(1, 6)]
+    ends = [round(1000 * (stored.started.timestamp() + sum(seconds[:epoch]))) for epoch in range(1, 6)]
     assert [metric.timestamp for metric in sorted(losses, key=lambda metric: metric.step)] == ends
 
 
 def test_record_and_tags(finished: dict[str, Path], database: str) -> None:
     stored = load(finished["train"])
-    (run,) = found(database, stored.info.id)
-    assert run.info.run_name == stored.info.id
+    (run,) = found(database, stored.id)
+    assert run.info.run_name == stored.id
     assert run.info.status == "FINISHED"
-    assert run.info.start_time == round(stored.info.started.timestamp() * 1000)
-    assert run.info.end_time == round(stored.info.finished.timestamp() * 1000)
+    assert run.info.start_time == round(stored.started.timestamp() * 1000)
+    assert run.info.end_time == round(stored.finished.timestamp() * 1000)
     assert run.data.tags["mnistexp.command"] == "train"
     assert run.data.tags["mlflow.source.name"] == "mnistexp train"
     assert run.data.tags.get("mlflow.source.git.commit") == stored.environment["git_commit"]
@@ -114,7 +115,7 @@ def test_repeats_are_nested_runs(finished: dict[str, Path], database: str) -> No
     repeats = nested(database, run)
     assert [repeat.data.params for repeat in repeats] == [{"repeat": "0"}, {"repeat": "1"}]
     for repeat, name in zip(repeats, ("history.csv", "repeats/1/history.csv"), strict=True):
-        losses = read_history(finished["repeats"] / name).loss
+        losses = history_from_csv((finished["repeats"] / name).read_text(), name).loss
         assert curve(database, repeat, "loss") == list(enumerate(losses, start=1))
     assert "loss" not in run.data.metrics
     assert nested(database, found(database, finished["train"].name)[0]) == []

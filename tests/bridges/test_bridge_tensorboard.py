@@ -26,8 +26,7 @@ from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
-from mnistexp.runs.index import IndexedRun
-from mnistexp.runs.stored_runs import load, read_history
+from mnistexp.runs.stored_runs import StoredRun, load
 
 CURVES = ["loss", "accuracy", "val_loss", "val_accuracy"]
 
@@ -40,7 +39,7 @@ def output(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def run_of(folder: Path) -> IndexedRun:
+def run_of(folder: Path) -> StoredRun:
     return references.one(folder.parent, folder.name)
 
 
@@ -69,7 +68,7 @@ def test_the_curves_of_a_training(finished: dict[str, Path], output: Path) -> No
         assert values(events, name) == float32(getattr(stored.history, name))
     walls = [event.wall_time for event in events.Scalars("loss")]
     seconds = [float(line.split(",")[2]) for line in stored.read_text("timings.csv").splitlines()[1:]]
-    np.testing.assert_allclose(walls, stored.info.started.timestamp() + np.cumsum(seconds), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(walls, stored.started.timestamp() + np.cumsum(seconds), rtol=0, atol=1e-5)
     assert events.Scalars("metrics/test_accuracy")[0].step == 5
     assert values(events, "metrics/test_accuracy") == float32([stored.metrics["test_accuracy"]])
     assert values(events, "metrics/seconds.training") == float32([stored.metrics["seconds"]["training"]])
@@ -85,7 +84,7 @@ def test_the_configuration_is_text(finished: dict[str, Path], output: Path) -> N
 
 def test_a_training_is_a_session(finished: dict[str, Path], output: Path) -> None:
     start, end = session(read(output / finished["train"].name))
-    info = load(finished["train"]).info
+    info = load(finished["train"])
     assert start.group_name == info.id
     assert start.hparams["optimizer.name"].string_value == "nesterov"
     assert start.hparams["training.epochs"].number_value == 5
@@ -99,9 +98,9 @@ def test_a_training_is_a_session(finished: dict[str, Path], output: Path) -> Non
 def test_repeats_are_runs_of_one_group(finished: dict[str, Path], output: Path) -> None:
     folder = output / finished["repeats"].name
     assert not {*CURVES} & {*read(folder).Tags()["scalars"]}
-    for repeat, name in enumerate(("history.csv", "repeats/1/history.csv")):
+    for repeat in range(2):
         events = read(folder / "repeats" / str(repeat))
-        assert values(events, "val_loss") == float32(read_history(finished["repeats"] / name).val_loss)
+        assert values(events, "val_loss") == float32(load(finished["repeats"]).histories[repeat].val_loss)
         assert session(events)[0].group_name == finished["repeats"].name
 
 

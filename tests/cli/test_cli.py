@@ -1,10 +1,8 @@
 """The command line as its users meet it."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -279,18 +277,31 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
 
 
+STOPPED_AT_A_CHECKPOINT = """
+import os, signal, sys
+from mnistexp.runs.run_folder import Run
+
+def add(run, name, content, add=Run.add):
+    path = add(run, name, content)
+    if path.name == "checkpoint.npz":
+        os.kill(os.getpid(), signal.{sign})
+    return path
+
+Run.add = add
+from mnistexp.cli.app import main
+main()
+"""
+
+
 @pytest.mark.parametrize(
     "sign", [*(pytest.param(sign, marks=pytest.mark.slow) for sign in ("SIGINT", "SIGTERM")), "SIGKILL"]
 )
 def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(program(*LONG), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not list(tmp_path.glob("runs/*/checkpoint.npz")):
-        time.sleep(0.01)
-        assert process.poll() is None
-    process.send_signal(getattr(signal, sign))
-    _, said = process.communicate()
-    assert process.returncode == (-9 if sign == "SIGKILL" else 130), said
-    assert sign == "SIGKILL" or b"--resume" in said
+    command = [sys.executable, "-c", STOPPED_AT_A_CHECKPOINT.format(sign=sign), *LONG]
+    stopped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert stopped.returncode == (-9 if sign == "SIGKILL" else 130), stopped.stderr
+    assert sign == "SIGKILL" or "--resume" in stopped.stderr
+    assert list(tmp_path.glob("runs/*/checkpoint.npz"))
     resumed = call("train", "--resume", "latest", "--json", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     folders = [tmp_path / json.loads(resumed.stdout)["run_dir"], never_stopped]

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from mnistexp.cli.app import app
 from mnistexp.config import settings, yaml_source
+from mnistexp.config.catalogue import catalogue, dotted_keys, sweepable_keys
 from mnistexp.config.optimizers import OPTIMIZERS
-from mnistexp.config.problems import dotted_keys, sweepable_keys
-from mnistexp.config.schema import config_schema, settings_list
+from mnistexp.config.schema import config_schema
 from mnistexp.config.settings import to_yaml
 from mnistexp.errors import BadInput, ConfigError, MnistexpError
 from mnistexp.sweeps.space import Trial, base_points, resolved
@@ -167,7 +167,7 @@ def test_what_the_program_takes_the_schema_takes_too(values: dict[str, Any]) -> 
 
 
 def test_every_setting_is_listed_with_a_meaning() -> None:
-    listed = settings_list()
+    listed = list(catalogue().values())
     sections = {"training.early_stopping", "sweep"}
     assert {setting.key for setting in listed if "<" not in setting.key} == {*dotted_keys(), *sections}
     assert [setting.key for setting in listed if not setting.meaning] == []

@@ -82,7 +82,7 @@ def test_the_own_test_digits_are_read_once_more_and_counted(finished: dict[str, 
     readings = {row["run"]: row["times"] for row in outcome.metrics["ledger"]["runs"]}
     assert readings[outcome.run_dir.name] == 1
     assert readings[finished["train"].name] == 5
-    dataset = data.Dataset.load(stored_runs.read_config(finished["train"]))
+    dataset = data.Dataset.load(stored_runs.load(finished["train"]).config)
     again = read_ledger(runs, dataset.digits, dataset.split, Reading("now", "best", 1, False))
     assert outcome.run_dir.name in [reading.run for reading in again.readings]
 

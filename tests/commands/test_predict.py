@@ -408,7 +408,7 @@ def test_damaged_models_are_told(finished: dict[str, Path], tmp_path: Path) -> N
     with pytest.raises(RunError, match="layer 2 has an input shape that differs from its input"):
         prediction.load_model(path)
     with pytest.raises(BadInput, match="has no model"):
-        prediction.model_path(stored_runs.load(finished["sweep"]).info)
+        prediction.model_path(stored_runs.load(finished["sweep"]))
 
 
 def test_pictures_are_drawn_for_a_terminal() -> None:

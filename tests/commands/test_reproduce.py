@@ -89,7 +89,7 @@ def test_a_stopped_reproduction_goes_on_in_its_folder_and_does_nothing_twice(out
 def test_each_task_is_recorded_as_a_step_and_latest_means_the_reproduction(outcome: Outcome, runs: Path) -> None:
     for step in outcome.metrics["steps"]:
         assert read_record(runs / step["run"]).part_of == outcome.run_dir.name
-    assert {run.info.part_of for run in references.started(runs)} == {None}
+    assert {run.part_of for run in references.started(runs)} == {None}
     assert outcome.run_dir.name in {run.id for run in references.started(runs)}
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -48,9 +49,30 @@ def results(run: Path) -> dict[str, bytes]:
     return {name.removeprefix(f"{run.name}/"): content for name, content in found.items()}
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures take half of the time of these trainings, and these tests don't look at them."""
+    monkeypatch.setattr(plots, "of_training", lambda *_: {})
+
+
+@pytest.fixture(scope="module")
+def one_epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished training of one epoch, to be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "of_training", lambda *_: {})
+        return train(tmp_path_factory.mktemp("one-epoch"), 1, repeats=1).run_dir
+
+
+@pytest.fixture
+def copied(one_epoch: Path, tmp_path: Path) -> Path:
+    """A copy of that run, the only one in `tmp_path`."""
+    return Path(shutil.copytree(one_epoch, tmp_path / one_epoch.name))
+
+
 # Lengthen
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adadelta", "nadam"])
 def test_a_lengthened_training_has_the_bytes_of_one_that_was_that_long_from_the_start(
     optimizer: str, tmp_path: Path
@@ -66,6 +88,7 @@ def test_a_lengthened_training_has_the_bytes_of_one_that_was_that_long_from_the_
     assert longer.metrics["epochs"] == 5
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_training_is_lengthened_step_by_step_and_resumed_in_between(tmp_path: Path) -> None:
     first = lengthen_training(load(train(tmp_path, 1).run_dir), 2, tmp_path)
 
@@ -80,18 +103,18 @@ def test_a_training_is_lengthened_step_by_step_and_resumed_in_between(tmp_path: 
     assert results(again.run_dir) == results(train(tmp_path, 5).run_dir)
 
 
-def test_the_command_line_lengthens_the_newest_finished_training_into_a_new_run(tmp_path: Path) -> None:
-    short = train(tmp_path, 1, repeats=1)
+@pytest.mark.usefixtures("undrawn")
+def test_the_command_line_lengthens_the_newest_finished_training_into_a_new_run(copied: Path, tmp_path: Path) -> None:
     done = call("train", "--resume", "latest", "--epochs", 2, "--tag", "more", "--runs-dir", tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"Lengthens {short.run_dir.name}, whose 1 epoch was not trained again." in done.stdout
-    (longer,) = set(run_names(tmp_path)) - {short.run_dir.name}
+    assert f"Lengthens {copied.name}, whose 1 epoch was not trained again." in done.stdout
+    (longer,) = set(run_names(tmp_path)) - {copied.name}
     assert json.loads((tmp_path / longer / "annotations.json").read_text())["tags"] == ["more"]
     assert load(tmp_path / longer).config.training.epochs == 2
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], int, str]] = {
-    "no more epochs": (lambda _: None, 1, "--epochs is 1, allowed: more than the 1 epochs of"),
+    "no more epochs": (Path.exists, 1, "--epochs is 1, allowed: more than the 1 epochs of"),
     "a run of an earlier version": (lambda run: (run / "state.npz").unlink(), 2, "has no state.npz"),
     "another command": (
         lambda run: (run / "status.json").write_text(
@@ -105,35 +128,37 @@ REFUSED: dict[str, tuple[Callable[[Path], object], int, str]] = {
             (run / "status.json").read_text().replace('"status": "done"', '"status": "failed"')
         ),
         2,
-        "is failed: resume it without --epochs first",
+        "is failed: resume it first, without --epochs: mnistexp train --resume 2",
     ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_lengthened_is_refused_with_the_reason_and_nothing_is_written(case: str, tmp_path: Path) -> None:
+def test_what_cannot_be_lengthened_is_refused_with_the_reason_and_nothing_is_written(
+    case: str, copied: Path, tmp_path: Path
+) -> None:
     change, epochs, reason = REFUSED[case]
-    run = train(tmp_path, 1, repeats=1).run_dir
-    change(run)
-    done = call("train", "--resume", run.name, "--epochs", epochs, "--runs-dir", tmp_path, cwd=tmp_path)
+    change(copied)
+    done = call("train", "--resume", copied.name, "--epochs", epochs, "--runs-dir", tmp_path, cwd=tmp_path)
     assert done.returncode == 2
     assert reason in done.stderr
-    assert run_names(tmp_path) == [run.name]
+    assert run_names(tmp_path) == [copied.name]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_training_with_early_stopping_cannot_be_lengthened_and_keeps_no_state(tmp_path: Path) -> None:
-    run = train(tmp_path, 2, repeats=1, training__validate_every=1, training__early_stopping={"patience": 1}).run_dir
+    stopping = {"validate_every": 1, "validation_fraction": 0.2, "early_stopping": {"patience": 1}}
+    run = train(tmp_path, 2, repeats=1, **{f"training__{key}": value for key, value in stopping.items()}).run_dir
     with pytest.raises(BadInput, match=r"early_stopping ends .* to start anew: mnistexp train --config"):
         lengthen_training(load(run), 3, tmp_path)
-    assert not list(run.rglob("*.npz")) or [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
+    assert [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
 
 
-def test_a_damaged_state_is_told_by_its_name(tmp_path: Path) -> None:
-    run = train(tmp_path, 1, repeats=1).run_dir
-    (run / "state.npz").write_bytes(b"damaged")
+def test_a_damaged_state_is_told_by_its_name(copied: Path, tmp_path: Path) -> None:
+    (copied / "state.npz").write_bytes(b"damaged")
     with pytest.raises(RunError, match=r"state\.npz is damaged"):
-        lengthen_training(load(run), 2, tmp_path)
-    assert run_names(tmp_path) == [run.name]
+        lengthen_training(load(copied), 2, tmp_path)
+    assert run_names(tmp_path) == [copied.name]
 
 
 def test_other_settings_cannot_be_given_with_resume(tmp_path: Path) -> None:
@@ -178,7 +203,7 @@ def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
     assert "the figures can't be drawn: no ink; the run is complete without them: mnistexp report 2" in done.stderr
     (name,) = run_names(tmp_path / "runs")
     run = load(tmp_path / "runs" / name)
-    assert (run.info.status, run.info.exit_code) == ("done", 1)
+    assert (run.status, run.exit_code) == ("done", 1)
     assert run.metrics is not None
     if options:
         assert json.loads(done.stdout)["metrics"]["test_accuracy"] == run.metrics["test_accuracy"]

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mnistexp.config import settings, yaml_source
+from mnistexp.config.catalogue import dotted_keys
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS
-from mnistexp.config.problems import dotted_keys
 from mnistexp.errors import ConfigError, Problem
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
     assert said.splitlines() == [
         "file.yaml:2: training.epochs: is 0, allowed: 1 <= value <= 100000",
         "file.yaml:3: training.batch_sise: unknown key, allowed: epochs, batch_size, shuffle, validation_fraction, "
-        "validate_every, early_stopping; did you mean 'batch_size'?",
+        "validate_every, share, early_stopping; did you mean 'batch_size'?",
         "file.yaml:5: optimizer.name: is 'adm', allowed: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, "
         "nadam, adadelta; did you mean 'adam'?",
         "file.yaml:7: model.dropout: is 1.0, allowed: 0 <= value < 1",
@@ -146,6 +146,8 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
         ("training: {epochs: true}", "is True, allowed: a whole number"),
         ("training: {shuffle: yes}", "is 'yes', allowed: true or false"),
         ("training: {batch_size: 801}", "training.batch_size: is 801, allowed: at most the 800 training digits"),
+        ("training: {share: 0.03}", "is 0.03, which leaves 24 of 800 training digits, allowed: at least 32, a batch"),
+        ("training: {share: 0}", "is 0, allowed: 0 < value <= 1"),
         ("training: {early_stopping: {}}", "needs training.validation_fraction above 0"),
         (
             "training: 3",

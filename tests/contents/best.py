@@ -1,42 +1,71 @@
-"""`best`: what its files say of the final network, and where its page tells it.
+"""`best`: what the sweeps and its own files say of the choice and of the final network, and where it is told."""
 
-What the sweeps are compared by is not read: the predictions of a combination that no sweep tried are in no file.
-"""
-
-import re
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from . import training
-from .claims import About, Rule
-from .passages import Passage
+from . import chosen, training
+from .claims import About, table
 from .records import Record
-
-PLACES = (
-    r"^headline|^lead|^tile (?:test accuracy|unseen|cross|predicted)"
-    r"|^what does the data|^how do the loss|^how accurate is it"
-    r"|^is the test accuracy .*(?:answer|plain)|^how was this"
-)
-UNREAD = r"^(?:Selection from|The test digits were read|Nested cross|Test accuracy with different seeds)"
 
 
 def quantities(record: Record) -> dict[str, Any]:
-    """Everything that may be told of the final network, by name."""
-    found, choice = training.quantities(record), record.metrics["choice"]
-    n, test, right = found["test digits"], found["saved accuracy"], found["correct"]
-    score, digits = float(np.mean(choice["chosen"]["scores"])), len(record.json("data.json")["train"])
-    found |= {"score": score, "scored digits": digits, "score gap": About(100 * (score - test), 0.06)}
+    """Everything that may be told of a `best`, by name."""
+    found = training.quantities(record) | chosen.quantities(record)
+    n, right = found["test digits"], found["correct"]
+    score, digits = found["score"], len(record.json("data.json")["train"])
+    found |= {"scored digits": digits, "score gap": About(100 * (score - found["saved accuracy"]), 0.06)}
     found["score gap interval"] = [100 * end for end in newcombe(score * digits, digits, right, n)]
-    if predicted := record.metrics["representative"].get("prediction"):
-        found |= prediction(np.array(predicted["scores"]))
-    if unseen := record.metrics["representative"]["unseen"]:
+    evidence = record.metrics["representative"]
+    if ahead := evidence.get("prediction"):
+        found |= prediction(np.array(ahead["scores"]))
+    if unseen := evidence["unseen"]:
         k, m = unseen["correct"], unseen["digits"]
         found |= {"unseen": k / m, "unseen digits": m, "unseen interval": training.wilson(k, m)}
-        found |= {"unseen gap": About(100 * (test - k / m), 0.06), "predicted": training.predicted(right, n, m)}
-    return found
+        found |= {"unseen gap": About(100 * (right / n - k / m), 0.06), "predicted": training.predicted(right, n, m)}
+        found["unseen gap interval"] = newcombe(right, n, k, m)
+    if nested := evidence["nested"]:
+        mean, size = float(np.mean(nested["scores"])), sum(nested["sizes"])
+        found |= {"nested": mean, "nested interval": training.wilson(mean * size, size)}
+        found |= {"outer folds": len(nested["scores"])}
+        found["nested choices"] = len({str(one) for one in nested["choices"]})
+    return found | ledger(record) | found_in_notebook(record) | {"left aside": left_aside(record)}
+
+
+def left_aside(record: Record) -> list[int]:
+    """The numbers in which unused sweeps differ, and how many of a reason are not named."""
+    unused = record.metrics["left_aside"]
+    reasons = [one["why"] for one in unused]
+    configs = [Record(record.path.parent / one["run"]).config for one in unused] + [record.config]
+    numbers = [(one["repeats"], one["training"]["epochs"], one["sweep"]["folds"]) for one in configs if one["sweep"]]
+    return [*(number for own in numbers for number in own), *(reasons.count(why) - 3 for why in set(reasons))]
+
+
+def ledger(record: Record) -> dict[str, Any]:
+    """How often the runs of this folder until this one read the same test digits."""
+    own, times, watched = record.json("data.json"), {}, {}
+    for status in sorted(record.path.parent.glob("*/status.json")):
+        other = Record(status.parent)
+        about = other.json("data.json")
+        if not about or about["sha256"] != own["sha256"] or other.path.name > record.path.name:
+            continue
+        if other.command == "evaluate" and set(about["test"]) >= set(own["test"]):
+            times[other.path.name] = 1
+        elif other.command in ("train", "best") and sorted(about["test"]) == sorted(own["test"]):
+            every = other.command == "train" and not other.config["training"]["validation_fraction"]
+            number = int(np.isfinite(other.curves("val_loss")).sum()) if every else len(other.histories)
+            times[other.path.name] = number
+            watched |= {other.path.name: number} if every else {}
+    return {"test readings": [sum(times.values()), len(times), sum(watched.values()), len(watched)]}
+
+
+def found_in_notebook(record: Record) -> dict[str, Any]:
+    """The best scores of the notebook's four sweeps, from the reported rows."""
+    best = record.reported_rows.groupby("sweep").mean_test_accuracy.max()
+    values = {"best": best.max(), "worst": best.min(), "average": About(best.mean(), 1e-6)}
+    cells = {f"the notebook's own arithmetic / {name} / reported": value for name, value in values.items()}
+    return cells | {"notebook's": list(values.values())}
 
 
 def prediction(scores: np.ndarray) -> dict[str, Any]:
@@ -59,43 +88,50 @@ def newcombe(first: float, n: float, second: float, m: float) -> list[float]:
     return [a - b - np.hypot(a - a_low, b_high - b), a - b + np.hypot(a_high - a, b - b_low)]
 
 
-def read(passages: Iterable[Passage]) -> list[Passage]:
-    """The passages that the rules speak of."""
-    return [
-        passage
-        for passage in passages
-        if re.search(PLACES, passage.place, re.I)
-        and not re.search(UNREAD, passage.text)
-        and not ("corrected for selection" in passage.text and "test digits, the" in passage.text)
-    ]
-
-
-PREDICTED = "prediction, prediction interval"
-UNSEEN = "unseen, unseen digits, saved accuracy"
 RULES = [
-    Rule(r"^headline", r".", "correct, test digits"),
-    Rule(r"^tile test accuracy", r".", "saved accuracy, interval of digits"),
-    Rule(r"^tile cross", r".", "score"),
-    Rule(r"^tile predicted", r".", "prediction, prediction interval"),
-    Rule(r"^lead|^is the test accuracy", r"prediction from the training digits", "test digits, interval of digits"),
-    Rule(r"^lead|^is the test accuracy", r"prediction from the training digits|is expected", PREDICTED),
-    Rule(r"^tile unseen", r".", "unseen, unseen digits"),
-    Rule(r"^lead|^is the test accuracy", r"on the test digits, .* unseen ones", UNSEEN),
-    Rule(
-        r"^lead|^is the test accuracy",
-        r"points (?:higher|lower); its",
-        "unseen gap, test digits, interval of digits",
+    *table(
+        r"""
+^headline|^terminal :: test digits classified|digits\) :: correct, test digits
+^headline|^lead|^tile .*test accuracy :: mean|trainings|seeds :: accuracy, interval, repeats
+^tile mean test accuracy|^terminal / test accuracy :: . :: accuracy, interval, repeats, spread
+^terminal / saved model :: . :: saved accuracy, interval of digits, correct, test digits
+^tile test accuracy|^terminal / test accuracy|^tile saved model :: . :: saved accuracy, interval of digits
+^tile test accuracy|^terminal / test accuracy :: . :: correct, test digits
+^tile cross|^terminal / cross :: . :: score
+^terminal / cross :: . :: settings compared, repeated, tied
+^tile corrected :: . :: corrected, corrected interval
+^tile predicted :: . :: prediction, prediction interval
+^lead|^is the test accuracy|^terminal :: prediction from the training digits :: test digits, interval of digits
+^lead|^is the test accuracy|^terminal :: from the training digits|is expected :: prediction, prediction interval
+^terminal / predicted|figure accuracies :: % :: prediction, prediction interval
+^tile unseen :: . :: unseen, unseen digits
+^lead|^is the test accuracy|^terminal :: on the test digits, .* unseen ones :: unseen, unseen digits, saved accuracy
+^lead|^is the test accuracy|^terminal :: points (?:higher|lower); its :: unseen gap, test digits, interval of digits
+^lead|^is the test accuracy|^terminal :: ^From \d+ test digits :: test digits, interval of digits, corrected
+^which optimizer|^terminal / chosen :: learning rate|dropout|beta :: chosen settings
+^which optimizer|^terminal :: cross-validation accuracy :: score, settings compared
+^which optimizer|^terminal :: scores .* in cross-validation :: combined score
+^which optimizer|^terminal :: scored .* and was chosen :: score
+^which optimizer :: different settings|further trial :: settings compared, repeated
+^how much better|^terminal :: chosen setting scores|points :: score, better than worst, better than average
+^how much better|^terminal :: arithmetic|notebook reported :: arithmetic, notebook's
+.* :: Sweeps not used :: left aside
+^is the test accuracy|^terminal :: final network classifies :: correct, test digits, saved accuracy
+^is the test accuracy|^terminal :: final network classifies :: interval of digits
+^is the test accuracy|^terminal :: same setting scores :: score, scored digits, score gap, score gap interval
+^is the test accuracy|^terminal :: ^(?:- )?Selection from :: pool
+^is the test accuracy|^terminal :: corrected for selection|of the resamples|best score is :: raw, corrected, bias
+^is the test accuracy|^terminal :: corrected for selection|of the resamples|best score is :: corrected interval, wins
+^is the test accuracy|^terminal :: Nested cross-validation|It chose :: nested, nested interval, outer folds
+^is the test accuracy|^terminal :: Nested cross-validation|It chose :: nested choices
+^is the test accuracy|^terminal :: test digits were read|epochs of \d+ training :: test readings
+^is the test accuracy|^terminal :: with different seeds|interval of the mean|^Mean :: accuracy, spread
+^is the test accuracy|^terminal :: with different seeds|interval of the mean|^Mean :: interval, repeats
+^is the test accuracy|^terminal :: digits the same network :: unseen, unseen digits, unseen interval, predicted
+figure accuracies :: % :: saved accuracy, raw, corrected, score, nested, unseen
+figure trials_by_family :: settings :: settings compared, mean of all settings
+figure trials_by_family :: chosen setting :: score
+"""
     ),
-    Rule(r"^is the test accuracy", r"final network classifies", training.SAVED),
-    Rule(
-        r"^is the test accuracy",
-        r"same setting scores",
-        "score, scored digits, score gap, score gap interval",
-    ),
-    Rule(
-        r"^is the test accuracy",
-        r"unseen digits the same network",
-        "unseen, unseen digits, unseen interval, predicted",
-    ),
-    *(rule for rule in training.RULES if not re.match(r"\^(?:headline|lead|tile|terminal)|seed", rule.place)),
+    *(rule for rule in training.RULES if not rule.place.startswith(("^headline", "^lead", "^tile", "^terminal"))),
 ]

@@ -20,6 +20,11 @@ class Rule(NamedTuple):
     """Names of quantities, commas between."""
 
 
+def table(text: str) -> list[Rule]:
+    """Rules, one in a line: `place :: sentence :: names`."""
+    return [Rule(*line.split(" :: ")) for line in text.strip().splitlines()]
+
+
 class About(NamedTuple):
     """A value that is drawn by chance, and how far another computation of it may be."""
 
@@ -89,10 +94,14 @@ def word_faults(passages: Iterable[Passage]) -> list[str]:
 
 
 def _values(known: Mapping[str, Any], name: str) -> list[Any]:
-    value = known.get(name)
-    if isinstance(value, About) or value is None or isinstance(value, int | float | np.number):
+    return flat(known.get(name))
+
+
+def flat(value: Any) -> list[Any]:
+    """The numbers in a quantity, in lists of any depth."""
+    if value is None or isinstance(value, About | int | float | np.number):
         return [] if value is None else [value]
-    return list(np.ravel(value)) if not any(isinstance(one, About) for one in value) else list(value)
+    return [number for one in value for number in flat(one)]
 
 
 def _is(token: str, value: Any, *, scaled: bool) -> bool:

@@ -18,9 +18,10 @@ Kind = tuple[Callable[[Record], dict[str, Any]], Sequence[Rule]]
 KINDS: Mapping[str, Kind] = {
     "train": (training.quantities, training.RULES),
     "best": (best.quantities, best.RULES),
+    "reproduce": (reproduce.quantities, reproduce.RULES),
     **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
 }
-OTHERS = ("reproduce", "show-examples", "summary")
+OTHERS = ("show-examples", "summary")
 """Runs of which figures, differences, words and Markdown are read, but whose numbers no rule claims yet."""
 
 
@@ -36,8 +37,7 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
     found = [f"metrics.json: {fault}" for fault in document_faults(record.metrics)]
     if page:
         read = Page(page)
-        told = best.read(read.passages) if record.command == "best" else read.passages
-        found += faults_of(told, rules, known) if make else []
+        found += faults_of(read.passages, rules, known) if make else []
         found += [fault for fault in word_faults(read.passages) if fault not in found]
         found += difference_faults(read.passages)
         found += confusion_faults(read.passages, record)
@@ -47,7 +47,7 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
     if said:
         found += faults_of(terminal(said), rules, known) if make else word_faults(terminal(said))
     if record.command == "reproduce":
-        found += reproduce.row_faults(record)
+        found += reproduce.row_faults(record, known["rows"])
     return [f"{folder.name}: {fault}" for fault in (*found, *picture_faults(record))]
 
 

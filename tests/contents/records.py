@@ -10,12 +10,17 @@ import numpy as np
 import pandas as pd
 import yaml
 
+PACKAGE = Path(__file__).parents[2] / "mnistexp"
+REPORTED = PACKAGE / "commands" / "assignment" / "reference"
+
 
 @dataclass(frozen=True)
 class Record:
     """A finished run folder. What it lacks is None or empty."""
 
     path: Path
+    predicted: str = "predictions.npz"
+    """The file of out-of-fold predictions."""
 
     def json(self, name: str) -> Any:
         file = self.path / name
@@ -82,16 +87,20 @@ class Record:
     def trials(self) -> pd.DataFrame:
         return pd.read_csv(self.path / "trials.csv").set_index("trial", drop=False).rename_axis(None)
 
+    def placed(self, numbers: Any) -> np.ndarray:
+        """The places of trials in the predictions, which incomplete trials lack."""
+        return np.searchsorted(np.sort(self.trials.trial.to_numpy()), numbers)
+
     @cached_property
     def correct(self) -> np.ndarray:
         """Which out-of-fold predictions are right: bool (trials, repeats, digits)."""
-        with np.load(self.path / "predictions.npz") as arrays:
+        with np.load(self.path / self.predicted) as arrays:
             return np.asarray(arrays["probabilities"].argmax(-1) == arrays["labels"])
 
     @cached_property
     def scores(self) -> np.ndarray:
         """What each digit adds to a trial's score, the mean of its folds: (trials, digits); their mean is the score."""
-        with np.load(self.path / "predictions.npz") as arrays:
+        with np.load(self.path / self.predicted) as arrays:
             held_out = arrays["held_out"].astype(float)
         fits = (held_out / held_out.sum(axis=1, keepdims=True)).reshape(self.correct.shape[1], -1, held_out.shape[1])
         assert (fits > 0).sum(axis=1).all(), "a digit is in no fold"
@@ -106,14 +115,29 @@ class Record:
             return None
         import keras
 
-        with np.load(Path(__file__).parents[2] / "mnistexp" / "data" / "digits" / "first_1000.npz") as arrays:
-            images = arrays["images"][about["test"], ..., None].astype(np.float32) / np.float32(255)
+        images = self.digits[0][about["test"], ..., None].astype(np.float32) / np.float32(255)
         others = sorted(self.path.glob("repeats/*/model.keras"), key=lambda file: int(file.parent.name))
         models = [keras.models.load_model(file, compile=False) for file in (self.path / "model.keras", *others)]
         return [np.asarray(model.predict_on_batch(images)).argmax(1) for model in models]
 
+    @property
+    def digits(self) -> tuple[np.ndarray, np.ndarray]:
+        """The packaged images and their labels."""
+        with np.load(PACKAGE / "data" / "digits" / "first_1000.npz") as arrays:
+            return arrays["images"], arrays["labels"]
+
+    @property
+    def reported_rows(self) -> pd.DataFrame:
+        """The rows of the notebook's grids."""
+        return pd.read_csv(REPORTED / "grids.csv")
+
+    @property
+    def reported_curves(self) -> pd.DataFrame:
+        """The notebook's curves, without the loss that its output has from another run."""
+        curves = pd.read_csv(REPORTED / "curves.csv")
+        return curves[(curves.run != "sgd_60_epochs") | (curves.epoch < 30)]
+
     @cached_property
     def labels(self) -> np.ndarray:
         """The correct digits of the test."""
-        with np.load(Path(__file__).parents[2] / "mnistexp" / "data" / "digits" / "first_1000.npz") as arrays:
-            return np.asarray(arrays["labels"][self.json("data.json")["test"]])
+        return np.asarray(self.digits[1][self.json("data.json")["test"]])

@@ -1,15 +1,14 @@
 """A sweep: what its trials and predictions say, and where the page, the terminal and `runs show` tell it."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mnistexp.config import shown
-
-from .claims import About, Rule
+from .claims import About, table
 from .records import Record
 from .training import numbers_of, wilson
 
@@ -21,8 +20,8 @@ def quantities(record: Record) -> dict[str, Any]:
     trials, config, status = record.trials, record.config, record.json("status.json")
     best = trials[trials.selected].iloc[0]
     whole = trials[trials.failed == 0].sort_values("trial")
-    scores = record.scores[whole.trial]
-    tied = ties(record.correct[whole.trial], list(whole.trial).index(trials.mean_test_score.idxmax()))
+    scores = record.scores[record.placed(whole.trial)]
+    tied = ties(record.correct[record.placed(whole.trial)], list(whole.trial).index(trials.mean_test_score.idxmax()))
     names = [name for name in trials if name.startswith("param_")]
     folds = trials.filter(regex=r"split\d+_test_score").to_numpy()
     found: dict[str, Any] = {
@@ -49,7 +48,7 @@ def quantities(record: Record) -> dict[str, Any]:
     assert sum(found["fits run"][:2]) in (folds.size, folds.size - found["fits run"][2]), "fits don't add up"
     assert np.allclose(scores.mean(axis=1), whole.mean_test_score, atol=1e-6), "predictions and trials.csv differ"
     families = trials.get("param_optimizer.name", pd.Series(config["optimizer"]["name"], index=trials.index))
-    found |= gaps(scores, [str(families[number]) for number in whole.trial]) | corrected(scores)
+    found |= gaps(scores, families_of([str(families[number]) for number in whole.trial])) | corrected(scores)
     found |= {
         "family trials": families.value_counts().to_numpy(),
         "family averages": trials.groupby(families.to_numpy()).mean_test_score.mean(),
@@ -72,46 +71,69 @@ def _cells(trials: pd.DataFrame, names: Sequence[str], folds: np.ndarray) -> dic
         cells[f"{place} / std"] = rows.std_test_score.to_numpy()
         cells[f"{place} / folds"] = 100 * folds[[list(trials.trial).index(number) for number in rows.trial]].ravel()
         for name in names:
-            cells[f"{place} / {shown.name(name)}"] = numbers_of(rows[name].tolist())
+            cells[f"{place} / {words(name)}"] = numbers_of(rows[name].tolist())
     return cells
 
 
+def words(key: str) -> str:
+    """A setting as it is printed: `learning rate`, `beta_1`."""
+    return re.sub(r"_(?!\d)", " ", key.rpartition(".")[2])
+
+
 def ties(correct: np.ndarray, best: int) -> list[int]:
-    """Trials whose Holm-adjusted p-value of the exact McNemar test against the best exceeds 0.05; of one repeat."""
-    if correct.shape[1] > 1:
-        return list(range(len(correct)))
-    right = correct[:, 0].astype(int)
-    gained, lost = ((right[best] > right).sum(axis=1), (right[best] < right).sum(axis=1))
-    p = np.array(
-        [stats.binomtest(int(k), int(k + m)).pvalue if k + m else 1.0 for k, m in zip(gained, lost, strict=True)]
-    )
+    """Trials whose Holm-adjusted p-value of the exact test against the best exceeds 0.05.
+
+    `correct`: bool (trials, repeats, digits). A digit's net count of repeats may have either sign where both are equal;
+    of one repeat that is McNemar's test.
+    """
+    net = (correct[best].astype(int) - correct).sum(axis=1)
+    p = np.array([_sign_flips(row) for row in net])
     order = [index for index in np.argsort(p, kind="stable") if index != best]
     adjusted = np.maximum.accumulate([p[index] * (len(order) - place) for place, index in enumerate(order)])
     return sorted([best, *(index for index, value in zip(order, adjusted, strict=True) if value > 0.05)])
 
 
-def gaps(correct: np.ndarray, families: Sequence[str]) -> dict[str, Any]:
-    """The best trial of each family against its worst and their average; `correct`: as `Record.scores`."""
+def _sign_flips(net: np.ndarray) -> float:
+    """The share of all patterns of signs whose sum is at least as far from 0 as that of `net`."""
+    shares = np.ones(1)
+    for size, times in zip(*np.unique(np.abs(net[net != 0]), return_counts=True), strict=True):
+        step = np.zeros(2 * int(size) * int(times) + 1)
+        step[:: 2 * int(size)] = stats.binom.pmf(np.arange(times + 1), times, 0.5)
+        shares = np.convolve(shares, step)
+    sums = np.arange(len(shares)) - len(shares) // 2
+    return float(min(1.0, shares[np.abs(sums) >= abs(net.sum())].sum()))
+
+
+def families_of(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """All trials, and those of each family."""
+    own = np.array(names)
+    return {"all": np.arange(len(own))} | {name: np.flatnonzero(own == name) for name in dict.fromkeys(names)}
+
+
+def gaps(scores: np.ndarray, groups: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The best trial of each group against its worst and their average; `scores`: as `Record.scores`."""
     cells: dict[str, Any] = {}
-    groups = {"all": np.arange(len(correct))} | {name: np.flatnonzero(np.array(families) == name) for name in families}
     for name, members in groups.items():
-        shares = correct[members]
-        means = shares.mean(axis=1)
-        first = shares[means.argmax()]
-        for other, second in (("worst", shares[means.argmin()]), ("average", shares.mean(axis=0))):
-            a, b = first.mean(), second.mean()
-            low, high, within = _bootstrap(first - second)
-            for row in (f"{'all trials' if name == 'all' else name}: best against {other}",
-                        f"best of {'all trials' if name == 'all' else name} against the {other}"):  # fmt: skip
-                cells |= {f"{row} / {head}": value for head, value in {
-                    "trials": len(members), "best": a, "better": a, "other": b, "points": About(100 * (a - b), 0.06),
-                    "95% interval": [About(100 * low, 100 * within), About(100 * high, 100 * within)],
-                    "fewer errors": (a - b) / (1 - b) if b < 1 else None}.items()}  # fmt: skip
-            cells[f"points over the {other} of {name}"] = About(100 * (a - b), 0.06)
-    return {
-        f"differences on the same digits / {key}".lower() if " / " in key else key: value
-        for key, value in cells.items()
-    }
+        shares, every = scores[members], "all trials" if name == "all" else name
+        for other, told in differences(shares[shares.mean(axis=1).argmax()], shares).items():
+            row = f"{every}: best against {other}"
+            cells |= {f"differences on the same digits / {row} / {head}": value for head, value in told.items()}
+            cells[f"points over the {other} of {name}"] = told["points"]
+    return cells
+
+
+def differences(first: np.ndarray, shares: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Cells of the comparison of one trial with the worst of a group and with its average, by the name of these."""
+    found = {}
+    for other, second in (("worst", shares[shares.mean(axis=1).argmin()]), ("average", shares.mean(axis=0))):
+        a, b = first.mean(), second.mean()
+        low, high, within = _bootstrap(first - second)
+        found[other] = {
+            "trials": len(shares), "settings": len(shares), "best": a, "better": a, "other": b,
+            "points": About(100 * (a - b), 0.06), "fewer errors": (a - b) / (1 - b) if b < 1 else None,
+            "95% interval": [About(100 * low, 100 * within), About(100 * high, 100 * within)],
+        }  # fmt: skip
+    return found
 
 
 def _bootstrap(differences: np.ndarray) -> tuple[float, float, float]:
@@ -150,31 +172,33 @@ def corrected(counts: np.ndarray) -> dict[str, Any]:
     }
 
 
-SCORED = "best, best folds, raw"
-CORRECTED = "raw, best, corrected, bias, corrected interval, wins, trials, whole, digits"
-RULES = [
-    Rule(r"^headline", r".", "best, chosen"),
-    Rule(
-        r"^lead|^tile best|^tile trials|^tile fits|optimizer and settings|which dropout",
-        r"best of|fold|epochs|digits|accuracy|%",
-        f"{SCORED}, standard error, trials, folds, epochs, digits, chosen",
-    ),
-    Rule(r"^tile .*accura|^tile .*score", r".", "best, standard error"),
-    Rule(r"^tile trials", r".", "trials, folds, epochs"),
-    Rule(r"^tile fits", r".", "fits, fits run"),
-    Rule(r"^tile tied", r".", "tied"),
-    Rule(r"", r"told apart|tied|differ significantly", "tied"),
-    Rule(r"settings|dropout|^terminal", r"dropout \d|beta|rate|setting|best trial", "chosen"),
-    Rule(r"chosen settings", r".", "chosen"),
-    Rule(r"optimizers by|optimizers compare", r".", "scores, family trials, family averages, params"),
-    Rule(r"all trials", r".", "params"),
-    Rule(r"how much better", r"points", "points over the worst of all, points over the average of all, whole"),
-    Rule(r"representative|corrected", r".", CORRECTED),
-    Rule(r"", r"diverged", "diverged, trials"),
-    Rule(r"how was this made", r".", "settings, environment, seconds"),
-    Rule(r"^terminal / best", r".", "best, chosen"),
-    Rule(r"^terminal / fits", r".", "fits run, fits"),
-    Rule(r"settings matter.* / answer", r".", "level bests, level gaps, params"),
-    Rule(r"optimizers compare.* / answer", r".", "family bests, family gaps"),
-    Rule(r"^terminal / (?:rank|\d+)", r".", "scores, params"),
-]
+RULES = table(
+    r"""
+^headline :: . :: best, chosen
+^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: best, best folds, raw
+^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: standard error, trials, folds, epochs
+^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: digits, chosen
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: best, best folds
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: raw, standard error
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: trials, folds, epochs
+optimizer and settings|which dropout :: best of|fold|epochs|digits|accuracy|% :: digits, chosen
+^tile .*accura|^tile .*score :: . :: best, standard error
+^tile trials :: . :: trials, folds, epochs
+^tile fits :: . :: fits, fits run
+^tile tied :: . :: tied
+.* :: told apart|tied|differ significantly :: tied
+settings|dropout|^terminal :: dropout \d|beta|rate|setting|best trial :: chosen
+chosen settings :: . :: chosen
+optimizers by|optimizers compare :: . :: scores, family trials, family averages, params
+all trials :: . :: params
+how much better :: points :: points over the worst of all, points over the average of all, whole
+representative|corrected :: . :: raw, best, corrected, bias, corrected interval, wins, trials, whole, digits
+.* :: diverged :: diverged, trials
+how was this made :: . :: settings, environment, seconds
+^terminal / best :: . :: best, chosen
+^terminal / fits :: . :: fits run, fits
+settings matter.* / answer :: . :: level bests, level gaps, params
+optimizers compare.* / answer :: . :: family bests, family gaps
+^terminal / (?:rank|\d+) :: . :: scores, params
+"""
+)

@@ -143,26 +143,43 @@ def test_a_rounded_difference_that_contradicts_is_found() -> None:
     assert not difference_faults([Passage("answer", said.format("2.0"))])
 
 
+def reproduction_of(training: Path, what: str, reported: float, ours: float) -> Path:
+    """A reproduction whose table has one row, about a training."""
+    own = training.parent / "20260101T000000Z-reproduce-x-0000"
+    own.mkdir()
+    (own / "status.json").write_text('{"command": "reproduce", "seconds": 1.0}')
+    (own / "config.yaml").write_text("seed: 2")
+    row = {"part": "curves", "what": what, "reported": reported, "ours": ours, "interval": None, "how": ""}
+    step = {"name": "sgd_150_epochs", "part": "curves", "run": training.name, "seconds": 1.0}
+    document = {
+        "table": [row | {"agrees": None, "run": training.name}],
+        "agreements": {"yes": 0, "no": 0, "not_comparable": 1},
+        "steps": [step],
+        "seconds": {"total": 1.0},
+    }
+    (own / "metrics.json").write_text(json.dumps(document))
+    return own
+
+
 def test_a_reproduction_that_validated_every_fifth_epoch_is_found(copied: Path) -> None:
+    record = Record(copied)
+    curves = record.reported_curves
+    reported = float(curves[curves.run == "sgd_150_epochs"].val_loss[: record.metrics["epochs"]].min())
+    lowest = float(record.curves("val_loss").min())
+    own = reproduction_of(copied, "sgd_150_epochs: lowest validation loss", reported, lowest)
+    assert faults(own) == []
     lines = (copied / "history.csv").read_text().splitlines()
     rows = [line.split(",") for line in lines[1:]]
-    lowest = min(float(row[3]) for row in rows)
-    own = copied.parent / "20260101T000000Z-reproduce-x-0000"
-    own.mkdir()
-    (own / "status.json").write_text('{"command": "reproduce"}')
-    table = {
-        "part": "curves",
-        "what": "sgd: lowest validation loss",
-        "reported": 0.3,
-        "ours": lowest,
-        "how": "",
-        "agrees": None,
-    }
-    agreements = {"yes": 0, "no": 0, "not_comparable": 1}
-    document = {"table": [table | {"run": copied.name}], "agreements": agreements}
-    (own / "metrics.json").write_text(json.dumps(document))
-    assert faults(own) == []
     for row in rows[:-1]:
         row[3:] = ["nan", "nan"]
     (copied / "history.csv").write_text("\n".join([lines[0], *map(",".join, rows)]) + "\n")
     assert any("was validated in 1 epochs of 5" in fault for fault in faults(own))
+
+
+def test_a_number_of_a_reproduction_that_its_training_does_not_have_is_found(copied: Path) -> None:
+    record = Record(copied)
+    curves = record.reported_curves
+    reported = float(curves[curves.run == "sgd_150_epochs"].val_loss[: record.metrics["epochs"]].min())
+    last = float(record.curves("val_loss")[0, -1]) + 0.01
+    own = reproduction_of(copied, "sgd_150_epochs: lowest validation loss", reported, last)
+    assert any("ours is told as" in fault for fault in faults(own))

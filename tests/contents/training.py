@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .claims import Rule
+from .claims import table
 from .records import Record
 
 OTHERS = 4000
@@ -182,64 +182,49 @@ def numbers_of(value: Any) -> list[float]:
         return []
 
 
-TESTED = [
-    Rule(r"confidence|confus|taken for", r".", "confusions, digits"),
-    Rule(r"digits are misread", r".", "mistakes, test digits"),
-]
-SAVED = "saved accuracy, correct, test digits, interval of digits"
-PER_SEED = "correct of each, accuracy of each, minima, repeats"
-RULES = [
-    Rule(r"^headline", r".", "accuracy, correct, test digits, repeats"),
-    Rule(r"^lead|^tile (?:mean )?test accuracy", r"^(?!.*saved model)", "accuracy, interval, repeats"),
-    Rule(r"^lead", r"saved model", "saved accuracy, correct, test digits"),
-    Rule(r"^tile saved model$", r".", "saved accuracy"),
-    Rule(r"^tile saved model / note", r".", "interval of digits"),
-    Rule(r"^tile .*epochs?\b", r".", "epochs, epoch of minimum, flat, last loss, repeats, standard error"),
-    Rule(r"^tile .*(?:least|lowest|validation loss)", r".", "minimum, last val_loss, epoch of minimum, standard error"),
-    Rule(r"^tile .*(?:loss)", r".", "last loss, last val_loss, minimum"),
-    Rule(
-        r"data look like|network|^terminal",
-        r"handwritten|parts|filters|optimizer|dropout|drops|dense|batch",
-        "all, parts, settings",
-    ),
-    Rule(r"data look like.*(?:part|training|validation|test) /", r".", "parts"),
-    Rule(r"", r"training loss(?:, mean of \d+ trainings,)? (?:goes|falls|ends|rises)", "ends of loss, repeats"),
-    Rule(r"", r"loss on the|validation loss (?:goes|falls)", "ends of val_loss, minimum, epoch of minimum, repeats"),
-    Rule(r"description", r"over \d+ epochs|(?:means|mean) of|^Lines", "epochs, repeats"),
-    Rule(r"curves in numbers .*/ epoch$", r".", "epoch"),
-    Rule(
-        r"",
-        r"validation loss is lowest|lowest|minimum|equally low",
-        "minimum, epoch of minimum, repeats, standard error",
-    ),
-    Rule(r"", r"as good|within|standard error", "flat, standard error, minimum, repeats"),
-    Rule(
-        r"",
-        r"overfit|stays|unstable|ends at|times the",
-        "overfitting, last val_loss, times, epoch of minimum, minimum, repeats, standard error",
-    ),
-    Rule(r"best number of epochs", r"^Mean of \d+ trainings:$", "repeats"),
-    Rule(r"best number of epochs", r"stopped early after epoch", "epochs, asked, patience, least fall"),
-    Rule(r"best number of epochs", r"ran for all \d+ epochs", "asked"),
-    Rule(r"best number of epochs", r"scored model has the weights", "kept"),
-    Rule(r"best number of epochs", r"^Training \d+ (?:stopped|ran)", "training"),
-    Rule(r"accurate is it", r"correct|accura|are a sample", SAVED),
-    Rule(r"^terminal", r"correct|accura|are a sample", f"{SAVED}, accuracy, interval, test loss, repeats, spread"),
-    Rule(r"", r"test loss", "test loss"),
-    Rule(r"description", r"confusion", "digits, confusions"),
-    Rule(r"description", r"\d as \d", "digits, confusions"),
-    Rule(
-        r"seed", r"mean|spread|standard deviation|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}"
-    ),
-    Rule(
-        r"seed.* / \d+ / |(?:first|other) training",
-        r".",
-        f"{PER_SEED}, epochs of minima, training, test digits, lasts val_loss",
-    ),
-    Rule(r"^terminal", r"^mean|seeds|trainings", f"accuracy, spread, interval, repeats, {PER_SEED}, test digits"),
-    Rule(r"unseen", r"further digits|prediction", "others, predicted"),
-    Rule(r"", r"has not learned|diverged|learning rate below", "lasts accuracy, settings, training, epochs"),
-    Rule(r"how was this made", r".", "settings, environment, seconds, seed"),
-    Rule(r"", r"^Training \d", f"training, {PER_SEED}, lasts accuracy"),
-    *TESTED,
-]
+RULES = table(
+    r"""
+^headline :: . :: accuracy, correct, test digits, repeats
+^lead|^tile (?:mean )?test accuracy :: ^(?!.*saved model) :: accuracy, interval, repeats
+^lead :: saved model :: saved accuracy, correct, test digits
+^tile saved model$ :: . :: saved accuracy
+^tile saved model / note :: . :: interval of digits
+^tile .*epochs?\b :: . :: epochs, epoch of minimum, flat, last loss, repeats, standard error
+^tile .*(?:least|lowest|validation loss) :: . :: minimum, last val_loss, epoch of minimum, standard error
+^tile .*(?:loss) :: . :: last loss, last val_loss, minimum
+data look like|network|^terminal :: handwritten|parts|filters|optimizer|dropout|drops|dense|batch :: all, parts
+data look like|network|^terminal :: handwritten|parts|filters|optimizer|dropout|drops|dense|batch :: settings
+data look like.*(?:part|training|validation|test) / :: . :: parts
+.* :: training loss(?:, mean of \d+ trainings,)? (?:goes|falls|ends|rises) :: ends of loss, repeats
+.* :: loss on the|validation loss (?:goes|falls) :: ends of val_loss, minimum, epoch of minimum, repeats
+description :: over \d+ epochs|(?:means|mean) of|^Lines :: epochs, repeats
+curves in numbers .*/ epoch$ :: . :: epoch
+.* :: validation loss is lowest|lowest|minimum|equally low :: minimum, epoch of minimum, repeats, standard error
+.* :: as good|within|standard error :: flat, standard error, minimum, repeats
+.* :: overfit|stays|unstable|ends at|times the :: overfitting, last val_loss, times, epoch of minimum, minimum
+.* :: overfit|stays|unstable|ends at|times the :: repeats, standard error
+best number of epochs :: ^Mean of \d+ trainings:$ :: repeats
+best number of epochs :: stopped early after epoch :: epochs, asked, patience, least fall
+best number of epochs :: ran for all \d+ epochs :: asked
+best number of epochs :: scored model has the weights :: kept
+best number of epochs :: ^Training \d+ (?:stopped|ran) :: training
+accurate is it :: correct|accura|are a sample :: saved accuracy, correct, test digits, interval of digits
+^terminal :: correct|accura|are a sample :: saved accuracy, correct, test digits, interval of digits, accuracy
+^terminal :: correct|accura|are a sample :: interval, test loss, repeats, spread
+.* :: test loss :: test loss
+description :: confusion :: digits, confusions
+description :: \d as \d :: digits, confusions
+seed :: mean|spread|standard deviation|seeds|trainings :: accuracy, spread, interval, repeats, correct of each
+seed :: mean|spread|standard deviation|seeds|trainings :: accuracy of each, minima, repeats
+seed.* / \d+ / |(?:first|other) training :: . :: correct of each, accuracy of each, minima, repeats
+seed.* / \d+ / |(?:first|other) training :: . :: epochs of minima, training, test digits, lasts val_loss
+^terminal :: ^mean|seeds|trainings :: accuracy, spread, interval, repeats, correct of each, accuracy of each, minima
+^terminal :: ^mean|seeds|trainings :: repeats, test digits
+unseen :: further digits|prediction :: others, predicted
+.* :: has not learned|diverged|learning rate below :: lasts accuracy, settings, training, epochs
+how was this made :: . :: settings, environment, seconds, seed
+.* :: ^Training \d :: training, correct of each, accuracy of each, minima, repeats, lasts accuracy
+confidence|confus|taken for :: . :: confusions, digits
+digits are misread :: . :: mistakes, test digits
+"""
+)

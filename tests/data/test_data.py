@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from mnistexp import data
-from mnistexp.config.models import DataConfig
+from mnistexp.config.models import DataConfig, ExperimentConfig, TrainingConfig
 from mnistexp.data import Digits, packaged
 from mnistexp.errors import BadInput, DataError
 
@@ -282,6 +282,41 @@ def test_folds_are_those_of_scikit_learn(digits: Digits, *, shuffle: bool, strat
         assert np.array_equal(held, expected_held)
         assert train.dtype == held.dtype == np.int64
     assert np.array_equal(np.sort(np.concatenate([held for _, held in found])), np.arange(800))
+
+
+@given(
+    labels=st.lists(st.integers(0, 9), min_size=1, max_size=60),
+    sizes=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_smaller_share_is_part_of_a_larger_one_and_the_whole_is_as_it_was(
+    labels: list[int], sizes: tuple[int, int], seed: int
+) -> None:
+    small, large = sorted(min(size, len(labels)) for size in sizes)
+    known = np.array(labels)
+    some, more = (data.share_of(known, size, seed) for size in (small, large))
+    assert (len(some), len(more)) == (small, large)
+    assert set(some) <= set(more)
+    assert (np.diff(more) > 0).all()
+    assert np.array_equal(data.share_of(known, len(known), seed), np.arange(len(known)))
+
+
+@pytest.mark.parametrize("size", [10, 25, 80, 333, 799])
+def test_a_share_holds_each_class_in_proportion(size: int, digits: Digits) -> None:
+    labels = digits.labels[:800]
+    counts = data.class_counts(labels[data.share_of(labels, size, 2)])
+    assert counts == pytest.approx(data.class_counts(labels) * size / 800, abs=1)
+
+
+def test_a_training_on_a_share_of_the_digits_leaves_its_other_parts_as_they_are() -> None:
+    whole, half = (
+        data.Dataset.load(ExperimentConfig(training=TrainingConfig(share=share, validation_fraction=0.1)))
+        for share in (1.0, 0.5)
+    )
+    assert len(half.split.train) == half.config.training_digits == 360
+    assert set(half.split.train) < set(whole.split.train)
+    assert half.split.validation.tolist() == whole.split.validation.tolist()
+    assert half.split.test.tolist() == whole.split.test.tolist()
 
 
 def test_more_folds_than_digits_is_bad_input(digits: Digits) -> None:

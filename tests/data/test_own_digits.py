@@ -171,7 +171,7 @@ def test_a_network_that_is_shown_dark_ink_is_warned_of(dark: bool, invert: bool,
         SMALL | {"data.digits": COUNT, "data.source": str(source), "data.invert": invert},
         runs_dir=tmp_path / "runs",
     )
-    learnt = prediction.learnt_by(outcome.run_dir)
+    learnt = prediction.learnt_by(stored_runs.load(outcome.run_dir))
     np.testing.assert_array_equal(learnt.as_seen(read_pictures([source])[0].pixels), 255 - X[0])
 
 

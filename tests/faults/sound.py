@@ -51,9 +51,9 @@ def check(runs_dir: Path) -> dict[str, str]:
 
 def check_run(folder: Path) -> str:
     """The status of one run; each of its files is read."""
-    info = stored_runs.load(folder).info
+    info = stored_runs.load(folder)
     assert info.status in ("done", "interrupted", "failed", "running"), info
-    names = set(stored_runs.file_names(folder))
+    names = set(stored_runs.load(folder).files())
     assert names >= ALWAYS, (folder, names)
     for name in names:
         check_file(folder / name)
@@ -99,7 +99,7 @@ def check_cleared(runs_dir: Path) -> None:
 def results(folder: Path) -> dict[str, bytes]:
     """What has to be the same bytes for the same work: curves, weights, tables, predictions."""
     found = {}
-    for name in stored_runs.file_names(folder):
+    for name in stored_runs.load(folder).files():
         last = name.rpartition("/")[2]
         if last in ("history.csv", "trials.csv", "predictions.npz"):
             found[name] = (folder / name).read_bytes()

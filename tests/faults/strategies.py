@@ -18,7 +18,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from mnistexp.config.problems import dotted_keys
+from mnistexp.config.catalogue import dotted_keys
 from mnistexp.errors import MnistexpError
 from mnistexp.runs.conditions import FIELDS
 

@@ -22,7 +22,7 @@ SERIAL = [*SWEEP, "--executor", "serial", "--name", "same"]
 
 def listing(runs_dir: Path) -> list[dict[str, object]]:
     return [
-        {"id": run.id, "status": run.info.status, "metrics": dict(run.metrics), "tags": run.tags}
+        {"id": run.id, "status": run.status, "metrics": dict(run.numbers), "tags": run.tags}
         for run in index.read_all(runs_dir)
     ]
 

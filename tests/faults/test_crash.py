@@ -107,7 +107,7 @@ def again(killer: Killer) -> list[str]:
 def outcomes_of(runs_dir: Path, command: str) -> list[set[str]]:
     """What each finished run of the command results in; of `reproduce`, what all runs that it is made of do."""
 
-    def results(info: stored_runs.RunInfo) -> set[str]:
+    def results(info: stored_runs.StoredRun) -> set[str]:
         found = sound.results(info.path).items()
         return {f"{info.command} {info.name} {name} {sha256(content).hexdigest()}" for name, content in found}
 

@@ -32,10 +32,10 @@ from mnistexp.data.reading import read_pictures
 from mnistexp.errors import MnistexpError
 from mnistexp.live.following import Follower
 from mnistexp.runs import archive, comparison, export, files, index, query, stored_runs, where
-from mnistexp.runs.curves import read_curves
 from mnistexp.runs.history_csv import history_from_csv
-from mnistexp.runs.index import INDEX, IndexedRun
+from mnistexp.runs.index import INDEX
 from mnistexp.runs.results import FoldResult, History
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import trial_cache
 from mnistexp.sweeps.sweep_files import read_sweep
 
@@ -130,11 +130,11 @@ def test_assignments(fuzzed: Any, marker: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def indexed(finished: dict[str, Path]) -> list[IndexedRun]:
+def indexed(finished: dict[str, Path]) -> list[StoredRun]:
     return index.read_all(finished["train"].parent)
 
 
-def test_where(fuzzed: Any, indexed: list[IndexedRun]) -> None:
+def test_where(fuzzed: Any, indexed: list[StoredRun]) -> None:
     odd = replace(indexed[0], _metrics=b'{"test_accuracy": "x", "warnings": null}')
 
     def check(text: str) -> None:
@@ -177,11 +177,11 @@ def look_at(folder: Path) -> None:
     export.runs_csv(runs), export.runs_markdown(runs), json.dumps(files.plain(export.runs_document(runs)))
     json.dumps(files.plain(Follower(folder.parent).look().document()))
     outcome(lambda: comparison.compare(runs))
-    outcome(lambda: read_curves(folder))
-    outcome(lambda: stored_runs.load(folder))
+    for part in ("config", "environment", "metrics", "data", "histories", "predictions"):
+        outcome(lambda part=part: getattr(stored_runs.load(folder), part))
     for run in runs:
         assert run.tags is not None
-        assert run.config is not None
+        assert run.settings is not None
 
 
 def spoil(folder: Path, names: list[str]) -> st.SearchStrategy[tuple[str, bytes]]:
@@ -384,7 +384,7 @@ BOMBS = {
     "an array of 10^11 pictures": "reading.read_pictures([Path('huge.npy')])",
     "a model of 4 GB": "prediction.load_model(Path('bomb.keras'))",
     "an archive of 4 GB": "archive.import_archive(Path('bomb.zip'), Path('runs'))",
-    "a history of 300 MB": "stored_runs.read_history(Path('sparse.csv'))",
+    "a history of 300 MB": "files.read_text(Path('sparse.csv'))",
 }
 CHILD = """
     import resource, sys

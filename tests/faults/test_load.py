@@ -27,7 +27,7 @@ RUNS = """
         sample()
     from mnistexp.runs import query
     assert len(query.select(Path("runs"))) == {count}
-    assert query.best(query.select(Path("runs")), "test_accuracy").info.name == f"run-{{count} - 1}"
+    assert query.best(query.select(Path("runs")), "test_accuracy").name == f"run-{{count} - 1}"
 """
 SWEEP = """
     from mnistexp import api

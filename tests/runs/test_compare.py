@@ -188,4 +188,4 @@ def test_only_what_has_the_metric_is_grouped(finished: dict[str, Path]) -> None:
     runs = query.select(finished["train"].parent)
     found = groups.group(runs)
     assert found.without == sum("test_accuracy" not in run.metrics for run in runs) > 0
-    assert {run.info.command for each in found.groups for run in each.runs} == {"train", "best"}
+    assert {run.command for each in found.groups for run in each.runs} == {"train", "best"}

@@ -88,7 +88,7 @@ def test_tables_hold_what_differs_and_what_was_measured(runs: Path) -> None:
 def test_a_setting_that_only_some_have_differs_and_so_do_one_and_true(runs: Path) -> None:
     store(runs, config="a: 1\nb: 1\nc: 1\nd: 0\n")
     store(runs, config="a: true\nc: 1.0\nd: 0\n")
-    assert export.differing([run.config for run in query.select(runs)]) == ["a", "b"]
+    assert export.differing([run.settings for run in query.select(runs)]) == ["a", "b"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\t=1", "＝1"])  # noqa: RUF001
@@ -146,7 +146,7 @@ def test_a_run_that_was_going_on_is_interrupted_and_can_be_resumed(runs: Path, t
     assert [info.status for info in list_runs(tmp_path / "new")] == ["interrupted"]
     with Run.resume(tmp_path / "new" / run.id) as again:
         again.add("metrics.json", {})
-    assert load(again.path).info.status == "done"
+    assert load(again.path).status == "done"
 
 
 def test_only_missing_runs_are_taken_in(runs: Path, tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_any_damage_is_one_clear_error_or_none(tmp_path: Path, data: st.DataObje
         assert not runs.exists()
     else:
         for info in list_runs(runs):
-            assert load(info.path).info.status == "done"
+            assert load(info.path).status == "done"
         shutil.rmtree(runs)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]
 

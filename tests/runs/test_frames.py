@@ -20,13 +20,13 @@ def test_a_row_for_each_run(finished: dict[str, Path]) -> None:
     runs_dir = finished["train"].parent
     frame = mnistexp.runs.load(runs_dir=runs_dir)
     # Newest first: by the time in the id, then the recorded start, as runs of one second have ids in any order.
-    runs = [load_stored(path).info for path in runs_dir.iterdir() if path.name[0] != "."]
+    runs = [load_stored(path) for path in runs_dir.iterdir() if path.name[0] != "."]
     runs.sort(key=lambda run: (run.id.split("-")[0], run.started, run.id), reverse=True)
     assert list(frame["id"]) == [run.id for run in runs]
     row = frame.set_index("id").loc[finished["train"].name]
     stored = load_stored(finished["train"])
-    assert row["started"].to_pydatetime() == stored.info.started
-    assert row["finished"].to_pydatetime() == stored.info.finished
+    assert row["started"].to_pydatetime() == stored.started
+    assert row["finished"].to_pydatetime() == stored.finished
     assert row["started"].tzinfo is not None
     assert frame["started"].dt.tz == UTC
     assert (row["command"], row["status"], row["config.training.epochs"]) == ("train", "done", 5)

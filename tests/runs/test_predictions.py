@@ -37,10 +37,10 @@ def test_each_training_keeps_what_its_metrics_were_computed_from(
 def test_the_stored_network_says_the_same(finished: dict[str, Path]) -> None:
     from mnistexp.commands import prediction
     from mnistexp.data import load as digits_of
-    from mnistexp.runs.stored_runs import read_config
+    from mnistexp.runs.stored_runs import load
 
     folder = finished["repeats"]
-    images = digits_of(read_config(folder).data).images
+    images = digits_of(load(folder).config.data).images
     for place, kept in zip((folder, folder / "repeats/1"), read_predictions(folder), strict=True):
         said = prediction.probabilities(prediction.load_model(place / "model.keras"), images[kept.rows])
         np.testing.assert_allclose(said, kept.probabilities, atol=1e-5)
@@ -49,7 +49,7 @@ def test_the_stored_network_says_the_same(finished: dict[str, Path]) -> None:
 def test_a_run_without_them_is_read_and_has_none(finished: dict[str, Path], tmp_path: Path) -> None:
     earlier = shutil.copytree(finished["train"], tmp_path / finished["train"].name)
     (earlier / PREDICTIONS).unlink()
-    assert read_predictions(earlier) == []
+    assert load(earlier).predictions == load(finished["sweep"]).predictions == ()
     assert load(earlier).metrics == load(finished["train"]).metrics
 
 

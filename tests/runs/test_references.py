@@ -203,8 +203,8 @@ def test_the_latest_training_to_resume_is_the_newest_that_did_not_finish(tmp_pat
     summary = made(tmp_path, "x", command="summary", status="failed")
     with pytest.raises(BadInput, match="is a summary run, allowed: a train run"):
         resume_training(training_named(tmp_path, summary))
-    assert training_named(tmp_path, "latest").info.id == wanted
-    assert training_named(tmp_path, older[:-1]).info.id == older
+    assert training_named(tmp_path, "latest").id == wanted
+    assert training_named(tmp_path, older[:-1]).id == older
     for run_id in (older, wanted):
         shutil.rmtree(tmp_path / run_id)
     made(tmp_path, "step", status="interrupted", part_of=done)

@@ -100,14 +100,14 @@ def test_what_is_stored_is_loaded(runs: Path, visible: bool) -> None:
         "status.json",
         "trials/17.json",
     }
-    assert (stored.info.command, stored.info.name, stored.info.status) == ("train", "Größe 150!", "done")
-    assert (stored.info.exit_code, stored.info.error) == (0, None)
-    assert stored.info.seconds is not None
+    assert (stored.command, stored.name, stored.status) == ("train", "Größe 150!", "done")
+    assert (stored.exit_code, stored.error) == (0, None)
+    assert stored.seconds is not None
     first, second, third = stored.read_text("run.log").splitlines()
     assert datetime.fromisoformat(first.split()[0]).tzinfo == UTC
     assert (first.split(maxsplit=1)[1], second, third.split(maxsplit=1)[1]) == ("epoch 1", "    epoch 2", "last")
     assert hidden(runs) == []
-    assert list_runs(runs) == [stored.info]
+    assert list_runs(runs) == [stored]
 
 
 @pytest.mark.parametrize("patch", ["--- a\n+++ b\n", None])
@@ -135,7 +135,7 @@ def test_ids_are_fit_for_every_file_system(runs: Path, name: str) -> None:
     assert run.path.parent == runs
     assert time_of(run.id)
     assert len(run.id) < 100
-    assert load(run.path).info.name == name
+    assert load(run.path).name == name
 
 
 def test_a_run_lasts_as_long_as_it_was_worked_on_whatever_the_clock_says(
@@ -161,7 +161,7 @@ def test_a_run_in_staging_is_not_listed_until_it_ends(runs: Path) -> None:
 def test_a_visible_run_is_complete_from_its_first_moment(runs: Path) -> None:
     with create(runs, visible=True) as run:
         stored = load(one(runs, "latest").path)
-        assert stored.info.status == "running"
+        assert stored.status == "running"
         assert stored.config_text == CONFIG
         assert (run.path / HEARTBEAT).exists()
     assert not (run.path / HEARTBEAT).exists()
@@ -479,7 +479,7 @@ def test_eight_processes_in_the_same_second_never_clash(runs: Path) -> None:
         process.communicate("go\n")
         assert process.returncode == 0
     found = [load(info.path) for info in list_runs(runs)]
-    assert {info.info.status for info in found} == {"done"}
+    assert {info.status for info in found} == {"done"}
     numbers = {(run.metrics["from"], run.metrics["number"]) for run in found if run.metrics}
     assert numbers == {(str(index), number) for index in range(8) for number in range(5)}
     assert hidden(runs) == []
@@ -503,7 +503,7 @@ def test_a_name_that_is_taken_is_left_alone(runs: Path, taken: str) -> None:
     assert run.path != there
     assert run.path.name[:-4] == there.name[:-4]
     assert there.lstat().st_ino == before
-    assert load(run.path).info.status == "done"
+    assert load(run.path).status == "done"
 
 
 def test_a_name_that_could_not_be_flushed_says_why_and_is_given_once(
@@ -630,12 +630,12 @@ def test_a_killed_run_is_resumed_in_its_folder(runs: Path) -> None:
 
     with Run.resume(path) as run:
         assert run.path == path
-        assert load(path).info.status == "running"
+        assert load(path).status == "running"
         assert load(path).read_json("checkpoint.json")["epoch"] == 7
         assert not any(file.name.startswith(".tmp-") for file in path.rglob("*"))
         with pytest.raises(RunError, match="in use"):
             Run.resume(path)
-    assert load(path).info.status == "done"
+    assert load(path).status == "done"
     with pytest.raises(BadInput, match="is done, allowed: an interrupted or failed run"):
         Run.resume(path)
 
@@ -657,7 +657,7 @@ def test_a_run_taken_up_again_is_this_process_and_says_so(runs: Path) -> None:
             pass
     with lock(folder):
         assert hearts() == 0
-    assert load(folder).info.status == "done"
+    assert load(folder).status == "done"
     assert load(folder).read_text("run.log").endswith("Z resumed\n")
 
 
@@ -768,9 +768,9 @@ def test_foreign_and_hidden_folders_are_passed_over_and_renamed_runs_are_not(thr
 
 def test_the_latest_run_is_the_last_of_the_list(three: Path) -> None:
     (three / IDS[2]).rename(three / "my-favourite")
-    assert one(three, "latest").info == list_runs(three)[-1]
+    assert one(three, "latest") == list_runs(three)[-1]
     shutil.rmtree(three / "my-favourite")
-    assert one(three, "latest").info == list_runs(three)[-1]
+    assert one(three, "latest") == list_runs(three)[-1]
     assert one(three, "latest").id == IDS[0]
 
 
@@ -830,7 +830,7 @@ def test_a_later_run_sorts_later_though_the_clock_was_set_back(runs: Path) -> No
         pass
     assert time_of(run.id) == ahead + timedelta(seconds=1)
     assert one(runs, "latest").id == run.id
-    assert abs(load(run.path).info.started - datetime.now(UTC)) < timedelta(hours=1)
+    assert abs(load(run.path).started - datetime.now(UTC)) < timedelta(hours=1)
 
 
 def test_one_clock_that_was_wrong_by_years_does_not_rule_all_later_names(runs: Path) -> None:
@@ -887,14 +887,19 @@ def test_any_value_in_a_record_is_read_or_named(
     record.write_bytes(before)
 
 
-@pytest.mark.parametrize("name", ["metrics.json", "environment.json", "history.csv"])
-def test_a_damaged_part_is_named(runs: Path, name: str) -> None:
+PARTS = {"metrics.json": "metrics", "environment.json": "environment", "history.csv": "histories", "data.json": "data"}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_damaged_part_is_named_when_it_is_asked_for(runs: Path, name: str) -> None:
     with create(runs) as run:
         run.add("metrics.json", {})
         run.add("history.csv", history_to_csv(History((1.0,), (0.5,))))
     (run.path / name).write_bytes(b'{"schema_version": 9}')
+    stored = load(run.path)
+    assert stored.status == "done"
     with pytest.raises(RunError, match=name):
-        load(run.path)
+        getattr(stored, PARTS[name])
 
 
 def test_a_folder_that_is_no_run_can_not_be_loaded(tmp_path: Path) -> None:
@@ -911,4 +916,4 @@ def test_a_file_system_without_locks_still_takes_runs(runs: Path, monkeypatch: p
         assert "running without a lock" in (run.path / "run.log").read_text()
         with pytest.raises(RunError, match="is in use by another process"):
             Run.resume(run.path)
-    assert load(run.path).info.status == "done"
+    assert load(run.path).status == "done"

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mnistexp.runs import files, index
+from mnistexp.runs import files, index, stored_runs
 from mnistexp.runs.annotations import annotate
-from mnistexp.runs.index import INDEX, IndexedRun
+from mnistexp.runs.index import INDEX
 from mnistexp.runs.run_folder import Run, add_file
 from mnistexp.runs.status import Owner, Status, now, read_record, write_status
-from mnistexp.runs.stored_runs import list_runs
+from mnistexp.runs.stored_runs import StoredRun, list_runs
+from mnistexp.runs.summary import Summary
 
 
 def store(runs: Path, **metrics: object) -> Path:
@@ -33,8 +34,16 @@ def settle(folder: Path) -> None:
         os.utime(path, (path.stat().st_atime - 3600, path.stat().st_mtime - 3600))
 
 
-def true(runs: Path) -> list[IndexedRun | None]:
-    return [index.read(info.path) for info in list_runs(runs)]
+def all_of(runs: Iterable[StoredRun]) -> list[tuple[StoredRun, Summary]]:
+    return [(run, run.summary) for run in runs]
+
+
+def read_all(runs: Path) -> list[tuple[StoredRun, Summary]]:
+    return all_of(index.read_all(runs))
+
+
+def true(runs: Path) -> list[tuple[StoredRun, Summary]]:
+    return all_of(list_runs(runs))
 
 
 def entries(runs: Path) -> set[str]:
@@ -61,30 +70,30 @@ def test_real_runs_are_read_from_the_index_as_from_their_folders(finished: dict[
     shutil.copytree(finished["train"].parent, runs)
     for folder in list(runs.iterdir()):
         settle(folder)
-    first, second = index.read_all(runs), index.read_all(runs)
+    first, second = read_all(runs), read_all(runs)
     assert first == second == true(runs)
     assert entries(runs) >= {folder.name for folder in finished.values()}
-    trained = next(run for run in second if run.id == finished["train"].name)
+    trained = next(run for run, _ in second if run.id == finished["train"].name)
     metrics = json.loads((trained.path / "metrics.json").read_text())
-    assert trained.score == trained.metrics["test_accuracy"] == metrics["test_accuracy"]
-    assert trained.metrics["seconds.total"] == metrics["seconds"]["total"]
-    assert trained.config["model.filters"] == "[4, 8]"
-    assert trained.config["training.epochs"] == 5
-    assert trained.config["sweep"] is None
+    assert trained.score == trained.numbers["test_accuracy"] == metrics["test_accuracy"]
+    assert trained.numbers["seconds.total"] == metrics["seconds"]["total"]
+    assert trained.settings["model.filters"] == "[4, 8]"
+    assert trained.settings["training.epochs"] == 5
+    assert trained.settings["sweep"] is None
 
 
 def test_lists_sentences_and_what_is_missing_are_no_metrics(three: Path) -> None:
-    metrics = [dict(run.metrics) for run in index.read_all(three)]
+    metrics = [dict(run.numbers) for run in index.read_all(three)]
     assert {"test_accuracy": 0.5, "seconds.total": 1.5} in metrics
     assert {"test_accuracy": 0.25, "diverged": True} in metrics
     assert {} in metrics
 
 
 def test_an_entry_is_used_while_the_files_are_the_same(three: Path) -> None:
-    before = index.read_all(three)
+    before = read_all(three)
     # The settings of a run never change; where they did, the index wouldn't look.
-    (before[0].path / "config.yaml").write_text("seed: 3\n")
-    assert index.read_all(three)[0].config["seed"] == 2
+    (before[0][0].path / "config.yaml").write_text("seed: 3\n")
+    assert index.read_all(three)[0].settings["seed"] == 2
 
 
 def replaced(run: Path) -> None:
@@ -122,9 +131,9 @@ CHANGES: list[Callable[[Path], object]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_after_indexing_is_seen(three: Path, change: Callable[[Path], object]) -> None:
-    before = index.read_all(three)
-    change(before[1].path)
-    after = index.read_all(three)
+    before = read_all(three)
+    change(before[1][0].path)
+    after = read_all(three)
     assert after == true(three) != before
 
 
@@ -142,7 +151,7 @@ def test_only_what_lasts_is_kept(three: Path) -> None:
     for folder, owner in ((gone, dead), (going, Owner.current())):
         write_status(folder, Status("train", "x", "running", now(), owner))
         settle(folder)
-    assert {run.id: run.info.status for run in index.read_all(three)} == {
+    assert {run.id: run.status for run in index.read_all(three)} == {
         done.name: "done",
         gone.name: "interrupted",
         going.name: "running",
@@ -159,7 +168,7 @@ def test_parts_of_versions_unknown_here_are_named_and_the_rest_is_read(three: Pa
     (folder / name).write_text('{"schema_version": 9}')
     settle(folder)
     for run in (index.read_all(three)[0], index.read_all(three)[0]):
-        assert run.config["seed"] == 2
+        assert run.settings["seed"] == 2
         assert run.unread == (f"{folder / name} has schema version 9, allowed with this version of mnistexp: 1",)
 
 
@@ -167,7 +176,7 @@ def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -
     folder = index.read_all(three)[0].path
     (folder / "status.json").write_text('{"schema_version": 9, "status": "done"}')
     run = index.read_all(three)[0]
-    assert run.info.status == "damaged"
+    assert run.status == "damaged"
     assert run.unread == (f"{folder / 'status.json'} has schema version 9, allowed with this version of mnistexp: 1",)
 
 
@@ -175,9 +184,9 @@ def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -
 def test_settings_that_are_none_are_named(three: Path, text: str) -> None:
     folder = index.read_all(three)[0].path
     (folder / "config.yaml").write_text(text)
-    run = index.read(folder)
+    run = stored_runs.read(folder)
     assert run is not None
-    assert dict(run.config) == {}
+    assert dict(run.settings) == {}
     assert "config.yaml" in run.unread[0]
 
 
@@ -187,7 +196,7 @@ def test_settings_that_are_none_are_named(three: Path, text: str) -> None:
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_index_changes_nothing(three: Path, data: st.DataObject) -> None:
-    expected = index.read_all(three)
+    expected = read_all(three)
     path = three / INDEX
     content = bytearray(path.read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))
@@ -201,38 +210,38 @@ def test_a_damaged_index_changes_nothing(three: Path, data: st.DataObject) -> No
         case "remove":
             del content[place : place + data.draw(st.integers(1, 50))]
     path.write_bytes(content)
-    assert index.read_all(three) == expected
+    assert read_all(three) == expected
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"mnistexp runs 0\n", b"\xff" * 1000, b"mnistexp runs 1\n[]\n{}\n\t\t"]
 )
 def test_an_index_of_another_format_is_replaced(three: Path, content: bytes) -> None:
-    expected = index.read_all(three)
+    expected = read_all(three)
     good = (three / INDEX).read_bytes()
     (three / INDEX).write_bytes(content)
-    assert index.read_all(three) == expected
+    assert read_all(three) == expected
     assert sorted((three / INDEX).read_bytes().split(b"\n")) == sorted(good.split(b"\n"))
 
 
 def test_a_lost_index_is_made_again(three: Path) -> None:
-    expected = index.read_all(three)
+    expected = read_all(three)
     shutil.rmtree(three / ".cache")
-    assert index.read_all(three) == expected
-    assert entries(three) == {run.id for run in expected}
+    assert read_all(three) == expected
+    assert entries(three) == {run.id for run, _ in expected}
 
 
 def test_runs_are_listed_where_no_index_can_be_written(three: Path) -> None:
     (three / ".cache").write_text("in the way")
-    assert index.read_all(three) == true(three)
+    assert read_all(three) == true(three)
     (three / ".cache").unlink()
     (three / INDEX).mkdir(parents=True)
-    assert index.read_all(three) == true(three)
+    assert read_all(three) == true(three)
 
 
 def test_listing_nothing_writes_nothing(tmp_path: Path) -> None:
     assert index.read_all(tmp_path / "nowhere") == []
-    assert index.read_all(tmp_path) == []
+    assert read_all(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,16 +253,16 @@ def test_writers_at_the_same_time_leave_a_sound_index(three: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(work, range(8))) == [set()] * 8
     assert len(index.read_all(three)) == 27
-    assert index.read_all(three) == true(three)
+    assert read_all(three) == true(three)
     assert not list((three / ".cache").glob(f"{files.TEMPORARY}*"))
 
 
 @pytest.mark.parametrize("head", [b"5", b"[[], 1]", b'["x", 1, 2]', b'[["x"], "y"]', b"[" * 5000, b"{"])
 def test_an_entry_with_a_right_sum_and_wrong_content_changes_nothing(head: bytes, tmp_path: Path) -> None:
     folder = store(tmp_path, test_accuracy=0.5)
-    expected = index.read_all(tmp_path)
+    expected = read_all(tmp_path)
     stamp = json.dumps([folder.name, index._stamp(str(folder))[0]]).encode()
     for first in (head, stamp, stamp[:-1] + b", 1, 2, 3]"):
         content = b"\t".join((first, b"{}", b"{}"))
         (tmp_path / INDEX).write_bytes(b"%b\n%08x %b" % (index.FORMAT, zlib.crc32(content), content))
-        assert index.read_all(tmp_path) == expected
+        assert read_all(tmp_path) == expected

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files, query
 from mnistexp.runs.annotations import annotate
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.references import one
 from mnistexp.runs.status import Owner, State, Status, write_status
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.where import parse
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -48,8 +48,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def letters(found: list[IndexedRun]) -> str:
-    return "".join(" abcde"[int(str(run.config["seed"]))] for run in found)
+def letters(found: list[StoredRun]) -> str:
+    return "".join(" abcde"[int(str(run.settings["seed"]))] for run in found)
 
 
 # References

@@ -122,7 +122,7 @@ def test_runs_of_one_id_are_told_apart_by_their_names_in_the_trash(runs: Path) -
     with pytest.raises(BadInput, match="a run with that id exists"):
         trash.restore(trash.list_trash(runs))
     trash.restore(trash.find_trashed(runs, [first.path.name]))
-    assert load(path).info.name == "older"
+    assert load(path).name == "older"
 
 
 def test_the_trash_takes_the_same_references_as_the_folder(runs: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_link_goes_and_what_it_leads_to_stays(runs: Path, tmp_path: Path) -> N
     assert ids(runs) == ["linked"]
     trash.discard([runs / "linked"])
     trash.empty(runs, trash.list_trash(runs))
-    assert load(elsewhere).info.status == "done"
+    assert load(elsewhere).status == "done"
 
 
 def test_emptying_follows_no_links(runs: Path, tmp_path: Path) -> None:

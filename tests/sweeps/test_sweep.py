@@ -95,16 +95,16 @@ def test_a_damaged_entry_is_trained_again(tmp_path: Path, caplog: pytest.LogCapt
 
 def program(runs_dir: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, TESTS / "tiny_sweep.py", runs_dir]
-    return subprocess.Popen(command)
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
 def entries(runs_dir: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (runs_dir / ".cache").rglob("[!.]*.fit")}
 
 
-def wait_for_more(running: subprocess.Popen[bytes], runs_dir: Path, fits: int) -> None:
-    before = len(entries(runs_dir))
-    while len(entries(runs_dir)) < before + fits:
+def wait_for_fits(running: subprocess.Popen[bytes], runs_dir: Path, fits: int) -> None:
+    """Return once so many are stored; the program waits for a line after each."""
+    while len(entries(runs_dir)) < fits:
         assert running.poll() is None
         time.sleep(0.005)
 
@@ -122,14 +122,17 @@ def workers_of(process: int) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_kill_9_of_parents_and_workers_costs_no_finished_fit(tmp_path: Path, reference: SweepResult) -> None:
     killed = program(tmp_path)
-    wait_for_more(killed, tmp_path, 1)
+    wait_for_fits(killed, tmp_path, 1)
     first, second = workers_of(killed.pid)
     assert "libtensorflow" in Path(f"/proc/{first}/maps").read_text()
     assert "libtensorflow" not in Path(f"/proc/{killed.pid}/maps").read_text()
     os.kill(first, signal.SIGKILL)
-    wait_for_more(killed, tmp_path, 2)  # of which one may have been under way at the other worker
+    assert killed.stdin
+    killed.stdin.write(b"\n\n")
+    killed.stdin.flush()
+    wait_for_fits(killed, tmp_path, 3)  # of which one may have been under way at the other worker
     killed.kill()
-    killed.wait()
+    killed.communicate()
     while is_alive(second):
         time.sleep(0.05)
     finished = entries(tmp_path)

@@ -154,6 +154,39 @@ def test_a_sweep_lasts_from_its_first_plan_to_its_ranking(monkeypatch: pytest.Mo
     assert run_tiny(over(0.0)).seconds == 7.5
 
 
+# The share of the digits
+
+
+def test_a_swept_share_takes_digits_from_each_fold_and_leaves_its_validation_part(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    learnt: dict[tuple[float, int, int], list[bytes]] = {}
+    scored: dict[int, list[bytes]] = {}
+
+    def fit(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed: fitting.Seed) -> fitting.Fit:
+        learnt[config.training.share, seed.fold, seed.repeat] = [image.tobytes() for image in x]
+        assert scored.setdefault(seed.fold, [image.tobytes() for image in validation[0]]) == [
+            image.tobytes() for image in validation[0]
+        ]
+        return nearest_mean(config, x, y, validation, seed)
+
+    monkeypatch.setattr(fitting, "fit", fit)
+    shares, cache = [0.5, 0.7, 1.0], TrialCache(tmp_path)
+    config = tiny({"grid": {"training.share": shares}}, repeats=2)
+    run_tiny(config, cache=cache)
+    for fold in range(3):
+        for repeat in range(2):
+            half, most, whole = (learnt[share, fold, repeat] for share in shares)
+            assert len(half) == round(len(whole) / 2)
+            assert len(most) == round(0.7 * len(whole))
+            assert set(half) < set(most) < set(whole)
+            assert not set(whole) & set(scored[fold])
+        assert learnt[0.5, fold, 0] != learnt[0.5, fold, 1]
+    again = run_tiny(config, cache=cache)
+    assert (again.fits_run, again.fits_cached) == (0, 18)
+    assert run_tiny(tiny({"grid": {}}, repeats=2), cache=cache).fits_cached == 6
+
+
 # The time limit
 
 

@@ -219,6 +219,7 @@ def test_what_changes_the_numbers_changes_the_key(other: str) -> None:
         BASE.model_copy(update={"sweep": SweepConfig(executor="dask", workers=7, cache=False, folds=9)}),
         BASE.model_copy(update={"optimizer": Adam(name="adam", learning_rate=1e-3)}),
         with_training(validation_fraction=0.1),
+        with_training(share=0.5),  # which digits it takes is in their hash
         ExperimentConfig(optimizer=Adam(name="adam"), model=ModelConfig(dropout=0)),
     ],
 )

@@ -210,7 +210,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(config: ExperimentConfig, t
     whole = trained(config, checkpoint=save)
     for epochs in range(1, whole.history.epochs + 1):
         with np.load(tmp_path / f"{epochs}.npz") as arrays:
-            resumed = trained(config, resume_from=arrays)
+            resumed = trained(config, resume_from=State.from_arrays(arrays))
         assert bits(resumed) == bits(whole), epochs
         assert (resumed.stopped_at, resumed.kept_epoch) == (whole.stopped_at, whole.kept_epoch)
 
@@ -310,7 +310,7 @@ def test_ctrl_c_keeps_the_epochs_that_were_finished() -> None:
     assert cut.interrupted
     assert cut.stopped_at is None
     assert bits(cut) == bits(whole)
-    assert bits(trained(experiment(epochs=4), resume_from=cut.state.arrays())) == bits(trained(experiment(epochs=4)))
+    assert bits(trained(experiment(epochs=4), resume_from=cut.state)) == bits(trained(experiment(epochs=4)))
 
 
 def test_a_training_stops_when_told_to() -> None:

@@ -1,7 +1,6 @@
 """The reported curves compared with the band of ours over seeds."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,11 +9,10 @@ from mnistexp import statistics
 from mnistexp.commands.assignment.assignment import LONG, SHORT, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Floats, Row
 from mnistexp.commands.assignment.reported import ACCURACIES, FAULTS, ReportedCurve, reported_curves
-from mnistexp.runs import stored_runs
-from mnistexp.runs.layout import HISTORY, of_repeats
-from mnistexp.runs.results import History, Outcome
+from mnistexp.runs.history_csv import read_histories
+from mnistexp.runs.results import Outcome
 
-__all__ = ["band_row", "curve_rows", "histories_of", "seeds_row"]
+__all__ = ["band_row", "curve_rows", "seeds_row"]
 
 
 def curve_rows(done: Done) -> Iterator[Row]:
@@ -34,7 +32,7 @@ def _training_loss_rows(name: str, reported: ReportedCurve, seeds: Outcome, own:
     with np.errstate(divide="ignore", invalid="ignore"):  # a loss of 0 has no logarithm: not comparable
         logs, theirs = np.log(curves), np.log(reported.loss)[: curves.shape[1]]
     epochs = len(theirs)
-    ours = histories_of(own.run_dir)[0].loss[:epochs]
+    ours = read_histories(own.run_dir)[0].loss[:epochs]
     yield band_row(name, "training loss", theirs, logs, own.run_dir.name, fault="slipped")
     yield seeds_row(
         name,
@@ -138,11 +136,6 @@ def _odd(seeds: int, of: int) -> str:
     return f"not comparable: {seeds} of our {of} seeds gave no finite number (divergence)"
 
 
-def histories_of(folder: Path) -> list[History]:
-    """The curves of a training's repeats, in order. Raises RunError."""
-    return [stored_runs.read_history(path) for path in of_repeats(folder, HISTORY).values()]
-
-
 def _curves(outcome: Outcome, field: str, epochs: int) -> Floats:
     """One field of each repeat's curves, up to a number of epochs: float64 (repeats, epochs)."""
-    return np.array([getattr(history, field)[:epochs] for history in histories_of(outcome.run_dir)], dtype=np.float64)
+    return np.array([getattr(history, field)[:epochs] for history in read_histories(outcome.run_dir)], dtype=np.float64)

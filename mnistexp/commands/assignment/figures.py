@@ -6,10 +6,10 @@ import numpy as np
 
 from mnistexp.commands.assignment.assignment import FIXED, LONG, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import Done
-from mnistexp.commands.assignment.curves import histories_of
 from mnistexp.commands.assignment.grids import row_scores, seed_scores
 from mnistexp.commands.assignment.reported import reported_curves, reported_rows
 from mnistexp.figures.style import BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.runs.history_csv import read_histories
 from mnistexp.statistics import seed_band
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def curves_over_band(done: Done, name: str) -> "Figure":
     """The reported validation loss of one training, with mean and prediction band of our seeds."""
     from matplotlib.ticker import MaxNLocator
 
-    histories = histories_of(done["curves", name].run_dir)
+    histories = read_histories(done["curves", name].run_dir)
     every = np.array([history.val_loss for history in histories])
     measured = np.isfinite(every).all(axis=0)
     epochs, values = np.flatnonzero(measured) + 1, every[:, measured]

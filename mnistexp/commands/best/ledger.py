@@ -9,8 +9,8 @@ import numpy as np
 from mnistexp import data
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files, stored_runs
-from mnistexp.runs.layout import CHECKPOINT, DATA, HISTORY, MODEL, REPEATS, Kind, is_sweep
-from mnistexp.runs.stored_runs import RunInfo, read_config
+from mnistexp.runs.layout import CHECKPOINT, DATA, HISTORY, MODEL, Kind, is_sweep, of_repeats
+from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["Ledger", "Reading", "read_ledger"]
 
@@ -85,40 +85,34 @@ def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Rea
     return Ledger((*found, now), unreadable)
 
 
-def _same_test_digits(info: RunInfo, digits: data.Digits, split: data.Split) -> bool:
+def _same_test_digits(info: StoredRun, digits: data.Digits, split: data.Split) -> bool:
     about = files.read_json(info.path / DATA)
     if info.command == Kind.EVALUATE:  # of a whole source, perhaps, with the test digits among its digits
         return digits.match(about) and set(about["test"]) >= set(split.test.tolist())
     return digits.match(about) and sorted(about["test"]) == sorted(split.test.tolist())
 
 
-def _reading(info: RunInfo) -> Reading | None:
+def _reading(info: StoredRun) -> Reading | None:
     if is_sweep(info.command):
         return None
     if info.command == Kind.EVALUATE:
         return Reading(info.id, info.command, 1, False)
-    config = read_config(info.path)
+    config = info.config
     watched = info.command == Kind.TRAIN and not config.training.validation_fraction
     if watched:
-        times = sum(_epochs(folder) for folder in _repeats(info.path))
+        finished = of_repeats(info.path, HISTORY)
+        times = sum(int(np.isfinite(history.val_loss).sum()) for history in info.histories)
+        times += sum(
+            _epochs(path) for repeat, path in of_repeats(info.path, CHECKPOINT).items() if repeat not in finished
+        )
     else:
-        times = sum((folder / MODEL).exists() for folder in _repeats(info.path))
+        times = len(of_repeats(info.path, MODEL))
     return Reading(info.id, info.command, times, watched) if times else None
 
 
-def _repeats(folder: Path) -> list[Path]:
-    """The folders of a training's repeats; the first is that of the run."""
-    return [folder, *sorted((folder / REPEATS).glob("*"))]
-
-
-def _epochs(folder: Path) -> int:
-    """The epochs trained, from the curves or, if the training was killed before it wrote them, from its checkpoint."""
-    if (folder / HISTORY).exists():
-        history = stored_runs.read_history(folder / HISTORY)
-        return int(np.isfinite(history.val_loss).sum())
-    if not (folder / CHECKPOINT).exists():
-        return 0
+def _epochs(checkpoint: Path) -> int:
+    """The epochs of a training that was killed before it wrote its curves."""
     try:
-        return len(files.arrays(files.read_bytes(folder / CHECKPOINT))["rows"])
+        return len(files.arrays(files.read_bytes(checkpoint))["rows"])
     except (ValueError, KeyError, TypeError, RunError):
         return 0

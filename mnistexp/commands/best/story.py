@@ -29,12 +29,13 @@ from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted
 from mnistexp.figures import style
 from mnistexp.runs import files
-from mnistexp.runs.layout import CHOICE, DATA, FINAL, Kind
+from mnistexp.runs.layout import CHOICE, COMBINED, DATA, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 from mnistexp.sweeps.plan import plan_sweep
+from mnistexp.sweeps.sweep_files import predictions_archive
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult
 
@@ -137,6 +138,8 @@ def _finish(
     with _open(work, final, chosen) as run:
         run.add(DATA, work.digits.document(work.split))
         run.add(CHOICE, chosen)
+        if not (choice.combination.runs or choice.combination.trial.failed):
+            run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
         results = train_repeats(run, data.Dataset(work.digits, work.split, final), None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))

@@ -29,7 +29,7 @@ from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.results import Noted, Outcome, Watch
 from mnistexp.runs.results import Reading as ReadingDone
 from mnistexp.runs.run_folder import Run
-from mnistexp.runs.stored_runs import StoredRun, read_config
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
 
 __all__ = ["PARTS", "PartChoice", "evaluate"]
@@ -77,14 +77,14 @@ def evaluate(
     `ledger` (of the run's own test digits), `converted` and `warnings`. Raises `BadInput`, `DataError` and `RunError`
     before anything is written, and `Interrupted` on Ctrl-C.
     """
-    path = prediction.model_path(stored.info)
-    learnt = prediction.learnt_by(stored.path)
+    path = prediction.model_path(stored)
+    learnt = prediction.learnt_by(stored)
     config = _settings(stored)
     judged, known = _digits(stored, config, learnt, source, part, invert, transpose, watch)
     probabilities = _probabilities(path, config, judged)
     document = _document(stored, judged, learnt, known, probabilities)
     evaluated = config.model_copy(update={"data": config.data.model_copy(update={"source": judged.digits.source})})
-    with Run.create(runs_dir, Kind.EVALUATE, name or stored.info.name, settings.to_yaml(evaluated)) as run:
+    with Run.create(runs_dir, Kind.EVALUATE, name or stored.name, settings.to_yaml(evaluated)) as run:
         try:
             _store(run, runs_dir, document, judged, learnt.classes)
         except KeyboardInterrupt:
@@ -98,7 +98,7 @@ def _settings(stored: StoredRun) -> ExperimentConfig:
         from mnistexp.config import yaml_source
 
         return settings.resolve([yaml_source.parse(stored.read_text(FINAL), FINAL)]).config
-    return read_config(stored.path)
+    return stored.config
 
 
 def _digits(
@@ -115,7 +115,7 @@ def _digits(
     if source is None:
         dataset = read_digits(config, watch)
         if not dataset.digits.match(stored.read_json(DATA)):
-            raise RunError(f"{stored.info.id} was trained on other digits than {config.data.source} now gives")
+            raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now gives")
         return _Judged(dataset.digits, dataset.split.test, dataset.split), dataset
     data = config.data.model_copy(update={"source": source, "invert": invert, "transpose": False})
     digits = _other(data, learnt, part, transpose, watch)
@@ -170,7 +170,7 @@ def _document(
     trained = _trained_on(judged, known, right)
     document: dict[str, Any] = {
         "command": Kind.EVALUATE,
-        "run": stored.info.id,
+        "run": stored.id,
         "source": judged.digits.source,
         "own_test_digits": judged.own is not None,
         **found,

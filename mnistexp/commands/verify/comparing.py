@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnistexp.runs.results import History
+from mnistexp.runs.results import CURVES, History
 
 __all__ = ["CURVES", "Compared", "curve_difference", "relative_difference"]
-
-CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)

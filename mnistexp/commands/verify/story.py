@@ -70,9 +70,9 @@ class Verification:
         `compared` (`Compared` each) and `changed` (`Change` each).
         """
         return {
-            "run": self.run.info.id,
+            "run": self.run.id,
             "run_dir": str(self.run.path),
-            "command": self.run.info.command,
+            "command": self.run.command,
             "verdict": self.verdict,
             "exit_code": self.exit_code,
             "tolerance": self.tolerance,
@@ -100,15 +100,15 @@ def verify(
     Raises `BadInput` if the run has nothing to verify, `RunError` and `DataError` if it can't be repeated or is
     damaged, `Interrupted` on Ctrl-C.
     """
-    sweep = is_sweep(stored.info.command)
+    sweep = is_sweep(stored.command)
     _check(stored, tolerance, fits)
     if not sweep and (fits, seed) != (None, None):
-        raise BadInput(f"--fits and --seed are for sweeps, but {stored.info.id} is a {stored.info.command} run")
+        raise BadInput(f"--fits and --seed are for sweeps, but {stored.id} is a {stored.command} run")
     with _possible(stored):
-        source = FINAL if stored.info.command == Kind.BEST else CONFIG
+        source = FINAL if stored.command == Kind.BEST else CONFIG
         config, unknown = known_settings(stored.read_text(source), str(stored.path / source))
         digits = data.load(config.data)
-        split = data.split(digits, config.data, config.training.validation_fraction)
+        split = data.split_of(digits, config)
         changed = (*unknown, *changed_data(stored, digits, split), *changed_surroundings(stored))
         note = "The choice of the setting is not repeated; verify the sweeps by themselves."
         try:
@@ -120,18 +120,17 @@ def verify(
         except KeyboardInterrupt:
             raise Interrupted("stopped; nothing was written") from None
     return Verification(
-        stored, tolerance, tuple(compared), changed, note if sweep or stored.info.command == Kind.BEST else ""
+        stored, tolerance, tuple(compared), changed, note if sweep or stored.command == Kind.BEST else ""
     )
 
 
 def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
-    info = stored.info
-    if not (info.command in (Kind.TRAIN, Kind.BEST) or is_sweep(info.command)):
-        raise BadInput(f"{info.id} is a {info.command} run: can't be verified, allowed: a train, best or sweep run")
-    if info.status != "done":
-        raise BadInput(f"{info.id} is {info.status}, allowed: a run that is done")
-    if is_sweep(info.command) and not (info.path / SWEEP).exists():
-        raise BadInput(f"{info.id} has no finished trial: nothing to verify")
+    if not (stored.command in (Kind.TRAIN, Kind.BEST) or is_sweep(stored.command)):
+        raise BadInput(f"{stored.id} is a {stored.command} run: can't be verified, allowed: a train, best or sweep run")
+    if stored.status != "done":
+        raise BadInput(f"{stored.id} is {stored.status}, allowed: a run that is done")
+    if is_sweep(stored.command) and not (stored.path / SWEEP).exists():
+        raise BadInput(f"{stored.id} has no finished trial: nothing to verify")
     if not 0 <= tolerance < math.inf:
         raise BadInput(f"--tolerance is {tolerance}, allowed: 0 <= value")
     if fits is not None and fits < 1:
@@ -144,4 +143,4 @@ def _possible(stored: StoredRun) -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        raise RunError(f"{stored.info.id} can't be repeated here: {error}") from error
+        raise RunError(f"{stored.id} can't be repeated here: {error}") from error

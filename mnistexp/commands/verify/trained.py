@@ -28,7 +28,7 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
     """
     split, repeats = dataset.split, dataset.config.repeats
     held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.info.command == Kind.BEST:  # its final training has no validation
+    if stored.command == Kind.BEST:  # its final training has no validation
         held_out = None
     accuracies = _accuracies(stored, repeats)
     found: list[Compared] = []

@@ -1,0 +1,182 @@
+"""One call of a command: its shared options, the settings that they make, and where it speaks."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+from mnistexp.cli import console
+from mnistexp.cli.options import FLAGS, RUNS
+from mnistexp.cli.printable import Printable, printable
+from mnistexp.config import settings
+from mnistexp.config.settings import Settings
+from mnistexp.config.yaml_source import Source
+from mnistexp.errors import BadInput, ConfigError, MnistexpError, Problem
+from mnistexp.runs.standard_error import own
+
+if TYPE_CHECKING:  # it loads numpy, which --help can do without
+    from mnistexp.runs.annotations import Annotations
+    from mnistexp.runs.results import Outcome, Watch
+
+__all__ = ["Call"]
+
+WIDE = 100_000
+"""The width of output that isn't a terminal: tables and sentences take the room that they need."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a command, by its name, with the shared options that it has; the others have their defaults.
+
+    Results go to standard output, everything else to standard error.
+    """
+
+    command: str
+    runs_dir: Path = RUNS
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    dry_run: bool = False
+    config: Sequence[str] = ()
+    sets: Sequence[str] = ()
+    tag: Sequence[str] = ()
+    note: str | None = None
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    """The dedicated flags that were given, by their names in Python."""
+
+    @staticmethod
+    def of(command: str, given: Mapping[str, Any]) -> "Call":
+        """The call of a command with these shared options; None is one that was not given.
+
+        Raises `BadInput` for a tag or a note that can't be one.
+        """
+        there = {name: value for name, value in given.items() if value is not None}
+        flags = {name: value for name, value in there.items() if name in FLAGS}
+        call = Call(command, flags=flags, **{name: value for name, value in there.items() if name not in FLAGS})
+        if call.tag or call.note:
+            call.marks()
+        return call
+
+    def changed(self) -> list[str]:
+        """The options given that change what a run does or how it is marked."""
+        others = {"tag": self.tag, "note": self.note is not None, "config": self.config, "set": self.sets}
+        names = [*self.flags, *(name for name, given in others.items() if given), *["dry_run"] * self.dry_run]
+        return [f"--{name.replace('_', '-')}" for name in names]
+
+    def layers(self, packaged: str | None = None) -> list[Source]:
+        """The packaged configuration, by default that of the command, then the files or runs and `--set`.
+
+        Raises `ConfigError` with the problems of all.
+        """
+        layers: list[Source] = [settings.read_file(packaged or self.command)]
+        problems: list[Problem] = []
+        for reference in self.config:
+            try:
+                layers.append(settings.read_file(self._of_run(reference)))
+            except ConfigError as error:
+                problems.extend(error.problems)
+        try:
+            layers += settings.assignments(self.sets)
+        except ConfigError as error:
+            problems.extend(error.problems)
+        if problems:
+            raise ConfigError(problems)
+        return layers
+
+    def flag_layers(self) -> list[Source]:
+        """Each dedicated flag that was given."""
+        return [settings.flag(f"--{name.replace('_', '-')}", FLAGS[name], value) for name, value in self.flags.items()]
+
+    def settings(self, packaged: str | None = None) -> Settings:
+        """The packaged configuration, then the files or runs, `--set` and the flags, strongest last."""
+        return settings.resolve([*self.layers(packaged), *self.flag_layers()])
+
+    def _of_run(self, reference: str) -> str:
+        """The settings of the run that `--config` names; a YAML file or a packaged name is returned unchanged."""
+        path = Path(reference)
+        if path.suffix in {".yaml", ".yml"} or path.is_file() or reference in settings.packaged_names():
+            return reference
+        from mnistexp.runs import references
+        from mnistexp.runs.layout import CONFIG
+
+        try:
+            return str(references.one(self.runs_dir, reference).path / CONFIG)
+        except BadInput:  # reading it as a file says what is allowed
+            return reference
+
+    def marks(self) -> "Annotations":
+        """The tags and the note for the runs that are made."""
+        from mnistexp.runs.annotations import checked
+
+        return checked(self.tag, self.note or "")
+
+    @contextmanager
+    def working(self, answer: "Callable[[Outcome], None] | None" = None) -> "Iterator[Watch]":
+        """Show progress until the block ends; the command's runs that are made in it get the tags and the note.
+
+        `answer` is called with an outcome as soon as it is known.
+        """
+        from mnistexp.cli.progress import watching
+        from mnistexp.runs.annotations import launched
+
+        with watching(self.err, quiet=self.quiet, answer=answer) as watch, launched(self.command, self.marks()):
+            yield watch
+
+    def waiting(self, what: str) -> AbstractContextManager[Any]:
+        """Show on a terminal that something is going on, until the block ends."""
+        err = self.err
+        return err.status(what) if err.is_terminal and not self.quiet else nullcontext()
+
+    def result(self, document: dict[str, Any], *renderables: Any) -> None:
+        """Print the outcome, as one JSON document or as tables and sentences."""
+        if self.json:
+            self.write(console.json_text(document))
+        elif sys.stdout.isatty():
+            terminal = Console(highlight=False)
+            for renderable in renderables:
+                terminal.print(Printable(renderable))
+        else:
+            text = io.StringIO()
+            out = Console(highlight=False, width=WIDE, file=text)
+            for renderable in renderables:
+                out.print(Printable(renderable))
+            self.write(*(line.rstrip() for line in text.getvalue().splitlines()))
+
+    @staticmethod
+    def write(*lines: str, errors: str = "backslashreplace") -> None:
+        """Print lines to standard output. `errors`: what becomes of halves of surrogate pairs, which UTF-8 lacks."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors=errors)
+        if lines:
+            print("\n".join(lines), flush=True)
+
+    def plan(self, found: Settings, document: dict[str, Any], *renderables: Any) -> None:
+        """Print what `--dry-run` says: the work ahead, and with `--verbose` the settings."""
+        shown = [console.settings_table(found)] if self.verbose else []
+        self.result(console.dry_run_document(found) | document, *shown, *renderables)
+
+    def error(self, message: str) -> None:
+        """Print what went wrong though there is a result."""
+        print(f"mnistexp: error: {printable(message)}", file=own(), flush=True)
+
+    def end(self, outcome: "Outcome") -> None:
+        """The end of a command that trained. Raises `typer.Exit` where it diverged or has no figures, once said."""
+        from mnistexp.runs.results import over_all
+
+        diverged = (told := over_all(outcome.metrics))["diverged_at"]
+        for wrong in (console.divergence(told) if diverged else "", outcome.without):
+            if wrong:
+                self.error(wrong)
+        if diverged or outcome.without:
+            raise typer.Exit(MnistexpError.exit_code)
+
+    @property
+    def err(self) -> Console:
+        """A new console on standard error for each use; lines are wrapped on a terminal only."""
+        return Console(file=own(), highlight=False, soft_wrap=not own().isatty())
