@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mnistexp.cli import completion, console_best, console_report
+from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import DATA, SEARCH, TRAINING, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
@@ -57,14 +57,13 @@ def best(
     from mnistexp.commands.best import story
     from mnistexp.commands.best.plan import plan_best
 
-    asked: dict[str, Any] = {"listed_only": bool(opt), "with_nested": nested}
+    asked: dict[str, Any] = {"listed_only": bool(opt), "with_nested": nested, "predict": predict}
     if call.dry_run:
         plan = plan_best(config.config, call.runs_dir, sweep or [], **asked)
-        call.plan(config, console_best.best_plan_document(plan), *console_best.best_plan_report(plan))
+        call.plan(config, plan.document, *console.plan_report(plan))
         return
     with call.working() as watch:
-        asked |= {"predict": predict, "unseen": unseen}
-        outcome = story.run_best(config.config, call.runs_dir, sweep or [], watch=watch, **asked)
+        outcome = story.run_best(config.config, call.runs_dir, sweep or [], unseen=unseen, watch=watch, **asked)
     _write_report(outcome)
     call.result(outcome.document(), *console_report.answer(outcome))
     call.end(outcome)
@@ -97,11 +96,12 @@ def reproduce(
     serial = [settings.flag("--quick", "sweep.executor", "serial")] if quick else []
     found = settings.resolve([packaged, *serial, *own, *call.flag_layers()])
     from mnistexp.commands.assignment import story
+    from mnistexp.commands.assignment.plan import plan_reproduce
 
     size = story.size_of(quick=quick, all_rows=all_rows)
     if call.dry_run:
-        ahead = story.plan_reproduce(found.config, call.runs_dir, size)
-        call.plan(found, console_best.reproduce_plan_document(ahead), *console_best.reproduce_plan_report(ahead))
+        plan = plan_reproduce(found.config, call.runs_dir, size)
+        call.plan(found, plan.document, *console.plan_report(plan))
         return
     with call.working() as watch:
         outcome = story.run_reproduce(found.config, call.runs_dir, size, watch)

@@ -21,8 +21,8 @@ __all__ = [
     "divergence",
     "dry_run_document",
     "json_text",
+    "plan_report",
     "settings_table",
-    "sweep_plan_report",
     "training_plan",
     "whole_columns",
 ]
@@ -78,15 +78,24 @@ def training_plan(config: "ExperimentConfig") -> Text:
     )
 
 
-def sweep_plan_report(plan: "Plan") -> Iterator[RenderableType]:
-    """The trials ahead, and how many fits they take."""
-    keys = list(dict.fromkeys(key for trial in plan.trials for key in trial.params))
-    table = plain_table("trial", *map(_name, keys), "cached fits")
-    for trial in plan.trials:
-        table.add_row(str(trial.index), *(_value(trial.params, key) for key in keys), str(trial.cached))
+def plan_report(plan: "Plan") -> Iterator[RenderableType]:
+    """The parts of the work ahead, the fits of all of them, and how long they take."""
+    keys = list(dict.fromkeys(key for row in plan.rows for key in row.what))
+    counts = [name for name in ("run", "fits", "cached", "epochs") if any(getattr(row, name) for row in plan.rows)]
+    timed = any(row.seconds is None or row.seconds for row in plan.rows)
+    table = plain_table(*map(_name, keys), *counts, *["time"] * timed)
+    for row in plan.rows:
+        numbers = [str(getattr(row, name) or ("0" if row.fits and name == "cached" else "")) for name in counts]
+        time = "" if row.seconds == 0 else _about(row.seconds)
+        table.add_row(*(_value(row.what, key) for key in keys), *numbers, *[time] * timed)
     yield table
-    seconds = "time unknown: no fit timed yet" if plan.seconds is None else f"about {duration(plan.seconds)}"
-    yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({seconds})")
+    yield from map(Text, plan.notes)
+    why = ": no fit timed yet" if plan.seconds is None else ""
+    yield Text(f"{plan.fits} fits: {plan.cached} cached, {plan.to_run} to run ({_about(plan.seconds)}{why})")
+
+
+def _about(seconds: float | None) -> str:
+    return "time unknown" if seconds is None else f"about {duration(seconds)}"
 
 
 def _name(key: str) -> str:

@@ -172,5 +172,5 @@ def _document(run: "StoredRun") -> dict[str, Any]:
     """A run as JSON; `run_dir` is its folder."""
     from mnistexp.runs.export import listed
 
-    added = {"tags": run.tags, "note": run.note, "config": run.config, "metrics": run.metrics, "unread": run.unread}
+    added = {"tags": run.tags, "note": run.note, "config": run.settings, "metrics": run.numbers, "unread": run.unread}
     return listed(run) | {"part_of": run.part_of, "run_dir": str(run.path)} | added

@@ -164,11 +164,4 @@ def _dry_run(call: Call, found: Settings) -> None:
     dataset = data.Dataset.load(found.config)
     cache = cache_of(dataset.config, call.runs_dir)
     plan = plan_sweep(dataset.config, dataset.digits, dataset.split, cache)
-    document = {
-        "trials": len(plan.trials),
-        "fits": plan.fits,
-        "fits_cached": plan.cached,
-        "fits_to_run": plan.to_run,
-        "seconds": plan.seconds,
-    }
-    call.plan(found, document, *console.sweep_plan_report(plan))
+    call.plan(found, plan.document, *console.plan_report(plan))

@@ -50,7 +50,7 @@ LOSS = """\
 from mnistexp.runs.results import over_all
 
 best = over_all(run.metrics)["best_epochs"]
-show(plots.loss_curves(histories, flat=(best["first"], best["last"]) if best["first"] else None))
+show(plots.loss_curves(run.histories, flat=(best["first"], best["last"]) if best["first"] else None))
 """
 
 TESTED = """\
@@ -133,7 +133,7 @@ def _cells(report: RunReport, run: StoredRun) -> Cells:
     combines = run.command in (Kind.BEST, Kind.REPRODUCE)
     base = Kind.BEST if combines else Kind.SWEEP_OPTIMIZER if settings.get("sweep") else Kind.TRAIN
     values = indent(pformat(settings, sort_dicts=False, width=100), "    ")
-    yield "code", f"config = api.configure(\n{values},\n    base={base!r},\n)"
+    yield "code", f"config = api.configure(\n{values},\n    base={str(base)!r},\n)"
     yield from _data_cells(report, settings)
     yield from _told(report, "What network was trained, and how?", "What kind of network is it?")
     yield "code", "show(drawings.network(layer_table(config.model)))"
@@ -167,7 +167,7 @@ def _training_cells(report: RunReport) -> Cells:
     yield from _told(report, "How do the loss curves behave?")
     yield "code", TRAIN
     yield "code", LOSS
-    yield "code", "show(plots.accuracy_curves(histories))"
+    yield "code", "show(plots.accuracy_curves(run.histories))"
     yield from _told(report, "What is the best number of epochs?")
     yield "code", 'print(best["sentence"])\nprint(*run.metrics["warnings"], sep="\\n")'
     yield from _told(report, "How accurate is it on the test digits?")

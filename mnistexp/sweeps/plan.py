@@ -1,9 +1,10 @@
-"""The plan of a sweep: the fits of each trial, which of them are cached, and the estimated time of the others."""
+"""What a command would do, as rows; and the plan of a sweep: the fits of each trial, cached or not, and their time."""
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mnistexp.sweeps.search import drive, most_trials
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.trial_cache import TrialCache
 
-__all__ = ["Fits", "Plan", "PlannedTrial", "plan_sweep"]
+__all__ = ["Fits", "Plan", "Row", "counts_document", "plan_sweep", "together"]
 
 SECONDS_TO_START = 6.0
 """Approximate time of a worker to load TensorFlow and trace its first fit."""
@@ -83,25 +84,35 @@ class Fits:
 
 
 @dataclass(frozen=True)
-class PlannedTrial:
-    """A planned trial, and how many of its fits are in the cache."""
+class Row:
+    """A part of the work ahead, such as a trial, a sweep, or a training.
 
-    index: int
-    params: Mapping[str, Value]
-    cached: int
+    `what`: what tells it from the others, by column. `run`: the finished run that is used instead. `cached`: how many
+    of its `fits` are in the cache. `epochs`: of trainings. `seconds`: the estimated time, None if no fit was timed yet.
+    """
+
+    what: Mapping[str, Value]
+    run: str | None = None
+    fits: int = 0
+    cached: int = 0
+    epochs: int = 0
+    seconds: float | None = 0.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a sweep. `fits` counts all fits, including those of trials that depend on later scores.
+    """What a command would do. `fits` counts all fits, including those of trials that depend on later scores.
 
-    `seconds`: estimated time of the fits that are not cached, from the times of cached ones; None without any.
+    `seconds`: the estimated time, from the times of fits in the cache; None without any. `document`: what `--dry-run
+    --json` says of it. `notes`: what to know about it besides.
     """
 
-    trials: tuple[PlannedTrial, ...]
+    rows: tuple[Row, ...]
     fits: int
     cached: int
     seconds: float | None
+    document: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def to_run(self) -> int:
@@ -109,12 +120,27 @@ class Plan:
         return self.fits - self.cached
 
 
+def together(rows: Iterable[Row]) -> tuple[int, int, float | None]:
+    """The fits, the cached fits and the seconds of some rows; None if the time of one is unknown."""
+    fits, cached, seconds = 0, 0, [0.0]
+    for row in rows:
+        fits, cached = fits + row.fits, cached + row.cached
+        seconds.append(math.nan if row.seconds is None else row.seconds)
+    total = sum(seconds)
+    return fits, cached, None if math.isnan(total) else total
+
+
+def counts_document(fits: int, cached: int, seconds: float | None) -> dict[str, Any]:
+    """The keys that say how much work is ahead."""
+    return {"fits": fits, "fits_cached": cached, "fits_to_run": fits - cached, "seconds": seconds}
+
+
 def plan_sweep(
     config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None = None
 ) -> Plan:
     """The plan of `run_sweep`, made without training. Raises `ConfigError` with every problem of `config.sweep`."""
     fits = Fits(config, digits, split, cache)
-    planned: list[PlannedTrial] = []
+    planned: list[Row] = []
     missing: list[FoldFit] = []
 
     def cached_scores(generation: list[Trial]) -> list[float] | None:
@@ -124,17 +150,17 @@ def plan_sweep(
             results = [fits.cached(work) for work in works]
             missing.extend(work for work, result in zip(works, results, strict=True) if result is None)
             found = [result.score for result in results if result is not None]
-            planned.append(PlannedTrial(trial.index, trial.params, len(found)))
+            planned.append(Row({"trial": trial.index, **trial.params}, fits=len(works), cached=len(found)))
             scores.append(float(np.mean(found)) if found else math.nan)
         return None if missing else scores
 
     drive(config, cached_scores)
-    cached = sum(trial.cached for trial in planned)
     later = 0
     if missing and config.search.strategy != "product":
         later = max(0, most_trials(config) - len(planned)) * fits.folds * fits.repeats
-    total = cached + len(missing) + later
-    return Plan(tuple(planned), total, cached, _seconds(config, fits, missing, later, cache))
+    total, cached, _ = together(planned)
+    counts = total + later, cached, _seconds(config, fits, missing, later, cache)
+    return Plan(tuple(planned), *counts, {"trials": len(planned), **counts_document(*counts)})
 
 
 def _seconds(

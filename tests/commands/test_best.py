@@ -334,24 +334,24 @@ def test_a_small_later_sweep_does_not_set_the_earlier_one_aside(tmp_path: Path) 
     longer = swept(grid("adam", 0.01) | {"training.epochs": 4})
     config = tiny({"grid": GRIDS[:1]})
     plan = plan_best(config, tmp_path)
-    assert [(one.family, one.run, one.trials) for one in plan.sweeps] == [
+    assert [(one["family"], one["run"], one["trials"]) for one in plan.document["sweeps"]] == [
         ("adam", good.run_dir.name, 2), ("adam", bad.run_dir.name, 2), ("rmsprop", other.run_dir.name, 1),
     ]  # fmt: skip
     outcome = run_best(config, tmp_path)
     found = outcome.metrics
     every = [row for sweep in (good, bad, other) for row in sweep.metrics["ranking"]]
     assert found["best_score"] == max(row["mean"] for row in every)
-    assert plan.chosen == found["best_params"]
-    assert [sweep["run"] for sweep in found["choice"]["sweeps"]] == [one.run for one in plan.sweeps]
+    assert plan.document["chosen"] == found["best_params"]
+    assert [sweep["run"] for sweep in found["choice"]["sweeps"]] == [one["run"] for one in plan.document["sweeps"]]
     assert (found["choice"]["settings"], found["choice"]["repeated"]) == (4, 1)
     assert found["better"]["chosen"]["trials"] == found["representative"]["selection"]["trials"] == 4
     assert found["representative"]["selection"]["winner"] == found["best_params"]
     assert found["representative"]["selection"]["raw"] == found["best_score"]
     assert found["left_aside"] == [{"run": longer.run_dir.name, "why": "training.epochs is 4 there and 3 here"}]
     assert any(longer.run_dir.name in warning for warning in found["warnings"])
-    listed = plan_best(config, tmp_path, listed_only=True)
-    assert {one.family for one in listed.sweeps} == {"adam"}
-    assert {one.run for one in listed.left_aside} == {other.run_dir.name, longer.run_dir.name}
+    listed = plan_best(config, tmp_path, listed_only=True).document
+    assert {one["family"] for one in listed["sweeps"]} == {"adam"}
+    assert {one["run"] for one in listed["left_aside"]} == {other.run_dir.name, longer.run_dir.name}
     alone = run_best(config, tmp_path, [bad.run_dir.name])
     assert [sweep["run"] for sweep in alone.metrics["choice"]["sweeps"]] == [bad.run_dir.name]
     assert alone.metrics["left_aside"] == []
@@ -414,21 +414,23 @@ def test_digits_that_were_trained_on_are_not_called_unseen(tmp_path: Path, monke
 
 
 def test_the_plan_says_what_is_there_and_what_is_missing(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
-    empty = plan_best(tiny(), tmp_path / "none", with_nested=True)
-    assert [(ahead.family, ahead.run, ahead.fits, ahead.cached) for ahead in empty.missing] == [
+    plan = plan_best(tiny(), tmp_path / "none", with_nested=True, predict=True)
+    empty = plan.document
+    assert empty["missing"] == ["adam", "nesterov", "dropout"]
+    assert [(one["family"], one["run"], one["fits"], one["cached"]) for one in empty["sweeps"]] == [
         ("adam", None, 6, 0), ("nesterov", None, 6, 0), ("dropout", None, 6, 0),
     ]  # fmt: skip
-    assert (empty.chosen, empty.total_seconds) == (None, None)
-    assert empty.nested is not None
-    assert empty.nested.fits == 3 * 18 + 2 * 9
+    assert (empty["fits"], empty["confirming_fits"], empty["predicting_fits"]) == (18, 3, 20)
+    assert (empty["chosen"], empty["seconds"]) == (None, None)
+    assert empty["nested"]["fits"] == 3 * 18 + 2 * 9
+    assert plan.fits == 18 + 3 + 20 + empty["nested"]["fits"]
     assert not list(tmp_path.iterdir())
-    there = plan_best(tiny(), runs, with_nested=True)
-    assert there.missing == []
-    assert there.confirming == 0
-    assert there.chosen == outcome.metrics["best_params"]
-    assert there.nested is not None
-    assert there.nested.cached == 3 * 18
-    assert there.total_seconds is not None
+    there = plan_best(tiny(), runs, with_nested=True, predict=True).document
+    assert there["missing"] == []
+    assert there["confirming_fits"] == there["predicting_fits"] == 0
+    assert there["chosen"] == outcome.metrics["best_params"]
+    assert there["nested"]["cached"] == 3 * 18
+    assert there["seconds"] is not None
 
 
 # How much better

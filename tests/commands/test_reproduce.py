@@ -22,7 +22,8 @@ from mnistexp.commands.assignment.comparison_row import Row, finite
 from mnistexp.commands.assignment.curves import band_row, curve_rows, seeds_row
 from mnistexp.commands.assignment.figures import curves_over_band
 from mnistexp.commands.assignment.grids import best_of, row_scores, seed_scores
-from mnistexp.commands.assignment.story import plan_reproduce, run_reproduce, size_of
+from mnistexp.commands.assignment.plan import plan_reproduce
+from mnistexp.commands.assignment.story import run_reproduce, size_of
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.config.models import ExperimentConfig, TrainingConfig
 from mnistexp.config.settings import packaged, resolve
@@ -100,7 +101,9 @@ def test_a_finished_reproduction_is_repeated_without_a_single_fit(outcome: Outco
     assert {type(event) for event in said} == {Step}
     assert again.metrics["table"] == outcome.metrics["table"]
     assert (again.run_dir / "table.csv").read_bytes() == (outcome.run_dir / "table.csv").read_bytes()
-    assert all(ahead.run for ahead in plan_reproduce(small(), runs, SIZE) if ahead.task.command != "best")
+    plan = plan_reproduce(small(), runs, SIZE)
+    assert all(row.run for row in plan.rows if row.what["command"] != "best")
+    assert plan.to_run == 0
 
 
 def test_the_table_has_every_reported_figure(outcome: Outcome) -> None:

@@ -356,11 +356,11 @@ def test_the_plan_tells_what_will_be_done(tmp_path: Path) -> None:
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data)
     before = plan_sweep(config, digits, split, cache)
-    assert (len(before.trials), before.fits, before.cached, before.to_run, before.seconds) == (4, 12, 0, 12, None)
+    assert (len(before.rows), before.fits, before.cached, before.to_run, before.seconds) == (4, 12, 0, 12, None)
     run_tiny(tiny({"grid": {**GRID, "optimizer.beta_1": [0.9]}}), cache=cache)
     half = plan_sweep(config, digits, split, cache)
     assert (half.fits, half.cached, half.to_run) == (12, 6, 6)
-    assert [trial.cached for trial in half.trials] == [0, 0, 3, 3]
+    assert [trial.cached for trial in half.rows] == [0, 0, 3, 3]
     assert half.seconds is not None
     assert half.seconds > 0
     done = run_tiny(config, cache=cache)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.commands.assignment.reported import FAULTS
 from mnistexp.runs.results import Outcome
 
-__all__ = ["ROUNDED", "Done", "Floats", "Row", "finite", "shown_only"]
+__all__ = ["ROUNDED", "Done", "Floats", "Row", "compared", "finite", "shown_only"]
 
 Done = Mapping[tuple[str, str], Outcome]
 """The outcome of each task of the assignment by its part and name."""
@@ -38,6 +39,26 @@ class Row:
     run: str = ""
 
 
+def compared(
+    part: str,
+    what: str,
+    reported: Any,
+    ours: Any,
+    interval: tuple[float, float] | None,
+    how: str,
+    *,
+    run: str = "",
+    fault: str = "",
+    tolerance: float = 0.0,
+) -> Row:
+    """A row that agrees if the reported number is in the interval or as near to it as `tolerance`; None without one.
+
+    `fault`: the name of the notebook's bug, "" for none.
+    """
+    agrees = None if interval is None else bool(interval[0] - tolerance <= reported <= interval[1] + tolerance)
+    return Row(part, what, reported, ours, interval, agrees, how, FAULTS.get(fault), run)
+
+
 def finite(row: Row) -> Row:
     """The row; if one of its numbers is not finite, the row without these numbers, as not comparable.
 
@@ -47,9 +68,9 @@ def finite(row: Row) -> Row:
     odd = [name for name, value in values.items() if value is not None and not np.isfinite(value).all()]
     if not odd:
         return row
-    known = {name: None if name in odd else value for name, value in values.items()}
-    kept = replace(row, reported=known["reported"], ours=known["ours"])
-    return shown_only(kept, f"not comparable: not a finite number: {', '.join(odd)}")
+    reported, ours = (None if name in odd else values[name] for name in ("reported", "ours"))
+    why = f"not comparable: not a finite number: {', '.join(odd)}"
+    return shown_only(replace(row, reported=reported, ours=ours), why)
 
 
 def shown_only(row: Row, why: str) -> Row:

@@ -1,14 +1,16 @@
 """The grids as the notebook ran them, compared with our training of the same fixed settings over seeds."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from mnistexp import statistics
 from mnistexp.commands.assignment.assignment import FIXED
-from mnistexp.commands.assignment.comparison_row import Done, Floats, Row
-from mnistexp.commands.assignment.reported import FAULTS, NOTEBOOK, reported_rows
+from mnistexp.commands.assignment.comparison_row import Done, Floats, Row, compared
+from mnistexp.commands.assignment.reported import NOTEBOOK, reported_rows
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import DROPOUT
 
@@ -17,42 +19,29 @@ __all__ = ["best_of", "row_scores", "seed_scores", "submitted_rows"]
 
 def submitted_rows(done: Done) -> Iterator[Row]:
     """The rows of the grids as the notebook ran them. Raises RunError."""
-    reported = reported_rows()
-    ours = {
-        name: row_scores(outcome.run_dir)
-        for (part, name), outcome in done.items()
-        if part == "as submitted" and name != FIXED
-    }
+    reported = {family: [row.mean for row in rows] for family, rows in reported_rows().items()}
+    runs = {name: outcome.run_dir for (part, name), outcome in done.items() if part == "as submitted"}
+    fixed = runs.pop(FIXED)
+    ours = {name: row_scores(folder) for name, folder in runs.items()}
     if "adam" in ours and DROPOUT in ours:
         ours[DROPOUT] = ours["adam"]  # the same network: its dropout rows repeat the first of these rows
-    for family in ours:
-        means = [row.mean for row in reported.get(family, [])]
-        if means:
-            run = done["as submitted", family].run_dir.name
-            yield _compatible_row(f"{family}: mean of {len(means)} rows", means, ours[family], run)
-    fixed = done["as submitted", FIXED]
-    means = [row.mean for row in reported[DROPOUT]]
-    yield _compatible_row(
-        f"{DROPOUT}: mean of {len(means)} rows, if its optimizer settings applied but not its rates",
-        means,
-        seed_scores(fixed.run_dir),
-        fixed.run_dir.name,
-    )
-    yield from _arithmetic_rows({family: len(rows) for family, rows in reported.items()}, ours)
+    for family in (family for family in ours if family in reported):
+        what = f"{family}: mean of {len(reported[family])} rows"
+        yield _compatible_row(what, reported[family], ours[family], runs[family].name)
+    what = f"{DROPOUT}: mean of {len(reported[DROPOUT])} rows, if its optimizer settings applied but not its rates"
+    yield _compatible_row(what, reported[DROPOUT], seed_scores(fixed), fixed.name)
+    yield from _arithmetic_rows({family: len(means) for family, means in reported.items()}, ours)
 
 
 def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str) -> Row:
-    mean = float(np.mean(reported))
-    if len(ours) < 3 or not np.isfinite(ours).all():
-        odd = int((~np.isfinite(ours)).sum())
-        how = f"{odd} of our rows have no score" if odd else f"only {len(ours)} of our rows, at least 3 are needed"
-        own = None if odd else float(ours.mean())
-        return Row("as submitted", what, mean, own, None, None, f"not comparable: {how}", FAULTS["settings"], run)
+    row = partial(compared, "as submitted", what, float(np.mean(reported)), fault="settings", run=run)
+    if (odd := int((~np.isfinite(ours)).sum())) > 0:
+        return row(None, None, f"not comparable: {odd} of our rows have no score")
+    if len(ours) < 3:
+        return row(float(ours.mean()), None, f"not comparable: only {len(ours)} of our rows, at least 3 are needed")
     found = statistics.compatible(reported, ours)
-    interval = found.interval.low, found.interval.high
-    return Row(
-        "as submitted", what, mean, found.our_mean, interval, found.agrees, found.sentence, FAULTS["settings"], run
-    )
+    told = row(found.our_mean, (found.interval.low, found.interval.high), found.sentence)
+    return replace(told, agrees=found.agrees)
 
 
 def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Iterator[Row]:
@@ -60,21 +49,14 @@ def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Ite
     if not set(rows) <= set(ours) or not all(len(own) >= 3 and np.isfinite(own).all() for own in ours.values()):
         return
     drawn = np.array([best_of(count, ours[family], seed) for seed, (family, count) in enumerate(rows.items())])
-    ends = {"best": drawn.max(axis=0), "worst": drawn.min(axis=0), "average": drawn.mean(axis=0)}
-    for name, values in ends.items():
-        low, high = np.quantile(values, [0.025, 0.975])
-        reported = float(getattr(NOTEBOOK, name))
-        yield Row(
-            "as submitted",
-            f'the notebook\'s "{name} model"',
-            reported,
-            float(np.median(values)),
-            (float(low), float(high)),
-            bool(low <= reported <= high),
-            "95% prediction interval of the same arithmetic on as many rows with other seeds: 10,000 draws from the "
-            "predictive distribution of normal scores",
-            FAULTS["arithmetic"],
-        )
+    how = (
+        "95% prediction interval of the same arithmetic on as many rows with other seeds: 10,000 draws from the "
+        "predictive distribution of normal scores"
+    )
+    for name, values in {"best": drawn.max(axis=0), "worst": drawn.min(axis=0), "average": drawn.mean(axis=0)}.items():
+        low, middle, high = (float(value) for value in np.quantile(values, [0.025, 0.5, 0.975]))
+        what, reported = f'the notebook\'s "{name} model"', float(getattr(NOTEBOOK, name))
+        yield compared("as submitted", what, reported, middle, (low, high), how, fault="arithmetic")
 
 
 def best_of(count: int, scores: Floats, seed: int, draws: int = 10_000) -> Floats:

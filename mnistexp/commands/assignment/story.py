@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, Size, Tas
 from mnistexp.commands.assignment.comparison_row import Row, shown_only
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
-from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
 from mnistexp.commands.job import unwatched
 from mnistexp.commands.sweep import run_sweep
@@ -24,15 +23,13 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures import style
 from mnistexp.runs import files, stored_runs
-from mnistexp.runs.layout import METRICS, PLAN, Kind, is_sweep
+from mnistexp.runs.layout import METRICS, PLAN, Kind
 from mnistexp.runs.results import Event, Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
-from mnistexp.sweeps.plan import plan_sweep
-from mnistexp.sweeps.trial_cache import cache_of
 
-__all__ = ["TaskAhead", "plan_reproduce", "run_reproduce", "size_of"]
+__all__ = ["run_reproduce", "size_of"]
 
 LABEL = {
     False: "The assignment reproduced, as submitted and as intended.",
@@ -43,50 +40,11 @@ UNTRAINED = "data"
 NOT_COMPARED = "not compared: a quick run trains too few epochs and rows"
 
 
-@dataclass(frozen=True)
-class TaskAhead:
-    """A planned task: its finished `run`, or the `fits` and `epochs` to train.
-
-    `cached`: fits in the cache; `seconds` is None if no fit was timed in this runs folder.
-    """
-
-    task: Task
-    run: str | None
-    fits: int = 0
-    cached: int = 0
-    epochs: int = 0
-    seconds: float | None = 0.0
-
-
 def size_of(*, quick: bool, all_rows: bool) -> Size:
     """The size of a reproduction. With `all_rows` the sweeps as submitted have as many rows as the notebook's."""
     if quick:
         return QUICK
     return replace(FULL, keys=None) if all_rows else FULL
-
-
-def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) -> list[TaskAhead]:
-    """The plan of `run_reproduce`, made without training. Raises what it raises before it writes."""
-    digits = data.load(config.data)
-    split = data.split(digits, config.data)
-    cache = cache_of(config, runs_dir)
-    pace = cache.pace() if cache else None
-    found = []
-    for task in tasks_of(config, size):
-        info = reuse.finished(runs_dir, task.command, task.config, digits) if task.command != Kind.BEST else None
-        if info is not None:
-            found.append(TaskAhead(task, info.id))
-        elif is_sweep(task.command):
-            plan = plan_sweep(task.config, digits, split, cache)
-            found.append(TaskAhead(task, None, plan.fits, plan.cached, seconds=plan.seconds))
-        elif task.command == Kind.BEST:
-            ahead = plan_best(task.config, runs_dir)
-            found.append(TaskAhead(task, None, ahead.confirming, 0, ahead.epochs * ahead.repeats, ahead.seconds))
-        else:
-            epochs = task.config.training.epochs * task.config.repeats if task.command == Kind.TRAIN else 0
-            seconds = None if pace is None else pace * epochs * len(split.train)
-            found.append(TaskAhead(task, None, epochs=epochs, seconds=seconds if epochs else 0.0))
-    return found
 
 
 def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, watch: Watch = unwatched) -> Outcome:

@@ -1,11 +1,13 @@
 """Each number that the notebook reported beside ours: value, interval, and whether the two agree."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mnistexp import data, statistics
 from mnistexp.commands.assignment.assignment import BEST, WITH_DROPOUT
-from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Row, finite
+from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Row, compared, finite
 from mnistexp.commands.assignment.curves import curve_rows
 from mnistexp.commands.assignment.grids import submitted_rows
 from mnistexp.commands.assignment.reported import ACCURACIES, CLASS_COUNTS, FAULTS, PARAMETERS, reported_rows
@@ -23,62 +25,31 @@ def table_of(done: Done, digits: data.Digits) -> list[Row]:
 
 def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator[Row]:
     examples, network = done["data", "example digits"], done["data", "network"]
-    counts = data.class_counts(digits.labels).tolist()
-    yield Row(
-        "data",
-        "digits of each class, 0 to 9",
-        list(CLASS_COUNTS),
-        counts,
-        None,
-        counts == list(CLASS_COUNTS) if comparable else None,
-        "equal counts" if comparable else "not comparable: other digits than the notebook's 1,000",
-        run=examples.run_dir.name,
-    )
+    other = "not comparable: other digits than the notebook's 1,000"
     shown = examples.metrics["examples"]
     places = ", ".join(str(example["index"]) for example in shown)
     printed = [int(digits.labels[example["index"]]) for example in shown]
-    ours = [example["label"] for example in shown]
-    yield Row(
-        "data",
-        f"labels printed for the pictures {places}",
-        printed if comparable else None,
-        ours,
-        None,
-        printed == ours if comparable else None,
-        "equal; ours are the labels of the images shown",
-        FAULTS["labels"],
-        examples.run_dir.name,
-    )
-    parameters = network.metrics["parameters"]
-    yield Row(
-        "data",
-        "parameters of the network",
-        PARAMETERS,
-        parameters,
-        None,
-        parameters == PARAMETERS,
-        "equal",
-        run=network.run_dir.name,
-    )
+    for what, reported, ours, outcome, how, fault in (
+        ("digits of each class, 0 to 9", list(CLASS_COUNTS), data.class_counts(digits.labels).tolist(), examples,
+         "equal counts" if comparable else other, ""),
+        (f"labels printed for the pictures {places}", printed if comparable else None,
+         [example["label"] for example in shown], examples, "equal; ours are the labels of the images shown", "labels"),
+        ("parameters of the network", PARAMETERS, network.metrics["parameters"], network, "equal", ""),
+    ):  # fmt: skip
+        agrees = reported == ours if comparable or outcome is network else None
+        yield Row("data", what, reported, ours, None, agrees, how, FAULTS.get(fault), outcome.run_dir.name)
 
 
 def _intended_rows(done: Done) -> Iterator[Row]:
     reported = reported_rows()
     for (part, family), outcome in done.items():
-        if part != "as intended" or family == BEST or family not in reported:
+        if part != "as intended" or family not in reported:
             continue
         best = max(reported[family], key=lambda row: row.mean)
-        yield Row(
-            "as intended",
-            f"{family}: best score of the grid",
-            best.mean,
-            outcome.metrics["best_score"],
-            None,
-            None,
-            f"settings applied: {_words(outcome.metrics['best_params'])}; the notebook's best: {_words(best.params)}",
-            FAULTS["settings"],
-            outcome.run_dir.name,
-        )
+        found = outcome.metrics
+        how = f"settings applied: {_words(found['best_params'])}; the notebook's best: {_words(best.params)}"
+        row = partial(compared, "as intended", f"{family}: best score of the grid", best.mean, found["best_score"])
+        yield row(None, how, fault="settings", run=outcome.run_dir.name)
     yield from _best_rows(done["as intended", BEST])
 
 
@@ -87,44 +58,20 @@ def _words(params: Mapping[str, Any]) -> str:
 
 
 def _best_rows(outcome: Outcome) -> Iterator[Row]:
-    found, run = outcome.metrics, outcome.run_dir.name
+    found, row = outcome.metrics, partial(compared, "as intended", run=outcome.run_dir.name)
     selection, notebook = found["representative"]["selection"], found["better"]["notebook"]
-    low, high = selection["interval"]
     for name in ("best", "worst", "average"):
-        corrected = (low, high) if name == "best" else None
-        yield Row(
-            "as intended",
-            f'the notebook\'s "{name} model"',
-            notebook["reported"][name],
-            notebook["ours"][name],
-            corrected,
-            low <= notebook["reported"][name] <= high if corrected else None,
-            "95% interval of our highest score, corrected for selection"
-            if corrected
-            else "not comparable: with the settings applied, the worst settings score far lower",
-            FAULTS["arithmetic"],
-            run,
-        )
-    interval = statistics.wilson(found["test_correct"], found["test_digits"])
-    reported = ACCURACIES[WITH_DROPOUT]
-    yield Row(
-        "as intended",
-        "test accuracy of the best model",
-        reported,
-        found["test_accuracy"],
-        (interval.low, interval.high),
-        interval.low - ROUNDED <= reported <= interval.high + ROUNDED,
-        f'95% Wilson interval on {found["test_digits"]} digits; reported as "about {reported}"',
-        run=run,
-    )
+        interval, how = None, "not comparable: with the settings applied, the worst settings score far lower"
+        if name == "best":
+            interval = tuple(selection["interval"])
+            how = "95% interval of our highest score, corrected for selection"
+        numbers = notebook["reported"][name], notebook["ours"][name]
+        yield row(f'the notebook\'s "{name} model"', *numbers, interval, how, fault="arithmetic")
+    wilson, reported = statistics.wilson(found["test_correct"], found["test_digits"]), ACCURACIES[WITH_DROPOUT]
+    how = f'95% Wilson interval on {found["test_digits"]} digits; reported as "about {reported}"'
+    numbers, ends = (reported, found["test_accuracy"]), (wilson.low, wilson.high)
+    yield row("test accuracy of the best model", *numbers, ends, how, tolerance=ROUNDED)
     unseen = found["representative"]["unseen"]
-    yield Row(
-        "as intended",
-        "accuracy of the best model on unseen digits",
-        None,
-        unseen["accuracy"],
-        tuple(unseen["interval"]),
-        None,
-        f"the notebook had no unseen digits. {unseen['sentence']}",
-        run=run,
-    )
+    how = f"the notebook had no unseen digits. {unseen['sentence']}"
+    shown = row("accuracy of the best model on unseen digits", None, unseen["accuracy"], None, how)
+    yield replace(shown, interval=tuple(unseen["interval"]))

@@ -1,62 +1,19 @@
-"""The plan of `best`: finished sweeps, missing sweeps, and the estimated time."""
+"""The plan of `best`: finished and missing sweeps, the fits after them, the final trainings, and the estimated time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnistexp.commands.best import nested
-from mnistexp.commands.best.choosing import choose_setting
+from mnistexp.commands.best.choosing import Candidate, choose_setting
 from mnistexp.commands.best.document import trials_of
+from mnistexp.commands.best.predicted import predicting
 from mnistexp.commands.best.work import Sources, Work
+from mnistexp.config import shown
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.sweeps.plan import plan_sweep
-from mnistexp.sweeps.swept import LeftAside
+from mnistexp.sweeps.plan import Plan, Row, counts_document, together
 
-__all__ = ["BestPlan", "SweepAhead", "plan_best"]
-
-
-@dataclass(frozen=True)
-class SweepAhead:
-    """A sweep of the choice: its finished `run`, or the work to do. `seconds` is None before any fit was timed."""
-
-    family: str
-    run: str | None
-    trials: int
-    fits: int = 0
-    cached: int = 0
-    seconds: float | None = 0.0
-
-
-@dataclass(frozen=True)
-class BestPlan:
-    """What `run_best` would do.
-
-    `confirming`: the fits, at most, that cross-validate the combination. `nested`: the work of nested cross-validation.
-    `seconds` of the final trainings; None if no fit was timed in this runs folder. `chosen`: the setting, if it is
-    known without training. `left_aside`: finished sweeps that are not used, and why.
-    """
-
-    sweeps: tuple[SweepAhead, ...]
-    left_aside: tuple[LeftAside, ...]
-    confirming: int
-    nested: SweepAhead | None
-    repeats: int
-    epochs: int
-    seconds: float | None
-    chosen: dict[str, Any] | None
-
-    @property
-    def missing(self) -> list[SweepAhead]:
-        """The missing sweeps, which `run_best` would run first."""
-        return [sweep for sweep in self.sweeps if sweep.run is None]
-
-    @property
-    def total_seconds(self) -> float | None:
-        """The total; None if the time of a part is unknown."""
-        parts = [*(sweep.seconds for sweep in self.missing), self.nested.seconds if self.nested else 0.0, self.seconds]
-        known = [part for part in parts if part is not None]
-        return sum(known) if len(known) == len(parts) else None
+__all__ = ["plan_best"]
 
 
 def plan_best(
@@ -66,53 +23,80 @@ def plan_best(
     *,
     listed_only: bool = False,
     with_nested: bool = False,
-) -> BestPlan:
-    """The plan of `run_best`, made without training. Raises what `run_best` raises before it writes."""
+    predict: bool = False,
+) -> Plan:
+    """The plan of `run_best`, made without training. Raises what `run_best` raises before it writes.
+
+    `document`: `sweeps`, `left_aside`, `missing` (families), `fits`, `fits_cached` and `fits_to_run` of the missing
+    sweeps, `confirming_fits` and `predicting_fits` (at most), `nested`, `trainings`, `epochs`, `chosen` (null if it is
+    not known without training) and `seconds`.
+    """
     work = Work(config, runs_dir)
     sources = work.sources(sweeps, listed_only=listed_only)
-    confirm, chosen = _choice_ahead(work, sources)
-    pace = work.cache.pace() if work.cache else None
-    epochs = config.training.epochs
-    return BestPlan(
-        sweeps=tuple(_sweeps_ahead(work, sources)),
-        left_aside=tuple(sources.left_aside),
-        confirming=confirm,
-        nested=_nested_ahead(work, sources) if with_nested else None,
-        repeats=config.repeats,
-        epochs=epochs,
-        seconds=None if pace is None else pace * epochs * len(work.split.train) * config.repeats,
-        chosen=chosen,
-    )
+    swept, missing = _sweeps(work, sources)
+    confirming, chosen = _combination(work, sources)
+    inner = [_nested(work, sources)] if with_nested else []
+    predicted = [_prediction(work, chosen)] if predict else []
+    epochs = config.repeats * config.training.epochs
+    final = Row({"part": "final model"}, epochs=epochs, seconds=work.seconds(epochs))
+    rows = (*swept, *missing, confirming, *inner, *predicted, final)
+    document = {
+        "sweeps": [_document(row) for row in (*swept, *missing)],
+        "left_aside": [vars(one) for one in sources.left_aside],
+        "missing": [row.what["part"] for row in missing],
+        **counts_document(*together(missing)),
+        "confirming_fits": confirming.fits - confirming.cached,
+        "predicting_fits": sum(row.fits - row.cached for row in predicted),
+        "nested": _document(inner[0]) if inner else None,
+        "trainings": config.repeats,
+        "epochs": config.training.epochs,
+        "chosen": chosen and chosen.params,
+        "seconds": together(rows)[2],
+    }
+    notes = [f"Not used: {one.run} ({one.why})" for one in sources.left_aside]
+    notes += [f"Chosen: {shown.setting(chosen.params)}"] if chosen else []
+    return Plan(rows, *together(rows), document, tuple(notes))
 
 
-def _choice_ahead(work: Work, sources: Sources) -> tuple[int, dict[str, Any] | None]:
-    """The maximum number of fits for the combination, and the chosen setting if they are all done."""
-    if sources.missing:
-        return work.sweep.folds, None
-    winners = work.winners(sources.used)
-    fits = 0
+def _sweeps(work: Work, sources: Sources) -> tuple[list[Row], list[Row]]:
+    """The finished sweeps and the missing ones."""
+    there = [Row({"part": family, "trials": trials_of(family, swept)}, swept.run) for family, swept in sources.used]
+    plans = [(part.family, work.plan(part.config)) for part in sources.missing]
+    return there, [
+        Row({"part": family, "trials": len(plan.rows)}, None, plan.fits, plan.cached, 0, plan.seconds)
+        for family, plan in plans
+    ]
+
+
+def _combination(work: Work, sources: Sources) -> tuple[Row, Candidate | None]:
+    """The fits of the combination, at most, and the chosen candidate if they are all done."""
+    what, folds = {"part": "combination"}, work.sweep.folds
+    if sources.missing:  # each fold's network is trained on the digits of all others
+        seconds = work.seconds(work.config.training.epochs * (folds - 1))
+        return Row(what, fits=folds, seconds=seconds), None
+    winners, fits = work.winners(sources.used), Row(what)
     if winners.tried is None:
-        fits = plan_sweep(work.alone(winners.combined, sources.used), work.digits, work.split, work.cache).to_run
-    return fits, None if fits else choose_setting(winners, work.confirm(sources.used)).chosen.params
+        plan = work.plan(work.alone(winners.combined, sources.used))
+        fits = Row(what, None, plan.fits, plan.cached, 0, plan.seconds)
+    chosen = None if fits.cached < fits.fits else choose_setting(winners, work.confirm(sources.used)).chosen
+    return fits, chosen
 
 
-def _sweeps_ahead(work: Work, sources: Sources) -> list[SweepAhead]:
-    ahead = [SweepAhead(family, swept.run, trials_of(family, swept)) for family, swept in sources.used]
-    for part in sources.missing:
-        plan = plan_sweep(part.config, work.digits, work.split, work.cache)
-        ahead.append(SweepAhead(part.family, None, len(plan.trials), plan.fits, plan.cached, plan.seconds))
-    return ahead
+def _prediction(work: Work, chosen: Candidate | None) -> Row:
+    """The fits of the prediction; before the choice is known, of the configured setting."""
+    plan = work.plan(predicting(work, work.config if chosen is None else chosen.config))
+    return Row({"part": "prediction"}, None, plan.fits, plan.cached if chosen else 0, 0, plan.seconds)
 
 
-def _nested_ahead(work: Work, sources: Sources) -> SweepAhead:
+def _nested(work: Work, sources: Sources) -> Row:
     plans = nested.plan_nested(work.nested(sources), work.digits, work.split, work.cache)
     scoring = 2 * work.sweep.folds**2
-    seconds = [plan.seconds for plan in plans if plan.seconds is not None]
-    return SweepAhead(
-        family="nested",
-        run=None,
-        trials=sum(len(plan.trials) for plan in plans),
-        fits=sum(plan.fits for plan in plans) + scoring,
-        cached=sum(plan.cached for plan in plans),
-        seconds=sum(seconds) if len(seconds) == len(plans) else None,
-    )
+    rows = [Row({}, None, plan.fits, plan.cached, 0, plan.seconds) for plan in plans]
+    fits, cached, seconds = together(rows)
+    trials = sum(len(plan.rows) for plan in plans)
+    return Row({"part": "nested", "trials": trials}, None, fits + scoring, cached, 0, seconds)
+
+
+def _document(row: Row) -> dict[str, Any]:
+    counts = {"trials": row.what["trials"], "fits": row.fits, "cached": row.cached, "seconds": row.seconds}
+    return {"family": row.what["part"], "run": row.run, **counts}

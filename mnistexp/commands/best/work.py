@@ -12,6 +12,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import BadInput
 from mnistexp.runs.results import TrialResult, Watch
 from mnistexp.sweeps import reuse
+from mnistexp.sweeps.plan import Plan, plan_sweep
 from mnistexp.sweeps.sweeping import run_sweep
 from mnistexp.sweeps.swept import DROPOUT, LeftAside, Part, Swept, find_sweeps, parts_of, read_swept
 from mnistexp.sweeps.trial_cache import TrialCache
@@ -40,6 +41,15 @@ class Work:
         self.runs_dir, self.digits, self.split = runs_dir, dataset.digits, dataset.split
         self.sweep = config.search
         self.cache = TrialCache(runs_dir) if self.sweep.cache else None
+
+    def plan(self, sweep: ExperimentConfig) -> Plan:
+        """The fits of a sweep on the digits of this work."""
+        return plan_sweep(sweep, self.digits, self.split, self.cache)
+
+    def seconds(self, epochs: int) -> float | None:
+        """The estimated time of so many epochs of training on all training digits; None before any fit was timed."""
+        pace = self.cache.pace() if self.cache else None
+        return None if pace is None else pace * epochs * len(self.split.train)
 
     def sources(self, references: Sequence[str], *, listed_only: bool) -> Sources:
         """The sweeps named by `references`, or else all finished and comparable sweeps of the runs folder.
