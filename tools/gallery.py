@@ -44,7 +44,7 @@ RUNS = {
     "summary": ["summary"],
 }
 SCREENS = {
-    **{f"after-{name}": command for name, command in RUNS.items() if name in ("examples", "summary", "evaluate")},
+    **{f"after-{name}": command for name, command in RUNS.items() if name in ("examples", "summary")},
     "list": ["runs", "list"],
     "show": ["runs", "show", "train"],
     "compare": ["runs", "compare", "train", "repeats"],

@@ -1,4 +1,4 @@
-"""How each kind of run is told: what its metrics tell at once, and its whole report."""
+"""The story and the report of each kind of run: the first from its metrics alone, the second from its whole folder."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
