@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 from mnistexp.figures.style import render
-from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, RunReport, Table
+from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, RunReport, Section, Table
 
-__all__ = ["page_to_markdown"]
+__all__ = ["escaped", "page_to_markdown", "section_lines"]
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&])")
-START = re.compile(r"^([-+#=]|\d+(?=[.)]))")
+START = re.compile(r"^([-+#=]|\d+(?=[.)](?:\s|$)))")
 
 
 def page_to_markdown(page: Page, folder: str) -> dict[str, bytes]:
@@ -39,9 +39,14 @@ def _run(run: RunReport, level: int, folder: str, files: dict[str, bytes]) -> It
     yield from (f"{'#' * level} {escaped(run.story.headline)}", "", escaped(run.story.lead), "")
     yield from _block(run.story.facts, folder, files)
     for section in run.sections:
-        yield from (f"{'#' * (level + 1)} {escaped(section.heading)}", "")
-        for block in section.blocks:
-            yield from _block(block, folder, files)
+        yield from section_lines(section, level + 1, folder, files)
+
+
+def section_lines(section: Section, level: int, folder: str, files: dict[str, bytes]) -> Iterator[str]:
+    """A section's lines; its figures are added to `files` under names in `folder`."""
+    yield from (f"{'#' * level} {escaped(section.heading)}", "")
+    for block in section.blocks:
+        yield from _block(block, folder, files)
 
 
 def _block(block: Block, folder: str, files: dict[str, bytes]) -> Iterator[str]:
