@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import fmean
 
-from mnistexp.config.models import Value
 from mnistexp.errors import RunError
 from mnistexp.runs.layout import SWEEP
 from mnistexp.runs.results import CURVES, History, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["Series", "Trial", "check_readable", "numbers", "trainings", "trials"]
+__all__ = ["Part", "Series", "parts"]
 
 
 @dataclass(frozen=True)
@@ -32,64 +31,57 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One setting of a sweep. `score`: mean over its fits, `std`: their standard deviation; both NaN if one failed.
+class Part:
+    """The run itself, or one of several trainings (`repeats/1`) or trials (`trials/00001`) below it: its `place`.
 
-    `series`: the mean over the successful fits. `seconds`: of all fits together.
+    `series`: the curves of a training; of a trial, the mean over its successful fits; None for a run of several parts
+    or without curves. `status` as in a run's record. Times in seconds since 1970; `ended` is None while it runs.
     """
 
-    index: int
-    params: Mapping[str, Value]
-    score: float
-    std: float
-    failed: bool
-    series: Series
-    seconds: float
-
-    def scores(self) -> dict[str, float]:
-        """Score and standard deviation by name; empty for a failed trial."""
-        return {} if self.failed else {"score": self.score, "score_std": self.std}
+    place: str
+    params: Mapping[str, object]
+    series: Series | None
+    numbers: Mapping[str, float]
+    status: str
+    began: float
+    ended: float | None
 
 
-def check_readable(run: StoredRun) -> None:
-    """Raises RunError if a part of the run can't be read, so that nothing is left out silently."""
+def parts(run: StoredRun) -> list[Part]:
+    """The run, then its trainings if there are several, and its trials. Raises RunError if a part can't be read."""
     if run.unread:
         raise RunError("\n".join(run.unread))
-
-
-def trainings(run: StoredRun) -> list[Series]:
-    """The run's own trainings by repeat, from 0. Each starts when the one before ends."""
-    found, began = [], run.started.timestamp()
-    for history in run.histories:
-        found.append(Series(history, _times(began, history.seconds, run.seconds)))
-        began = max(found[-1].times, default=began)
+    began, trainings = run.started.timestamp(), list(_trainings(run))
+    alone = trainings[0] if len(trainings) == 1 else None
+    values = run.numbers.items()
+    numbers = {key: float(num) for key, num in values if isinstance(num, int | float) and not isinstance(num, bool)}
+    finished = run.finished.timestamp() if run.finished else None
+    found = [Part("", run.settings, alone, numbers, run.status, began, finished)]
+    for repeat, series in () if alone else enumerate(trainings):
+        ended = max(series.times, default=began)
+        found.append(Part(f"repeats/{repeat}", {"repeat": repeat}, series, {}, run.status, began, ended))
+    if (run.path / SWEEP).exists():
+        found += [_trial(trial, began) for trial in read_sweep(run.path).trials]
     return found
 
 
-def trials(run: StoredRun) -> list[Trial]:
-    """The trials of a finished sweep, in its order; empty for other runs. Raises RunError if it is damaged."""
-    if not (run.path / SWEEP).exists():
-        return []
+def _trainings(run: StoredRun) -> Iterator[Series]:
+    """The run's own trainings by repeat, from 0. Each starts when the one before ends."""
     began = run.started.timestamp()
-    return [_trial(trial, began) for trial in read_sweep(run.path).trials]
+    for history in run.histories:
+        series = Series(history, _times(began, history.seconds, run.seconds))
+        yield series
+        began = max(series.times, default=began)
 
 
-def numbers(run: StoredRun) -> dict[str, float]:
-    """The numeric metrics, by dotted key."""
-    values = run.numbers.items()
-    return {
-        key: float(value) for key, value in values if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-
-
-def _trial(trial: TrialResult, began: float) -> Trial:
+def _trial(trial: TrialResult, began: float) -> Part:
     through = [fold for fold in trial.folds if not fold.error]
     history = History.mean([fold.history for fold in through])
     seconds = [fold.seconds for fold in through]
-    times = _times(began, (math.nan,) * history.epochs, fmean(seconds) if seconds else None)
-    return Trial(
-        trial.index, trial.params, trial.mean, trial.std, trial.failed, Series(history, times), math.fsum(seconds)
-    )
+    series = Series(history, _times(began, (math.nan,) * history.epochs, fmean(seconds) if seconds else None))
+    scores = {} if trial.failed else {"score": trial.mean, "score_std": trial.std}
+    status = "failed" if trial.failed else "done"
+    return Part(f"trials/{trial.index:05d}", trial.params, series, scores, status, began, began + math.fsum(seconds))
 
 
 def _times(began: float, seconds: Sequence[float], total: float | None) -> list[float]:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from yaml import YAMLError
 
-from mnistexp.bridges.exported import Series, check_readable, numbers, trainings, trials
+from mnistexp.bridges.exported import Part, Series, parts
 from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
 from mnistexp.runs.layout import ANNOTATIONS
@@ -42,7 +42,7 @@ except ImportError:
 __all__ = ["Exported", "export"]
 
 SQLITE = "sqlite:///"
-STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
+STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 MOST_METRICS, MOST_PARAMS = 1000, 100
 """The most values MLflow accepts in one call."""
 RUN, DIGEST, PARENT = "mnistexp.run_id", "mnistexp.digest", "mlflow.parentRunId"
@@ -59,19 +59,6 @@ class Exported:
     done: Literal["created", "replaced", "unchanged"]
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The content of one MLflow run. Times in seconds since 1970."""
-
-    id: str
-    params: Mapping[str, object]
-    series: Series
-    numbers: Mapping[str, float]
-    status: str
-    started: float
-    ended: float | None
-
-
 def export(
     runs: Sequence[StoredRun], tracking_uri: str, *, experiment: str = "mnistexp", artifacts: bool = True
 ) -> list[Exported]:
@@ -81,14 +68,14 @@ def export(
     store keeps artifacts, which are the run's files, in `mlartifacts` beside it. Raises BadInput for an address or
     experiment that can't be used, RunError if a run can't be read or the store fails.
     """
-    read = [(run, _parts(run), _tags(run)) for run in runs]
+    read = [(run, parts(run), _tags(run)) for run in runs]
     if not experiment.strip():
         raise BadInput("--experiment is empty, allowed: a name")
     folder = _prepare(tracking_uri)
     with _explained(tracking_uri):
         client = MlflowClient(tracking_uri=tracking_uri)
         experiment_id = _experiment(client, experiment, folder)
-        return [_export(client, experiment_id, run, parts, tags, artifacts) for run, parts, tags in read]
+        return [_export(client, experiment_id, run, own, tags, artifacts) for run, own, tags in read]
 
 
 def _prepare(tracking_uri: str) -> Path | None:
@@ -140,25 +127,21 @@ def _experiment(client: MlflowClient, name: str, folder: Path | None) -> str:
 
 
 def _export(
-    client: MlflowClient,
-    experiment: str,
-    run: StoredRun,
-    parts: list[_Part],
-    tags: dict[str, str],
-    artifacts: bool,
+    client: MlflowClient, experiment: str, run: StoredRun, own: list[Part], tags: dict[str, str], artifacts: bool
 ) -> Exported:
     names = [name for name in run.files() if name != ANNOTATIONS] if artifacts else []
-    digest = _digest(parts, {name: run.read_bytes(name) for name in names})
+    digest = _digest(own, {name: run.read_bytes(name) for name in names})
     quote = '"' if "'" in run.id else "'"
     earlier = client.search_runs([experiment], f"tags.`{RUN}` = {quote}{run.id}{quote}")
     if len(earlier) == 1 and earlier[0].data.tags.get(DIGEST) == digest:
         found = earlier[0].info.run_id
         client.log_batch(found, tags=[RunTag(key, value) for key, value in tags.items()])
         return Exported(run.id, found, "unchanged")
-    whole, *nested = parts
-    created = _put(client, experiment, whole, tags)
+    whole, *nested = own
+    created = _put(client, experiment, run.id, whole, tags)
     for part in nested:
-        _put(client, experiment, part, {RUN: part.id, PARENT: created, "mnistexp.command": run.command})
+        name = f"{run.id}/{part.place}"
+        _put(client, experiment, name, part, {RUN: name, PARENT: created, "mnistexp.command": run.command})
     for name in names:
         client.log_artifact(created, str(run.path / name), name.rpartition("/")[0] or None)
     for old in earlier:
@@ -169,40 +152,22 @@ def _export(
     return Exported(run.id, created, "replaced" if earlier else "created")
 
 
-def _put(client: MlflowClient, experiment: str, part: _Part, tags: Mapping[str, str]) -> str:
+def _put(client: MlflowClient, experiment: str, name: str, part: Part, tags: Mapping[str, str]) -> str:
     """Create one MLflow run, and return its id."""
-    created: str = client.create_run(experiment, _ms(part.started), dict(tags), part.id).info.run_id
+    created: str = client.create_run(experiment, _ms(part.began), dict(tags), name).info.run_id
     params = [Param(REFUSED.sub("_", key), _text(value)) for key, value in part.params.items()]
-    metrics = [Metric(name, value, _ms(time), epoch) for name, epoch, value, time in part.series.points()]
-    ended = part.started if part.ended is None else part.ended
-    epochs = len(part.series.times)
+    series = part.series or Series(History((), ()), ())
+    metrics = [Metric(name, value, _ms(time), epoch) for name, epoch, value, time in series.points()]
+    ended = part.began if part.ended is None else part.ended
+    epochs = len(series.times)
     metrics += [Metric(REFUSED.sub("_", key), value, _ms(ended), epochs) for key, value in part.numbers.items()]
     for start in range(0, len(params), MOST_PARAMS):
         client.log_batch(created, params=params[start : start + MOST_PARAMS])
     for start in range(0, len(metrics), MOST_METRICS):
         client.log_batch(created, metrics=metrics[start : start + MOST_METRICS])
-    if part.status != "RUNNING":
-        client.set_terminated(created, part.status, _ms(ended))
+    if part.status != "running":
+        client.set_terminated(created, STATUS[part.status], _ms(ended))
     return created
-
-
-def _parts(run: StoredRun) -> list[_Part]:
-    """The run itself, then its nested runs: repeats if there are several, and trials."""
-    check_readable(run)
-    curves = trainings(run)
-    alone = len(curves) == 1
-    own = curves[0] if alone else Series(History((), ()), ())
-    status, began = STATUS[run.status], run.started.timestamp()
-    finished = run.finished.timestamp() if run.finished else None
-    found = [_Part(run.id, run.settings, own, numbers(run), status, began, finished)]
-    for repeat, series in () if alone else enumerate(curves):
-        ended = max(series.times, default=began)
-        found.append(_Part(f"{run.id}/repeats/{repeat}", {"repeat": repeat}, series, {}, status, began, ended))
-    for trial in trials(run):
-        name = f"{run.id}/trials/{trial.index:05d}"
-        status = "FAILED" if trial.failed else "FINISHED"
-        found.append(_Part(name, trial.params, trial.series, trial.scores(), status, began, began + trial.seconds))
-    return found
 
 
 def _tags(run: StoredRun) -> dict[str, str]:
@@ -219,9 +184,9 @@ def _tags(run: StoredRun) -> dict[str, str]:
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 
 
-def _digest(parts: list[_Part], contents: Mapping[str, bytes]) -> str:
+def _digest(own: list[Part], contents: Mapping[str, bytes]) -> str:
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    document: list[Any] = [[asdict(part) for part in parts], sums]
+    document: list[Any] = [[asdict(part) for part in own], sums]
     return hashlib.sha256(json.dumps(document, sort_keys=True, default=list).encode()).hexdigest()
 
 

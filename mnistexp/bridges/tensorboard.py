@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistexp.bridges.exported import Series, Trial, check_readable, numbers, trainings, trials
+from mnistexp.bridges.exported import Part, Series, parts
 from mnistexp.errors import BadInput
 from mnistexp.runs import files
 from mnistexp.runs.layout import CONFIG
@@ -58,59 +58,37 @@ def export(runs: Sequence[StoredRun], output: Path) -> list[Path]:
 
 def _event_files(run: StoredRun) -> dict[str, bytes]:
     """The run's event files: name to content."""
-    check_readable(run)
     began = run.started.timestamp()
     name = f"events.out.tfevents.{began:.0f}{SUFFIX}"
-    curves = trainings(run)
-    alone = len(curves) == 1
-    found = {name: _events_of_run(run, curves[0] if alone else None)}
-    for repeat, series in () if alone else enumerate(curves):
-        events = _Events(began)
-        events.session(run.id, _tuned(run), series)
-        events.end(_status(run), max(series.times, default=began))
-        found[f"repeats/{repeat}/{name}"] = events.content()
-    for trial in trials(run):
-        found[f"trials/{trial.index:05d}/{name}"] = _events_of_trial(run, trial)
-    return found
+    return {f"{part.place}/{name}".removeprefix("/"): _events(run, part) for part in parts(run)}
 
 
-def _events_of_run(run: StoredRun, series: Series | None) -> bytes:
-    """Configuration, note and metrics, and the curves if the run is a single training."""
+def _events(run: StoredRun, part: Part) -> bytes:
+    """Configuration, note and metrics of a run, or scores of a trial; and the curves of one training or trial."""
     began = run.started.timestamp()
     events = _Events(began)
-    config = files.read_text(run.path / CONFIG)
-    events.text("config", "\n".join(f"    {line}" for line in config.splitlines()), began)
-    if run.note:
-        events.text("note", run.note, began)
-    if series:
-        events.session(run.id, _tuned(run), series)
-    end = run.finished.timestamp() if run.finished else began
-    step = len(series.times) if series else 0
-    for key, value in numbers(run).items():
-        events.scalar(f"metrics/{key}", value, step, end)
-    if series:
-        events.end(_status(run), end)
-    return events.content()
-
-
-def _events_of_trial(run: StoredRun, trial: Trial) -> bytes:
-    began = run.started.timestamp()
-    end, step = began + trial.seconds, len(trial.series.times)
-    events = _Events(began)
-    events.session(f"{run.id}/{trial.index}", trial.params, trial.series)
-    for name, value in trial.scores().items():
-        events.scalar(name, value, step, end)
-    events.end("STATUS_FAILURE" if trial.failed else "STATUS_SUCCESS", end)
+    if not part.place:
+        config = files.read_text(run.path / CONFIG)
+        events.text("config", "\n".join(f"    {line}" for line in config.splitlines()), began)
+        if run.note:
+            events.text("note", run.note, began)
+    kind, _, number = part.place.partition("/")
+    is_trial = kind == "trials"
+    if part.series:
+        group = f"{run.id}/{int(number)}" if is_trial else run.id
+        events.session(group, part.params if is_trial else _tuned(run), part.series)
+    ended = began if part.ended is None else part.ended
+    step = len(part.series.times) if part.series else 0
+    for key, value in part.numbers.items():
+        events.scalar(key if is_trial else f"metrics/{key}", value, step, ended)
+    if part.series:
+        events.end(STATUS.get(part.status, "STATUS_FAILURE"), ended)
     return events.content()
 
 
 def _tuned(run: StoredRun) -> dict[str, object]:
     """The settings of the sections model, optimizer and training."""
     return {key: value for key, value in run.settings.items() if key.startswith(TUNED)}
-
-
-def _status(run: StoredRun) -> str:
-    return STATUS.get(run.status, "STATUS_FAILURE")
 
 
 class _Events:

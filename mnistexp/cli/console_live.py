@@ -131,8 +131,8 @@ def _came_out(run: "LiveRun") -> Iterator[str]:
     if run.result:
         for name, value in run.result.items():
             yield f"{name.replace('_', ' ')} {value:.4f}"
-    if run.error:
-        yield run.error
+    if run.info.error:
+        yield run.info.error
     elif run.state == "dead":
         yield "its process is gone"
 

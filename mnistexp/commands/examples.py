@@ -1,6 +1,7 @@
 """Commands without training: show digits, and summarise the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from mnistexp import data
-from mnistexp.config import settings
+from mnistexp.commands.digits import as_sentence
+from mnistexp.commands.job import NOTHING_KEPT, new_run, run_job
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.networks import layer_table
 from mnistexp.errors import BadInput
 from mnistexp.figures import drawings, style
 from mnistexp.runs.layout import METRICS, Kind
 from mnistexp.runs.results import Outcome
-from mnistexp.runs.run_folder import Run
-from mnistexp.training.model import LayerRow, layer_table
 
 __all__ = ["DEFAULT_EXAMPLES", "run_examples", "run_summary", "terminal_pictures"]
 
@@ -38,20 +39,43 @@ def run_examples(
     document = {
         "command": Kind.EXAMPLES,
         "arrays": {
+            "X": data.describe(data.as_input(digits.images)),
+            "y": data.describe(digits.labels),
+            "y_oh": data.describe(data.one_hot(digits.labels, len(digits.classes))),
             "x_train": data.describe(images),
             "y_train": data.describe(labels),
             "y_train one-hot": data.describe(one_hot),
         },
+        "preparation": list(_preparation(digits)),
+        "warnings": [as_sentence(text) for text in digits.warnings],
         "examples": [
             {"index": index, "label": int(labels[index]), "one_hot": one_hot[index].tolist()} for index in chosen
         ],
         "class_counts": data.class_counts(labels, len(digits.classes)).tolist(),
         "sha256": digits.sha256,
     }
-    with Run.create(runs_dir, Kind.EXAMPLES, config.name or "digits", settings.to_yaml(config)) as run:
+    with run_job(new_run(runs_dir, Kind.EXAMPLES, config, "digits", visible=False), NOTHING_KEPT) as run:
         run.add(METRICS, document)
         run.add("examples.png", style.render(drawings.examples(images, labels, chosen), "png"))
     return Outcome(run.path, document)
+
+
+def _preparation(digits: data.Digits) -> Iterator[str]:
+    """How the arrays come from the digits as they were read, in sentences."""
+    yield from map(as_sentence, digits.told)
+    images, prepared, classes = digits.images, data.as_input(digits.images), len(digits.classes)
+    yield (
+        f"Reshape: the images, {images.dtype} {images.shape}, get a last axis for their one grey channel: "
+        f"{prepared.shape}, the shape that a convolution takes."
+    )
+    yield (
+        f"Scaling: the grey values, {images.min()} to {images.max()}, are divided by 255: X is {prepared.dtype}, "
+        f"{prepared.min():g} to {prepared.max():g}."
+    )
+    yield (
+        f"One-hot: each of the {len(images):,} labels in y becomes a row of {classes} numbers in y_oh, with a 1 in "
+        "the column of its class and 0 elsewhere."
+    )
 
 
 def _chosen(config: ExperimentConfig, size: int, indices: Sequence[int] | None, count: int | None) -> list[int]:
@@ -92,7 +116,7 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
     document: dict[str, Any] = {
         "command": Kind.SUMMARY,
         "network": f"{config.model.kind}, sequential",
-        "layers": [_row(layer) for layer in layers],
+        "layers": [asdict(layer) for layer in layers],
         "parameters": sum(layer.parameters for layer in layers),
         "activations": [f"{layer.name}: {layer.activation}" for layer in layers if layer.parameters],
         "loss": "sparse categorical cross-entropy: -log of the probability of the correct class, averaged",
@@ -102,20 +126,9 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
         "updates_per_epoch": updates,
         "updates": updates * config.training.epochs,
     }
-    with Run.create(runs_dir, Kind.SUMMARY, config.name or config.model.kind, settings.to_yaml(config)) as run:
+    with run_job(new_run(runs_dir, Kind.SUMMARY, config, config.model.kind, visible=False), NOTHING_KEPT) as run:
         run.add(METRICS, document)
         drawing = drawings.network(layers)
         for kind in ("png", "svg"):
             run.add(f"network.{kind}", style.render(drawing, kind))
     return Outcome(run.path, document)
-
-
-def _row(layer: LayerRow) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "kind": layer.kind,
-        "output_shape": list(layer.output_shape),
-        "parameters": layer.parameters,
-        "arithmetic": layer.arithmetic,
-        "activation": layer.activation,
-    }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.networks import INPUT_SHAPE
 from mnistexp.data import as_input
 from mnistexp.data.forms import MOST_CLASSES, Classes
 from mnistexp.data.polarity import Ink
@@ -17,7 +18,6 @@ from mnistexp.runs import references
 from mnistexp.runs.layout import DATA, MODEL, Kind
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.training.model import INPUT_SHAPE
 from mnistexp.training.runtime import import_keras
 from mnistexp.training.saved_model import check_saved_model
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mnistexp.commands import metrics
 from mnistexp.commands.digits import note_digits, read_digits
-from mnistexp.commands.job import run_job, unwatched
+from mnistexp.commands.job import new_run, run_job, unwatched
 from mnistexp.commands.stored_repeats import (
     end_checkpoints,
     lengthens,
@@ -94,24 +94,24 @@ def lengthen_training(
 def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> list[bytes]:
     """The content of each repeat's `state.npz`. Raises `BadInput` if the training can't have so many epochs."""
     run, trained = stored.id, config.training.epochs
-    anew = f"to start anew: mnistexp train --config {run} --epochs {epochs}"
+    restart = f"to train from the start: mnistexp train --config {run} --epochs {epochs}"
     if stored.status != "done":
         raise BadInput(f"{run} is {stored.status}: resume it first, without --epochs: mnistexp train --resume {run}")
     if epochs <= trained:
         raise BadInput(f"--epochs is {epochs}, allowed: more than the {trained} epochs of {run}")
     if not lengthens(config):
-        raise BadInput(f"training.early_stopping ends {run}, so it can't be lengthened; {anew}")
+        raise BadInput(f"training.early_stopping ends {run}, so it can't be lengthened; {restart}")
     try:
         states = [stored.read_bytes(in_repeat(repeat, STATE)) for repeat in range(config.repeats)]
     except RunError as error:
         if (stored.path / STATE).exists():
             raise
-        raise BadInput(f"{run} has no {STATE}, as runs of earlier versions don't; {anew}") from error
+        raise BadInput(f"{run} has no {STATE}, as runs of earlier versions don't; {restart}") from error
     for state in states:
         try:
             files.arrays(state)
         except ValueError as error:
-            raise RunError(f"{stored.path / STATE} is damaged: {error}; {anew}") from error
+            raise RunError(f"{stored.path / STATE} is damaged: {error}; {restart}") from error
     return states
 
 
@@ -124,8 +124,7 @@ def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> D
 
 
 def _new(config: ExperimentConfig, runs_dir: Path) -> Run:
-    name = config.name or f"{config.optimizer.name}-{config.training.epochs}"
-    return Run.create(runs_dir, Kind.TRAIN, name, settings.to_yaml(config), visible=True)
+    return new_run(runs_dir, Kind.TRAIN, config, f"{config.optimizer.name}-{config.training.epochs}")
 
 
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:

@@ -4,11 +4,14 @@ The Keras model, the initial weights and the table of layers are built from thes
 per class, is added to each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, Protocol
 
-__all__ = ["NETWORKS", "Layer", "Sizes", "layers_of"]
+__all__ = ["INPUT_SHAPE", "NETWORKS", "Layer", "LayerRow", "Sizes", "layer_table", "layers_of", "shapes_of"]
+
+INPUT_SHAPE = (28, 28, 1)
 
 
 class Sizes(Protocol):
@@ -55,6 +58,18 @@ class Layer:
     activation: Literal["relu", "softmax", ""] = ""
 
 
+@dataclass(frozen=True)
+class LayerRow:
+    """One row of the network's table. `arithmetic` counts the parameters, such as `(3*3*16+1)*32 = 4640`."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    arithmetic: str
+    activation: str
+
+
 def cnn(sizes: Sizes) -> list[Layer]:
     """The assignment's: two blocks of convolution and pooling, and a dense layer."""
     first, second = sizes.filters
@@ -90,3 +105,33 @@ NETWORKS: dict[str, Callable[[Sizes], list[Layer]]] = {"cnn": cnn, "mlp": mlp, "
 def layers_of(sizes: Sizes) -> list[Layer]:
     """The layers from input to output."""
     return [*NETWORKS[sizes.kind](sizes), Layer("output", "Dense", sizes.classes, activation="softmax")]
+
+
+def layer_table(config: Sizes) -> list[LayerRow]:
+    """The layers from input to output."""
+    rows = []
+    for layer, shape, kernel in shapes_of(config):
+        parameters = (prod(kernel[:-1]) + 1) * kernel[-1] if kernel else 0
+        inputs = "*".join(str(size) for size in kernel[:-1])
+        arithmetic = f"({inputs}+1)*{kernel[-1]} = {parameters}" if kernel else ""
+        does = f"rate {layer.rate:g}" if layer.keras_class == "Dropout" else layer.activation
+        rows.append(LayerRow(layer.name, layer.keras_class, shape, parameters, arithmetic, does))
+    return rows
+
+
+def shapes_of(config: Sizes) -> Iterator[tuple[Layer, tuple[int, ...], tuple[int, ...]]]:
+    """Each layer with its output shape and kernel shape, () without a kernel."""
+    shape: tuple[int, ...] = INPUT_SHAPE
+    for layer in layers_of(config):
+        kernel: tuple[int, ...] = ()
+        if layer.keras_class == "Conv2D":
+            kernel = (layer.side, layer.side, shape[-1], layer.units)
+            shape = (shape[0] - layer.side + 1, shape[1] - layer.side + 1, layer.units)
+        elif layer.keras_class == "MaxPooling2D":
+            shape = (shape[0] // layer.side, shape[1] // layer.side, shape[2])
+        elif layer.keras_class == "Flatten":
+            shape = (prod(shape),)
+        elif layer.keras_class == "Dense":
+            kernel = (shape[0], layer.units)
+            shape = (layer.units,)
+        yield layer, shape, kernel

@@ -15,7 +15,7 @@ HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.re
 def read_npy(content: bytes) -> NDArray[Any]:
     """The array in the content of a `.npy` file, of any shape and dtype, in place and read-only. Nothing is unpickled.
 
-    Raises ValueError, saying what is wrong, for objects, a header that doesn't match the data, or another format.
+    Raises ValueError, with the fault, for objects, a header that doesn't match the data, or another format.
     """
     stream = BytesIO(content)
     try:

@@ -1,52 +1,25 @@
 """Drawings of digits, as figures and as text, and of a network."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.networks import INPUT_SHAPE, LayerRow
 from mnistexp.figures.style import GREY, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Layer", "examples", "network", "side_by_side", "terminal_digit"]
+__all__ = ["examples", "network", "side_by_side", "terminal_digit"]
 
 Image = NDArray[np.uint8]
 """Grey values, 0 to 255, of one digit (28, 28) or of several (n, 28, 28)."""
 TIMES = " \N{MULTIPLICATION SIGN} "
 FILLS = {"Conv2D": "#cfe3f1", "Dense": "#f7ddc8", "Input": "#ffffff"}
 """Colours of layers with parameters; others are grey."""
-
-
-class Layer(Protocol):
-    """One row of a network's table."""
-
-    @property
-    def name(self) -> str:
-        """Unique in the network, such as `conv_1`."""
-
-    @property
-    def kind(self) -> str:
-        """The name of its Keras class."""
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Output shape for a single digit."""
-
-    @property
-    def parameters(self) -> int:
-        """Number of trainable parameters."""
-
-    @property
-    def arithmetic(self) -> str:
-        """How these are counted, such as `(3*3*1+1)*16 = 160`; empty where there are none."""
-
-    @property
-    def activation(self) -> str:
-        """Keras' name of the activation, or the dropout rate; may be empty."""
 
 
 @styled
@@ -67,7 +40,7 @@ def examples(images: Image, labels: NDArray[np.int64], indices: Sequence[int]) -
 
 
 @styled
-def network(layers: Sequence[Layer], input_shape: tuple[int, ...] = (28, 28, 1)) -> "Figure":
+def network(layers: Sequence[LayerRow], input_shape: tuple[int, ...] = INPUT_SHAPE) -> "Figure":
     """The layers from input to output as boxes, with output shapes and parameter counts."""
     figure = new_figure(6.4, 0.52 * (len(layers) + 2))
     axes = figure.add_subplot()

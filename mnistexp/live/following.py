@@ -18,49 +18,59 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import HEARTBEAT, METRICS, STATUS, Kind, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
-from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import State, read_record, read_status
-from mnistexp.runs.stored_runs import run_names
+from mnistexp.runs.stored_runs import StoredRun, read, run_names
 
 __all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
 
 LiveState = State | Literal["dead", "damaged"]
 RESULTS = ("test_accuracy", "best_score")
 NEWEST = 10
-UNKNOWN = datetime.fromtimestamp(0, UTC)
 Signature = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class LiveRun:
-    """One run at one moment; times in UTC.
+    """One run at one moment, beyond its record `info`; times in UTC.
 
     `state`: `dead` is a run with status `running` whose process is gone, `damaged` one whose status can't be read.
-    `ended`: for a dead run, its last heartbeat. `seconds`: how long the last process worked on it. `silent_seconds`:
-    since its last heartbeat, if there is one; heartbeats come every two seconds. `seconds_left`: None if unknown.
-    `result`: `test_accuracy`, `mean_test_accuracy` of repeated trainings or `best_score`, if an ended run has one.
-    `error`: why it failed.
+    `ended`: for a dead run, its last heartbeat. `silent_seconds`: since its last heartbeat, if there is one; heartbeats
+    come every two seconds. `seconds_left`: None if unknown. `result`: `test_accuracy`, `mean_test_accuracy` of repeated
+    trainings or `best_score`, if an ended run has one.
     """
 
-    id: str
-    path: Path
-    command: str
-    name: str
+    info: StoredRun
     state: LiveState
-    started: datetime
     ended: datetime | None = None
-    seconds: float | None = None
     silent_seconds: float | None = None
     seconds_left: float | None = None
     training: Progress | None = None
     sweep: SweepProgress | None = None
     result: Mapping[str, float] | None = None
-    error: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The name of its folder."""
+        return self.info.id
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.info.path
 
     def document(self) -> dict[str, Any]:
-        """As plain values for JSON."""
-        times = {"started": _iso(self.started), "ended": _iso(self.ended) if self.ended else None}
-        return asdict(self) | {"path": str(self.path)} | times
+        """As plain values for JSON; `seconds`: how long the last process worked on the run, `error`: why it failed."""
+        own = ("state", "silent_seconds", "seconds_left", "result")
+        recorded = ("id", "command", "name", "seconds", "error")
+        return {
+            **{name: getattr(self, name) for name in own},
+            **{name: getattr(self.info, name) for name in recorded},
+            "path": str(self.path),
+            "started": _iso(self.info.started),
+            "ended": _iso(self.ended) if self.ended else None,
+            "training": asdict(self.training) if self.training else None,
+            "sweep": asdict(self.sweep) if self.sweep else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class Follower:
         """The current state. Removed runs are left out. Raises RunError."""
         now = time.time()
         found = [run for path in self._paths() if (run := self._run(path, now))]
-        running = sorted((run for run in found if run.ended is None), key=lambda run: (run.started, run.id))
+        running = sorted((run for run in found if run.ended is None), key=lambda run: (run.info.started, run.id))
         over = [(run.ended, run.id, run) for run in found if run.ended is not None]
         ended = [run for _, _, run in sorted(over, key=itemgetter(0, 1), reverse=True)[: self._newest]]
         shown = {run.path for run in (*running, *ended)}
@@ -127,7 +137,7 @@ class Follower:
         silent = None if beat is None else max(0.0, now - beat)
         if _alive(path):
             return replace(run, silent_seconds=silent)
-        last = run.started if beat is None else datetime.fromtimestamp(beat, UTC)
+        last = run.info.started if beat is None else datetime.fromtimestamp(beat, UTC)
         return replace(run, state="dead", ended=last, silent_seconds=silent)
 
     def _recorded(self, path: Path) -> LiveRun | None:
@@ -141,16 +151,15 @@ class Follower:
             self._records.pop(path, None)
             return None
         found = about.st_mtime_ns, about.st_ino, about.st_size
-        if run is None or signature != found:
-            run = _read(path)
+        if (run is None or signature != found) and (run := _read(path)):
             self._records[path] = found, run
         return run
 
     def _with_progress(self, run: LiveRun, now: float) -> LiveRun:
         """The progress of a running or dead run."""
-        if is_sweep(run.command):
+        if is_sweep(run.info.command):
             sweep = self._fits.setdefault(run.path, FitFiles(run.path)).read()
-            left = sweep.seconds_left(run.started.timestamp(), now) if run.state == "running" else None
+            left = sweep.seconds_left(run.info.started.timestamp(), now) if run.state == "running" else None
             return replace(run, sweep=sweep, seconds_left=left)
         training = read_progress(run.path, now)
         left = training.seconds_left if training and run.state == "running" else None
@@ -165,24 +174,13 @@ class Follower:
         return replace(run, result=self._results[run.path])
 
 
-def _read(path: Path) -> LiveRun:
-    try:
-        record = read_record(path)
-    except RunError as error:
-        started = time_of(path.name) or UNKNOWN
-        return LiveRun(path.name, path, "", "", "damaged", started, ended=started, error=str(error))
-    running = record.status == "running"
-    return LiveRun(
-        id=path.name,
-        path=path,
-        command=record.command,
-        name=record.name,
-        state=record.status,
-        started=record.started,
-        ended=None if running else record.finished or record.started,
-        seconds=None if running else record.seconds,
-        error=record.error,
-    )
+def _read(path: Path) -> LiveRun | None:
+    info = read(path, read_record)
+    if info is None:
+        return None
+    if info.status == "running":
+        return LiveRun(replace(info, seconds=None), info.status)
+    return LiveRun(info, info.status, info.finished or info.started)
 
 
 def _alive(path: Path) -> bool:

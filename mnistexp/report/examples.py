@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnistexp.config import shown
+from mnistexp.config.networks import LayerRow
 from mnistexp.figures import drawings
-from mnistexp.report.origin import how_it_was_made
+from mnistexp.report.origin import how_it_was_made, warnings
 from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.training.model import LayerRow
 
 __all__ = ["examples_report", "summary_report"]
 
@@ -36,6 +36,7 @@ def examples_report(stored: StoredRun) -> RunReport:
                 stored.read_bytes("examples.png"),
             ),
             _arrays(found),
+            *map(Paragraph, found.get("preparation", ())),
             Table("Training digits per class", ("digit", "count"), counts, folded=True),
         ),
     )
@@ -55,7 +56,7 @@ def examples_story(found: Mapping[str, Any]) -> Story:
         "examples",
         f"{sum(found['class_counts']):,} training digits, {len(found['examples'])} of them shown",
         f"Each label belongs to the image it is shown with: {_labels(found)}.",
-        answers=(_arrays(found), _one_hot(found)),
+        answers=(_arrays(found), *map(Paragraph, found.get("preparation", ())), *warnings(found), _one_hot(found)),
     )
 
 

@@ -22,7 +22,7 @@ from IPython.display import Image
 
 from mnistexp import api, data
 from mnistexp.figures import drawings, plots, style
-from mnistexp.training.model import layer_table
+from mnistexp.config.networks import layer_table
 
 
 def show(figure):

@@ -7,6 +7,7 @@ import numpy as np
 
 from mnistexp.config import shown
 from mnistexp.config.models import ModelConfig
+from mnistexp.config.networks import layer_table
 from mnistexp.figures import plots
 from mnistexp.report.accuracy import unseen_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
@@ -28,7 +29,6 @@ from mnistexp.report.tested import test_sections
 from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.training.model import layer_table
 
 __all__ = [
     "accuracy_facts",

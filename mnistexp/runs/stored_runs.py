@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +16,7 @@ from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, METRICS, STATUS, is_
 from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.runs.results import History
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import State, read_status
+from mnistexp.runs.status import State, Status, read_status
 from mnistexp.runs.summary import Summary, Value, over_repeats, summarize
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
@@ -191,11 +191,14 @@ def load(path: Path) -> StoredRun:
     return run
 
 
-def read(path: Path) -> StoredRun | None:
-    """The run in a folder; None for a foreign one, without the record and the name of a run."""
+def read(path: Path, record: Callable[[Path], Status] = read_status) -> StoredRun | None:
+    """The run in a folder; None for a foreign one, without the record and the name of a run.
+
+    `record`: reads its record; with `status.read_record` a run whose process died is `running`, as it last wrote.
+    """
     name = path.name or path.resolve().name
     try:
-        status = read_status(path)
+        status = record(path)
     except RunError as error:
         started = time_of(name)
         if not files.is_folder(path) or (started is None and not (path / STATUS).exists()):

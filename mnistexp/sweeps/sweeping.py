@@ -11,6 +11,7 @@ import numpy as np
 
 from mnistexp import data
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.networks import layer_table
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
@@ -23,7 +24,6 @@ from mnistexp.sweeps.search import drive, most_trials
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.sweep_files import fit_name, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
-from mnistexp.training.model import layer_table
 
 if TYPE_CHECKING:
     from mnistexp.sweeps.executors.executors import Workers

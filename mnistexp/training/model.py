@@ -1,6 +1,5 @@
-"""The network and its optimizer as plain Keras objects, their random seeds, and the table of layers."""
+"""The network and its optimizer as plain Keras objects, and their random seeds."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -9,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.config.models import ModelConfig
-from mnistexp.config.networks import Layer, layers_of
+from mnistexp.config.networks import INPUT_SHAPE, Layer, layers_of, shapes_of
 from mnistexp.config.optimizers import Optimizer
 from mnistexp.training.runtime import import_keras
 
-__all__ = ["LayerRow", "Seed", "build_model", "build_optimizer", "initial_weights", "layer_table"]
+__all__ = ["Seed", "build_model", "build_optimizer", "initial_weights"]
 
-INPUT_SHAPE = (28, 28, 1)
 WEIGHTS, ORDER, DROPOUT = range(3)
 """The purpose of random numbers: the first number of the seed's spawn key."""
 
@@ -39,18 +37,6 @@ class Seed:
         return np.random.Generator(bits).permutation(digits).astype(np.int32)
 
 
-@dataclass(frozen=True)
-class LayerRow:
-    """One row of the network's table. `arithmetic` counts the parameters, such as `(3*3*16+1)*32 = 4640`."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    arithmetic: str
-    activation: str
-
-
 def build_model(config: ModelConfig, seed: Seed | int = 0) -> Any:
     """The network as a `keras.Sequential`: images float32 (n, 28, 28, 1) from 0 to 1 to probabilities (n, 10).
 
@@ -70,7 +56,7 @@ def initial_weights(config: ModelConfig, seed: Seed | int = 0) -> list[NDArray[n
     """
     seed = Seed(seed) if isinstance(seed, int) else seed
     weights = []
-    for index, shape in enumerate(kernel for _, _, kernel in _shapes(config) if kernel):
+    for index, shape in enumerate(kernel for _, _, kernel in shapes_of(config) if kernel):
         field = int(np.prod(shape[:-2]))
         limit = (6 / (field * (shape[-2] + shape[-1]))) ** 0.5
         bits = np.random.Philox(key=seed.words(WEIGHTS, index, count=2))
@@ -102,33 +88,3 @@ def _keras_layer(layer: Layer, number: int) -> Any:
         "Dense": {"units": layer.units, "activation": layer.activation},
     }
     return getattr(keras.layers, layer.keras_class)(name=layer.name, **arguments[layer.keras_class])
-
-
-def layer_table(config: ModelConfig) -> list[LayerRow]:
-    """The layers from input to output, computed without TensorFlow."""
-    rows = []
-    for layer, shape, kernel in _shapes(config):
-        parameters = (int(np.prod(kernel[:-1])) + 1) * kernel[-1] if kernel else 0
-        inputs = "*".join(str(size) for size in kernel[:-1])
-        arithmetic = f"({inputs}+1)*{kernel[-1]} = {parameters}" if kernel else ""
-        does = f"rate {layer.rate:g}" if layer.keras_class == "Dropout" else layer.activation
-        rows.append(LayerRow(layer.name, layer.keras_class, shape, parameters, arithmetic, does))
-    return rows
-
-
-def _shapes(config: ModelConfig) -> Iterator[tuple[Layer, tuple[int, ...], tuple[int, ...]]]:
-    """Each layer with its output shape and kernel shape, () without a kernel."""
-    shape: tuple[int, ...] = INPUT_SHAPE
-    for layer in layers_of(config):
-        kernel: tuple[int, ...] = ()
-        if layer.keras_class == "Conv2D":
-            kernel = (layer.side, layer.side, shape[-1], layer.units)
-            shape = (shape[0] - layer.side + 1, shape[1] - layer.side + 1, layer.units)
-        elif layer.keras_class == "MaxPooling2D":
-            shape = (shape[0] // layer.side, shape[1] // layer.side, shape[2])
-        elif layer.keras_class == "Flatten":
-            shape = (int(np.prod(shape)),)
-        elif layer.keras_class == "Dense":
-            kernel = (shape[0], layer.units)
-            shape = (layer.units,)
-        yield layer, shape, kernel

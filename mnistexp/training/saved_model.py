@@ -6,9 +6,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from mnistexp.config.networks import INPUT_SHAPE
 from mnistexp.errors import RunError, show
 from mnistexp.runs import files
-from mnistexp.training.model import INPUT_SHAPE
 
 __all__ = ["check_saved_model"]
 

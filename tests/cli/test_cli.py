@@ -6,8 +6,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from programs import call, forked, program
+
+from mnistexp.data import packaged
 
 TINY = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4"]
 
@@ -55,7 +58,7 @@ BAD_COMMAND_LINES = {
     "early stopping on test digits": (["train", "--set", "training.early_stopping={}"], "validation_fraction above 0"),
     "a name that is a path": (["train", "--name", "../up"], "allowed: letters, digits"),
     "resume nothing": (["train", "--resume", "latest"], "no training to resume in runs"),
-    "resume and set": (["train", "--resume", "latest", "--epochs", "3"], "--epochs"),
+    "resume and set": (["train", "--resume", "latest", "--seed", "3"], "--seed"),
     "index out of range": (["show-examples", "--index", "800"], "is 800, allowed: 0 to 799"),
     "negative index": (["show-examples", "--index", "-1"], "is -1, allowed: 0 to 799"),
     "index and count": (["show-examples", "--index", "1", "--count", "2"], "can't be combined"),
@@ -170,6 +173,27 @@ def test_show_examples_agrees_with_the_pictures_of_the_split(tmp_path: Path) -> 
     assert [(one["index"], one["label"]) for one in examples] == [(37, 4), (235, 6), (72, 8)]
     assert all(one["one_hot"].index(1) == one["label"] and sum(one["one_hot"]) == 1 for one in examples)
     assert (tmp_path / document["run_dir"] / "examples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_examples_tells_the_arrays_of_the_assignment_and_how_they_came_about(tmp_path: Path) -> None:
+    found = json.loads(call("show-examples", "--json", cwd=tmp_path).stdout)["metrics"]
+    told = {name: [about[key] for key in ("shape", "dtype", "values")] for name, about in found["arrays"].items()}
+    assert told["X"] == ["(1000, 28, 28, 1)", "float32", "0.0 to 1.0"]
+    assert told["y"] == ["(1000,)", "int64", "0 to 9"]
+    assert told["y_oh"] == ["(1000, 10)", "uint8", "0 to 1"]
+    assert [sentence.partition(":")[0] for sentence in found["preparation"]] == ["Reshape", "Scaling", "One-hot"]
+    assert "uint8 (1000, 28, 28)" in found["preparation"][0]
+    assert "0 to 255, are divided by 255" in found["preparation"][1]
+
+
+def test_show_examples_tells_how_own_digits_were_converted(tmp_path: Path) -> None:
+    rows = np.arange(200)
+    images = 255 - packaged.embedded("first_1000")[0][rows]
+    np.savez(tmp_path / "dark.npz", x_train=images, y_train=packaged.embedded("first_1000")[1][rows])
+    done = call("show-examples", "--data", "dark.npz", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Dark ink on a bright ground inverted." in done.stdout
+    assert "Reshape: the images, uint8 (200, 28, 28)" in done.stdout
 
 
 def test_drawn_examples_depend_on_the_seed_alone(tmp_path: Path) -> None:

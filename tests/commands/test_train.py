@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import call
 
 from mnistexp import api
 from mnistexp.commands.train import lengthen_training, resume_training, training_named
@@ -19,7 +20,6 @@ from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.figures import plots
 from mnistexp.runs.results import EpochDone, Event, Outcome
 from mnistexp.runs.stored_runs import load, run_names
-from tests.programs import call
 
 TINY = {
     "data.digits": 100,
@@ -149,7 +149,7 @@ def test_what_cannot_be_lengthened_is_refused_with_the_reason_and_nothing_is_wri
 def test_a_training_with_early_stopping_cannot_be_lengthened_and_keeps_no_state(tmp_path: Path) -> None:
     stopping = {"validate_every": 1, "validation_fraction": 0.2, "early_stopping": {"patience": 1}}
     run = train(tmp_path, 2, repeats=1, **{f"training__{key}": value for key, value in stopping.items()}).run_dir
-    with pytest.raises(BadInput, match=r"early_stopping ends .* to start anew: mnistexp train --config"):
+    with pytest.raises(BadInput, match=r"early_stopping ends .* to train from the start: mnistexp train --config"):
         lengthen_training(load(run), 3, tmp_path)
     assert [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
 

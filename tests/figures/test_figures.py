@@ -21,10 +21,10 @@ from matplotlib.patches import Rectangle
 
 from mnistexp import data
 from mnistexp.config.models import DataConfig, ModelConfig
+from mnistexp.config.networks import layer_table
 from mnistexp.figures import drawings, plots, style, sweeps
 from mnistexp.figures.axes import name_of, swept_parameters
 from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
-from mnistexp.training.model import layer_table
 
 NAN = float("nan")
 CURVES = History((2.0, 1.0, 0.5, 0.25), (0.2, 0.5, 0.8, 0.9), (1.5, 0.5, 0.75, 0.5), (0.4, 0.8, 0.7, 0.85))

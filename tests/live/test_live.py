@@ -225,7 +225,7 @@ def test_ended_runs_come_with_the_newest_first_and_foreign_folders_not_at_all(
     (broken / "status.json").write_text("{")
     damaged = only(Follower(tmp_path).look().ended)
     assert damaged.state == "damaged"
-    assert "damaged" in str(damaged.error)
+    assert "damaged" in str(damaged.info.error)
     with pytest.raises(BadInput, match="no run 'latst'"):
         Follower(runs, ["latst"])
 

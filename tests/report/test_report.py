@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -68,6 +69,10 @@ def html_of(*folders: Path) -> str:
     return page_to_html(reports.read_page([stored_runs.load(folder) for folder in folders]))
 
 
+finished_html = cache(html_of)
+"""Of the runs that tests share, which no test changes: each page is drawn once."""
+
+
 def metrics_of(folder: Path) -> dict:
     return json.loads((folder / "metrics.json").read_text())
 
@@ -94,7 +99,7 @@ def hostile(finished: dict[str, Path], tmp_path: Path) -> Path:
 
 
 def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> None:
-    found, page = metrics_of(finished["train"]), Reader(html_of(finished["train"]))
+    found, page = metrics_of(finished["train"]), Reader(finished_html(finished["train"]))
     assert page.texts("h1") == [f"{found['test_correct']} of {found['test_digits']} test digits classified correctly"]
     words = " ".join(page.texts("p"))
     low, high = found["test_accuracy_interval"]
@@ -120,7 +125,7 @@ def test_the_misread_digits_are_shown_with_what_was_read(finished: dict[str, Pat
     read = shares.argmax(axis=1)
     wrong = np.flatnonzero(read != labels)
     worst = wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")]
-    page = Reader(html_of(finished["train"]))
+    page = Reader(finished_html(finished["train"]))
     told = [f"{rows[i]} {labels[i]} {read[i]} {percent(float(shares[i].max()))}" for i in worst]
     shown = [row for row in page.texts("tr") if row in told]
     assert shown == told[: len(shown)]
@@ -146,7 +151,7 @@ def test_a_run_of_an_earlier_version_reports_without_the_digits_that_it_did_not_
 
 
 def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> None:
-    found, page = metrics_of(finished["repeats"]), Reader(html_of(finished["repeats"]))
+    found, page = metrics_of(finished["repeats"]), Reader(finished_html(finished["repeats"]))
     assert "How much does the seed matter?" in page.texts("h2")
     assert found["repeats"]["sentence"] in page.texts("p")
     mean = f"{found['repeats']['mean']:.1%}"
@@ -159,7 +164,7 @@ def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> Non
 
 
 def test_a_sweep_ranks_its_trials(finished: dict[str, Path]) -> None:
-    found, page = metrics_of(finished["sweep"]), Reader(html_of(finished["sweep"]))
+    found, page = metrics_of(finished["sweep"]), Reader(finished_html(finished["sweep"]))
     assert page.texts("h1")[0].startswith(f"{found['best_score']:.1%} with ")
     rows = [row for row in page.texts("tr") if re.match(r"\d", row)]
     assert [row.split()[0] for row in rows] == [str(row["rank"]) for row in found["ranking"]]
@@ -169,17 +174,17 @@ def test_a_sweep_ranks_its_trials(finished: dict[str, Path]) -> None:
 
 
 def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
-    examples = Reader(html_of(finished["show-examples"]))
+    examples = Reader(finished_html(finished["show-examples"]))
     shown = metrics_of(finished["show-examples"])["examples"]
     assert all(str(example["label"]) in examples.attributes("img")[0]["alt"] for example in shown)
     assert "0 0 0 0 1 0 0 0 0 0" in examples.texts("td")
-    summary = Reader(html_of(finished["summary"]))
+    summary = Reader(finished_html(finished["summary"]))
     assert summary.texts("h1") == ["A network of 108,618 parameters"]
     assert "(3*3*16+1)*32 = 4640" in summary.texts("td")
 
 
 def test_the_best_model_says_how_it_was_chosen_and_what_it_is_worth(finished: dict[str, Path]) -> None:
-    found, page = metrics_of(finished["best"]), Reader(html_of(finished["best"]))
+    found, page = metrics_of(finished["best"]), Reader(finished_html(finished["best"]))
     assert page.texts("h1") == [
         f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly"
     ]
@@ -225,7 +230,7 @@ def test_a_reproduction_sets_each_reported_figure_beside_ours(finished: dict[str
 
 
 def test_pointing_at_a_figure_tells_what_was_measured(finished: dict[str, Path]) -> None:
-    page = Reader(html_of(finished["train"]))
+    page = Reader(finished_html(finished["train"]))
     loss, accuracy, confusion = (
         json.loads(text)
         for attributes, text in zip(page.attributes("script"), page.texts("script"), strict=True)
@@ -260,7 +265,7 @@ def test_a_band_over_the_best_epochs_leaves_the_curves_to_be_read(flat: tuple[in
 
 
 def test_cells_of_a_heat_map_are_told_by_their_settings(finished: dict[str, Path]) -> None:
-    html = html_of(finished["sweep"])
+    html = finished_html(finished["sweep"])
     for row in metrics_of(finished["sweep"])["ranking"]:
         dropout, beta = row["params"]["model.dropout"], row["params"]["optimizer.beta_1"]
         assert f"dropout {dropout:g}, beta_1 {beta:g}: {100 * row['mean']:.1f}" in html
@@ -308,7 +313,7 @@ def test_a_run_of_unknown_kind_shows_its_sentences_and_numbers(finished: dict[st
 
 
 def test_several_runs_stand_in_one_page(finished: dict[str, Path]) -> None:
-    page = Reader(html_of(finished["train"], finished["sweep"]))
+    page = Reader(finished_html(finished["train"], finished["sweep"]))
     assert page.texts("h1") == ["2 runs side by side"]
     assert len(page.texts("article")) == 2
     ids = [attributes["id"] for _, attributes, _ in page.elements if attributes.get("id")]
@@ -322,7 +327,7 @@ def test_several_runs_stand_in_one_page(finished: dict[str, Path]) -> None:
 
 def test_nothing_is_fetched(finished: dict[str, Path]) -> None:
     for folder in finished.values():
-        page = Reader(html_of(folder))
+        page = Reader(finished_html(folder))
         for _, attributes, _ in page.elements:
             for name in ("src", "href", "xlink:href", "action", "data", "poster", "srcset"):
                 assert re.match(r"#|data:", attributes.get(name) or "#"), attributes
@@ -331,7 +336,7 @@ def test_nothing_is_fetched(finished: dict[str, Path]) -> None:
 
 
 def test_the_content_policy_allows_this_style_and_script_only(finished: dict[str, Path]) -> None:
-    html = html_of(finished["train"])
+    html = finished_html(finished["train"])
     policy = next(
         str(meta["content"])
         for meta in Reader(html).attributes("meta")

@@ -14,6 +14,7 @@ import pytest
 from tiny_sweep import run_tiny, tiny
 
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.runs.results import FitDone, History, SweepResult
@@ -23,7 +24,6 @@ from mnistexp.sweeps.fold_fits import Fitted, FoldFit, fit_fold
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
-from mnistexp.training.model import layer_table
 from mnistexp.training.state import State
 
 SECONDS = 2.0

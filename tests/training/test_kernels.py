@@ -2,25 +2,18 @@
 
 import os
 import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from programs import call, program, untouched
 
 from mnistexp.training import kernels
 
-SMALL = ["--set", "data.digits=100", "--set", "model.filters=[4,8]", "--set", "model.dense_units=16", "--epochs", "2"]
-SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]}", "--set", "sweep.cache=false"]
 NAME = "xla_compile_cache__1__2__XLA_CPU_JIT.pb"
 TENSORFLOW = SimpleNamespace(version=SimpleNamespace(VERSION="2.0", GIT_VERSION="a", COMPILER_VERSION="b"))
 NEWER = SimpleNamespace(version=SimpleNamespace(VERSION="2.1", GIT_VERSION="a", COMPILER_VERSION="b"))
-
-SHORT = tempfile.TemporaryDirectory(prefix="t")
 
 Process = Callable[..., list[Path]]
 
@@ -169,47 +162,3 @@ def test_a_forked_process_leaves_the_folder_to_its_parent(process: Process, tmp_
         os._exit(0)
     os.waitpid(child, 0)
     assert private.is_dir()
-
-
-def environment_of(folder: Path) -> dict[str, str]:
-    """The variables of a program whose cache and temporary files are below a folder.
-
-    By a short name, as that of a socket in it may have 107 bytes at most.
-    """
-    (folder / "temporary").mkdir(exist_ok=True)
-    short = Path(SHORT.name) / folder.name[-8:]
-    short.unlink(missing_ok=True)
-    short.symlink_to(folder / "temporary")
-    return untouched() | {"MNISTEXP_CACHE_DIR": str(folder / "cache"), "TMPDIR": str(short)}
-
-
-def histories(folder: Path) -> set[bytes]:
-    return {path.read_bytes() for path in folder.glob("runs/*/history.csv")}
-
-
-def test_trainings_at_once_and_afterwards_give_the_bits_of_one_without_kernels(tmp_path: Path) -> None:
-    command = program("train", "-q", *SMALL)
-    variables = environment_of(tmp_path)
-    at_once = [subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [running.wait() for running in at_once] == [0, 0]
-    names = [path.name for path in kept(tmp_path)]
-    assert len(names) >= 5
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [path.name for path in kept(tmp_path)] == names
-    assert call("train", "-q", *SMALL, cwd=tmp_path).returncode == 0
-    assert len(list(tmp_path.glob("runs/*/history.csv"))) == 4
-    assert len(histories(tmp_path)) == 1
-    assert list((tmp_path / "temporary").glob("mnistexp-kernels-*")) == []
-
-
-def test_workers_of_a_sweep_keep_theirs_and_leave_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    variables = environment_of(tmp_path)
-    monkeypatch.setenv("MNISTEXP_CACHE_DIR", variables["MNISTEXP_CACHE_DIR"])
-    command = program("sweep-dropout", "-q", *SMALL, *SWEEP)
-    subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, check=True)
-    assert len(kept(tmp_path)) >= 5
-    assert f"{len(kept(tmp_path))} compiled kernels" in call("cache", "info", cwd=tmp_path).stdout
-    assert f"{len(kept(tmp_path))} compiled kernels" in call("cache", "prune", cwd=tmp_path).stdout
-    assert kept(tmp_path) == []
-    assert list((tmp_path / "temporary").glob("mnistexp-kernels-*")) == []

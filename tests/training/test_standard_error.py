@@ -81,13 +81,6 @@ def run_by_a_person(arguments: list[object], folder: Path, **variables: str) -> 
     return done.stderr
 
 
-@pytest.mark.parametrize(("command", "options"), [("train", []), ("sweep-dropout", SWEEP)])
-def test_a_run_takes_what_tensorflow_says_into_its_log(command: str, options: list[str], tmp_path: Path) -> None:
-    assert run_by_a_person([command, "-q", *SMALL, *options], tmp_path, TF_CPP_MIN_LOG_LEVEL="0") == ""
-    [log] = tmp_path.glob("runs/*/run.log")
-    assert "libraries wrote to standard error:\n    " in log.read_text()
-
-
 @pytest.mark.slow
 def test_no_command_prints_what_another_library_says(finished: dict[str, Path], tmp_path: Path) -> None:
     commands: list[list[object]] = [

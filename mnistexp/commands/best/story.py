@@ -19,7 +19,7 @@ from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
 from mnistexp.commands.digits import note_digits
-from mnistexp.commands.job import unwatched
+from mnistexp.commands.job import new_run, run_job, unwatched
 from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import finish_training
@@ -29,7 +29,7 @@ from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted
 from mnistexp.figures import style
 from mnistexp.runs import files
-from mnistexp.runs.layout import CHOICE, COMBINED, DATA, FINAL, Kind
+from mnistexp.runs.layout import CHOICE, COMBINED, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
@@ -135,13 +135,13 @@ def _finish(
         update={"sweep": None, "name": None, "model": choice.config.model, "optimizer": choice.config.optimizer}
     )
     chosen = files.plain(choice_document(sources.used, choice))
-    with _open(work, final, chosen) as run:
-        run.add(DATA, work.digits.document(work.split))
+    dataset = data.Dataset(work.digits, work.split, final)
+    with run_job(_open(work, final, chosen), STOPPED, dataset) as run:
         run.add(CHOICE, chosen)
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
-        results = train_repeats(run, data.Dataset(work.digits, work.split, final), None, watch)
+        results = train_repeats(run, dataset, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         document = metrics.training_metrics(final, results) | {
@@ -167,8 +167,7 @@ def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
     begun = reuse.unfinished(work.runs_dir, Kind.BEST, work.config, work.digits)
     if begun is not None and files.holds(begun.path / CHOICE, chosen):
         return Run.resume(begun.path)
-    name = work.config.name or f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
-    return Run.create(work.runs_dir, Kind.BEST, name, settings.to_yaml(work.config), visible=True)
+    return new_run(work.runs_dir, Kind.BEST, work.config, f"{final.optimizer.name}-dropout-{final.model.dropout:g}")
 
 
 def unseen_digits(digits: Digits) -> Digits:
