@@ -19,6 +19,8 @@ def page_to_markdown(page: Page, folder: str) -> dict[str, bytes]:
     """
     files: dict[str, bytes] = {}
     lines = [] if len(page.runs) == 1 else [f"# {escaped(page.title)}", ""]
+    if page.comparison:
+        lines += section_lines(page.comparison, 2, folder, files)
     for run in page.runs:
         lines += _run(run, 1 if len(page.runs) == 1 else 2, folder, files)
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

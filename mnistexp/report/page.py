@@ -146,6 +146,7 @@ class Page:
     """A report of one run or of several."""
 
     runs: tuple[RunReport, ...]
+    comparison: Section | None = None
 
     @property
     def title(self) -> str:

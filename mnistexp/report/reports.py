@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mnistexp.errors import BadInput, RunError, nearest
+from mnistexp.report.compared import comparison
 from mnistexp.report.html import page_to_html
 from mnistexp.report.kinds import KINDS
 from mnistexp.report.markdown import page_to_markdown
@@ -59,7 +60,8 @@ def write_report(runs: Sequence[StoredRun], format: str | None = None, output: P
 
 def read_page(runs: Sequence[StoredRun]) -> Page:
     """The report of some runs. Raises RunError if a file is missing or damaged."""
-    return Page(tuple(_report(run) for run in runs))
+    reports = tuple(_report(run) for run in runs)
+    return Page(reports, comparison(reports, runs) if len(runs) > 1 else None)
 
 
 def _report(run: StoredRun) -> RunReport:

@@ -235,8 +235,8 @@ def _curves_section(sweep: SweepResult) -> Section:
         "What do the learning curves of the best trials look like?",
         (
             Picture(
-                "Validation curves of the best trials",
-                "Validation loss and accuracy of the best trials over the epochs: mean and range of their folds.",
+                "Learning curves of the best trials",
+                "Loss and accuracy of the best trials over the epochs: mean and range of their folds.",
                 sweeps.top_learning_curves(sweep),
             ),
         ),
