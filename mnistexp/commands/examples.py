@@ -10,14 +10,13 @@ import numpy as np
 
 from mnistexp import data
 from mnistexp.commands.digits import as_sentence
-from mnistexp.config import settings
+from mnistexp.commands.job import NOTHING_KEPT, new_run, run_job
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.errors import BadInput
 from mnistexp.figures import drawings, style
 from mnistexp.runs.layout import METRICS, Kind
 from mnistexp.runs.results import Outcome
-from mnistexp.runs.run_folder import Run
 
 __all__ = ["DEFAULT_EXAMPLES", "run_examples", "run_summary", "terminal_pictures"]
 
@@ -55,7 +54,7 @@ def run_examples(
         "class_counts": data.class_counts(labels, len(digits.classes)).tolist(),
         "sha256": digits.sha256,
     }
-    with Run.create(runs_dir, Kind.EXAMPLES, config.name or "digits", settings.to_yaml(config)) as run:
+    with run_job(new_run(runs_dir, Kind.EXAMPLES, config, "digits", visible=False), NOTHING_KEPT) as run:
         run.add(METRICS, document)
         run.add("examples.png", style.render(drawings.examples(images, labels, chosen), "png"))
     return Outcome(run.path, document)
@@ -127,7 +126,7 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
         "updates_per_epoch": updates,
         "updates": updates * config.training.epochs,
     }
-    with Run.create(runs_dir, Kind.SUMMARY, config.name or config.model.kind, settings.to_yaml(config)) as run:
+    with run_job(new_run(runs_dir, Kind.SUMMARY, config, config.model.kind, visible=False), NOTHING_KEPT) as run:
         run.add(METRICS, document)
         drawing = drawings.network(layers)
         for kind in ("png", "svg"):

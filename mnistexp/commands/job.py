@@ -3,18 +3,28 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from mnistexp.config import settings
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset
 from mnistexp.errors import Interrupted
 from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import Event
 from mnistexp.runs.run_folder import Run, add_file
 
-__all__ = ["run_job", "unwatched"]
+__all__ = ["NOTHING_KEPT", "new_run", "run_job", "unwatched"]
+
+NOTHING_KEPT = "stopped; nothing was kept"
 
 
 def unwatched(event: Event) -> None:
     """For callers that don't need progress."""
+
+
+def new_run(runs_dir: Path, kind: str, config: ExperimentConfig, name: str, *, visible: bool = True) -> Run:
+    """The run folder of a command with these settings; `name` unless they have one. See `Run.create`."""
+    return Run.create(runs_dir, kind, config.name or name, settings.to_yaml(config), visible=visible)
 
 
 @contextmanager

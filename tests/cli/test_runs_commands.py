@@ -88,7 +88,7 @@ def test_a_list_as_json_has_all_that_is_known(runs: Path, ids: dict[str, str]) -
 
 def test_a_list_on_a_terminal_keeps_ids_whole(runs: Path, ids: dict[str, str]) -> None:
     text = io.StringIO()
-    Console(file=text, width=80).print(console_runs.table(query.select(runs), ["training.epochs"], now()))
+    Console(file=text, width=100).print(console_runs.table(query.select(runs), ["training.epochs"], now()))
     assert all(run_id in text.getvalue() for run_id in ids.values())
     assert " ago" in text.getvalue()
 

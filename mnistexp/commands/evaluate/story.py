@@ -12,7 +12,7 @@ from mnistexp.commands import prediction
 from mnistexp.commands.best.ledger import Reading, read_ledger
 from mnistexp.commands.digits import as_sentence, read_digits
 from mnistexp.commands.evaluate.measured import measured
-from mnistexp.commands.job import unwatched
+from mnistexp.commands.job import NOTHING_KEPT, run_job, unwatched
 from mnistexp.commands.prediction import Learnt
 from mnistexp.config import settings
 from mnistexp.config.models import DataConfig, ExperimentConfig
@@ -21,7 +21,7 @@ from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
 from mnistexp.data.reading import part_to_judge
-from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError
+from mnistexp.errors import BadInput, MnistexpError, RunError
 from mnistexp.figures import plots, style
 from mnistexp.figures.predictions import mistakes, reliability_diagram
 from mnistexp.runs.layout import DATA, FINAL, METRICS, Kind
@@ -84,11 +84,9 @@ def evaluate(
     probabilities = _probabilities(path, config, judged)
     document = _document(stored, judged, learnt, known, probabilities)
     evaluated = config.model_copy(update={"data": config.data.model_copy(update={"source": judged.digits.source})})
-    with Run.create(runs_dir, Kind.EVALUATE, name or stored.name, settings.to_yaml(evaluated)) as run:
-        try:
-            _store(run, runs_dir, document, judged, learnt.classes)
-        except KeyboardInterrupt:
-            raise Interrupted("stopped; nothing was kept") from None
+    new = Run.create(runs_dir, Kind.EVALUATE, name or stored.name, settings.to_yaml(evaluated))
+    with run_job(new, NOTHING_KEPT) as run:
+        _store(run, runs_dir, document, judged, learnt.classes)
     return Outcome(run.path, document)
 
 
