@@ -215,8 +215,8 @@ def test_the_corrected_score_of_another_choice_is_found(of_best: dict[str, Any],
     other = sweep.corrected(np.array([one.scores for one in worst]))["corrected"].value
     assert abs(other - of_best["corrected"].value) > 0.02
     for corrected in (other, of_best["corrected"].value):
-        said = f"The best score is {of_best['raw']:.1%}; corrected for selection, it is {corrected:.1%}."
-        assert bool(told_of_best("terminal / - Selection", said, of_best)) is (corrected == other)
+        told = told_of_best("tile corrected for selection", f"{corrected:.1%}", of_best)
+        assert bool(told) is (corrected == other)
 
 
 def test_a_number_of_the_terminal_that_the_files_do_not_have_is_found(finished: dict[str, Path]) -> None:
@@ -277,8 +277,7 @@ def test_the_score_of_a_repeated_best_in_a_list_is_the_mean_of_its_trainings(
     finished: dict[str, Path], tmp_path: Path
 ) -> None:
     own = Path(shutil.copytree(finished["best"], tmp_path / finished["best"].name))
-    metrics = json.loads((own / "metrics.json").read_text())
-    metrics["repeats"] = {"count": 2, "mean": 0.125}
+    metrics = {"repeats": {"count": 2, "mean": 0.125}} | json.loads((own / "metrics.json").read_text())
     (own / "metrics.json").write_text(json.dumps(metrics))
     listed = call("runs", "list", "--runs-dir", tmp_path, cwd=tmp_path).stdout
     assert listed.split("\t")[4] == "0.125"
