@@ -38,13 +38,13 @@ RUNS = {
     "nadam": ["sweep-optimizer", "--opt", "nadam", *GRID, *SMALL],
     "dropout": ["sweep-dropout", *SMALL],
     "best": ["best", "--unseen", *SWEEPS, "--epochs", "12"],
-    "reproduce": ["reproduce", "--quick"],
+    "quick": ["reproduce", "--quick"],
     "evaluate": ["evaluate", "train", "--data", "unseen"],
-    "examples": ["show-examples"],
-    "summary": ["summary"],
+    "digits": ["show-examples"],
+    "cnn": ["summary"],
 }
 SCREENS = {
-    **{f"after-{name}": command for name, command in RUNS.items() if name in ("examples", "summary", "evaluate")},
+    **{f"after-{name}": command for name, command in RUNS.items() if name in ("digits", "cnn")},
     "list": ["runs", "list"],
     "show": ["runs", "show", "train"],
     "compare": ["runs", "compare", "train", "repeats"],

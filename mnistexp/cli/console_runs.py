@@ -41,13 +41,14 @@ def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime) -> Ta
     added = [_added(run, keys, _short) for run in runs]
     names = (*keys, "tags", "note")
     shown = [place for place, name in enumerate(names) if name in keys or any(row[place] for row in added)]
-    found = plain_table("id", "status", "started", "time", "score", *(names[place] for place in shown))
+    found = plain_table("id", "status", "age", "time", "score", *(names[place] for place in shown))
     for run, row in zip(runs, added, strict=True):
-        ago = f"{_age((now - run.started).total_seconds())} ago"
-        took = "" if run.seconds is None else duration(run.seconds)
+        age = _age((now - run.started).total_seconds())
+        took = "" if run.seconds is None else _age(run.seconds)
+        added_cells = (cut(row[place]) for place in shown)
         status = Text(run.status, style=COLOURS[run.status])
-        found.add_row(Text(_clean(run.id)), status, ago, took, _short(run.score), *(cut(row[place]) for place in shown))
-    return whole_columns(found, *keys, "tags", "note")
+        found.add_row(Text(_clean(run.id)), status, age, cut(took), _short(run.score), *added_cells)
+    return whole_columns(found, "time", *keys, "tags", "note")
 
 
 def _age(seconds: float) -> str:
