@@ -93,10 +93,8 @@ def shown_faults(record: Record, text: str) -> list[str]:
             if cells[-4:] != own:
                 found.append(f"runs show: {name} has {cells[-4:]}, history.csv {own}")
         elif name in leaves and not isinstance(leaves[name], list) and name not in ("name", "command"):
-            as_python = value.replace("null", "None").replace("true", "True").replace("false", "False")
-            found += [f"runs show: {name} is {value!r}, but stored as {leaves[name]!r}"] * (
-                as_python != str(leaves[name])
-            )
+            told = value.replace("null", "None").replace("true", "True").replace("false", "False")
+            found += [f"runs show: {name} is {value!r}, not {leaves[name]!r}"] if told != str(leaves[name]) else []
         if re.search(r"\b(nan|None|inf)\b", line):
             found.append(f"runs show: {line.strip()}")
     return found
