@@ -1,6 +1,6 @@
 """The report of a sweep: the best trial, the trials tied with it, and the winning score corrected for selection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +203,7 @@ def _settings_answer(sweep: SweepResult) -> str:
 
 
 def _settings_section(sweep: SweepResult, heat: Shown) -> Section:
-    figures = {
+    figures: dict[str, tuple[Callable[[SweepResult], Figure], str]] = {
         "Accuracy by pairs of settings": (
             partial(sweeps.heat_maps, shown=heat),
             f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings.",
