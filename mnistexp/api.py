@@ -4,21 +4,28 @@ Where `runs_dir` is not given, it is the folder that the variable MNISTEXP_RUNS_
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.commands import prediction
 from mnistexp.commands.assignment.story import run_reproduce, size_of
 from mnistexp.commands.best.story import run_best
 from mnistexp.commands.evaluate.story import evaluate as judge
 from mnistexp.commands.job import unwatched
-from mnistexp.commands.prediction import run_with_model
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import run_training
 from mnistexp.config import settings
 from mnistexp.config.catalogue import dotted_keys, full_key
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.data.forms import grey
 from mnistexp.errors import BadInput
 from mnistexp.runs import references, stored_runs
+from mnistexp.runs.frames import trials_of
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.results import Outcome, Watch
 from mnistexp.runs.stored_runs import StoredRun, runs_folder
@@ -129,13 +136,51 @@ def evaluate(run: Folder | int = LATEST, data: str | None = None, *, runs_dir: F
     Raises `BadInput`, `DataError`, `RunError`, `Interrupted`.
     """
     folder = runs_folder(runs_dir)
-    return judge(stored_runs.load(run_with_model(folder, str(run)).path), folder, data)
+    return judge(stored_runs.load(prediction.run_with_model(folder, str(run)).path), folder, data)
 
 
-def load_run(reference: Folder | int = LATEST, *, runs_dir: Folder | None = None) -> StoredRun:
+class LoadedRun(StoredRun):
+    """A stored run, and what its network says of other digits."""
+
+    def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """The probability of each class for images: float32 (n, classes), by the network of the first training.
+
+        `images`: (n, 28, 28), (n, 28, 28, 1) or (n, 784), or (28, 28) of one; bright ink on black, 0 to 255 or 0 to 1.
+        Raises `BadInput` for others and where the run has no model, and `RunError` where its model is damaged.
+        """
+        array = np.asarray(images)
+        if array.shape == (28, 28):
+            array = array[np.newaxis]
+        if array.dtype != np.uint8 or array.shape[1:] != (28, 28):
+            array = np.asarray(grey(array, "images")[0])
+        if array.shape[1:] != (28, 28):
+            raise BadInput(f"images has the shape {np.shape(images)}, allowed: (n, 28, 28), (n, 28, 28, 1) or (n, 784)")
+        return prediction.probabilities(self._model, array, prediction.learnt_by(self))
+
+    def predict(self, images: NDArray[Any]) -> NDArray[Any]:
+        """The most probable class of each image, (n,), as the labels write it: int64 where these are numbers.
+
+        `images` and errors: as `probabilities`.
+        """
+        keys = prediction.learnt_by(self).classes.keys
+        known = np.array([int(key) for key in keys] if all(map(str.isdecimal, keys)) else keys)
+        likeliest: NDArray[Any] = known[self.probabilities(images).argmax(axis=1)]
+        return likeliest
+
+    def trials(self) -> Any:
+        """The ranked trials of a sweep as a `pandas.DataFrame`; see `runs.trials`."""
+        return trials_of(self)
+
+    @cached_property
+    def _model(self) -> Any:
+        return prediction.load_model(prediction.model_path(self))
+
+
+def load_run(reference: Folder | int = LATEST, *, runs_dir: Folder | None = None) -> LoadedRun:
     """A stored run by any reference to one that the command line takes; see `runs.references`.
 
     Its folder, its id or the beginning of it, `latest`, a number such as 3 for the third newest, its name or a tag.
     Raises `BadInput` and `RunError`.
     """
-    return stored_runs.load(references.one(runs_folder(runs_dir), str(reference)).path)
+    found = stored_runs.load(references.one(runs_folder(runs_dir), str(reference)).path)
+    return LoadedRun(**{field.name: getattr(found, field.name) for field in fields(found)})

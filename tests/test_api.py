@@ -1,13 +1,16 @@
 """The commands as Python functions."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mnistexp
 from mnistexp import data
 from mnistexp.errors import BadInput, ConfigError
+from mnistexp.runs.annotations import annotate
 from mnistexp.runs.layout import STATUS, Kind
 from mnistexp.runs.stored_runs import runs_folder
 from mnistexp.sweeps import reuse
@@ -85,6 +88,47 @@ def test_python_records_the_kind_of_a_sweep_as_the_command_line_does_and_finds_i
         again = reuse.finished(tmp_path, Kind.SWEEP_DROPOUT, config, data.load(config.data))
         assert again is not None
         assert again.path == made.run_dir
+
+
+def test_a_loaded_run_reads_images_of_any_usual_form_as_its_network_read_the_test_digits(
+    finished: dict[str, Path],
+) -> None:
+    run = mnistexp.load_run(finished["train"])
+    [kept] = run.predictions
+    images = data.load(run.config.data).images[kept.rows]
+    np.testing.assert_allclose(run.probabilities(images), kept.probabilities, atol=1e-5)
+    forms = (images / 255, images[..., np.newaxis].astype("float32") / 255, images.reshape(-1, 784), images.tolist())
+    for form in forms:
+        assert run.predict(form).tolist() == kept.read.tolist()
+    assert run.predict(images[0]).tolist() == kept.read[:1].tolist()
+    wrong_forms = {r"shape \(\d+, 14, 28\)": images[:, :14], "allowed: 0 to 255": images.astype("float64") * 1e9}
+    for why, wrong in wrong_forms.items():
+        with pytest.raises(BadInput, match=why):
+            run.predict(wrong)
+    with pytest.raises(BadInput, match="has no model"):
+        mnistexp.load_run(finished["sweep"]).predict(images)
+
+
+def test_a_loaded_run_gives_its_figures_trials_and_settings(finished: dict[str, Path], tmp_path: Path) -> None:
+    trained, swept = (mnistexp.load_run(finished[name]) for name in ("train", "sweep"))
+    assert set(trained.figures()) >= {"loss_curves", "confusion_matrix"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in trained.figures().values())
+    assert swept.metrics is not None
+    assert len(swept.trials()) == len(swept.metrics["ranking"])
+    with pytest.raises(BadInput, match=r"without trials\.csv"):
+        trained.trials()
+    again = mnistexp.train(trained.config, runs_dir=tmp_path)
+    assert (again.run_dir / "history.csv").read_bytes() == (trained.path / "history.csv").read_bytes()
+
+
+def test_a_notebook_shows_what_a_run_found_as_plain_text(finished: dict[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(finished["train"], tmp_path / finished["train"].name)
+    annotate(folder, add=["good"], note="<b>bold</b>")
+    shown = mnistexp.load_run(folder)._repr_html_()
+    assert folder.name in shown
+    assert f"<td>{json.loads((folder / 'metrics.json').read_text())['test_accuracy']}</td>" in shown
+    assert "&lt;b&gt;bold" in shown
+    assert "<b>bold" not in shown
 
 
 def test_the_wrong_function_for_a_configuration_says_which_is_right(tmp_path: Path) -> None:

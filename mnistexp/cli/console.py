@@ -224,6 +224,8 @@ def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]
     tied = len(found["tied"])
     if tied > 1:
         yield Text(f"{tied} trials, including the best, are statistically tied by their out-of-fold predictions.")
+    if "more_digits" in found:
+        yield Text(found["more_digits"]["sentence"])
     yield Text(f"Fits          {found['fits_run']} run, {found['fits_cached']} cached, {found['fits_failed']} failed")
     for warning in found["warnings"]:
         yield Text(f"Note: {warning}", style="yellow")

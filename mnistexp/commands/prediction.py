@@ -105,7 +105,7 @@ def probabilities(
 
     `pictures`: as `read_pictures` gives them, or an array uint8 (n, 28, 28), or (28, 28) of one, bright ink on black.
     """
-    pixels = pictures if isinstance(pictures, np.ndarray) else [picture.pixels for picture in pictures]
+    pixels = [picture.pixels if isinstance(picture, Picture) else picture for picture in pictures]
     images = np.array(pixels, np.uint8).reshape(-1, *INPUT_SHAPE[:2])
     images = (learnt or Learnt()).as_seen(images)
     found = [np.zeros((0, model.output_shape[-1]), np.float32)]

@@ -13,7 +13,7 @@ from mnistexp.runs.layout import TRIALS
 from mnistexp.runs.results import CURVES, History
 from mnistexp.runs.stored_runs import StoredRun, runs_folder
 
-__all__ = ["histories", "load", "trials"]
+__all__ = ["histories", "load", "trials", "trials_of"]
 
 Folder = str | PathLike[str]
 TIMES = ("started", "finished")
@@ -70,8 +70,12 @@ def trials(reference: str, *, runs_dir: Folder | None = None) -> Any:
 
     Raises `BadInput` if pandas is missing or the run has no such table; `RunError` if it can't be read.
     """
+    return trials_of(references.one(runs_folder(runs_dir), reference))
+
+
+def trials_of(run: StoredRun) -> Any:
+    """As `trials`, of a run that is read already. Raises `BadInput` and `RunError`."""
     pandas = _pandas()
-    run = references.one(runs_folder(runs_dir), reference)
     if not (run.path / TRIALS).exists():
         raise BadInput(f"{run.id} is a {run.command} run without {TRIALS}, allowed: a finished sweep")
     header, *rows = csv.reader(files.read_text(run.path / TRIALS).splitlines())

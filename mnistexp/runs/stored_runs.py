@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -140,6 +141,17 @@ class StoredRun:
     def predictions(self) -> tuple[Predictions, ...]:
         """The predictions of the test digits by each of its networks, by repeat; empty for sweeps and earlier runs."""
         return () if is_sweep(self.command) else read_predictions(self.path)
+
+    def figures(self) -> dict[str, Path]:
+        """The path of each figure as PNG by its name, such as `loss_curves`."""
+        return {path.stem: path for path in sorted(self.path.glob("*.png"))}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its record and its numbers."""
+        about = {"status": self.status, "started": self.started, "tags": " ".join(self.tags), "note": self.note}
+        told = {key: value for key, value in about.items() if value} | dict(self.numbers)
+        rows = (f"<tr><td>{escape(key)}</td><td>{escape(str(value))}</td></tr>" for key, value in told.items())
+        return f"<b>{escape(self.id)}</b><table>{''.join(rows)}</table>"
 
     def has(self, name: str) -> bool:
         """Whether it has a file of this name."""

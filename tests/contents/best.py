@@ -57,7 +57,10 @@ def ledger(record: Record) -> dict[str, Any]:
             number = int(np.isfinite(other.curves("val_loss")).sum()) if every else len(other.histories)
             times[other.path.name] = number
             watched |= {other.path.name: number} if every else {}
-    return {"test readings": [sum(times.values()), len(times), sum(watched.values()), len(watched)]}
+    return {
+        "test reads": sum(times.values()),
+        "test readings": [sum(times.values()), len(times), sum(watched.values()), len(watched)],
+    }
 
 
 def found_in_notebook(record: Record) -> dict[str, Any]:

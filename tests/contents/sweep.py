@@ -35,6 +35,7 @@ def quantities(record: Record) -> dict[str, Any]:
         "epochs": config["training"]["epochs"],
         "tied": len(tied),
         "fits": folds.size,
+        "not shown": len(trials) - 20,
         "digits": record.correct.shape[-1],
         "settings": numbers_of(config),
         "params": [value for name in names for value in numbers_of(trials[name].tolist())],
@@ -65,8 +66,11 @@ def _cells(trials: pd.DataFrame, names: Sequence[str], folds: np.ndarray) -> dic
         cells[f"{place} / accuracy"] = rows.mean_test_score.to_numpy()
         cells[f"{place} / standard deviation"] = rows.std_test_score.to_numpy()
         cells[f"{place} / folds"] = 100 * folds[[list(trials.trial).index(number) for number in rows.trial]].ravel()
-        for name in names:
-            cells[f"{place} / {words(name)}"] = numbers_of(rows[name].tolist())
+        params = {words(name): numbers_of(rows[name].tolist()) for name in names}
+        cells |= {f"{place} / {name}": values for name, values in params.items()}
+        own = folds[[list(trials.trial).index(number) for number in rows.trial]]
+        cells[f"terminal / {rank}"] = [rank, *rows.mean_test_score, *rows.std_test_score, *own.ravel(),
+                                       *(value for values in params.values() for value in values)]  # fmt: skip
     return cells
 
 
@@ -192,6 +196,6 @@ representative|corrected :: . :: raw, best, corrected, bias, corrected interval,
 how was this made :: . :: settings, environment, seconds
 ^terminal / best :: . :: best, chosen
 ^terminal / fits :: . :: fits run, fits
-^terminal / (?:rank|\d+) :: . :: scores, params
+^terminal :: more trials in :: not shown
 """
 )
