@@ -15,12 +15,12 @@ from mnistexp.sweeps.shares import by_digits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["accuracy_by_digits", "accuracy_curves"]
+__all__ = ["accuracy_by_digits", "curves_by_digits"]
 
 MOST_CURVES = 6
 
 
-def accuracy_curves(sweep: SweepResult) -> list[AccuracyCurve]:
+def curves_by_digits(sweep: SweepResult) -> list[AccuracyCurve]:
     """Accuracy by number of digits for each other setting, that with the highest accuracy first.
 
     Empty unless shares were swept. The intervals are Wilson's, of the out-of-fold digits.

@@ -6,7 +6,7 @@ import numpy as np
 
 from mnistexp.config.shown import percent
 from mnistexp.figures.axes import Parameter, name_of, swept_parameters
-from mnistexp.figures.digits import accuracy_by_digits, accuracy_curves
+from mnistexp.figures.digits import accuracy_by_digits, curves_by_digits
 from mnistexp.figures.heat_maps import Shown, heat_maps
 from mnistexp.figures.parallel import parallel_coordinates
 from mnistexp.figures.plots import learning_curves
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "accuracy_by_digits",
-    "accuracy_curves",
+    "curves_by_digits",
     "heat_maps",
     "marginals",
     "of_sweep",
@@ -45,7 +45,7 @@ def of_sweep(sweep: SweepResult, shown: Shown = "best") -> dict[str, "Figure"]:
         figures["heat_maps"] = heat_maps(sweep, shown)
         figures["parallel_coordinates"] = parallel_coordinates(sweep)
     figures["marginals"] = marginals(sweep)
-    if curves := accuracy_curves(sweep):
+    if curves := curves_by_digits(sweep):
         figures["accuracy_by_digits"] = accuracy_by_digits(curves)
     return figures | {"top_learning_curves": top_learning_curves(sweep)}
 

@@ -17,7 +17,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import Interrupted, TrialsFailed
-from mnistexp.figures.digits import accuracy_curves
+from mnistexp.figures.digits import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import sweeping
@@ -191,7 +191,7 @@ def test_a_swept_share_takes_digits_from_each_fold_and_leaves_its_validation_par
 
 def test_accuracy_by_digits_has_a_curve_for_each_other_setting_best_first() -> None:
     result = run_tiny(tiny({"grid": {"training.share": [0.5, 1.0, 0.2], "model.dropout": [0.6, 0.0]}}))
-    curves = accuracy_curves(result)
+    curves = curves_by_digits(result)
     assert [curve.name for curve in curves] == ["dropout 0", "dropout 0.6"]
     for curve, rate in zip(curves, (0.0, 0.6), strict=True):
         assert curve.digits == (21, 53, 106)
@@ -205,7 +205,7 @@ def test_accuracy_by_digits_has_a_curve_for_each_other_setting_best_first() -> N
 
 def test_without_swept_shares_there_is_nothing_to_tell_of_more_digits() -> None:
     result = run_tiny(over(0.0, 0.6))
-    assert accuracy_curves(result) == []
+    assert curves_by_digits(result) == []
     assert more_digits_of(result) is None
 
 
