@@ -41,6 +41,7 @@ __all__ = [
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 (n, 28, 28) and labels int64 (n,)."""
 Rows = NDArray[np.int64]
+"""Positions (n,) of training digits."""
 Fold = tuple[Rows, Rows]
 """Positions int64 of the training digits (n,) and validation digits (m,)."""
 
