@@ -13,6 +13,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.layout import Kind
 from mnistexp.runs.results import History, SweepResult, TrialResult
 from mnistexp.sweeps.ranking import ranked
+from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.training.repeats import TrainingResult
 
 __all__ = ["guessing", "lengthened", "seconds", "sweep_metrics", "timings", "training_metrics"]
@@ -224,6 +225,8 @@ def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) ->
             f"{len(diverged)} of {len(sweep.trials)} trials diverged in at least one fit; their score is that of the "
             "last weights."
         )
+    if (more := more_digits_of(sweep)) is not None:
+        document["more_digits"] = more.document()
     return document
 
 

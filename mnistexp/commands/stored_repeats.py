@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset, Rows
@@ -11,13 +13,13 @@ from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.layout import CHECKPOINT, HISTORY, MODEL, PREDICTIONS, STATE, in_repeat
 from mnistexp.runs.progress import leave_progress
 from mnistexp.runs.results import CURVES, Watch
-from mnistexp.runs.run_folder import Run, remove_file
+from mnistexp.runs.run_folder import Run, add_file, remove_file
 from mnistexp.training.predicting import keras_model
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside
 from mnistexp.training.state import EpochRow, State
 
-__all__ = ["end_checkpoints", "lengthens", "train_repeats"]
+__all__ = ["Checkpoints", "end_checkpoints", "lengthens", "train_repeats"]
 
 AFTERWARDS = (
     "scipy.special",
@@ -57,8 +59,9 @@ def end_checkpoints(run: Run, config: ExperimentConfig, *, keep: bool) -> None:
 
 def _repeat(run: Run, dataset: Dataset, held_out: Rows | None, repeat: int, watch: Watch) -> TrainingResult:
     """One training; curves, model and predictions are stored when it is done."""
-    checkpoints = _Checkpoints(run, dataset.config, repeat)
-    fit = fit_repeat(dataset, held_out, repeat, watch, checkpoint=checkpoints, resume_from=checkpoints.stored())
+    checkpoints = Checkpoints(run.path, dataset.config, repeat)
+    stored = checkpoints.stored(run.log)
+    fit = fit_repeat(dataset, held_out, repeat, watch, checkpoint=checkpoints, resume_from=stored)
     checkpoints.store(fit.state)
     run.add(in_repeat(repeat, HISTORY), history_to_csv(fit.history))
     if fit.interrupted:
@@ -72,14 +75,15 @@ def _repeat(run: Run, dataset: Dataset, held_out: Rows | None, repeat: int, watc
     return result
 
 
-class _Checkpoints:
+class Checkpoints:
     """Store the state of a training after its first epoch and then every few seconds, and its progress."""
 
-    def __init__(self, run: Run, config: ExperimentConfig, repeat: int) -> None:
-        self._run, self._config, self._repeat = run, config, repeat
+    def __init__(self, folder: Path, config: ExperimentConfig, repeat: int) -> None:
+        self._folder, self._config, self._repeat = folder, config, repeat
         self._at = self._said = -math.inf
 
     def __call__(self, state: State) -> None:
+        """Called after each epoch; stores its state where it is time to. Raises RunError."""
         now = time.monotonic()
         if now - self._said > PROGRESS_SECONDS:
             self._say(state.rows)
@@ -89,20 +93,21 @@ class _Checkpoints:
             self._at = time.monotonic()
 
     def store(self, state: State) -> None:
-        self._run.add(in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
+        """Store a state now. Raises RunError."""
+        add_file(self._folder, in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
 
-    def stored(self) -> State | None:
-        """The stored state; None if it is missing or unreadable: the repeat then starts again."""
-        path = self._run.path / in_repeat(self._repeat, CHECKPOINT)
+    def stored(self, log: Callable[[str], None] = lambda _: None) -> State | None:
+        """The stored state; None if it is missing or unreadable, which goes to `log`: the repeat then starts again."""
+        path = self._folder / in_repeat(self._repeat, CHECKPOINT)
         if not path.exists():
             return None
         try:
             return State.from_arrays(files.arrays(files.read_bytes(path)))
         except (LookupError, ValueError, RunError) as error:
-            self._run.log(f"{path.name} can't be read, training starts again: {error}")
+            log(f"{path.name} can't be read, training starts again: {error}")
             return None
 
     def _say(self, rows: tuple[EpochRow, ...]) -> None:
         repeats, epochs = self._config.repeats, self._config.training.epochs
         curves, seconds = [row[: len(CURVES)] for row in rows], [row.seconds for row in rows]
-        leave_progress(self._run.path, curves, seconds, repeat=self._repeat, repeats=repeats, epochs=epochs)
+        leave_progress(self._folder, curves, seconds, repeat=self._repeat, repeats=repeats, epochs=epochs)

@@ -9,6 +9,7 @@ from mnistexp.commands.job import new_run, run_job, unwatched
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import TrialsFailed
 from mnistexp.figures import style, sweeps
+from mnistexp.figures.heat_maps import Shown
 from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, TRIALS
 from mnistexp.runs.results import Outcome, SweepResult, Watch
@@ -17,6 +18,7 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import reuse, sweeping
 from mnistexp.sweeps.executors.processes import load_ahead
 from mnistexp.sweeps.search import search
+from mnistexp.sweeps.shares import accuracy_curves
 from mnistexp.sweeps.trial_cache import cache_of
 
 __all__ = ["run_sweep", "sweep_name"]
@@ -46,19 +48,21 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
         document = metrics.sweep_metrics(config, command, found)
         note_digits(document, digits)
         run.add(METRICS, document)
-        for name, content in _sweep_figures(run, found, earlier):
+        for name, content in _sweep_figures(run, found, earlier, config.search.heat_maps):
             run.add(name, content)
         (run.interrupt if found.fits_missing else run.finish)(TrialsFailed.exit_code if found.fits_failed else 0)
     return Outcome(run.path, document)
 
 
-def _sweep_figures(run: Run, found: SweepResult, earlier: StoredRun | None) -> Iterator[tuple[str, bytes]]:
+def _sweep_figures(
+    run: Run, found: SweepResult, earlier: StoredRun | None, shown: Shown
+) -> Iterator[tuple[str, bytes]]:
     """Name and content of each figure; copied from an earlier run with the same table, because drawing is slow."""
     if earlier is not None and files.read_bytes(earlier.path / TRIALS) == files.read_bytes(run.path / TRIALS):
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
             yield path.name, files.read_bytes(path)
         return
-    yield from style.rendered(sweeps.of_sweep(found))
+    yield from style.rendered(sweeps.of_sweep(found, accuracy_curves(found), shown))
 
 
 def sweep_name(config: ExperimentConfig) -> str:

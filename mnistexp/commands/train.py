@@ -2,10 +2,13 @@
 
 import time
 import traceback
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from mnistexp.commands import metrics
+from mnistexp.commands.beside import beside, repeats_of, train_beside
 from mnistexp.commands.digits import note_digits, read_digits
 from mnistexp.commands.job import new_run, run_job, unwatched
 from mnistexp.commands.stored_repeats import (
@@ -14,8 +17,8 @@ from mnistexp.commands.stored_repeats import (
     train_repeats,
 )
 from mnistexp.config import settings
-from mnistexp.config.models import ExperimentConfig
-from mnistexp.data import Dataset
+from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.data import Dataset, Rows
 from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
 from mnistexp.figures.style import rendered
@@ -25,9 +28,17 @@ from mnistexp.runs.references import LATEST
 from mnistexp.runs.results import Answered, Outcome, Watch, over_all
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun, load
+from mnistexp.sweeps.reuse import unfinished
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["finish_training", "lengthen_training", "resume_training", "run_training", "training_named"]
+__all__ = [
+    "begin_trainings",
+    "finish_training",
+    "lengthen_training",
+    "resume_training",
+    "run_training",
+    "training_named",
+]
 
 STOPPED = "stopped; resume with: mnistexp train --resume {run}"
 
@@ -40,6 +51,29 @@ def run_training(config: ExperimentConfig, runs_dir: Path, watch: Watch = unwatc
     dataset = read_digits(config, watch)
     with run_job(_new(dataset.config, runs_dir), STOPPED, dataset) as run:
         return _train(run, dataset, watch)
+
+
+def begin_trainings(
+    configs: Sequence[ExperimentConfig], runs_dir: Path, sweep: SweepConfig, watch: Watch = unwatched
+) -> None:
+    """Train several experiments beside each other in the workers of `sweep`, where it has several.
+
+    Each run is left interrupted after its last epoch, for `resume_training`. Interrupted runs of the same work go on.
+    Raises what `run_training` raises.
+    """
+    if beside(sweep, sum(config.repeats for config in configs)) == 1:
+        return
+    with ExitStack() as stack:
+        runs, ahead = [], []
+        for config in configs:
+            dataset = read_digits(config, watch)
+            begun = unfinished(runs_dir, Kind.TRAIN, dataset.config, dataset.digits)
+            run = _new(dataset.config, runs_dir) if begun is None else Run.resume(begun.path)
+            runs.append(stack.enter_context(run_job(run, STOPPED, dataset)))
+            ahead += repeats_of(run.path, dataset, _held_out(dataset))
+        train_beside(ahead, sweep, watch)
+        for run in runs:
+            run.interrupt()
 
 
 def training_named(runs_dir: Path, reference: str, *, finished: bool = False) -> StoredRun:
@@ -127,12 +161,16 @@ def _new(config: ExperimentConfig, runs_dir: Path) -> Run:
     return new_run(runs_dir, Kind.TRAIN, config, f"{config.optimizer.name}-{config.training.epochs}")
 
 
+def _held_out(dataset: Dataset) -> Rows:
+    """The rows that the curves are validated on."""
+    return dataset.split.validation if len(dataset.split.validation) else dataset.split.test
+
+
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
-    config, split = dataset.config, dataset.split
+    config = dataset.config
     began = time.perf_counter()
     run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
-    held_out = split.validation if len(split.validation) else split.test
-    results = train_repeats(run, dataset, held_out, watch)
+    results = train_repeats(run, dataset, _held_out(dataset), watch)
     document = metrics.training_metrics(config, results)
     if (run.path / ORIGIN).exists():
         document["lengthened"] = metrics.lengthened(files.read_json(run.path / ORIGIN))

@@ -146,6 +146,8 @@ class SweepConfig(Section):
     """Stop the sweep at the first failed fit."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     """Start no fit after this time; the complete trials are ranked, and the same command continues. null: no limit."""
+    heat_maps: Literal["best", "mean"] = "best"
+    """What a cell of the heat maps shows of the trials that share its two settings."""
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     """How often a fit is retried after its worker died."""
     executor: Literal["serial", "processes", "dask"] = "processes"

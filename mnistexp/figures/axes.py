@@ -34,6 +34,17 @@ class Parameter:
     binned: bool = False
     ordered: bool = True
 
+    def only(self, trials: NDArray[np.bool_]) -> "Parameter":
+        """The axis with just the levels of these trials, bool (trials,); bins stay as they are."""
+        if self.binned:
+            return self
+        kept = sorted({*self.level[trials & (self.level >= 0)].tolist()})
+        places = {old: new for new, old in enumerate(kept)}
+        level = np.array([places.get(old, -1) if among else -1 for old, among in zip(self.level, trials, strict=True)])
+        ticks = tuple((float(new), self.ticks[old][1]) for new, old in enumerate(kept))
+        place = np.where(level < 0, np.nan, level)
+        return Parameter(self.name, len(kept), level.astype(np.int64), place, ticks, ordered=self.ordered)
+
     def level_name(self, level: int) -> str:
         """A level or bin in words: `beta_1 0.5`, `beta_1 0.5 to 0.6`; empty for an axis without levels."""
         labels = [label for _, label in self.ticks[level : level + 1 + self.binned]]

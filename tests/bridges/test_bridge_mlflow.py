@@ -21,9 +21,8 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.history_csv import history_from_csv
-from mnistexp.runs.index import IndexedRun
 from mnistexp.runs.status import Owner
-from mnistexp.runs.stored_runs import load
+from mnistexp.runs.stored_runs import StoredRun, load
 
 # Raised within MLflow 3.17 by SQLAlchemy 2.1.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow")
@@ -37,7 +36,7 @@ def database(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
     return uri
 
 
-def run_of(folder: Path) -> IndexedRun:
+def run_of(folder: Path) -> StoredRun:
     return references.one(folder.parent, folder.name)
 
 

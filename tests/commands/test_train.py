@@ -14,11 +14,13 @@ import pytest
 from programs import call
 
 from mnistexp import api
-from mnistexp.commands.train import lengthen_training, resume_training, training_named
+from mnistexp.commands.train import begin_trainings, lengthen_training, resume_training, training_named
+from mnistexp.config.models import SweepConfig
+from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.figures import plots
-from mnistexp.runs.results import EpochDone, Event, Outcome
-from mnistexp.runs.stored_runs import load, run_names
+from mnistexp.runs.results import EpochDone, Event, Outcome, Working
+from mnistexp.runs.stored_runs import list_runs, load, run_names
 
 TINY = {
     "data.digits": 100,
@@ -183,7 +185,7 @@ def test_the_answer_is_printed_before_the_figures_are_drawn(tmp_path: Path, monk
     small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
     done = call("train", "--epochs", 1, *small, cwd=tmp_path)
     assert printed == [done.stdout]
-    assert "Test accuracy" in done.stdout
+    assert "test accuracy, mean of" in done.stdout
     call("train", "--epochs", 1, *small, "--json", cwd=tmp_path)
     assert printed[1] == ""
 
@@ -207,5 +209,35 @@ def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
     if options:
         assert json.loads(done.stdout)["metrics"]["test_accuracy"] == run.metrics["test_accuracy"]
     else:
-        assert f"{run.metrics['repeats']['mean']:.4f}" in done.stdout
+        assert percent(run.metrics["repeats"]["mean"]) in done.stdout
     assert np.isfinite(run.metrics["test_loss"])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_trainings_beside_each_other_give_the_bits_of_one_after_the_other(tmp_path: Path) -> None:
+    """Stopped when the first of the repeats is done, begun again, and then each ended by itself."""
+    configs = [api.configure("train", {**TINY, "training.epochs": epochs}) for epochs in (3, 4)]
+    runs, workers, done = tmp_path / "runs", SweepConfig(workers=2), []
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Working):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        begin_trainings(configs, runs, workers, stop)
+    begin_trainings(configs, runs, workers, lambda event: done.append(event) if isinstance(event, Working) else None)
+    begun = list_runs(runs)
+    assert [run.status for run in begun] == ["interrupted"] * 2
+    assert [event.done for event in done][-1] == done[-1].total == 2 * 3 + 2 * 4
+    for run, epochs in zip(begun, (3, 4), strict=True):
+        trained: list[Event] = []
+        beside = resume_training(run, trained.append)
+        assert not any(isinstance(event, EpochDone) for event in trained)
+        assert results(beside.run_dir) == results(train(tmp_path / "alone", epochs).run_dir)
+
+
+def test_trainings_are_not_begun_beside_each_other_without_worker_processes(tmp_path: Path) -> None:
+    config = api.configure("train", TINY)
+    begin_trainings([config], tmp_path / "runs", SweepConfig(executor="serial"))
+    begin_trainings([config], tmp_path / "runs", SweepConfig(workers=1))
+    assert not list(tmp_path.iterdir())

@@ -1,18 +1,27 @@
-"""Read finished runs: python -m tests.contents FOLDER ..., of a run or of many. Exit code 1 where one tells wrong."""
+"""Read finished runs: python -m tests.contents FOLDER|OUTPUT ..., of a run, of many, or what a command printed.
+
+The run of an OUTPUT is the one that its last line names. Exit code 1 where anything is told wrongly.
+"""
 
 import sys
+from itertools import groupby
 from pathlib import Path
 
+from .commands import commands_faults
 from .reader import KINDS, OTHERS, show
 from .records import Record
 
 
-def main(folders: list[Path]) -> int:
-    runs = []
-    for folder in folders:
-        runs += [folder] if (folder / "status.json").exists() else sorted(folder.iterdir())
+def main(given: list[Path]) -> int:
+    said = {Path(text.split()[-1]).name: text for path in given if path.is_file() and (text := path.read_text("utf-8"))}
+    runs: list[Path] = []
+    for folder in (path for path in given if path.is_dir()):
+        runs += [folder] if (folder / "status.json").exists() else sorted(folder.glob("2*Z-*"))
     runs = [run for run in runs if (run / "metrics.json").exists() and Record(run).command in (*KINDS, *OTHERS)]
-    found = [fault for run in runs for fault in show(run)]
+    found = [fault for run in runs for fault in show(run, said.pop(run.name, ""))]
+    for _, some in groupby(runs, key=lambda run: run.parent):
+        found += commands_faults([Record(run) for run in some])
+    found += [f"what is printed of {run} is read with no run" for run in said]
     print(*found, f"{len(runs)} runs read, {len(found)} faults", sep="\n")
     return int(bool(found) or not runs)
 

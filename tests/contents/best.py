@@ -57,7 +57,10 @@ def ledger(record: Record) -> dict[str, Any]:
             number = int(np.isfinite(other.curves("val_loss")).sum()) if every else len(other.histories)
             times[other.path.name] = number
             watched |= {other.path.name: number} if every else {}
-    return {"test readings": [sum(times.values()), len(times), sum(watched.values()), len(watched)]}
+    return {
+        "test reads": sum(times.values()),
+        "test readings": [sum(times.values()), len(times), sum(watched.values()), len(watched)],
+    }
 
 
 def found_in_notebook(record: Record) -> dict[str, Any]:
@@ -99,7 +102,8 @@ RULES = [
 ^tile test accuracy|^terminal / test accuracy :: . :: correct, test digits
 ^tile cross|^terminal / cross :: . :: score
 ^terminal / cross :: . :: settings compared, repeated, tied
-^tile corrected :: . :: corrected, corrected interval
+^tile corrected for selection$ :: . :: corrected
+^tile corrected for selection / note :: . :: corrected interval
 ^tile predicted :: . :: prediction, prediction interval
 ^lead|^is the test accuracy|^terminal :: prediction from the training digits :: test digits, interval of digits
 ^lead|^is the test accuracy|^terminal :: from the training digits|is expected :: prediction, prediction interval

@@ -1,5 +1,6 @@
 """The choice of `best`: every setting of its sweeps once, with scores from their `trials.csv` and predictions."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,10 +83,14 @@ def quantities(record: Record) -> dict[str, Any]:
     found["repeated"] = sum(trials) - sum(one.families != ["combination"] for one in everyone.values())
     for family in dict.fromkeys(one["family"] for one in choice["sweeps"]):
         own_trials = [n for n, one in zip(trials, choice["sweeps"], strict=True) if one["family"] == family]
-        found[f"the sweeps compared / {family} / trials"] = own_trials
+        found[f"the sweeps compared / {family} / trials"] = found[f"trials of {family}"] = own_trials
     found |= sweep.corrected(np.array([one.scores for one in pool]))
     found |= {"pool": len(pool) + (not kept), "raw": found["winner"]}
-    return found | _decided(choice, everyone, pool, exact=kept) | _better(everyone, own)
+    found |= _decided(choice, everyone, pool, exact=kept) | _better(everyone, own)
+    found["terminal / chosen"] = [found["terminal / chosen"], found["chosen settings"]]
+    for family in {one["family"] for one in choice["sweeps"]}:
+        found[f"terminal / {family}"] = [found.get(f"terminal / {family}", []), found[f"trials of {family}"]]
+    return found
 
 
 def _families(everyone: dict[Key, Tried]) -> list[str]:
@@ -128,16 +133,17 @@ def _better(everyone: dict[Key, Tried], own: Tried) -> dict[str, Any]:
         family: [place for place, one in enumerate(everyone.values()) if family in one.families]
         for family in _families(everyone)
     }
-    named = {"the chosen setting": (own.scores, scores)}
-    for family, members in groups.items():
-        name = "the combination" if family == "combination" else f"best of {family}"
+    named = {"chosen": (own.scores, scores)}
+    for name, members in groups.items():
         named[name] = scores[members][scores[members].mean(axis=1).argmax()], scores[members]
     cells: dict[str, Any] = {}
     for name, (first, group) in named.items():
         for other, told in sweep.differences(first, group).items():
-            row = f"differences on the same digits / {name} against the {other}"
+            row = f"differences on the same digits / {name} against {other}"
             cells |= {f"{row} / {head}": value for head, value in told.items()}
-            cells |= {f"better than {other}": list(told.values())} if name == "the chosen setting" else {}
+            cells |= {f"better than {other}": list(told.values())} if name == "chosen" else {}
+            line = f"terminal / {re.sub('^best of |^the | settings?$', '', name)}"
+            cells[line] = [*cells.get(line, []), *told.values(), -(told["fewer errors"] or 0.0)]
     best = [float(scores[members].mean(axis=1).max()) for name, members in groups.items()
             if name not in ("all settings", "combination")]  # fmt: skip
     ours = {"best": max(best), "worst": min(best), "average": float(np.mean(best))}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import best, reproduce, sweep, training
+from . import best, commands, reproduce, sweep, training
 from .claims import Rule, difference_faults, faults_of, word_faults
 from .drawings import page_figure_faults, picture_faults
 from .passages import Page, Passage, markdown_texts, terminal
@@ -35,6 +35,7 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
     make, rules = KINDS.get(record.command, (None, ()))
     known = make(record) if make else {}
     found = [f"metrics.json: {fault}" for fault in document_faults(record.metrics)]
+    found += commands.stored_faults(record, known)
     if page:
         read = Page(page)
         found += faults_of(read.passages, rules, known) if make else []
@@ -92,8 +93,8 @@ def document_faults(document: Any, place: str = "") -> list[str]:
     return []
 
 
-def show(folder: Path) -> list[str]:
-    """What is wrong with a run's page and Markdown as the package writes them today."""
+def show(folder: Path, said: str = "") -> list[str]:
+    """What is wrong with a run's page and Markdown as the package writes them today, and with what it printed."""
     import tempfile
 
     from mnistexp.report.reports import write_report
@@ -103,4 +104,4 @@ def show(folder: Path) -> list[str]:
         run, page, markdown = stored_runs.load(folder), Path(made) / "page.html", Path(made) / "page.md"
         write_report([run], "html", page)
         write_report([run], "md", markdown)
-        return faults(folder, page.read_text("utf-8"), markdown.read_text("utf-8"))
+        return faults(folder, page.read_text("utf-8"), markdown.read_text("utf-8"), said)

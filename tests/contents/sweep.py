@@ -35,6 +35,7 @@ def quantities(record: Record) -> dict[str, Any]:
         "epochs": config["training"]["epochs"],
         "tied": len(tied),
         "fits": folds.size,
+        "not shown": len(trials) - 20,
         "digits": record.correct.shape[-1],
         "settings": numbers_of(config),
         "params": [value for name in names for value in numbers_of(trials[name].tolist())],
@@ -53,6 +54,11 @@ def quantities(record: Record) -> dict[str, Any]:
         "family trials": families.value_counts().to_numpy(),
         "family averages": trials.groupby(families.to_numpy()).mean_test_score.mean(),
     }
+    levels = [trials.groupby(name).mean_test_score.max().to_numpy() for name in names]
+    found["level bests"] = np.concatenate(levels)
+    found["level gaps"] = [np.ptp(np.round(100 * each, 1)) for each in levels]
+    tops = np.sort(np.round(100 * trials.groupby(families.to_numpy()).mean_test_score.max(), 1))
+    found |= {"family bests": tops / 100, "family gaps": tops[-1] - tops}
     return found | _cells(trials, names, folds)
 
 
@@ -63,10 +69,13 @@ def _cells(trials: pd.DataFrame, names: Sequence[str], folds: np.ndarray) -> dic
         place = f"all trials, the best first / {rank}"
         cells[f"{place} / rank"] = rank
         cells[f"{place} / accuracy"] = rows.mean_test_score.to_numpy()
-        cells[f"{place} / standard deviation"] = rows.std_test_score.to_numpy()
+        cells[f"{place} / std"] = rows.std_test_score.to_numpy()
         cells[f"{place} / folds"] = 100 * folds[[list(trials.trial).index(number) for number in rows.trial]].ravel()
-        for name in names:
-            cells[f"{place} / {words(name)}"] = numbers_of(rows[name].tolist())
+        params = {words(name): numbers_of(rows[name].tolist()) for name in names}
+        cells |= {f"{place} / {name}": values for name, values in params.items()}
+        own = folds[[list(trials.trial).index(number) for number in rows.trial]]
+        cells[f"terminal / {rank}"] = [rank, *rows.mean_test_score, *rows.std_test_score, *own.ravel(),
+                                       *(value for values in params.values() for value in values)]  # fmt: skip
     return cells
 
 
@@ -192,6 +201,9 @@ representative|corrected :: . :: raw, best, corrected, bias, corrected interval,
 how was this made :: . :: settings, environment, seconds
 ^terminal / best :: . :: best, chosen
 ^terminal / fits :: . :: fits run, fits
+^terminal :: more trials in :: not shown
+settings matter.* / answer :: . :: level bests, level gaps, params
+optimizers compare.* / answer :: . :: family bests, family gaps
 ^terminal / (?:rank|\d+) :: . :: scores, params
 """
 )

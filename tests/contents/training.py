@@ -32,6 +32,7 @@ def quantities(record: Record) -> dict[str, Any]:
         mean = record.mean("val_loss")
         lowest, at = float(np.nanmin(mean)), int(np.nanargmin(mean)) + 1
         found |= {"minimum": lowest, "epoch of minimum": np.flatnonzero(mean == lowest) + 1, "times": mean[-1] / lowest}
+        found |= {"first minimum": np.nanmin(val_loss[0]), "first epoch of minimum": np.nanargmin(val_loss[0]) + 1}
         found |= {"minima": np.nanmin(val_loss, axis=1), "epochs of minima": np.nanargmin(val_loss, axis=1) + 1}
         # That of the digits' losses at the minimum, of several trainings their mean: no file holds these losses.
         error = metrics.get("repeats", metrics)["best_epochs"]["standard_error"]
@@ -187,6 +188,7 @@ RULES = table(
 ^headline :: . :: accuracy, correct, test digits, repeats
 ^lead|^tile (?:mean )?test accuracy :: ^(?!.*saved model) :: accuracy, interval, repeats
 ^lead :: saved model :: saved accuracy, correct, test digits
+^terminal / saved model :: . :: saved accuracy, interval of digits, correct, test digits
 ^tile saved model$ :: . :: saved accuracy
 ^tile saved model / note :: . :: interval of digits
 ^tile .*epochs?\b :: . :: epochs, epoch of minimum, flat, last loss, repeats, standard error
@@ -220,7 +222,7 @@ seed.* / \d+ / |(?:first|other) training :: . :: correct of each, accuracy of ea
 seed.* / \d+ / |(?:first|other) training :: . :: epochs of minima, training, test digits, lasts val_loss
 ^terminal :: ^mean|seeds|trainings :: accuracy, spread, interval, repeats, correct of each, accuracy of each, minima
 ^terminal :: ^mean|seeds|trainings :: repeats, test digits
-unseen :: further digits|prediction :: others, predicted
+unseen :: further digits|prediction|unseen digits :: others, predicted
 .* :: has not learned|diverged|learning rate below :: lasts accuracy, settings, training, epochs
 how was this made :: . :: settings, environment, seconds, seed
 .* :: ^Training \d :: training, correct of each, accuracy of each, minima, repeats, lasts accuracy

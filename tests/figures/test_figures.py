@@ -22,9 +22,13 @@ from matplotlib.patches import Rectangle
 from mnistexp import data
 from mnistexp.config.models import DataConfig, ModelConfig
 from mnistexp.config.networks import layer_table
-from mnistexp.figures import drawings, plots, style, sweeps
+from mnistexp.figures import drawings, parallel, plots, style, sweeps
 from mnistexp.figures.axes import name_of, swept_parameters
+from mnistexp.figures.heat_maps import Shown
+from mnistexp.figures.trials import CROSS
 from mnistexp.runs.results import FoldResult, History, SweepResult, TrialResult
+from mnistexp.statistics import wilson
+from mnistexp.statistics.more_digits import AccuracyCurve
 
 NAN = float("nan")
 CURVES = History((2.0, 1.0, 0.5, 0.25), (0.2, 0.5, 0.8, 0.9), (1.5, 0.5, 0.75, 0.5), (0.4, 0.8, 0.7, 0.85))
@@ -60,7 +64,7 @@ def test_loss_curves_show_the_losses_and_mark_every_minimum() -> None:
     assert (list(minimum.get_xdata()), list(minimum.get_ydata())) == ([2, 4], [0.5, 0.5])
     assert legend(figure) == [
         "training", "validation (test digits)", "minimum",
-        "within one standard error of the minimum: epochs 2 to 3", "overfitting from epoch 4 on",
+        "epochs 2 to 3: within one standard error", "overfitting from epoch 4 on",
     ]  # fmt: skip
     (span,) = axes.patches
     assert isinstance(span, Rectangle)
@@ -167,7 +171,7 @@ def test_a_training_with_repeats_has_the_figures_of_all_of_them() -> None:
     drawn = plots.of_training([CURVES, CURVES], document)
     assert list(drawn) == ["loss_curves", "accuracy_curves", "confusion_matrix"]
     assert drawn["confusion_matrix"].axes[0].get_title(loc="left") == "6 of 8 digits classified correctly (75.0%)"
-    assert "within one standard error of the minimum: epochs 2 to 3" in legend(drawn["loss_curves"])
+    assert "epochs 2 to 3: within one standard error" in legend(drawn["loss_curves"])
 
 
 # Digits and networks
@@ -300,8 +304,10 @@ SWEEPS: dict[str, Callable[[], SweepResult]] = {
 
 @pytest.mark.parametrize("name", SWEEPS)
 def test_any_sweep_can_be_drawn(name: str) -> None:
-    drawn = sweeps.of_sweep(SWEEPS[name]())
-    assert list(drawn) == ["heat_maps", "marginals", "parallel_coordinates", "top_learning_curves"]
+    result = SWEEPS[name]()
+    drawn = sweeps.of_sweep(result)
+    of_pairs = ["heat_maps", "parallel_coordinates"] * (len(swept_parameters(result.trials)) > 1)
+    assert list(drawn) == [*of_pairs, "marginals", "top_learning_curves"]
     for figure in drawn.values():
         assert b"</svg>" in style.render(figure, "svg")
 
@@ -337,14 +343,20 @@ def test_many_numbers_are_binned_on_the_scale_they_were_drawn_on() -> None:
     assert float(dropout.ticks[3][1]) == pytest.approx(0.4, abs=0.03)
 
 
-def test_heat_maps_show_the_mean_of_each_cell_frame_the_best_and_cross_the_diverged() -> None:
-    figure = sweeps.heat_maps(adam())
+CELLS: dict[Shown, list[str]] = {
+    "best": ["82.0", "86.0", "91.0", "95.0", "10.0", "10.0"],
+    "mean": ["81.0", "85.0", "90.5", "93.5", "10.0", "10.0"],
+}
+
+
+@pytest.mark.parametrize("shown", ["best", "mean"])
+def test_heat_maps_show_the_best_or_mean_of_each_cell_frame_the_best_and_cross_the_diverged(shown: Shown) -> None:
+    figure = sweeps.heat_maps(adam(), shown)
     rate_by_beta = figure.axes[0]
     assert (rate_by_beta.get_ylabel(), rate_by_beta.get_xlabel()) == ("learning rate", "beta_1")
     written = {text.get_position(): text.get_text() for text in rate_by_beta.texts}
-    means = {(0, 0): "81.0", (1, 0): "85.0", (0, 1): "90.5", (1, 1): "93.5", (0, 2): "10.0", (1, 2): "10.0"}
-    crosses = {(0.46, 2.4): sweeps.CROSS, (1.46, 2.4): sweeps.CROSS}
-    assert written == means | crosses
+    values = dict(zip([(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)], CELLS[shown], strict=True))
+    assert written == values | {(0.46, 2.4): CROSS, (1.46, 2.4): CROSS}
     frame = rate_by_beta.patches[-1]
     assert isinstance(frame, Rectangle)
     assert frame.get_xy() == (0.5, 0.5)
@@ -352,39 +364,69 @@ def test_heat_maps_show_the_mean_of_each_cell_frame_the_best_and_cross_the_diver
     assert len(figure.axes) == 3 + 1
 
 
-def test_heat_maps_leave_out_pairs_that_no_trial_has_and_say_where_all_failed() -> None:
+def test_heat_maps_leave_out_settings_that_an_optimizer_lacks_and_say_where_all_failed() -> None:
     figure = sweeps.heat_maps(several_optimizers())
     pairs = [(axes.get_ylabel(), axes.get_xlabel()) for axes in figure.axes if axes.get_xlabel()]
-    assert len(pairs) == 5
-    assert ("beta_1", "rho") not in pairs
+    assert pairs == [
+        ("optimizer", "learning rate"), ("optimizer", "beta_1"), ("learning rate", "beta_1"), ("learning rate", "rho"),
+    ]  # fmt: skip
+    by_beta = figure.axes[1]
+    assert [label.get_text() for label in by_beta.get_yticklabels()] == ["adam", "nadam"]
     assert "failed" in texts(figure)
 
 
 def test_marginals_show_every_trial_and_the_mean_of_each_level() -> None:
     result = adam()
     (rate, *_) = sweeps.marginals(result).axes
-    fine, crossed, lost, mean = rate.get_lines()
+    mean, fine, crossed, lost = rate.get_lines()
     assert (len(fine.get_xdata()), len(crossed.get_xdata()), len(lost.get_xdata())) == (10, 2, 0)
     assert np.abs(np.asarray(fine.get_xdata()) - np.repeat([0, 1, 2], [4, 4, 2])).max() <= 0.15
     assert mean.get_ydata() == pytest.approx([83, 92, 10])
-    failed = sweeps.marginals(several_optimizers()).axes[0].get_lines()[2]
+    assert mean.get_zorder() < fine.get_zorder()
+    failed = sweeps.marginals(several_optimizers()).axes[0].get_lines()[3]
     assert len(failed.get_xdata()) == 1
 
 
 def test_parallel_coordinates_lead_each_trial_to_its_accuracy() -> None:
     result = several_optimizers()
-    (axes,) = sweeps.parallel_coordinates(result).axes
+    axes, key = sweeps.parallel_coordinates(result).axes
+    assert key.get_ylabel() == "accuracy (%)"
     (lines,) = (item for item in axes.collections if isinstance(item, LineCollection))
     ends = [segment[-1].tolist() for segment in lines.get_segments()]
     assert [end[0] for end in ends] == [4] * 12
-    assert [end[1] for end in ends] == pytest.approx([sweeps.BELOW, *np.linspace(0, 1, 11)])
+    assert [end[1] for end in ends] == pytest.approx([parallel.BELOW, *np.linspace(0, 1, 11)])
     dotted = sum(pattern is not None for _, pattern in lines.get_linestyles())
     assert dotted == 2
     best = next(item for item in axes.get_lines() if item.get_linewidth() == 2.4)
     assert best.get_ydata()[-1] == 1
-    assert {"optimizer", "learning rate", "beta_1", "rho", "accuracy (%)", "none"} <= set(
+    assert {"optimizer", "learning rate", "beta_1", "rho", "accuracy (%)", "not used", "failed"} <= set(
         texts(sweeps.parallel_coordinates(result))
     )
+
+
+def test_a_single_setting_is_drawn_once_with_the_range_of_its_fits() -> None:
+    (axes,) = sweeps.marginals(SWEEPS["one setting"]()).axes
+    assert axes.get_xlabel() == "dropout"
+    ranges, dots = axes.get_lines()[:3], axes.get_lines()[3]
+    assert [drawn.get_ydata()[0] for drawn in ranges] == pytest.approx(np.asarray(dots.get_ydata()))
+
+
+def test_accuracy_by_digits_shows_each_setting_with_its_intervals_and_the_best_six_of_many() -> None:
+    digits, accuracies = (53, 133, 533), (0.8, 0.85, 0.9)
+    held = tuple(wilson(800 * accuracy, 800) for accuracy in accuracies)
+    curves = [AccuracyCurve(f"beta_1 {number}", digits, accuracies, held) for number in range(8)]
+    figure = sweeps.accuracy_by_digits(curves)
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["53", "133", "533"]
+    assert len(axes.containers) == 6
+    record = style.record_of(axes)
+    assert isinstance(record, style.Lines)
+    assert record.lines[0].y == pytest.approx([80, 85, 90])
+    _, _, (bars,) = axes.containers[0].lines
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    assert ends == pytest.approx(100 * np.array([(one.low, one.high) for one in held]))
+    assert "best 6 of 8 settings" in str(figure.get_suptitle())
 
 
 def test_top_learning_curves_are_those_of_the_best_trials_in_order() -> None:

@@ -220,7 +220,9 @@ def stuck(tmp_path: Path) -> Iterator[Callable[[Kind], tuple[subprocess.Popen[st
     yield start
     for program in programs:
         program.kill()
-        program.communicate()
+        program.wait()
+        assert program.stderr
+        program.stderr.close()
 
 
 @pytest.mark.parametrize("kind", WITH_WORKERS)
@@ -240,6 +242,32 @@ def test_ctrl_c_ends_everything_quietly(kind: Kind, stuck) -> None:
     _, said = program.communicate()
     assert said.count("Traceback") == 1, said
     assert said.endswith("KeyboardInterrupt\n")
+    wait_until(lambda: not any(map(is_alive, workers)))
+
+
+INTERRUPTED = """
+import os, signal, distributed, worker_tasks
+from mnistexp.sweeps.executors.executors import open_executor
+
+async def instantiate(nanny, instantiate=distributed.Nanny.instantiate):
+    os.kill(os.getpid(), signal.SIGINT)
+    started = await instantiate(nanny)
+    print(nanny.pid, flush=True)
+    return started
+
+distributed.Nanny.instantiate = instantiate
+with open_executor("dask", 2, None, worker_tasks.initialize_nothing, ()):
+    print("open")
+"""
+
+
+def test_ctrl_c_while_dask_starts_its_workers_ends_them_quietly() -> None:
+    variables = os.environ | {"PYTHONPATH": str(TESTS)}
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], env=variables, capture_output=True, text=True)
+    assert done.stderr.count("Traceback") == 1, done.stderr
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+    workers = [int(line) for line in done.stdout.splitlines()]
+    assert len(workers) == 2
     wait_until(lambda: not any(map(is_alive, workers)))
 
 

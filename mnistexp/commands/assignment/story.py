@@ -17,15 +17,16 @@ from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
 from mnistexp.commands.job import unwatched
 from mnistexp.commands.sweep import run_sweep
-from mnistexp.commands.train import resume_training, run_training
+from mnistexp.commands.train import begin_trainings, resume_training, run_training
 from mnistexp.config import settings
-from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures import style
-from mnistexp.runs import files, stored_runs
+from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, PLAN, Kind
 from mnistexp.runs.results import Event, Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
+from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 
@@ -69,16 +70,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
     cut = assignment(config, size)
     with _open(runs_dir, cut, tasks, digits, quick=size.quick) as run, workers_kept():
         run.add(PLAN, _plan_document(tasks))
-        done: dict[tuple[str, str], Outcome] = {}
-        steps = []
-        for number, task in enumerate(tasks, start=1):
-            watch(Step(number, len(tasks), f"{task.name} ({task.part})"))
-            started = time.perf_counter()
-            with run.steps():
-                outcome, reused = _do(task, runs_dir, digits, done, watch)
-            done[task.part, task.name] = outcome
-            steps.append(_step(task, outcome, reused, time.perf_counter() - started))
-            run.log(f"{task.part}, {task.name}: {outcome.run_dir.name}{' (reused)' if reused else ''}")
+        done, steps = _do_all(tasks, runs_dir, digits, cut.search, run, watch)
         rows = table_of(done, digits)
         if size.quick:
             rows = [row if row.part == UNTRAINED else shown_only(row, NOT_COMPARED) for row in rows]
@@ -89,6 +81,35 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
         run.add(METRICS, document)
         run.finish()
     return Outcome(run.path, document)
+
+
+def _do_all(
+    tasks: Sequence[Task], runs_dir: Path, digits: data.Digits, sweep: SweepConfig, run: Run, watch: Watch
+) -> tuple[dict[tuple[str, str], Outcome], list[dict[str, Any]]]:
+    """The outcome of each task by part and name, and what `metrics.json` says of its step."""
+    done: dict[tuple[str, str], Outcome] = {}
+    steps = []
+    waiting = [task for task in tasks if task.command == Kind.TRAIN]
+    for number, task in enumerate(tasks, start=1):
+        watch(Step(number, len(tasks), f"{task.name} ({task.part})"))
+        started = time.perf_counter()
+        try:
+            with run.steps():
+                if task in waiting:  # the first: all of them beside each other, then each by itself to its end
+                    new = [one.config for one in waiting if _finished(one, runs_dir, digits) is None]
+                    begin_trainings(new, runs_dir, sweep, _without_steps(watch))
+                    waiting = []
+                outcome, reused = _do(task, runs_dir, digits, done, watch)
+        except (Interrupted, KeyboardInterrupt):
+            raise Interrupted(STOPPED) from None
+        done[task.part, task.name] = outcome
+        steps.append(_step(task, outcome, reused, time.perf_counter() - started))
+        run.log(f"{task.part}, {task.name}: {outcome.run_dir.name}{' (reused)' if reused else ''}")
+    return done, steps
+
+
+def _finished(task: Task, runs_dir: Path, digits: data.Digits) -> StoredRun | None:
+    return reuse.finished(runs_dir, task.command, task.config, digits)
 
 
 def _open(runs_dir: Path, config: ExperimentConfig, tasks: Sequence[Task], digits: data.Digits, *, quick: bool) -> Run:
@@ -118,17 +139,13 @@ def _do(
     task: Task, runs_dir: Path, digits: data.Digits, done: dict[tuple[str, str], Outcome], watch: Watch
 ) -> tuple[Outcome, bool]:
     """The outcome of a task, and whether a finished run was reused."""
-    info = reuse.finished(runs_dir, task.command, task.config, digits)
+    info = _finished(task, runs_dir, digits)
     sweeps = [one.run_dir.name for (part, name), one in done.items() if part == "as intended" and name != BEST]
     if info is not None:
-        stored = stored_runs.load(info.path)
-        assert stored.metrics is not None
-        if task.command != Kind.BEST or _chose_from(stored.metrics, sweeps):
-            return Outcome(info.path, stored.metrics), True
-    try:
-        return _run(task, runs_dir, digits, sweeps, watch), False
-    except (Interrupted, KeyboardInterrupt):
-        raise Interrupted(STOPPED) from None
+        assert info.metrics is not None
+        if task.command != Kind.BEST or _chose_from(info.metrics, sweeps):
+            return Outcome(info.path, info.metrics), True
+    return _run(task, runs_dir, digits, sweeps, watch), False
 
 
 def _chose_from(metrics: dict[str, Any], sweeps: Sequence[str]) -> bool:
@@ -147,7 +164,7 @@ def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str],
     if task.command == Kind.TRAIN:
         begun = reuse.unfinished(runs_dir, Kind.TRAIN, task.config, digits)
         if begun is not None:
-            return resume_training(stored_runs.load(begun.path), watch)
+            return resume_training(begun, watch)
         return run_training(task.config, runs_dir, watch)
     outcome = run_sweep(task.config, task.command, runs_dir, watch)
     if outcome.metrics["fits_failed"]:

@@ -1,7 +1,8 @@
 """`best` step by step: collect or run the sweeps, choose, train the chosen setting, then read the test digits."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mnistexp import data
 from mnistexp.commands import metrics
+from mnistexp.commands.beside import repeats_of, train_beside
 from mnistexp.commands.best import best_figures, nested
 from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
@@ -34,7 +36,6 @@ from mnistexp.runs.results import Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
-from mnistexp.sweeps.plan import plan_sweep
 from mnistexp.sweeps.sweep_files import predictions_archive
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult
@@ -79,53 +80,58 @@ def run_best(
     try:
         with workers_kept():
             sources = work.sources(sweeps, listed_only=listed_only)
-            steps = _Steps(len(sources.missing) + 2 + with_nested + predict)
+            told = _numbered(watch, len(sources.missing) + 2 + with_nested + predict)
             if sources.missing:
-                _sweep(work, sources, steps, watch)
+                _sweep(work, sources, told, watch)
                 sources = work.sources((), listed_only=listed_only)
-            watch(steps.next("choose the best setting; cross-validate the combination"))
+            told("choose the best setting; cross-validate the combination")
             choice = choose_setting(work.winners(sources.used), work.confirm(sources.used, watch))
-            inner = None
-            if with_nested:
-                watch(steps.next("nested cross-validation"))
-                everything = work.nested(sources)
-                inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
-            predicted = None
-            if predict:
-                watch(steps.next(f"predict the accuracy of the final model: {FITS} fits"))
-                predicted = predict_final(work, choice.config, watch)
-        watch(steps.next(f"train the final model: {config.repeats} x {config.training.epochs} epochs"))
-        return _finish(work, sources, choice, inner, predicted, others, watch, began)
+            evidence = _evidence(work, sources, choice, told, watch, with_nested=with_nested, predict=predict)
+            told(f"train the final model: {config.repeats} x {config.training.epochs} epochs")
+            return _finish(work, sources, choice, evidence, others, watch, began)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
 
 
-class _Steps:
-    """Numbers the steps."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-
-    def next(self, what: str) -> Step:
-        self._done += 1
-        return Step(self._done, self._total, what)
+Evidence = tuple[nested.Nested | None, Predicted | None]
+Told = Callable[[str], None]
 
 
-def _sweep(work: Work, sources: Sources, steps: _Steps, watch: Watch) -> None:
+def _numbered(watch: Watch, total: int) -> Told:
+    """Tells `watch` of each step, with its number."""
+    numbers = count(1)
+    return lambda what: watch(Step(next(numbers), total, what))
+
+
+def _sweep(work: Work, sources: Sources, told: Told, watch: Watch) -> None:
     """Run the missing sweeps."""
-    plans = [plan_sweep(part.config, work.digits, work.split, work.cache) for part in sources.missing]
+    plans = [work.plan(part.config) for part in sources.missing]
     for part, plan in zip(sources.missing, plans, strict=True):
         long = "" if plan.seconds is None else f", about {plan.seconds:.0f} s"
-        watch(steps.next(f"run the missing {part.family} sweep: {plan.to_run} of {plan.fits} fits{long}"))
+        told(f"run the missing {part.family} sweep: {plan.to_run} of {plan.fits} fits{long}")
         run_sweep(part.config, part.command, work.runs_dir, watch)
+
+
+def _evidence(
+    work: Work, sources: Sources, choice: Choice, told: Told, watch: Watch, *, with_nested: bool, predict: bool
+) -> Evidence:
+    """What the training digits say of the whole choice and of the final model."""
+    inner = predicted = None
+    if with_nested:
+        told("nested cross-validation")
+        everything = work.nested(sources)
+        inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
+    if predict:
+        told(f"predict the accuracy of the final model: {FITS} fits")
+        predicted = predict_final(work, choice.config, watch)
+    return inner, predicted
 
 
 def _finish(
     work: Work,
     sources: Sources,
     choice: Choice,
-    inner: nested.Nested | None,
-    predicted: Predicted | None,
+    evidence: Evidence,
     others: Digits | None,
     watch: Watch,
     began: float,
@@ -134,13 +140,14 @@ def _finish(
     final = work.config.model_copy(
         update={"sweep": None, "name": None, "model": choice.config.model, "optimizer": choice.config.optimizer}
     )
-    chosen = files.plain(choice_document(sources.used, choice))
+    chosen, (inner, predicted) = files.plain(choice_document(sources.used, choice)), evidence
     dataset = data.Dataset(work.digits, work.split, final)
     with run_job(_open(work, final, chosen), STOPPED, dataset) as run:
         run.add(CHOICE, chosen)
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
+        train_beside(repeats_of(run.path, dataset, None), work.sweep, watch)
         results = train_repeats(run, dataset, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]

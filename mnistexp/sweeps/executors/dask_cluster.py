@@ -16,7 +16,7 @@ import dask
 from distributed import Client, LocalCluster, Nanny, WorkerPlugin
 
 from mnistexp.errors import BadInput, RunError
-from mnistexp.sweeps.executors.processes import spawning
+from mnistexp.sweeps.executors.processes import answered_later, spawning
 
 __all__ = ["Cluster"]
 
@@ -124,20 +124,20 @@ def _connected(target: Any) -> Iterator[Client]:
 
 @contextmanager
 def _local_cluster(workers: int) -> Iterator[LocalCluster]:
-    with dask.config.set(SETTINGS):
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            worker_class=_Nanny,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        )
-        try:
-            yield cluster
-        finally:
-            _end(cluster)
+    with dask.config.set(SETTINGS), ExitStack() as opened:
+        # Interrupted while it starts, Dask would leave its workers behind and complain of each when this process ends.
+        with answered_later():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                worker_class=_Nanny,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
+            opened.callback(_end, cluster)
+        yield cluster
 
 
 def _end(cluster: LocalCluster) -> None:

@@ -20,7 +20,15 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
-__all__ = ["Processes", "WorkerDied", "leave_signals_to_the_parent", "load_ahead", "spawning", "workers_kept"]
+__all__ = [
+    "Processes",
+    "WorkerDied",
+    "answered_later",
+    "leave_signals_to_the_parent",
+    "load_ahead",
+    "spawning",
+    "workers_kept",
+]
 
 FORKED = sys.platform == "linux"
 INTERRUPTIONS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
@@ -208,17 +216,25 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
         return
     # The resource tracker starts with the first process that needs it, and Python then unblocks the signals.
     resource_tracker.ensure_running()
+    with answered_later(signals):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def answered_later(signals: set[signal.Signals] = INTERRUPTIONS) -> Iterator[None]:
+    """Let the main thread answer these signals after the block, whichever thread the system delivers them to."""
     heard: list[int] = []
     handlers = {}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     if threading.current_thread() is threading.main_thread():
-        # The system may deliver the signal to another thread; Python still interrupts this one.
         for number in filter(lambda number: callable(signal.getsignal(number)), signals):
             handlers[number] = signal.signal(number, lambda number, _: heard.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for late in heard[:1]:
