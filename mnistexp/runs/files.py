@@ -62,8 +62,7 @@ _REASONS = {
 # Network file systems, or virus scanners on Windows, may refuse access for a moment.
 _PASSING = {errno.EBUSY, errno.ESTALE} | ({errno.EACCES} if sys.platform == "win32" else set())
 _ATTEMPTS = 5
-# Some file systems can't flush a folder and don't need to.
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # some file systems can't flush a folder
 
 
 @contextmanager
@@ -104,11 +103,8 @@ def sync(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename within one file system, flushed to the disk. Raises OSError.
-
-    A rename that is sent twice over NFS reports a missing source although the first one succeeded, so after an error
-    the target is checked.
-    """
+    """Rename within one file system, flushed to the disk. Raises OSError."""
+    # A rename that is sent twice over NFS reports a missing source although the first one succeeded.
     identity = _identity(source)
     for attempt in range(_ATTEMPTS):
         try:
