@@ -37,7 +37,7 @@ def package() -> Finding:
 def libraries() -> Finding:
     """Whether every required library is installed in a suitable version."""
     try:
-        wanted = _requirements(metadata.distribution("mnistexp"), "")
+        wanted = requirements(metadata.distribution("mnistexp"), "")
     except metadata.PackageNotFoundError:
         says = "mnistexp is not installed, so its requirements are unknown"
         return Finding("libraries", "warning", says, "python -m pip install --editable .")
@@ -53,7 +53,7 @@ def extra(name: str) -> Finding:
     """Whether an optional extra is installed, and its purpose."""
     check, gives = f"extra {name}", EXTRAS[name]
     try:
-        wanted = _requirements(metadata.distribution("mnistexp"), name)
+        wanted = requirements(metadata.distribution("mnistexp"), name)
     except metadata.PackageNotFoundError:
         wanted = []
     unmet = [line for requirement in wanted for line in _unmet(requirement)]
@@ -62,7 +62,7 @@ def extra(name: str) -> Finding:
     return Finding(check, "ok", f"not installed, for {gives}", f"python -m pip install 'mnistexp[{name}]'")
 
 
-def _requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
+def requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
     """The requirements of a distribution; with an extra, only those it adds."""
     asked = [Requirement(line) for line in distribution.requires or []]
 
@@ -82,7 +82,7 @@ def _unmet(requirement: Requirement) -> list[str]:
         return [f"{needed}, none found"]
     if not requirement.specifier.contains(found.version, prereleases=True):
         return [f"{needed}, {found.version} found"]
-    return [line for extra in requirement.extras for inner in _requirements(found, extra) for line in _unmet(inner)]
+    return [line for extra in requirement.extras for inner in requirements(found, extra) for line in _unmet(inner)]
 
 
 def digits() -> Finding:

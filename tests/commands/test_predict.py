@@ -419,7 +419,7 @@ def test_pictures_are_drawn_for_a_terminal() -> None:
     picture = Picture(Path("five.png"), None, DIGIT, False, False)
     row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
     terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
-    terminal.print(verify_commands._predictions([row], [picture], drawn=True))
+    terminal.print(verify_commands.predictions_table([row], [picture], drawn=True))
     said = terminal.file.getvalue()  # type: ignore[attr-defined]
     assert "five.png" in said
     assert "8 0.1778, 7 0.1556" in said

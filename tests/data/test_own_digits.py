@@ -530,13 +530,13 @@ def test_a_source_that_is_not_there_is_bad_input(
 
 INTERRUPTED = """
 import os, signal, sys
-import mnistexp.data.tables as tables
+import numpy
 
-def numbers(*arguments, read=tables._numbers):
+def loadtxt(*arguments, read=numpy.loadtxt, **options):
     os.kill(os.getpid(), signal.SIGINT)
-    return read(*arguments)
+    return read(*arguments, **options)
 
-tables._numbers = numbers
+numpy.loadtxt = loadtxt
 from mnistexp.cli.app import main
 main()
 """

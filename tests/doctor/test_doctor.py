@@ -88,7 +88,7 @@ def test_an_extra_of_another_library_is_looked_at_too() -> None:
     assert installation.extra("dask").says.startswith("installed")
     names = [
         requirement.name
-        for requirement in installation._requirements(installation.metadata.distribution("dask"), "distributed")
+        for requirement in installation.requirements(installation.metadata.distribution("dask"), "distributed")
     ]
     assert "distributed" in names
 
@@ -116,7 +116,7 @@ def test_variables_that_change_results_are_told(monkeypatch: pytest.MonkeyPatch)
 def test_little_memory_limits_the_workers_that_are_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "usable_cores", lambda: 8)
     monkeypatch.setattr(machine, "memory_limit", lambda: 3.5e9)
-    monkeypatch.setattr(machine, "_meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)
+    monkeypatch.setattr(machine, "meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)
     found = machine.memory()
     assert (found.state, found.remedy) == ("warning", "give sweeps --workers 3")
     assert found.says.startswith("3.5 GB (limit of the control group), 3.5 GB free")

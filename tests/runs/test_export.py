@@ -406,7 +406,7 @@ def test_another_that_comes_first_is_left_alone(runs: Path, tmp_path: Path, monk
         (runs / run_id).mkdir()
         write_status(runs / run_id, Status("train", "ours", "done", now(), Owner.current()))
 
-    monkeypatch.setattr("mnistexp.runs.archive._check_unpacked", first)
+    monkeypatch.setattr("mnistexp.runs.archive.check_unpacked", first)
     assert import_archive(tmp_path / "a.zip", runs) == Imported((), (run_id,))
     assert [info.name for info in list_runs(runs)] == ["ours"]
     assert [entry.name for entry in runs.iterdir()] == [run_id]

@@ -261,7 +261,7 @@ def test_writers_at_the_same_time_leave_a_sound_index(three: Path) -> None:
 def test_an_entry_with_a_right_sum_and_wrong_content_changes_nothing(head: bytes, tmp_path: Path) -> None:
     folder = left_alone(tmp_path, test_accuracy=0.5)
     expected = read_all(tmp_path)
-    stamp = json.dumps([folder.name, index._stamp(str(folder))[0]]).encode()
+    stamp = json.dumps([folder.name, index.stamp_of(str(folder))[0]]).encode()
     for first in (head, stamp, stamp[:-1] + b", 1, 2, 3]"):
         content = b"\t".join((first, b"{}", b"{}"))
         (tmp_path / INDEX).write_bytes(b"%b\n%08x %b" % (index.FORMAT, zlib.crc32(content), content))

@@ -88,7 +88,7 @@ def test_workers_that_dask_waits_for_without_end_are_ended(monkeypatch: pytest.M
     monkeypatch.setattr(dask_cluster, "SECONDS_TO_CLOSE", 0.5)
     with open_plain("dask") as executor:
         workers = {found for _, found in outcomes(executor, worker_tasks.process_id, range(20), retries=0)}
-        monkeypatch.setattr(dask_cluster._Nanny, "close", never)
+        monkeypatch.setattr("distributed.Nanny.close", never)
     wait_until(lambda: not any(map(is_alive, workers)))
 
 
