@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import SEARCH, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
@@ -73,7 +73,7 @@ def sweep(
 
     with call.working() as watch:
         outcome = run_sweep(found.config, call.command, call.runs_dir, watch)
-    call.result(outcome.document(), *console.sweep_report(outcome))
+    call.result(outcome.document(), *console_report.answer(outcome))
     if failed := outcome.metrics["fits_failed"]:
         call.error(f"{failed} fits failed; their tracebacks are in {outcome.run_dir / 'trials'}")
         raise typer.Exit(TrialsFailed.exit_code)
