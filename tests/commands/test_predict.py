@@ -292,7 +292,7 @@ def test_wrong_sizes_and_wrong_inversion_are_told_with_what_would_help() -> None
         made_ready(off_centre(DIGIT), True)
 
 
-def test_only_the_first_of_very_many_problems_are_told(tmp_path: Path) -> None:
+def test_only_the_first_of_very_many_problems_are_listed(tmp_path: Path) -> None:
     np.save(tmp_path / "blank.npy", np.zeros((500, 28, 28), np.uint8))
     with pytest.raises(BadInput) as error:
         read_pictures([tmp_path / "blank.npy"])
@@ -381,7 +381,7 @@ def kept(model: Any, path: Path, **changes: Any) -> None:
             archive.writestr(name, json.dumps(described) if name == "config.json" else content)
 
 
-def test_damaged_models_are_told(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) -> None:
     import keras
 
     path, layers = tmp_path / "model.keras", keras.layers

@@ -145,7 +145,7 @@ def test_changes_in_quick_succession_are_seen(runs: Path) -> None:
         assert index.read_all(runs)[0].score == value
 
 
-def test_only_what_lasts_is_kept(three: Path) -> None:
+def test_only_unchanging_files_are_kept_in_the_index(three: Path) -> None:
     done, gone, going = (run.path for run in index.read_all(three))
     dead = Owner(2**22 + 1, Owner.current().boot, 1)
     for folder, owner in ((gone, dead), (going, Owner.current())):
@@ -181,7 +181,7 @@ def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "a: &a [*a]", "\0", "a: " + "[" * 1000, "x" * 200_000])
-def test_settings_that_are_none_are_named(three: Path, text: str) -> None:
+def test_unknown_settings_are_reported(three: Path, text: str) -> None:
     folder = index.read_all(three)[0].path
     (folder / "config.yaml").write_text(text)
     run = stored_runs.read(folder)
