@@ -6,7 +6,6 @@ import math
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 from programs import call, forked
 from rich.console import Console
 
-from mnistexp.bridges.exported import Series, Trial
 from mnistexp.cli import console_report
 from mnistexp.runs.results import Outcome
 
@@ -162,7 +160,7 @@ def test_the_cache_tells_what_it_holds_and_gives_it_up(swept: tuple[Path, dict[s
     assert json.loads(call("cache", "prune", "--json", cwd=tmp_path).stdout)["fits_removed"] == 6
 
 
-def test_a_failed_trial_has_no_score_in_the_table_nor_in_other_tools() -> None:
+def test_a_failed_trial_has_no_score_in_the_table() -> None:
     whole = {"params": {"x": 1}, "tied": False, "diverged": False}
     rows = [
         {**whole, "rank": 1, "mean": 0.5, "std": 0.1, "scores": [0.4, 0.6], "error": None},
@@ -180,6 +178,3 @@ def test_a_failed_trial_has_no_score_in_the_table_nor_in_other_tools() -> None:
     words = terminal.file.getvalue().split()
     assert words.count("failed:") == 2
     assert not {"nan", "None"} & set(words)
-    failed = Trial(1, {}, math.nan, math.nan, True, Series({}, ()), 1.0)
-    assert failed.scores() == {}
-    assert replace(failed, score=0.5, std=0.1, failed=False).scores() == {"score": 0.5, "score_std": 0.1}
