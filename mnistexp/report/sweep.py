@@ -120,7 +120,7 @@ def _tied(found: Mapping[str, Any]) -> str:
 def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
     best, keys = sweep.winner, list(sweep.winner.params)
     names = short_names(dict.fromkeys(keys))
-    rows = tuple((Cell(names[key]), Cell(_text(best.params[key]))) for key in keys)
+    rows = tuple((Cell(names[key]), Cell(shown.value(best.params[key]))) for key in keys)
     swept = [parameter.name for parameter in swept_parameters(sweep.trials)]
     question = "Which dropout is best?" if swept == ["dropout"] else "Which optimizer and settings are best?"
     folds = ", ".join(map(shown.percent, best.scores))
@@ -216,8 +216,4 @@ def _finite(value: float | None) -> float | None:
 
 def _value(value: Any) -> Cell:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(value, "g") if is_number else Cell(_text(value))
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number(value, "g") if is_number else Cell(shown.value(value))
