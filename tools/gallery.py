@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.terminal_theme import DEFAULT_TERMINAL_THEME, NIGHT_OWLISH, TerminalTheme
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI, TerminalTheme
 from rich.text import Text
 from selenium import webdriver
 
@@ -38,13 +38,13 @@ RUNS = {
     "nadam": ["sweep-optimizer", "--opt", "nadam", *GRID, *SMALL],
     "dropout": ["sweep-dropout", *SMALL],
     "best": ["best", "--unseen", *SWEEPS, "--epochs", "12"],
-    "reproduce": ["reproduce", "--quick"],
+    "quick": ["reproduce", "--quick"],
     "evaluate": ["evaluate", "train", "--data", "unseen"],
-    "examples": ["show-examples"],
-    "summary": ["summary"],
+    "digits": ["show-examples"],
+    "cnn": ["summary"],
 }
 SCREENS = {
-    **{f"after-{name}": command for name, command in RUNS.items() if name in ("examples", "summary", "evaluate")},
+    **{f"after-{name}": command for name, command in RUNS.items() if name in ("digits", "cnn")},
     "list": ["runs", "list"],
     "show": ["runs", "show", "train"],
     "compare": ["runs", "compare", "train", "repeats"],
@@ -54,7 +54,7 @@ SCREENS = {
     "help": ["--help"],
     "train-help": ["train", "--help"],
 }
-THEMES: dict[str, TerminalTheme] = {"light": DEFAULT_TERMINAL_THEME, "dark": NIGHT_OWLISH}
+THEMES: dict[str, TerminalTheme] = {"light": DEFAULT_TERMINAL_THEME, "dark": MONOKAI}
 
 
 def main(folder: Path) -> None:

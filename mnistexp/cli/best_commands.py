@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mnistexp.cli import completion, console, console_best
+from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import DATA, SEARCH, TRAINING, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
@@ -65,7 +65,7 @@ def best(
     with call.working() as watch:
         outcome = story.run_best(config.config, call.runs_dir, sweep or [], unseen=unseen, watch=watch, **asked)
     _write_report(outcome)
-    call.result(outcome.document(), *console_best.best_report(outcome))
+    call.result(outcome.document(), *console_report.answer(outcome))
     call.end(outcome)
 
 
@@ -106,7 +106,7 @@ def reproduce(
     with call.working() as watch:
         outcome = story.run_reproduce(found.config, call.runs_dir, size, watch)
     _write_report(outcome)
-    call.result(outcome.document(), *console_best.reproduce_report(outcome))
+    call.result(outcome.document(), *console_report.answer(outcome))
 
 
 def _write_report(outcome: "Outcome") -> None:

@@ -1,8 +1,8 @@
 """Results as tables and sentences for a terminal. Nothing here prints: `cli/app.py` does."""
 
 import json
-from collections.abc import Iterator, Mapping
-from math import isfinite
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -15,24 +15,25 @@ from mnistexp.config.shown import counted, duration
 
 if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.config.models import ExperimentConfig
-    from mnistexp.runs.results import Outcome
     from mnistexp.sweeps.plan import Plan
 
 __all__ = [
-    "accuracy_lines",
+    "BLOCKS",
+    "SHADES",
     "cut",
     "divergence",
     "dry_run_document",
-    "examples_report",
     "json_text",
     "plan_report",
     "settings_table",
-    "summary_report",
-    "sweep_report",
+    "sparkline",
     "training_plan",
-    "training_report",
     "whole_columns",
 ]
+
+CURVE_WIDTH = 20
+BLOCKS = "▁▂▃▄▅▆▇█"
+SHADES = "_.-=+*#%"
 
 
 def json_text(document: dict[str, Any]) -> str:
@@ -86,100 +87,32 @@ def settings_table(found: Settings) -> Table:
     return table
 
 
+def sparkline(
+    values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None, width: int = CURVE_WIDTH
+) -> str:
+    """A curve as characters from low to high, each the mean of as many values; a space if all of them are NaN.
+
+    `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
+    """
+    width = min(len(values), width)
+    cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
+    numbers = [[value for value in cell if isfinite(value)] for cell in cells]  # not every epoch need be validated
+    means = [sum(cell) / len(cell) if cell else nan for cell in numbers]
+    finite = [mean for mean in means if isfinite(mean)]
+    low, high = bounds or (min(finite, default=0.0), max(finite, default=0.0))
+    top = len(blocks) - 1
+    return "".join(
+        blocks[max(0, min(top, round(top * (mean - low) / (high - low or 1.0))))] if isfinite(mean) else " "
+        for mean in means
+    )
+
+
 def training_plan(config: "ExperimentConfig") -> Text:
     """What a training would do."""
     updates = -(-config.training_digits // config.training.batch_size)
     return Text(
         f"{counted(config.repeats, 'training')} of {counted(config.training.epochs, 'epoch')}, "
         f"{counted(updates, 'update')} per epoch on {config.training_digits} digits"
-    )
-
-
-def examples_report(outcome: "Outcome") -> Iterator[RenderableType]:
-    """The arrays in words, and each label beside its one-hot row."""
-    arrays = plain_table("array", "type", "shape", "dtype", "values")
-    for name, described in outcome.metrics["arrays"].items():
-        arrays.add_row(name, described["type"], described["shape"], described["dtype"], described["values"])
-    yield arrays
-    yield Text()
-    for sentence in outcome.metrics["preparation"]:
-        yield Text(sentence)
-    for warning in outcome.metrics["warnings"]:
-        yield Text(f"Note: {warning}", style="yellow")
-    yield Text()
-    rows = plain_table("index", "label", "one-hot")
-    for example in outcome.metrics["examples"]:
-        rows.add_row(str(example["index"]), str(example["label"]), " ".join(map(str, example["one_hot"])))
-    yield rows
-    yield Text()
-    yield _folder(outcome)
-
-
-def summary_report(outcome: "Outcome") -> Iterator[RenderableType]:
-    """The table of layers, then the number of parameters, the loss, the optimizer and the updates per epoch."""
-    found = outcome.metrics
-    table = plain_table("layer", "kind", "output shape", "parameters", "arithmetic", "activation")
-    for layer in found["layers"]:
-        shape = " x ".join(map(str, layer["output_shape"]))
-        table.add_row(
-            layer["name"], layer["kind"], shape, f"{layer['parameters']:,}", layer["arithmetic"], layer["activation"]
-        )
-    yield table
-    yield Text()
-    settings = ", ".join(f"{key} {value:g}" for key, value in found["optimizer"].items() if key != "name")
-    yield Text(f"Parameters    {found['parameters']:,}")
-    yield Text(f"Network       {found['network']}")
-    yield Text(f"Loss          {found['loss']}")
-    yield Text(f"Optimizer     {found['optimizer']['name']}: {settings}")
-    yield Text(
-        f"Updates       {found['updates_per_epoch']} per epoch: {found['training_digits']} digits in batches of "
-        f"{found['batch_size']}"
-    )
-    yield _folder(outcome)
-
-
-def _folder(outcome: "Outcome") -> Text:
-    return Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
-
-
-def training_report(outcome: "Outcome") -> Iterator[RenderableType]:
-    """The answers of a training: accuracy with its interval, the epochs, the warnings, the folder."""
-    from mnistexp.runs.results import over_all
-
-    metrics = over_all(outcome.metrics)
-    yield from accuracy_lines(metrics)
-    yield Text(metrics["best_epochs"]["sentence"])
-    for about in ("early_stopping", "lengthened"):
-        if metrics.get(about):
-            yield Text(metrics[about]["sentence"])
-    for warning in metrics["warnings"]:
-        yield Text(f"Note: {warning}", style="yellow")
-    yield _folder(outcome)
-
-
-def accuracy_lines(metrics: Mapping[str, Any]) -> Iterator[Text]:
-    """The test accuracy with its interval, of repeats the mean and that of the saved model; takes `over_all`."""
-    low, high = metrics["test_accuracy_interval"]
-    one = f"95% interval {low:.4f} to {high:.4f} ({metrics['test_correct']} of {metrics['test_digits']} digits)"
-    if "repeats" in metrics:
-        yield _scored("Test accuracy ", metrics["mean"], over_seeds(metrics))
-        yield _scored("Saved model   ", metrics["test_accuracy"], f"the first training's, {one}")
-    else:
-        yield _scored("Test accuracy ", metrics["test_accuracy"], one)
-
-
-def _scored(what: str, accuracy: float, about: str) -> Text:
-    return Text.assemble((what, "bold"), (f"{accuracy:.4f}", "bold green"), f"  {about}")
-
-
-def over_seeds(repeats: Mapping[str, Any]) -> str:
-    """The number of trainings in a mean over seeds, and its 95% interval if there are at least 3."""
-    if repeats["interval"] is None:
-        return f"mean of {repeats['count']} trainings; an interval takes at least 3"
-    low, high = repeats["interval"]
-    return (
-        f"mean of {repeats['count']} trainings, 95% interval over seeds {low:.4f} to {high:.4f} "
-        f"(standard deviation {repeats['std']:.4f})"
     )
 
 
@@ -206,40 +139,6 @@ def _about(seconds: float | None) -> str:
 def _name(key: str) -> str:
     """The name of a setting by its dotted key: `beta_1`, and `optimizer` for the name of one."""
     return "optimizer" if key == "optimizer.name" else key.rpartition(".")[2]
-
-
-def _score(value: float | None) -> str:
-    """A score; - for a fit that failed."""
-    return f"{value:.4f}" if value is not None and isfinite(value) else "-"
-
-
-def sweep_report(outcome: "Outcome", rows: int = 20) -> Iterator[RenderableType]:
-    """The ranked table, the best setting, and what can't be told from it."""
-    found = outcome.metrics
-    keys = list(dict.fromkeys(key for row in found["ranking"] for key in row["params"]))
-    table = plain_table("rank", *map(_name, keys), "mean", "std", "folds", "")
-    for row in found["ranking"][:rows]:
-        notes = [note for note, holds in (("tied", row["tied"]), ("diverged", row["diverged"])) if holds]
-        scores = " ".join(map(_score, row["scores"]))
-        note = ", ".join(["failed"] if row["error"] else notes)
-        shown = [_value(row["params"], key) for key in keys]
-        table.add_row(str(row["rank"]), *shown, _score(row["mean"]), _score(row["std"]), cut(scores), note)
-    yield whole_columns(table, "folds")
-    if len(found["ranking"]) > rows:
-        yield Text(f"... and {len(found['ranking']) - rows} more trials in trials.csv")
-    best = ", ".join(f"{_name(key)} {value}" for key, value in found["best_params"].items())
-    yield Text.assemble(
-        ("Best          ", "bold"), best, ("  accuracy ", "bold"), (f"{found['best_score']:.4f}", "bold green")
-    )
-    tied = len(found["tied"])
-    if tied > 1:
-        yield Text(f"{tied} trials, including the best, are statistically tied by their out-of-fold predictions.")
-    if "more_digits" in found:
-        yield Text(found["more_digits"]["sentence"])
-    yield Text(f"Fits          {found['fits_run']} run, {found['fits_cached']} cached, {found['fits_failed']} failed")
-    for warning in found["warnings"]:
-        yield Text(f"Note: {warning}", style="yellow")
-    yield _folder(outcome)
 
 
 def _value(params: Mapping[str, Any], key: str) -> str:

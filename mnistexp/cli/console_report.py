@@ -1,9 +1,11 @@
 """The parts of a report for a terminal. Nothing here prints."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -11,14 +13,57 @@ from mnistexp.cli.console import plain_table
 from mnistexp.cli.printable import one_line
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.report.page import Block, Table
+    from mnistexp.report.page import Block, Story, Table
+    from mnistexp.runs.results import Outcome
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["blocks", "classes_report"]
+__all__ = ["answer", "blocks", "classes_report", "headline"]
 
+CUT = ("folds", "run")
+"""Columns that give way on a narrow terminal."""
 PICTURES = 8
 PICTURE_WIDTH = 18
 STYLES = {"answer": "", "plain": "", "warning": "yellow"}
+
+
+def answer(outcome: "Outcome") -> Iterator[RenderableType]:
+    """The result of a command as its report begins: a panel with the answer, then sentences, tables, the run folder."""
+    from mnistexp.report.kinds import KINDS
+
+    story = KINDS[outcome.metrics["command"]].story(outcome.metrics)
+    yield panel(story)
+    yield from blocks(story.answers)
+    yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+
+
+def headline(stored: "StoredRun") -> Iterator[RenderableType]:
+    """The panel of a stored run; nothing for a run without results, or of another version."""
+    from mnistexp.report.kinds import KINDS
+
+    if stored.metrics and stored.command in KINDS:
+        with suppress(LookupError, TypeError, ValueError):
+            yield panel(KINDS[stored.command].story(stored.metrics))
+
+
+def panel(story: "Story") -> RenderableType:
+    """The headline of a story, its lead and its main numbers."""
+    parts: list[Text | RichTable] = [Text(story.headline, style="bold green"), *filter(None, [Text(story.lead)])]
+    if story.facts.items:
+        facts = RichTable.grid(padding=(0, 2))
+        for fact in story.facts.items:
+            facts.add_row(fact.label, Text(fact.value, style="bold"), fact.note)
+        parts += [Text(), facts]
+    return _Panel(Group(*parts))
+
+
+class _Panel:
+    """Framed on a terminal, and bare elsewhere, where output may be as wide as it likes."""
+
+    def __init__(self, content: Group) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Panel(self._content, expand=False, border_style="dim") if console.is_terminal else self._content
 
 
 def blocks(found: "Iterable[Block]") -> Iterator[RenderableType]:
@@ -44,6 +89,9 @@ def _rows(block: "Table") -> RichTable:
     found = plain_table(*block.headings)
     for place, column in enumerate(found.columns):
         column.justify = "right" if block.is_numeric(place) else "left"
+        column.no_wrap = block.is_numeric(place) or column.header in CUT
+        if column.header in CUT:
+            column.overflow = "ellipsis"
     for number, row in enumerate(block.rows):
         found.add_row(*(Text(one_line(cell.text)) for cell in row), style="bold" if number in block.marked else None)
     return found

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from math import isfinite, nan
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import cut, plain_table, whole_columns
+from mnistexp.cli.console import BLOCKS, SHADES, cut, plain_table, sparkline, whole_columns
 from mnistexp.cli.printable import one_line
 from mnistexp.config.shown import duration
 from mnistexp.runs.results import History
@@ -19,12 +19,9 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.comparison import Difference
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["comparison_report", "lines", "run_report", "sparkline", "table"]
+__all__ = ["comparison_report", "lines", "run_report", "table"]
 
 COLOURS = {"done": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "damaged": "red"}
-WIDEST_CURVE = 60
-BLOCKS = "▁▂▃▄▅▆▇█"
-SHADES = "_.-=+*#%"
 ENDS = ("first", "last", "lowest", "highest")
 CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}
 
@@ -41,13 +38,14 @@ def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime) -> Ta
     added = [_added(run, keys, _short) for run in runs]
     names = (*keys, "tags", "note")
     shown = [place for place, name in enumerate(names) if name in keys or any(row[place] for row in added)]
-    found = plain_table("id", "status", "started", "time", "score", *(names[place] for place in shown))
+    found = plain_table("id", "status", "age", "time", "score", *(names[place] for place in shown))
     for run, row in zip(runs, added, strict=True):
-        ago = f"{_age((now - run.started).total_seconds())} ago"
-        took = "" if run.seconds is None else duration(run.seconds)
+        age = _age((now - run.started).total_seconds())
+        took = "" if run.seconds is None else _age(run.seconds)
+        added_cells = (cut(row[place]) for place in shown)
         status = Text(run.status, style=COLOURS[run.status])
-        found.add_row(Text(_clean(run.id)), status, ago, took, _short(run.score), *(cut(row[place]) for place in shown))
-    return whole_columns(found, *keys, "tags", "note")
+        found.add_row(Text(_clean(run.id)), status, age, cut(took), _short(run.score), *added_cells)
+    return whole_columns(found, "time", *keys, "tags", "note")
 
 
 def _age(seconds: float) -> str:
@@ -74,6 +72,7 @@ def run_report(
         "time": "" if run.seconds is None else duration(run.seconds), "tags": " ".join(run.tags), "note": run.note,
         "step of": run.part_of, "error": run.error if run.status != "damaged" else "",
     }  # fmt: skip
+    yield Text()
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:
         yield Text(f"Note: {note}", style="yellow")
@@ -141,24 +140,6 @@ def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -
     ends = (finite[0], finite[-1], min(finite), max(finite)) if finite else ()
     blocks = BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else SHADES
     return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
-
-
-def sparkline(values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None) -> str:
-    """A curve as characters from low to high, each the mean of as many values; a space if all of them are NaN.
-
-    `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
-    """
-    width = min(len(values), WIDEST_CURVE)
-    cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
-    numbers = [[value for value in cell if isfinite(value)] for cell in cells]  # not every epoch need be validated
-    means = [sum(cell) / len(cell) if cell else nan for cell in numbers]
-    finite = [mean for mean in means if isfinite(mean)]
-    low, high = bounds or (min(finite, default=0.0), max(finite, default=0.0))
-    top = len(blocks) - 1
-    return "".join(
-        blocks[max(0, min(top, round(top * (mean - low) / (high - low or 1.0))))] if isfinite(mean) else " "
-        for mean in means
-    )
 
 
 def _pairs(values: Mapping[str, Any]) -> Table:

@@ -1,19 +1,16 @@
 """The command that evaluates the saved model of a run on labelled digits."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import RenderableType
-from rich.text import Text
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import completion, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import DATA, choice_option, option
 from mnistexp.cli.parsing import USE, Commands
 
 if TYPE_CHECKING:
-    from mnistexp.runs.results import Outcome
+    pass
 
 __all__ = ["InvertOption", "commands"]
 
@@ -83,35 +80,4 @@ def evaluate(
         outcome = story.evaluate(stored, call.runs_dir, data, name=name, watch=watch, **asked)
     found = outcome.metrics
     first = {key: found[key] for key in ("run", "accuracy", "interval", "digits", "confusion_matrix")}
-    call.result({"run_dir": str(outcome.run_dir), **first, "metrics": found}, *_report(outcome))
-
-
-def _report(outcome: "Outcome") -> Iterator[RenderableType]:
-    found: dict[str, Any] = outcome.metrics
-    low, high = found["interval"]
-    yield Text.assemble(
-        ("Accuracy      ", "bold"),
-        (f"{found['accuracy']:.4f}", "bold green"),
-        f"  95% interval {low:.4f} to {high:.4f} ({found['correct']:,} of {found['digits']:,} digits)",
-    )
-    yield Text(f"Macro F1      {found['macro_f1']:.4f}")
-    for section in ("expected", "ledger"):
-        if found[section]:
-            yield Text(found[section]["sentence"])
-    yield Text(found["calibration"]["sentence"])
-    for warning in found["warnings"]:
-        yield Text(f"Note: {warning}", style="yellow")
-    yield Text()
-    table = console.plain_table("class", "digits", "recall", "95% interval", "precision", "95% interval")
-    for row in found["per_class"]:
-        cells = [_share(row[key], row[f"{key}_interval"]) for key in ("recall", "precision")]
-        table.add_row(Text(found["class_names"][row["class"]]), f"{row['digits']:,}", *cells[0], *cells[1])
-    yield table
-    yield Text()
-    yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
-
-
-def _share(value: float | None, interval: list[float] | None) -> tuple[str, str]:
-    if value is None or interval is None:
-        return "-", "-"
-    return f"{value:.4f}", f"{interval[0]:.4f} to {interval[1]:.4f}"
+    call.result({"run_dir": str(outcome.run_dir), **first, "metrics": found}, *console_report.answer(outcome))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import SEARCH, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
@@ -79,7 +79,7 @@ def sweep(
             outcome = run_sweep(found.config, call.command, call.runs_dir, watch)
     except ConfigError as error:
         raise found.placed(error) from None
-    call.result(outcome.document(), *console.sweep_report(outcome))
+    call.result(outcome.document(), *console_report.answer(outcome))
     if failed := outcome.metrics["fits_failed"]:
         call.error(f"{failed} fits failed; their tracebacks are in {outcome.run_dir / 'trials'}")
         raise typer.Exit(TrialsFailed.exit_code)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import DATA, EXECUTION, count_option, option
 from mnistexp.cli.parsing import EXPLORE, TRAIN, Commands
@@ -48,7 +48,7 @@ def show_examples(
     if terminal.is_terminal and not (call.quiet or call.json):
         unicode = "utf" in terminal.encoding
         pictures = examples.terminal_pictures(found.config, outcome, terminal.width, unicode)
-    call.result(outcome.document(), *pictures, *console.examples_report(outcome))
+    call.result(outcome.document(), *pictures, *console_report.answer(outcome))
 
 
 @commands.add(
@@ -66,7 +66,7 @@ def summary(call: Call) -> None:
     from mnistexp.commands import examples
 
     outcome = examples.run_summary(found.config, call.runs_dir)
-    call.result(outcome.document(), *console.summary_report(outcome))
+    call.result(outcome.document(), *console_report.answer(outcome))
 
 
 @commands.add(
@@ -112,7 +112,7 @@ def train(
     from mnistexp.commands.train import lengthen_training, resume_training, run_training, training_named
 
     def answer(outcome: "Outcome") -> None:
-        call.result(outcome.document(), *console.training_report(outcome))
+        call.result(outcome.document(), *console_report.answer(outcome))
 
     # A program reads the answer when everything is there; a person need not wait for the figures.
     with call.working(None if call.json else answer) as watch:

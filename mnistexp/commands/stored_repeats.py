@@ -97,7 +97,7 @@ class Checkpoints:
         add_file(self._folder, in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
 
     def stored(self, log: Callable[[str], None] = lambda _: None) -> State | None:
-        """The stored state; None if it is missing or, as `log` is told, unreadable: the repeat then starts again."""
+        """The stored state; None if it is missing or unreadable, which goes to `log`: the repeat then starts again."""
         path = self._folder / in_repeat(self._repeat, CHECKPOINT)
         if not path.exists():
             return None

@@ -83,7 +83,7 @@ def loss_curves(
         title += f": lowest validation loss {lowest:.4f} at epoch{'s' * (len(epochs) > 1)} {at}"
         axes.plot(epochs, [lowest] * len(epochs), "o", ms=7, mfc="none", mec=BLACK, mew=1.4, label="minimum", zorder=4)
     if flat is not None and validation.size > 1:
-        label = f"within one standard error of the minimum: epochs {flat[0]} to {flat[1]}"
+        label = f"epochs {flat[0]} to {flat[1]}: within one standard error"
         axes.axvspan(flat[0] - 0.5, flat[1] + 0.5, color="#f0e9d2", lw=0, zorder=0, label=label)
     if overfitting is not None:
         axes.axvline(overfitting, color=BLACK, ls=":", lw=1.2, label=f"overfitting from epoch {overfitting} on")
@@ -117,7 +117,8 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
 
     Shows validation curves, or training curves for histories without validation.
     """
-    validated = any(history.val_loss for histories in named.values() for history in histories)
+    every = [history for histories in named.values() for history in histories]
+    validated = any(np.isfinite(history.val_loss).sum() > min(1, history.epochs - 1) for history in every)
     prefix, what = ("val_", "validation ") if validated else ("", "training ")
     figure = new_figure(7.6, 3.4 + 0.17 * len(named))
     panels = figure.subplots(1, 2)

@@ -26,23 +26,26 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
     """The accuracy to expect on unseen digits."""
     ahead = intervals.predict_accuracy(found["test_correct"], found["test_digits"], MORE_DIGITS)
     if not found["validated_on"]:
-        honest = "The test digits were read once, after training, so nothing was chosen on them."
+        honest = "Yes: the test digits were read once, after training, so nothing was chosen on them."
     elif found["validated_on"] == "validation":
-        honest = "The number of epochs can be chosen on the validation digits; the test digits were not used for it."
+        honest = "Yes: the number of epochs can be chosen on the validation digits, which are no test digits."
     else:
         honest = (
-            "The curves above were validated on the test digits. If the number of epochs was fixed beforehand, the "
-            "accuracy is unbiased; if it is chosen from these curves, the accuracy is optimistic."
+            "Yes if the number of epochs was fixed beforehand; if it is chosen from the curves above, which are "
+            "validated on the test digits, the test accuracy is optimistic."
         )
     return Section(
         "Is the test accuracy representative of unseen data?",
         (
             Paragraph(
-                f"On {MORE_DIGITS:,} further digits of the same kind, expect an accuracy of "
+                f"{honest} On {MORE_DIGITS:,} further digits of the same kind, expect an accuracy of "
                 f"{shown.span(ahead.low, ahead.high)} (95% prediction interval).",
                 "answer",
             ),
-            Paragraph(honest),
+            Paragraph(
+                "To measure it: mnistexp evaluate RUN --data unseen scores this model, and mnistexp best --unseen the "
+                f"best one, on {MORE_DIGITS:,} unseen digits."
+            ),
         ),
     )
 

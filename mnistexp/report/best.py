@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnistexp.commands.best import best_figures
-from mnistexp.commands.best.choosing import COMBINATION
 from mnistexp.config import shown
 from mnistexp.report.origin import any_report, how_it_was_made, standing, warnings
 from mnistexp.report.page import (
@@ -16,6 +15,7 @@ from mnistexp.report.page import (
     Picture,
     RunReport,
     Section,
+    Story,
     Table,
     number,
     percent,
@@ -46,13 +46,23 @@ def best_report(stored: StoredRun) -> RunReport:
         _representative_section(evidence),
         how_it_was_made(stored),
     ]
-    return RunReport(
-        id=stored.id,
-        kind="best",
-        headline=f"Best model: {_headline(found)}",
-        lead=f"Is that representative of unseen data? {evidence['answer']}",
-        facts=_facts(found, evidence),
-        sections=tuple(sections),
+    return RunReport(stored.id, best_story(found), tuple(sections))
+
+
+def best_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of `best` tell."""
+    evidence = found["representative"]
+    return Story(
+        "best",
+        f"Best model: {_headline(found)}",
+        f"Is that representative of unseen data? {evidence['answer']}",
+        _facts(found, evidence),
+        (
+            _decided_table(found["choice"]),
+            *_better_section(found["better"]).blocks,
+            *map(Paragraph, evidence["sentences"]),
+            *warnings(found),
+        ),
     )
 
 
@@ -135,15 +145,13 @@ def _better_section(better: Mapping[str, Any]) -> Section:
         if row["trials"] == 1:  # itself
             continue
         family = row["family"]
-        name = {"chosen": "the chosen setting", "all": "best of all settings", COMBINATION: "the combination"}.get(
-            family, f"best of {family}"
-        )
+        name = {"all": "all settings"}.get(family, family)
         for other, accuracy in (("worst", row["worst"]["accuracy"]), ("average", row["average"])):
             versus = row[f"versus_{other}"]
             low, high = versus["interval"]
             rows.append(
                 (
-                    Cell(f"{name} against the {other}"),
+                    Cell(f"{name} against {other}"),
                     number(row["trials"]),
                     percent(row["best"]["accuracy"]),
                     percent(accuracy),
@@ -158,8 +166,9 @@ def _better_section(better: Mapping[str, Any]) -> Section:
             "Differences on the same digits",
             ("comparison", "settings", "better", "other", "points", "95% interval", "fewer errors"),
             tuple(rows),
-            more="Cross-validation accuracies; paired bootstrap over the digits. The best were chosen on these digits, "
-            "so their leads are overestimated; the smaller the lead, the larger the bias.",
+            more="Worst and average of so many settings, by cross-validation accuracy; paired bootstrap "
+            "over the digits. The best were chosen on these digits, so their leads are overestimated; the smaller the "
+            "lead, the larger the bias.",
         ),
     ]
     if notebook := better.get("notebook"):

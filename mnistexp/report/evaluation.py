@@ -16,6 +16,7 @@ from mnistexp.report.page import (
     Picture,
     RunReport,
     Section,
+    Story,
     percent_range,
 )
 from mnistexp.report.tested import class_table
@@ -27,23 +28,10 @@ __all__ = ["evaluation_report"]
 def evaluation_report(stored: StoredRun) -> RunReport:
     """A finished evaluation. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
-    whose = "its own test digits" if found["own_test_digits"] else found["source"]
     return RunReport(
-        id=stored.id,
-        kind="evaluation",
-        headline=f"{found['correct']:,} of {found['digits']:,} digits classified correctly",
-        lead=(
-            f"The model of {found['run']} on {whose}: an accuracy of {found['accuracy']:.1%}, 95% interval "
-            f"{percent_range(found['interval'])}."
-        ),
-        facts=Facts(
-            (
-                Fact("accuracy", f"{found['accuracy']:.1%}", percent_range(found["interval"])),
-                Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
-                Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),
-            )
-        ),
-        sections=(
+        stored.id,
+        evaluation_story(found),
+        (
             Section("How accurate is it on these digits?", tuple(_accuracy(found))),
             _classes(found),
             _calibration(found),
@@ -60,6 +48,28 @@ def evaluation_report(stored: StoredRun) -> RunReport:
             ),
             how_it_was_made(stored),
         ),
+    )
+
+
+def evaluation_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of `evaluate` tell."""
+    whose = "its own test digits" if found["own_test_digits"] else found["source"]
+    classes = class_table(np.array(found["confusion_matrix"]), found["class_names"])
+    return Story(
+        kind="evaluation",
+        headline=f"{found['correct']:,} of {found['digits']:,} digits classified correctly",
+        lead=(
+            f"The model of {found['run']} on {whose}: an accuracy of {found['accuracy']:.1%}, 95% interval "
+            f"{percent_range(found['interval'])}."
+        ),
+        facts=Facts(
+            (
+                Fact("accuracy", f"{found['accuracy']:.1%}", percent_range(found["interval"])),
+                Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
+                Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),
+            )
+        ),
+        answers=(*_accuracy(found), Paragraph(found["calibration"]["sentence"]), classes),
     )
 
 

@@ -1,12 +1,13 @@
 """The reports of `show-examples` and `summary`: the digits, and the network."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mnistexp.config import shown
 from mnistexp.config.networks import LayerRow
 from mnistexp.figures import drawings
-from mnistexp.report.origin import how_it_was_made
-from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Table, number
+from mnistexp.report.origin import how_it_was_made, warnings
+from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["examples_report", "summary_report"]
@@ -18,15 +19,7 @@ def examples_report(stored: StoredRun) -> RunReport:
     """What the digits look like."""
     found = stored.metrics or {}
     examples = found["examples"]
-    labels = ", ".join(f"{example['label']} at {example['index']}" for example in examples)
-    arrays = tuple(
-        (Cell(name), *(Cell(str(about[key])) for key in ("type", "shape", "dtype", "values")))
-        for name, about in found["arrays"].items()
-    )
-    rows = tuple(
-        (number(example["index"]), number(example["label"]), Cell(" ".join(map(str, example["one_hot"]))))
-        for example in examples
-    )
+    labels = _labels(found)
     counts = tuple((number(digit), number(count)) for digit, count in enumerate(found["class_counts"]))
     total = sum(found["class_counts"])
     looks = Section(
@@ -42,7 +35,7 @@ def examples_report(stored: StoredRun) -> RunReport:
                 f"Images of handwritten digits with their labels: {labels}.",
                 stored.read_bytes("examples.png"),
             ),
-            Table("The arrays", ("array", "type", "shape", "dtype", "values"), arrays),
+            _arrays(found),
             *map(Paragraph, found.get("preparation", ())),
             Table("Training digits per class", ("digit", "count"), counts, folded=True),
         ),
@@ -51,33 +44,44 @@ def examples_report(stored: StoredRun) -> RunReport:
         "How is a label one-hot encoded?",
         (
             Paragraph("As a row of ten numbers: 1 in the column of the digit (counted from 0), 0 elsewhere."),
-            Table("Labels and their rows", ("index", "label", "one-hot row"), rows),
+            _one_hot(found),
         ),
     )
-    return RunReport(
-        id=stored.id,
-        kind="examples",
-        headline=f"{total:,} training digits, {len(examples)} of them shown",
-        lead=f"Each label belongs to the image it is shown with: {labels}.",
-        sections=(looks, one_hot, how_it_was_made(stored)),
+    return RunReport(stored.id, examples_story(found), (looks, one_hot, how_it_was_made(stored)))
+
+
+def examples_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of `show-examples` tell."""
+    return Story(
+        "examples",
+        f"{sum(found['class_counts']):,} training digits, {len(found['examples'])} of them shown",
+        f"Each label belongs to the image it is shown with: {_labels(found)}.",
+        answers=(_arrays(found), *map(Paragraph, found.get("preparation", ())), *warnings(found), _one_hot(found)),
     )
+
+
+def _labels(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{example['label']} at {example['index']}" for example in found["examples"])
+
+
+def _arrays(found: Mapping[str, Any]) -> Table:
+    columns = ("type", "shape", "dtype", "values")
+    rows = ((Cell(name), *(Cell(str(about[key])) for key in columns)) for name, about in found["arrays"].items())
+    return Table("The arrays", ("array", *columns), tuple(rows))
+
+
+def _one_hot(found: Mapping[str, Any]) -> Table:
+    rows = (
+        (number(example["index"]), number(example["label"]), Cell(" ".join(map(str, example["one_hot"]))))
+        for example in found["examples"]
+    )
+    return Table("Labels and their rows", ("index", "label", "one-hot row"), tuple(rows))
 
 
 def summary_report(stored: StoredRun) -> RunReport:
     """What the network looks like."""
     found = stored.metrics or {}
     layers = [LayerRow(**{**layer, "output_shape": tuple(layer["output_shape"])}) for layer in found["layers"]]
-    rows = tuple(
-        (
-            Cell(layer.name),
-            Cell(layer.kind),
-            Cell(" \N{MULTIPLICATION SIGN} ".join(map(str, layer.output_shape))),
-            number(layer.parameters, ","),
-            Cell(layer.arithmetic or DASH),
-            Cell(layer.activation or DASH),
-        )
-        for layer in layers
-    )
     network = Section(
         "What kind of network is it?",
         (
@@ -87,18 +91,18 @@ def summary_report(stored: StoredRun) -> RunReport:
                 f"Boxes from the input to the {len(layers)}th layer with output shapes and parameter counts.",
                 drawings.network(layers),
             ),
-            Table(
-                "Layers",
-                ("layer", "kind", "output", "parameters", "arithmetic", "activation"),
-                rows,
-            ),
+            _layers(found),
         ),
     )
-    return RunReport(
-        id=stored.id,
-        kind="network",
-        headline=f"A network of {found['parameters']:,} parameters",
-        lead=f"{len(layers)} layers; {found['updates_per_epoch']} weight updates per epoch.",
+    return RunReport(stored.id, summary_story(found), (network, _learning(found), how_it_was_made(stored)))
+
+
+def summary_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of `summary` tell."""
+    return Story(
+        "network",
+        f"A network of {found['parameters']:,} parameters",
+        f"{len(found['layers'])} layers; {found['updates_per_epoch']} weight updates per epoch.",
         facts=Facts(
             (
                 Fact("parameters", f"{found['parameters']:,}"),
@@ -106,11 +110,26 @@ def summary_report(stored: StoredRun) -> RunReport:
                 Fact("updates in total", f"{found['updates']:,}"),
             )
         ),
-        sections=(network, _learning(found), how_it_was_made(stored)),
+        answers=(_layers(found), *_learning(found).blocks),
     )
 
 
-def _learning(found: dict[str, Any]) -> Section:
+def _layers(found: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (
+            Cell(layer["name"]),
+            Cell(layer["kind"]),
+            Cell(" \N{MULTIPLICATION SIGN} ".join(map(str, layer["output_shape"]))),
+            number(layer["parameters"], ","),
+            Cell(layer["arithmetic"] or DASH),
+            Cell(layer["activation"] or DASH),
+        )
+        for layer in found["layers"]
+    )
+    return Table("Layers", ("layer", "kind", "output", "parameters", "arithmetic", "activation"), rows)
+
+
+def _learning(found: Mapping[str, Any]) -> Section:
     optimizer = dict(found["optimizer"])
     name = optimizer.pop("name")
     values = ", ".join(f"{shown.name(key)} {value:g}" for key, value in optimizer.items())

@@ -44,6 +44,7 @@ def page_to_html(page: Page) -> str:
     template = page_template("report.html")
     return template.render(
         page=page,
+        comparison=_section(page.comparison, "c-") if page.comparison else None,
         runs=runs,
         style=Markup(style),
         script=Markup(script),

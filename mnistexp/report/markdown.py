@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 from mnistexp.figures.style import render
-from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, RunReport, Table
+from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, RunReport, Section, Table
 
-__all__ = ["page_to_markdown"]
+__all__ = ["escaped", "page_to_markdown", "section_lines"]
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&])")
-START = re.compile(r"^([-+#=]|\d+(?=[.)]))")
+START = re.compile(r"^([-+#=]|\d+(?=[.)](?:\s|$)))")
 
 
 def page_to_markdown(page: Page, folder: str) -> dict[str, bytes]:
@@ -19,6 +19,8 @@ def page_to_markdown(page: Page, folder: str) -> dict[str, bytes]:
     """
     files: dict[str, bytes] = {}
     lines = [] if len(page.runs) == 1 else [f"# {escaped(page.title)}", ""]
+    if page.comparison:
+        lines += section_lines(page.comparison, 2, folder, files)
     for run in page.runs:
         lines += _run(run, 1 if len(page.runs) == 1 else 2, folder, files)
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
@@ -36,12 +38,17 @@ def _harmless(start: re.Match[str]) -> str:
 
 
 def _run(run: RunReport, level: int, folder: str, files: dict[str, bytes]) -> Iterator[str]:
-    yield from (f"{'#' * level} {escaped(run.headline)}", "", escaped(run.lead), "")
-    yield from _block(run.facts, folder, files)
+    yield from (f"{'#' * level} {escaped(run.story.headline)}", "", escaped(run.story.lead), "")
+    yield from _block(run.story.facts, folder, files)
     for section in run.sections:
-        yield from (f"{'#' * (level + 1)} {escaped(section.heading)}", "")
-        for block in section.blocks:
-            yield from _block(block, folder, files)
+        yield from section_lines(section, level + 1, folder, files)
+
+
+def section_lines(section: Section, level: int, folder: str, files: dict[str, bytes]) -> Iterator[str]:
+    """A section's lines; its figures are added to `files` under names in `folder`."""
+    yield from (f"{'#' * level} {escaped(section.heading)}", "")
+    for block in section.blocks:
+        yield from _block(block, folder, files)
 
 
 def _block(block: Block, folder: str, files: dict[str, bytes]) -> Iterator[str]:

@@ -1,15 +1,17 @@
-"""A report as a notebook: the assignment's questions, this run's answers, and code that computes them again."""
+"""A report as a notebook: each question with this run's answer and figures, and code that computes them again."""
 
 import json
-from collections.abc import Iterator
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from pprint import pformat
 from textwrap import indent
 from typing import Any
 
 from mnistexp.config.yaml_source import parse_fast
 from mnistexp.errors import BadInput, ConfigError, RunError
-from mnistexp.report.markdown import escaped
-from mnistexp.report.page import Page, Paragraph, RunReport
+from mnistexp.report.markdown import escaped, section_lines
+from mnistexp.report.page import Page, RunReport, Section
 from mnistexp.runs.layout import CONFIG, Kind
 from mnistexp.runs.stored_runs import StoredRun
 
@@ -104,7 +106,25 @@ for row in outcome.metrics["table"]:
 print(*outcome.metrics["sentences"], sep="\\n")
 """
 
-Cells = Iterator[tuple[str, str]]
+DATA = "What does the data look like?"
+NETWORK = "What network was trained, and how?"
+DRAWN = (DIGITS, EXAMPLES, "data.one_hot(y_train[chosen])")
+CODE: Mapping[str, tuple[str, ...]] = {
+    DATA: DRAWN,
+    NETWORK: ("show(drawings.network(layer_table(config.model)))",),
+    "What kind of network is it?": ("show(drawings.network(layer_table(config.model)))",),
+    "How do the loss curves behave?": (LOSS, "show(plots.accuracy_curves(run.histories))"),
+    "What is the best number of epochs?": ('print(best["sentence"])\nprint(*run.metrics["warnings"], sep="\\n")',),
+    "How accurate is it on the test digits?": (TESTED,),
+    "Which optimizer and settings are best?": (SWEEP,),
+    "Which dropout is best?": (SWEEP,),
+    "Which settings matter?": ("show(sweeps.heat_maps(sweep))",),
+    "What do the learning curves of the best trials look like?": ("show(sweeps.top_learning_curves(sweep))",),
+    "How much better is the best trial than the worst and the average?": (GAPS,),
+    "Which optimizer and dropout are best?": (BEST,),
+    "Is it the same data and the same network?": (REPRODUCE,),
+}
+"""The code below the answer to each question."""
 
 
 def page_to_notebook(page: Page, stored: list[StoredRun]) -> bytes:
@@ -114,35 +134,45 @@ def page_to_notebook(page: Page, stored: list[StoredRun]) -> bytes:
         from nbformat import v4
     except ImportError:
         raise BadInput("--format ipynb needs nbformat: pip install 'mnistexp[notebook]'") from None
-    made = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}
     cells: list[Any] = []
     for report, run in zip(page.runs, stored, strict=True):
-        for kind, source in _cells(report, run):
-            cells.append(made[kind](source.rstrip("\n"), id=f"cell-{len(cells) + 1}"))
+        for cell in _cells(report, run):
+            name, make = f"cell-{len(cells) + 1}", v4.new_code_cell if isinstance(cell, str) else v4.new_markdown_cell
+            if isinstance(cell, str):
+                cells.append(make(cell.rstrip("\n"), id=name))
+            else:
+                text, attachments = cell
+                cells.append(make(text, id=name, **({"attachments": attachments} if attachments else {})))
     notebook = v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     nbformat.validate(notebook)
     return f"{nbformat.writes(notebook)}\n".encode()
 
 
-def _cells(report: RunReport, run: StoredRun) -> Cells:
-    settings = _settings(run)
-    found = f"These are the results of run `{run.id}`; the cells below compute them again."
-    yield "markdown", "\n\n".join([f"# {escaped(report.headline)}", escaped(report.lead), found])
-    yield "code", IMPORTS
+def _cells(report: RunReport, run: StoredRun) -> "Iterator[str | tuple[str, dict[str, Any]]]":
+    """Code, and Markdown with its attached figures."""
+    settings, found = _settings(run), run.metrics or {}
     combines = run.command in (Kind.BEST, Kind.REPRODUCE)
     base = Kind.BEST if combines else Kind.SWEEP_OPTIMIZER if settings.get("sweep") else Kind.TRAIN
+    results = f"These are the results of run `{run.id}`; the cells of code compute them again."
+    story = report.story
+    yield "\n\n".join([f"# {escaped(story.headline)}", escaped(story.lead), results]), {}
+    yield IMPORTS
     values = indent(pformat(settings, sort_dicts=False, width=100), "    ")
-    yield "code", f"config = api.configure(\n{values},\n    base={str(base)!r},\n)"
-    yield from _data_cells(report, settings)
-    yield from _told(report, "What network was trained, and how?", "What kind of network is it?")
-    yield "code", "show(drawings.network(layer_table(config.model)))"
-    if combines:
-        yield from _best_cells(report, run)
-    elif settings.get("sweep"):
-        yield from _sweep_cells(report)
-    elif run.command not in (Kind.EXAMPLES, Kind.SUMMARY, Kind.EVALUATE):
-        yield from _training_cells(report)
+    yield f"config = api.configure(\n{values},\n    base={str(base)!r},\n)"
+    if settings.get("data", {}).get("source", "embedded") != "embedded":
+        yield "The digits come from a file or a download, which must be available to this notebook.", {}
+    there = [section.heading for section in report.sections]
+    asked = [Section(heading, ()) for heading in (DATA, NETWORK) if heading not in there]
+    for section in (*asked, *report.sections):
+        yield _markdown(section)
+        if section.heading == "How do the loss curves behave?" and run.command == Kind.TRAIN:
+            yield TRAIN
+        for code in CODE.get(section.heading, ()):
+            unseen = bool(found.get("representative", {}).get("unseen"))
+            yield code.replace("{unseen}", f"{unseen}").replace("{quick}", f"{found.get('quick', False)}")
+        if section.heading.startswith("Is the test accuracy representative") and run.command == Kind.BEST:
+            yield REPRESENTATIVE
 
 
 def _settings(run: StoredRun) -> dict[str, Any]:
@@ -154,55 +184,10 @@ def _settings(run: StoredRun) -> dict[str, Any]:
     return settings
 
 
-def _data_cells(report: RunReport, settings: dict[str, Any]) -> Cells:
-    yield from _told(report, "What does the data look like?")
-    yield "code", DIGITS
-    yield "code", EXAMPLES
-    yield "code", "data.one_hot(y_train[chosen])"
-    if settings.get("data", {}).get("source", "embedded") != "embedded":
-        yield "markdown", "The digits come from a file or a download, which must be available to this notebook."
-
-
-def _training_cells(report: RunReport) -> Cells:
-    yield from _told(report, "How do the loss curves behave?")
-    yield "code", TRAIN
-    yield "code", LOSS
-    yield "code", "show(plots.accuracy_curves(run.histories))"
-    yield from _told(report, "What is the best number of epochs?")
-    yield "code", 'print(best["sentence"])\nprint(*run.metrics["warnings"], sep="\\n")'
-    yield from _told(report, "How accurate is it on the test digits?")
-    yield "code", TESTED
-    yield from _told(report, "Is the test accuracy representative of unseen data?")
-
-
-def _best_cells(report: RunReport, run: StoredRun) -> Cells:
-    found = run.metrics or {}
-    if run.command == Kind.REPRODUCE:
-        yield "markdown", "## Do the notebook's figures agree with ours?"
-        yield "code", REPRODUCE.format(quick=found.get("quick", False))
-        return
-    yield from _told(report, "Which optimizer and dropout are best?")
-    yield "code", BEST.format(unseen=bool(found.get("representative", {}).get("unseen")))
-    yield "code", LOSS
-    yield from _told(report, "How accurate is it on the test digits?")
-    yield "code", TESTED
-    yield from _told(report, "Is the test accuracy representative of unseen data?")
-    yield "code", REPRESENTATIVE
-
-
-def _sweep_cells(report: RunReport) -> Cells:
-    yield from _told(report, "Which optimizer and settings are best?", "Which dropout is best?")
-    yield "code", SWEEP
-    yield from _told(report, "Which settings matter?")
-    yield "code", "show(sweeps.heat_maps(sweep))"
-    yield "code", "show(sweeps.top_learning_curves(sweep))"
-    yield from _told(report, "How much better is the best trial than the worst and the average?")
-    yield "code", GAPS
-
-
-def _told(report: RunReport, *headings: str) -> Cells:
-    """The first of these questions that the report answers, with its answer; else the first question alone."""
-    found = [section for section in report.sections if section.heading in headings]
-    texts = [block.text for section in found for block in section.blocks if isinstance(block, Paragraph)]
-    heading = found[0].heading if found else headings[0]
-    yield "markdown", "\n\n".join([f"## {escaped(heading)}", *map(escaped, texts)])
+def _markdown(section: Section) -> tuple[str, dict[str, Any]]:
+    """A section as Markdown, and its figures as attachments."""
+    files: dict[str, bytes] = {}
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(section_lines(section, 2, "figures", files))).strip()
+    text = re.sub(r"\(<figures/(.+?)>\)", r"(attachment:\1)", text)
+    names = {name.removeprefix("figures/"): content for name, content in files.items()}
+    return text, {name: {"image/png": b64encode(content).decode()} for name, content in names.items()}

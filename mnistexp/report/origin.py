@@ -5,7 +5,7 @@ from typing import Any
 
 from mnistexp.config.yaml_source import parse_fast
 from mnistexp.errors import ConfigError
-from mnistexp.report.page import Block, Cell, Code, Paragraph, RunReport, Section, Table, named, number
+from mnistexp.report.page import Block, Cell, Code, Paragraph, RunReport, Section, Story, Table, named, number
 from mnistexp.runs.layout import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
 
@@ -26,13 +26,8 @@ def any_report(stored: StoredRun) -> RunReport:
     blocks: tuple[Block, ...] = (*standing(stored), *sentences, *warnings(found))
     if rows:
         blocks = (*blocks, Table("The metrics of this run", ("metric", "value"), rows))
-    return RunReport(
-        id=stored.id,
-        kind=stored.command,
-        headline=f"{stored.command}: {stored.name}",
-        lead="" if found else "No results yet.",
-        sections=(Section("What are the results?", blocks), how_it_was_made(stored)),
-    )
+    story = Story(stored.command, f"{stored.command}: {stored.name}", "" if found else "No results yet.")
+    return RunReport(stored.id, story, (Section("What are the results?", blocks), how_it_was_made(stored)))
 
 
 def standing(stored: StoredRun) -> tuple[Paragraph, ...]:

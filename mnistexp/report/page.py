@@ -20,6 +20,7 @@ __all__ = [
     "Picture",
     "RunReport",
     "Section",
+    "Story",
     "Table",
     "named",
     "number",
@@ -117,14 +118,26 @@ class Section:
 
 
 @dataclass(frozen=True, eq=False)
-class RunReport:
-    """The report of one run: `headline` is the main result, `lead` explains it."""
+class Story:
+    """What the metrics of a run tell, on its page, in Markdown and on the terminal alike.
 
-    id: str
+    `headline` is the main result, `lead` explains it. `answers`: what the terminal shows below `facts`, and the page in
+    its sections.
+    """
+
     kind: str
     headline: str
     lead: str
     facts: Facts = field(default_factory=lambda: Facts(()))
+    answers: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RunReport:
+    """The report of one run."""
+
+    id: str
+    story: Story
     sections: tuple[Section, ...] = ()
 
 
@@ -133,11 +146,12 @@ class Page:
     """A report of one run or of several."""
 
     runs: tuple[RunReport, ...]
+    comparison: Section | None = None
 
     @property
     def title(self) -> str:
         """The headline of a single run, or the number of runs."""
-        return self.runs[0].headline if len(self.runs) == 1 else f"{len(self.runs)} runs side by side"
+        return self.runs[0].story.headline if len(self.runs) == 1 else f"{len(self.runs)} runs side by side"
 
 
 def number(value: float | None, spec: str = "") -> Cell:

@@ -1,32 +1,27 @@
 """Reports: from run folders to one page, and from the page to a file. They depend on the folders only.
 
-page.py       the parts of a page
-training.py   run folder -> page, one function for each kind of run; also sweep.py, best.py,
-                     reproduce.py, evaluation.py and examples.py; accuracy.py has what they share of accuracies,
-                     origin.py the parts that all runs have
+page.py       the parts of a page; a story is what the terminal shows too
+kinds.py      run folder -> story and page, of each kind of run: training.py, sweep.py, best.py, reproduce.py,
+                     evaluation.py and examples.py; tested.py and accuracy.py have what they share, origin.py the
+                     parts that all runs have
 svg.py        figure -> SVG for a page, and its values for the pointer
 html.py       page -> HTML (templates/); also markdown.py, pdf.py, notebook.py
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 from mnistexp.errors import BadInput, RunError, nearest
-from mnistexp.report.best import best_report
-from mnistexp.report.evaluation import evaluation_report
-from mnistexp.report.examples import examples_report, summary_report
+from mnistexp.report.compared import comparison
 from mnistexp.report.html import page_to_html
+from mnistexp.report.kinds import KINDS
 from mnistexp.report.markdown import page_to_markdown
 from mnistexp.report.notebook import page_to_notebook
 from mnistexp.report.origin import any_report
 from mnistexp.report.page import Page, RunReport
 from mnistexp.report.pdf import page_to_pdf
-from mnistexp.report.reproduce import reproduce_report
-from mnistexp.report.sweep import sweep_report
-from mnistexp.report.training import training_report
 from mnistexp.runs import files
-from mnistexp.runs.layout import Kind
 from mnistexp.runs.run_folder import add_file
 from mnistexp.runs.stored_runs import StoredRun
 
@@ -34,19 +29,6 @@ __all__ = ["FORMATS", "Format", "read_page", "write_report"]
 
 Format = Literal["html", "md", "pdf", "ipynb"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-
-KINDS: Mapping[str, Callable[[StoredRun], RunReport]] = {
-    Kind.TRAIN: training_report,
-    "sweep": sweep_report,
-    Kind.SWEEP_OPTIMIZER: sweep_report,
-    Kind.SWEEP_DROPOUT: sweep_report,
-    Kind.BEST: best_report,
-    Kind.REPRODUCE: reproduce_report,
-    Kind.EVALUATE: evaluation_report,
-    Kind.EXAMPLES: examples_report,
-    Kind.SUMMARY: summary_report,
-}
-"""The report function of each command; `any_report` is for all others."""
 
 
 def write_report(runs: Sequence[StoredRun], format: str | None = None, output: Path | None = None) -> Path:  # noqa: A002
@@ -78,11 +60,12 @@ def write_report(runs: Sequence[StoredRun], format: str | None = None, output: P
 
 def read_page(runs: Sequence[StoredRun]) -> Page:
     """The report of some runs. Raises RunError if a file is missing or damaged."""
-    return Page(tuple(_report(run) for run in runs))
+    reports = tuple(_report(run) for run in runs)
+    return Page(reports, comparison(reports, runs) if len(runs) > 1 else None)
 
 
 def _report(run: StoredRun) -> RunReport:
-    make = KINDS.get(run.command, any_report) if run.metrics else any_report
+    make = KINDS[run.command].report if run.metrics and run.command in KINDS else any_report
     try:
         return make(run)
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mnistexp.config import shown
 from mnistexp.report.origin import how_it_was_made, standing, warnings
-from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Table, number
+from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["reproduce_report"]
@@ -28,20 +29,30 @@ AGREES = {True: "yes", False: "no", None: "\N{EN DASH}"}
 def reproduce_report(stored: StoredRun) -> RunReport:
     """A finished reproduction. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
-    counts, rows = found["agreements"], found["table"]
-    compared = counts["yes"] + counts["no"]
-    took = Fact("took", f"{found['seconds']['total'] / 60:.1f} min", f"{len(found['steps'])} tasks")
+    rows = found["table"]
     sections = [_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS]
     sections[0] = Section(sections[0].heading, (*standing(stored), *warnings(found), *sections[0].blocks))
     return RunReport(
-        id=stored.id,
+        stored.id,
+        reproduce_story(found),
+        (*sections, *_disagreements(rows), _steps_section(found["steps"]), how_it_was_made(stored)),
+    )
+
+
+def reproduce_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of `reproduce` tell."""
+    counts, rows = found["agreements"], found["table"]
+    compared = counts["yes"] + counts["no"]
+    took = Fact("took", shown.duration(found["seconds"]["total"]), f"{len(found['steps'])} tasks")
+    parts = [_part_blocks([row for row in rows if row["part"] == part], question) for part, question in PARTS.items()]
+    return Story(
         kind="reproduction",
         headline="Quick run: everything works; trainings are not compared"
         if found.get("quick")
         else f"{counts['yes']} of {compared} reported numbers agree with ours",
         lead=f"{found['label']} {' '.join(found['sentences'])}",
         facts=Facts((*_counts(found), took)),
-        sections=(*sections, *_disagreements(rows), _steps_section(found["steps"]), how_it_was_made(stored)),
+        answers=tuple(block for blocks in parts for block in blocks),
     )
 
 
@@ -79,6 +90,21 @@ def _off(row: Mapping[str, Any]) -> str:
 
 
 def _part_section(stored: StoredRun, part: str, rows: Sequence[Mapping[str, Any]]) -> Section:
+    *told, table = _part_blocks(rows)
+    there = stored.files()
+    pictures = [
+        Picture(title, f"{title}. The table below lists the numbers.", stored.read_bytes(name))
+        for name, title in FIGURES.get(part, {}).items()
+        if name in there
+    ]
+    return Section(PARTS[part], (*told, *pictures, table))
+
+
+def _part_blocks(rows: Sequence[Mapping[str, Any]], title: str = "") -> list[Block]:
+    """The answer of a part, the notebook's bugs that matter to it, and the table of its numbers.
+
+    With a title, as a terminal shows it, the table doesn't say how each number was compared.
+    """
     agreeing = sum(row["agrees"] is True for row in rows)
     compared = sum(row["agrees"] is not None for row in rows)
     reasons = list(dict.fromkeys(row["how"] for row in rows))
@@ -91,21 +117,15 @@ def _part_section(stored: StoredRun, part: str, rows: Sequence[Mapping[str, Any]
     faults = dict.fromkeys(row["fault"] for row in rows if row["fault"])
     blocks: list[Block] = [Paragraph(answer, "answer")]
     blocks += [Paragraph(f"Bug of the notebook: {fault}.", "warning") for fault in faults]
-    there = stored.files()
-    blocks += [
-        Picture(title, f"{title}. The table below lists the numbers.", stored.read_bytes(name))
-        for name, title in FIGURES.get(part, {}).items()
-        if name in there
-    ]
     blocks.append(
         Table(
-            "Reported and ours",
-            ("number", "reported", "ours", "range", "agree", "how they are compared"),
-            tuple(_row(row) for row in rows),
+            title or "Reported and ours",
+            ("number", "reported", "ours", "range", "agree", "how they are compared")[: 5 if title else 6],
+            tuple(_row(row)[: 5 if title else 6] for row in rows),
             more="Range: where the reported number should fall if it came from our training.",
         )
     )
-    return Section(PARTS[part], tuple(blocks))
+    return blocks
 
 
 def _row(row: Mapping[str, Any]) -> tuple[Cell, ...]:

@@ -1,6 +1,7 @@
 """The report of a sweep: the best trial, the trials tied with it, and the winning score corrected for selection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from mnistexp.report.page import (
     Picture,
     RunReport,
     Section,
+    Story,
     Table,
     number,
     percent,
@@ -27,7 +29,7 @@ from mnistexp.report.page import (
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.more_digits import AccuracyCurve
-from mnistexp.sweeps.ranking import correct_matrix, ranked
+from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.shares import accuracy_curves
 from mnistexp.sweeps.sweep_files import read_sweep
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["sweep_report"]
 
 MOST_TRIALS = 500
+TERMINAL_TRIALS = 20
+DASH = "\N{EN DASH}"
 WIDTH = 8.4
 """Inches of a figure with three panels of four cells each side by side."""
 AS_SUBMITTED = (
@@ -48,9 +52,8 @@ AS_SUBMITTED = (
 def sweep_report(stored: StoredRun) -> RunReport:
     """A finished sweep. Raises RunError where its files are missing or damaged."""
     found, sweep = stored.metrics or {}, read_sweep(stored.path)
-    best, whole = sweep.winner, [trial for trial in sweep.trials if not trial.failed]
+    whole = [trial for trial in sweep.trials if not trial.failed]
     correct = correct_matrix(whole, sweep.labels)
-    name = name_of(best, sweep.trials)
     families = [str(trial.params.get("optimizer.name", setting(stored, "optimizer.name"))) for trial in whole]
     sections = [_winner_section(stored, found, sweep)]
     if len(set(families)) > 1:
@@ -58,51 +61,65 @@ def sweep_report(stored: StoredRun) -> RunReport:
     sections.append(_settings_section(sweep, setting(stored, "sweep.heat_maps") or "best"))
     if curves := accuracy_curves(sweep):
         sections.append(_digits_section(found, curves))
-    sections += [_curves_section(sweep), _ranking_section(sweep)]
+    sections += [_curves_section(sweep), Section("What did every trial score?", (_ranking_table(found, MOST_TRIALS),))]
     if len(whole) > 1:
         sections += [gaps_section(whole, correct, families), worth_section(whole, correct, sweep)]
-    return RunReport(
-        id=stored.id,
-        kind="sweep",
-        headline=f"{shown.percent(best.mean)} with {best.params.get('optimizer.name', name)}",
-        lead=(
-            f"{_best_of(sweep)} in {found['folds']}-fold cross-validation on "
-            f"{len(sweep.labels)} training digits: {name}. {_tied(sweep)} The test digits were not used."
-        ),
-        facts=Facts(
+    return RunReport(stored.id, sweep_story(found), (*sections, how_it_was_made(stored)))
+
+
+def sweep_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of a sweep tell."""
+    ranking, best, score = found["ranking"], found["best_params"], shown.percent(found["best_score"])
+    trials = [TrialResult(row["trial"], row["params"], ()) for row in ranking]
+    name = name_of(TrialResult(-1, best, ()), trials)
+    many, folds = f"{len(trials):,}", f"{found['folds']}-fold cross-validation"
+    failed, is_best = sum(bool(row["error"]) for row in ranking), found["select"] == "best"
+    which = "Chosen from" if not is_best else "The best of"
+    how = "" if is_best else f" Selected by: {_rule(found)}."
+    more = [Paragraph(found["more_digits"]["sentence"])] if "more_digits" in found else []
+    return Story(
+        "sweep",
+        f"{score} with {best.get('optimizer.name', name)}",
+        f"{f'{which} {many} trials' if len(trials) > 1 else 'The only trial'} in {folds}: {name}.{how} "
+        f"{_tied(found)} The test digits were not used.",
+        Facts(
             (
                 Fact(
-                    "best accuracy",
-                    shown.percent(best.mean),
-                    f"standard error {100 * best.standard_error:.1f} points",
+                    "best accuracy" if is_best else "accuracy of the choice",
+                    score,
+                    f"standard error {100 * found['best_standard_error']:.1f} points",
                 ),
-                Fact("trials", f"{len(sweep.trials):,}", f"{found['folds']} folds, {found['epochs']} epochs each"),
-                Fact("tied with the best", f"{len(sweep.tied)}", "including the best"),
-                Fact("fits", f"{sweep.fits_run + sweep.fits_cached:,}", _fits(sweep)),
+                Fact("trials", many, f"{found['folds']} folds, {found['epochs']} epochs each"),
+                Fact("tied with the best", f"{len(found['tied'])}", "including the best"),
+                Fact("fits", f"{found['fits_run'] + found['fits_cached']:,}", _fits(found)),
             )
+            if len(trials) > failed
+            else ()
         ),
-        sections=(*sections, how_it_was_made(stored)),
+        (*more, *warnings(found), _ranking_table(found, TERMINAL_TRIALS)),
     )
 
 
-def _fits(sweep: SweepResult) -> str:
-    parts = [f"{sweep.fits_run:,} run"]
-    parts += [f"{sweep.fits_cached:,} from the cache"] * bool(sweep.fits_cached)
-    return ", ".join(parts + [f"{sweep.fits_failed:,} failed"] * bool(sweep.fits_failed))
+def _rule(found: Mapping[str, Any]) -> str:
+    rules = {"best": "the highest mean accuracy", "one-se": "the cheapest within one standard error of the best"}
+    return rules.get(found["select"], "the lowest cost among the trials tied with the best")
 
 
-def _best_of(sweep: SweepResult) -> str:
-    return f"The best of {len(sweep.trials):,} trials" if len(sweep.trials) > 1 else "The only trial"
+def _fits(found: Mapping[str, Any]) -> str:
+    parts = [f"{found['fits_run']:,} run"]
+    parts += [f"{found['fits_cached']:,} from the cache"] * bool(found["fits_cached"])
+    return ", ".join(parts + [f"{found['fits_failed']:,} failed"] * bool(found["fits_failed"]))
 
 
-def _tied(sweep: SweepResult) -> str:
-    if sum(not trial.failed for trial in sweep.trials) == 1:
+def _tied(found: Mapping[str, Any]) -> str:
+    test = "exact sign-pattern test over the digits" if found.get("repeats", 1) > 1 else "exact McNemar test"
+    if sum(not row["error"] for row in found["ranking"]) == 1:
         return "No other trial has a score to compare it with."
-    if len(sweep.tied) < 2:
-        return "Every other trial is significantly worse on the same digits (exact McNemar test, Holm-corrected)."
+    if len(found["tied"]) < 2:
+        return f"Every other trial is significantly worse on the same digits ({test}, Holm-corrected)."
     return (
-        f"{len(sweep.tied)} trials are tied, including the best: their predictions don't differ significantly from the "
-        "best trial's (exact McNemar test, Holm-corrected)."
+        f"{len(found['tied'])} trials are tied, including the best: their predictions don't differ significantly from "
+        f"the best trial's ({test}, Holm-corrected)."
     )
 
 
@@ -116,19 +133,19 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
     blocks: list[Block] = [
         *standing(stored),
         Paragraph(
-            f"{name_of(best, sweep.trials)}: mean accuracy {shown.percent(best.mean)} (folds: {folds}).",
+            f"{name_of(best, sweep.trials)}: mean accuracy {shown.percent(best.mean)} (folds: {folds}) "
+            f"on {len(sweep.labels)} training digits.",
             "answer",
         ),
-        Paragraph(_tied(sweep) + " Which of them scored highest is partly chance." * (len(sweep.tied) > 1)),
+        Paragraph(_tied(found) + " Which of them scored highest is partly chance." * (len(sweep.tied) > 1)),
     ]
     if found.get("as_submitted"):
         blocks.append(Paragraph(AS_SUBMITTED, "warning"))
-    rule = {"best": "the highest mean accuracy", "one-se": "the cheapest within one standard error of the best"}
     blocks += [
         *warnings(found),
         Table("The chosen settings", ("setting", "value"), rows),
         Paragraph(
-            f"Selected by: {rule.get(found['select'], 'the lowest cost among the trials tied with the best')}. A "
+            f"Selected by: {_rule(found)}. A "
             "trial's score is its accuracy after the last epoch; the number of epochs was fixed beforehand."
         ),
     ]
@@ -149,6 +166,7 @@ def _families_section(whole: Sequence[TrialResult], families: Sequence[str], swe
     return Section(
         "How do the optimizers compare?",
         (
+            Paragraph(_families_answer({name: max(one.mean for one in own) for name, own in groups.items()}), "answer"),
             Table(
                 "Optimizers by their best trial",
                 ("optimizer", "trials", "best", "average", "worst", "best settings"),
@@ -159,18 +177,55 @@ def _families_section(whole: Sequence[TrialResult], families: Sequence[str], swe
     )
 
 
+def _families_answer(best: Mapping[str, float]) -> str:
+    """The best trial of each optimizer, in words."""
+    (first, top), *others = sorted(best.items(), key=lambda item: -item[1])
+    told = [f"that of {name} {shown.percent(score)}, {shown.points(top, score)} points less" for name, score in others]
+    return f"The best trial of {first} reaches {shown.percent(top)}; {'; '.join(told)}."
+
+
+def _settings_answer(sweep: SweepResult) -> str:
+    """How far the best accuracy at each value of a setting varies, in words, the widest first."""
+    scores = np.array([trial.mean for trial in sweep.trials])
+    told = []
+    for parameter in swept_parameters(sweep.trials):
+        own = [scores[(parameter.level == level) & np.isfinite(scores)] for level in range(parameter.levels)]
+        tops = {parameter.level_name(level): float(each.max()) for level, each in enumerate(own) if len(each)}
+        if len(tops) > 1:
+            worst, best = min(tops, key=tops.__getitem__), max(tops, key=tops.__getitem__)
+            points = shown.signed_points(tops[best], tops[worst])
+            ends = f"{shown.percent(tops[best])} with {best}, {shown.percent(tops[worst])} with {worst}"
+            told.append((points, f"{parameter.name} by {points:.1f} points ({ends})"))
+    told.sort(key=lambda item: -item[0])
+    if not told:
+        return "Only one trial has a score, so no setting can be compared."
+    return f"The best accuracy at each value of a setting varies most by: {'; '.join(text for _, text in told)}."
+
+
 def _settings_section(sweep: SweepResult, heat: Shown) -> Section:
-    single, pairs = "Accuracy by single setting", "Accuracy by pairs of settings"
-    pictures = [(single, "Accuracy of every trial by the value of each setting.", sweeps.marginals(sweep))]
-    if len(swept_parameters(sweep.trials)) > 1:
-        said = f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings."
-        pictures.insert(0, (pairs, said, sweeps.heat_maps(sweep, heat)))
-        said = "Parallel coordinates: each trial is a line through its settings and its accuracy."
-        pictures.append(("Parallel coordinates of all trials", said, sweeps.parallel_coordinates(sweep)))
+    figures: dict[str, tuple[Callable[[SweepResult], Figure], str]] = {
+        "Accuracy by pairs of settings": (
+            partial(sweeps.heat_maps, shown=heat),
+            f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings.",
+        ),
+        "Accuracy by single setting": (sweeps.marginals, "Accuracy of every trial by the value of each setting."),
+        "Parallel coordinates of all trials": (
+            sweeps.parallel_coordinates,
+            "Parallel coordinates: each trial is a line through its settings and its accuracy.",
+        ),
+    }
+    if len(swept_parameters(sweep.trials)) == 1:  # the others would show the same few numbers again
+        figures = dict([list(figures.items())[1]])
     best = name_of(sweep.winner, sweep.trials)
     return Section(
         "Which settings matter?",
-        tuple(Picture(title, f"{said} The best trial: {best}.", _compact(figure)) for title, said, figure in pictures),
+        (
+            Paragraph(_settings_answer(sweep), "answer"),
+            *(
+                Picture(title, f"{said} The best trial: {best}.", _compact(draw(sweep)))
+                for title, (draw, said) in figures.items()
+            ),
+        ),
     )
 
 
@@ -211,46 +266,43 @@ def _curves_section(sweep: SweepResult) -> Section:
         "What do the learning curves of the best trials look like?",
         (
             Picture(
-                "Validation curves of the best trials",
-                "Validation loss and accuracy of the best trials over the epochs: mean and range of their folds.",
+                "Learning curves of the best trials",
+                "Loss and accuracy of the best trials over the epochs: mean and range of their folds.",
                 sweeps.top_learning_curves(sweep),
             ),
         ),
     )
 
 
-def _ranking_section(sweep: SweepResult) -> Section:
-    keys = list(dict.fromkeys(key for trial in sweep.trials for key in trial.params))
-    names = short_names(dict.fromkeys(keys))
-    tied, rows = set(sweep.tied), []
-    ranking = ranked(sweep)
-    for rank, trial in ranking[:MOST_TRIALS]:
-        settings = (_value(trial.params[key]) if key in trial.params else Cell("\N{EN DASH}") for key in keys)
-        scores = (percent(value if np.isfinite(value) else None) for value in (trial.mean, trial.std))
-        folds = ", ".join(shown.percent(score).rstrip("%") for score in trial.scores)
-        rows.append((number(rank), *settings, *scores, Cell(folds), Cell(_remark(trial, sweep, tied))))
-    cut = len(ranking) > MOST_TRIALS
-    return Section(
-        "What did every trial score?",
-        (
-            Table(
-                "All trials, the best first",
-                ("rank", *(names[key] for key in keys), "accuracy", "standard deviation", "folds", "remark"),
-                tuple(rows),
-                marked=frozenset(row for row, (_, trial) in enumerate(ranking) if trial.index == sweep.best),
-                more=(f"The best {MOST_TRIALS} of {len(ranking):,}; trials.csv lists them all. " if cut else "")
-                + "Accuracy: mean over the folds; standard deviation: between the folds (ddof 0); tied: not "
-                "significantly different from the best.",
-            ),
-        ),
+def _ranking_table(found: Mapping[str, Any], most: int) -> Table:
+    """The trials, the best first, at most so many."""
+    ranking = found["ranking"]
+    keys = list(dict.fromkeys(key for row in ranking for key in row["params"]))
+    names, rows = short_names(dict.fromkeys(keys)), []
+    for row in ranking[:most]:
+        settings = (_value(row["params"][key]) if key in row["params"] else Cell(DASH) for key in keys)
+        scores = (percent(_finite(row[key])) for key in ("mean", "std"))
+        folds = ", ".join(percent(_finite(score)).text.rstrip("%") for score in row["scores"])
+        rows.append((number(row["rank"]), *settings, *scores, Cell(folds), Cell(_remark(row, found))))
+    cut = f"The best {most} of {len(ranking):,}; trials.csv lists them all. " * (len(ranking) > most)
+    return Table(
+        "All trials, the best first" if not cut else f"The best {most} trials",
+        ("rank", *(names[key] for key in keys), "accuracy", "std", "folds", "remark"),
+        tuple(rows),
+        marked=frozenset(place for place, row in enumerate(ranking[:most]) if row["params"] == found["best_params"]),
+        more=f"{cut}Accuracy: mean over the folds; std: standard deviation between the folds (ddof 0); tied: not "
+        "significantly different from the best.",
     )
 
 
-def _remark(trial: TrialResult, sweep: SweepResult, tied: set[int]) -> str:
-    remarks = ["chosen"] if trial.index == sweep.best else ["tied"] * (trial.index in tied)
-    remarks += ["diverged"] * any(fold.diverged_at is not None for fold in trial.folds)
-    remarks += [f"failed: {fold.error}" for fold in trial.folds if fold.error][:1]
-    return ", ".join(remarks)
+def _remark(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    remarks = ["chosen"] if row["params"] == found["best_params"] else ["tied"] * bool(row["tied"])
+    remarks += ["diverged"] * bool(row["diverged"])
+    return ", ".join(remarks + [f"failed: {row['error']}"] * bool(row["error"]))
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
 
 
 def _value(value: Any) -> Cell:

@@ -19,6 +19,7 @@ from mnistexp.report.page import (
     Picture,
     RunReport,
     Section,
+    Story,
     Table,
     number,
     percent_range,
@@ -35,6 +36,7 @@ __all__ = [
     "data_section",
     "network_section",
     "training_report",
+    "training_story",
 ]
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -53,15 +55,12 @@ def training_report(stored: StoredRun) -> RunReport:
         unseen_section(found),
         how_it_was_made(stored),
     ]
-    headline, lead = _headline(found)
-    return RunReport(
-        id=stored.id,
-        kind="training",
-        headline=headline,
-        lead=lead,
-        facts=_facts(found),
-        sections=(_with_standing(stored, sections[0]), *sections[1:]),
-    )
+    return RunReport(stored.id, training_story(found), (_with_standing(stored, sections[0]), *sections[1:]))
+
+
+def training_story(found: Mapping[str, Any]) -> Story:
+    """What the metrics of a training tell."""
+    return Story("training", *_headline(found), _facts(found), epochs_section(found).blocks)
 
 
 def _headline(found: Mapping[str, Any]) -> tuple[str, str]:

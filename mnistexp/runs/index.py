@@ -31,7 +31,7 @@ from mnistexp.runs.summary import Summary, compact
 __all__ = ["read_all"]
 
 INDEX = ".cache/runs.jsonl"
-FORMAT = b"mnistexp runs 2"
+FORMAT = b"mnistexp runs 3"
 SOURCES = (STATUS, METRICS, ANNOTATIONS)
 SETTLED_SECONDS = 2.0
 

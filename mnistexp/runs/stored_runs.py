@@ -64,7 +64,7 @@ class StoredRun:
     @cached_property
     def summary(self) -> Summary:
         """Its annotations, and its flat settings and numbers; parts that can't be read are missing."""
-        return self._summary or summarize(self.path, self.command, self.error if self.status == "damaged" else None)
+        return self._summary or summarize(self.path, self.error if self.status == "damaged" else None)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class StoredRun:
 
     def number(self, key: str) -> Value:
         """One of `numbers`, for repeated trainings that over all of them; None if missing."""
-        return over_repeats(self.command, self.numbers, key)
+        return over_repeats(self.numbers, key)
 
     @cached_property
     def config_text(self) -> str:

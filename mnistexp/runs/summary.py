@@ -14,7 +14,7 @@ from mnistexp.config import yaml_source
 from mnistexp.errors import MnistexpError
 from mnistexp.runs import files
 from mnistexp.runs.annotations import Annotations, read_annotations
-from mnistexp.runs.layout import CONFIG, METRICS, Kind
+from mnistexp.runs.layout import CONFIG, METRICS
 
 __all__ = ["Summary", "Value", "compact", "flat", "nested", "over_repeats", "summarize"]
 
@@ -39,7 +39,7 @@ class Summary:
     settings: bytes
 
 
-def summarize(folder: Path, command: str, damage: str | None) -> Summary:
+def summarize(folder: Path, damage: str | None) -> Summary:
     """Read the summary. What can't be read is missing, and `unread` says why, `damage` of the record first."""
     unread = [damage] if damage else []
 
@@ -54,17 +54,15 @@ def summarize(folder: Path, command: str, damage: str | None) -> Summary:
     annotations = attempt(lambda: read_annotations(folder)) or Annotations()
     config = attempt(lambda: yaml_source.parse_fast(files.read_text(folder / CONFIG), str(folder / CONFIG)))
     numbers = _comparable(metrics or {})
-    score = over_repeats(command, numbers, "test_accuracy" if "test_accuracy" in numbers else "best_score")
+    score = over_repeats(numbers, "test_accuracy" if "test_accuracy" in numbers else "best_score")
     number = float(score) if isinstance(score, int | float) else None
     return Summary(
         annotations.tags, annotations.note, number, tuple(unread), compact(numbers), compact(flat(config or {}))
     )
 
 
-def over_repeats(command: str, numbers: Mapping[str, Value], key: str) -> Value:
+def over_repeats(numbers: Mapping[str, Value], key: str) -> Value:
     """The value of a key over all trainings of a run: their mean, or the value of the mean curves; None if missing."""
-    if command != Kind.TRAIN:  # the numbers of `best` are those of its first training
-        return numbers.get(key)
     return numbers.get("repeats.mean" if key == "test_accuracy" else f"repeats.{key}", numbers.get(key))
 
 

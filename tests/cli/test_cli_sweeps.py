@@ -6,7 +6,6 @@ import math
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import pytest
 from programs import call, forked
 from rich.console import Console
 
-from mnistexp.bridges.exported import Series, Trial
-from mnistexp.cli import console
+from mnistexp.cli import console_report
 from mnistexp.runs.results import Outcome
 
 SMALL = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4", "--set", "data.digits=60", "--epochs", "1"]
@@ -162,22 +160,21 @@ def test_the_cache_tells_what_it_holds_and_gives_it_up(swept: tuple[Path, dict[s
     assert json.loads(call("cache", "prune", "--json", cwd=tmp_path).stdout)["fits_removed"] == 6
 
 
-def test_a_failed_trial_has_no_score_in_the_table_nor_in_other_tools() -> None:
+def test_a_failed_trial_has_no_score_in_the_table() -> None:
     whole = {"params": {"x": 1}, "tied": False, "diverged": False}
     rows = [
         {**whole, "rank": 1, "mean": 0.5, "std": 0.1, "scores": [0.4, 0.6], "error": None},
         {**whole, "rank": 2, "mean": math.nan, "std": math.nan, "scores": [0.4, math.nan], "error": "it broke"},
         {**whole, "rank": 2, "mean": None, "std": None, "scores": [None, None], "error": "it broke"},
     ]
-    counts = {"tied": [0], "fits_run": 6, "fits_cached": 0, "fits_failed": 3, "warnings": []}
-    outcome = Outcome(Path("run"), {"ranking": rows, "best_params": {"x": 1}, "best_score": 0.5, **counts})
+    rows = [{"trial": trial, **row} for trial, row in enumerate(rows)]
+    counts = {"tied": [0], "fits_run": 6, "fits_cached": 0, "fits_failed": 3, "warnings": [], "folds": 2, "epochs": 1}
+    best = {"best_params": {"x": 1}, "best_score": 0.5, "best_standard_error": 0.1, "select": "best"}
+    outcome = Outcome(Path("run"), {"command": "sweep-optimizer", "ranking": rows, **best, **counts})
     terminal = Console(file=io.StringIO(), width=200)
-    for part in console.sweep_report(outcome):
+    for part in console_report.answer(outcome):
         terminal.print(part)
     assert isinstance(terminal.file, io.StringIO)
     words = terminal.file.getvalue().split()
-    assert words.count("failed") == 3
+    assert words.count("failed:") == 2
     assert not {"nan", "None"} & set(words)
-    failed = Trial(1, {}, math.nan, math.nan, True, Series({}, ()), 1.0)
-    assert failed.scores() == {}
-    assert replace(failed, score=0.5, std=0.1, failed=False).scores() == {"score": 0.5, "score_std": 0.1}

@@ -16,7 +16,7 @@ from programs import call
 from rich.console import Console
 from tiny_best import tiny
 
-from mnistexp.cli import console_best
+from mnistexp.cli import console_report
 from mnistexp.commands.assignment.assignment import FULL, LONG, QUICK, tasks_of
 from mnistexp.commands.assignment.comparison_row import Row, finite
 from mnistexp.commands.assignment.curves import band_row, curve_rows, seeds_row
@@ -143,7 +143,7 @@ def test_no_reader_of_a_reproduction_meets_a_value_that_is_no_number(outcome: Ou
         assert row["agrees"] is None or row["interval"] or row["part"] == "data", row
     page = b"\n".join(page_to_markdown(reports.read_page([stored]), "figures").values()).decode(errors="replace")
     terminal = Console(file=io.StringIO(), width=200)
-    for part in console_best.reproduce_report(outcome):
+    for part in console_report.answer(outcome):
         terminal.print(part)
     assert isinstance(terminal.file, io.StringIO)
     for text in (page, terminal.file.getvalue(), document, (outcome.run_dir / "table.csv").read_text()):
@@ -204,8 +204,8 @@ def test_a_quick_run_compares_no_training_and_counts_no_agreement(outcome: Outco
                 "not compared: a quick run trains too few epochs and rows",
             )
     page = reproduce_report(stored_runs.load(quick.run_dir))
-    assert "agree" not in page.headline
-    assert [fact.label for fact in page.facts.items] == ["shown, not compared", "took"]
+    assert "agree" not in page.story.headline
+    assert [fact.label for fact in page.story.facts.items] == ["shown, not compared", "took"]
 
 
 def test_a_page_says_of_each_figure_that_disagrees_what_is_known(outcome: Outcome) -> None:

@@ -16,6 +16,7 @@ from programs import call
 from mnistexp import api
 from mnistexp.commands.train import begin_trainings, lengthen_training, resume_training, training_named
 from mnistexp.config.models import SweepConfig
+from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.figures import plots
 from mnistexp.runs.results import EpochDone, Event, Outcome, Working
@@ -184,7 +185,7 @@ def test_the_answer_is_printed_before_the_figures_are_drawn(tmp_path: Path, monk
     small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
     done = call("train", "--epochs", 1, *small, cwd=tmp_path)
     assert printed == [done.stdout]
-    assert "Test accuracy" in done.stdout
+    assert "test accuracy, mean of" in done.stdout
     call("train", "--epochs", 1, *small, "--json", cwd=tmp_path)
     assert printed[1] == ""
 
@@ -208,7 +209,7 @@ def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
     if options:
         assert json.loads(done.stdout)["metrics"]["test_accuracy"] == run.metrics["test_accuracy"]
     else:
-        assert f"{run.metrics['repeats']['mean']:.4f}" in done.stdout
+        assert percent(run.metrics["repeats"]["mean"]) in done.stdout
     assert np.isfinite(run.metrics["test_loss"])
 
 

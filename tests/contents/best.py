@@ -102,7 +102,8 @@ RULES = [
 ^tile test accuracy|^terminal / test accuracy :: . :: correct, test digits
 ^tile cross|^terminal / cross :: . :: score
 ^terminal / cross :: . :: settings compared, repeated, tied
-^tile corrected :: . :: corrected, corrected interval
+^tile corrected for selection$ :: . :: corrected
+^tile corrected for selection / note :: . :: corrected interval
 ^tile predicted :: . :: prediction, prediction interval
 ^lead|^is the test accuracy|^terminal :: prediction from the training digits :: test digits, interval of digits
 ^lead|^is the test accuracy|^terminal :: from the training digits|is expected :: prediction, prediction interval

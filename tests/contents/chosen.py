@@ -133,16 +133,15 @@ def _better(everyone: dict[Key, Tried], own: Tried) -> dict[str, Any]:
         family: [place for place, one in enumerate(everyone.values()) if family in one.families]
         for family in _families(everyone)
     }
-    named = {"the chosen setting": (own.scores, scores)}
-    for family, members in groups.items():
-        name = "the combination" if family == "combination" else f"best of {family}"
+    named = {"chosen": (own.scores, scores)}
+    for name, members in groups.items():
         named[name] = scores[members][scores[members].mean(axis=1).argmax()], scores[members]
     cells: dict[str, Any] = {}
     for name, (first, group) in named.items():
         for other, told in sweep.differences(first, group).items():
-            row = f"differences on the same digits / {name} against the {other}"
+            row = f"differences on the same digits / {name} against {other}"
             cells |= {f"{row} / {head}": value for head, value in told.items()}
-            cells |= {f"better than {other}": list(told.values())} if name == "the chosen setting" else {}
+            cells |= {f"better than {other}": list(told.values())} if name == "chosen" else {}
             line = f"terminal / {re.sub('^best of |^the | settings?$', '', name)}"
             cells[line] = [*cells.get(line, []), *told.values(), -(told["fewer errors"] or 0.0)]
     best = [float(scores[members].mean(axis=1).max()) for name, members in groups.items()

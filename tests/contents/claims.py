@@ -46,7 +46,7 @@ FIXED = re.compile(
     r"|28 \u00d7 28|\b0 to 9\b|--[\w-]+(?: [\d.]+)?|(?<![\d.])(?:19|20)\d\d(?=[),.;])"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|ddof \d|\b2 \u00d7 2\b"
     r"|SHA-256.*|beta[ _][12]\b|point or two|seconds? [12]\b"
-    r"|within 1 SE\b|running median of 5 epochs|needs at least 3 (?:trainings|seeds)"
+    r"|within 1 SE\b|running median of 5 epochs|(?:needs|takes) at least 3(?: trainings| seeds)?"
 )
 UNWANTED = re.compile(r"(?<![\w'])(?:nan|NaN|None|null|-?inf|Infinity|undefined|<NA>)(?![\w'])")
 EMPTY_COLUMNS = re.compile(r"remark|settings?$|note|reported|ours|range|agree|fault|reason", re.I)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,8 @@ def shown_faults(record: Record, text: str) -> list[str]:
             if cells[-4:] != own:
                 found.append(f"runs show: {name} has {cells[-4:]}, history.csv {own}")
         elif name in leaves and not isinstance(leaves[name], list) and name not in ("name", "command"):
-            if value.replace("null", "None").replace("true", "True").replace("false", "False") != str(leaves[name]):
-                found.append(f"runs show: {name} is {value!r}, but stored as {leaves[name]!r}")
+            told = value.replace("null", "None").replace("true", "True").replace("false", "False")
+            found += [f"runs show: {name} is {value!r}, not {leaves[name]!r}"] if told != str(leaves[name]) else []
         if re.search(r"\b(nan|None|inf)\b", line):
             found.append(f"runs show: {line.strip()}")
     return found
@@ -171,7 +172,7 @@ def commands_faults(records: Sequence[Record]) -> list[str]:
     for record in records:
         found += shown_faults(record, call("runs", "show", record.path, cwd=folder).stdout)
     trained = [one for one in records if one.command in ("train", "best") and one.metrics]
-    for first, second in zip(trained, trained[1:], strict=False):
+    for first, second in pairwise(trained):
         if all((one.path / "predictions.npz").exists() for one in (first, second)) and _same_digits(first, second):
             found += compared_faults(first, second, call("runs", "compare", first.path, second.path, cwd=folder).stdout)
     return found

@@ -54,6 +54,11 @@ def quantities(record: Record) -> dict[str, Any]:
         "family trials": families.value_counts().to_numpy(),
         "family averages": trials.groupby(families.to_numpy()).mean_test_score.mean(),
     }
+    levels = [trials.groupby(name).mean_test_score.max().to_numpy() for name in names]
+    found["level bests"] = np.concatenate(levels)
+    found["level gaps"] = [np.ptp(np.round(100 * each, 1)) for each in levels]
+    tops = np.sort(np.round(100 * trials.groupby(families.to_numpy()).mean_test_score.max(), 1))
+    found |= {"family bests": tops / 100, "family gaps": tops[-1] - tops}
     return found | _cells(trials, names, folds)
 
 
@@ -64,7 +69,7 @@ def _cells(trials: pd.DataFrame, names: Sequence[str], folds: np.ndarray) -> dic
         place = f"all trials, the best first / {rank}"
         cells[f"{place} / rank"] = rank
         cells[f"{place} / accuracy"] = rows.mean_test_score.to_numpy()
-        cells[f"{place} / standard deviation"] = rows.std_test_score.to_numpy()
+        cells[f"{place} / std"] = rows.std_test_score.to_numpy()
         cells[f"{place} / folds"] = 100 * folds[[list(trials.trial).index(number) for number in rows.trial]].ravel()
         params = {words(name): numbers_of(rows[name].tolist()) for name in names}
         cells |= {f"{place} / {name}": values for name, values in params.items()}
@@ -197,5 +202,8 @@ how was this made :: . :: settings, environment, seconds
 ^terminal / best :: . :: best, chosen
 ^terminal / fits :: . :: fits run, fits
 ^terminal :: more trials in :: not shown
+settings matter.* / answer :: . :: level bests, level gaps, params
+optimizers compare.* / answer :: . :: family bests, family gaps
+^terminal / (?:rank|\d+) :: . :: scores, params
 """
 )

@@ -3,12 +3,16 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from programs import call
 
+from contents import best, chosen, sweep
 from contents.claims import difference_faults, faults_of
-from contents.passages import Page, Passage
+from contents.commands import commands_faults, compared_faults, listed_faults, shown_faults, stored_faults
+from contents.passages import Page, Passage, terminal
 from contents.reader import confusion_faults, faults, show
 from contents.records import Record
 from contents.sweep import RULES, quantities
@@ -183,3 +187,97 @@ def test_a_number_of_a_reproduction_that_its_training_does_not_have_is_found(cop
     last = float(record.curves("val_loss")[0, -1]) + 0.01
     own = reproduction_of(copied, "sgd_150_epochs: lowest validation loss", reported, last)
     assert any("ours is told as" in fault for fault in faults(own))
+
+
+@pytest.fixture(scope="module")
+def of_best(finished: dict[str, Path]) -> dict[str, Any]:
+    """What the files of a `best` say, computed once."""
+    return best.quantities(Record(finished["best"]))
+
+
+def told_of_best(place: str, text: str, known: dict[str, Any]) -> list[str]:
+    return faults_of([Passage(place, text)], best.RULES, known)
+
+
+def test_the_runner_ups_score_told_as_the_winners_is_found(of_best: dict[str, Any], finished: dict[str, Path]) -> None:
+    scores = sorted({round(one.score, 4) for one in chosen.tried(Record(finished["best"])).values()})
+    winner, second = scores[-1], scores[-2]
+    place = "Which optimizer and dropout are best? / answer"
+    for score in (winner, second):
+        said = f"adam: cross-validation accuracy {score:.2%} on the training digits, chosen from several settings."
+        assert (told_of_best(place, said, of_best) == []) is (score == winner)
+        assert (told_of_best("tile cross-validation", f"{score:.2%}", of_best) == []) is (score == winner)
+
+
+def test_the_corrected_score_of_another_choice_is_found(of_best: dict[str, Any], finished: dict[str, Path]) -> None:
+    everyone = list(chosen.tried(Record(finished["best"])).values())
+    worst = sorted(everyone, key=lambda one: one.score)[:2]
+    other = sweep.corrected(np.array([one.scores for one in worst]))["corrected"].value
+    assert abs(other - of_best["corrected"].value) > 0.02
+    for corrected in (other, of_best["corrected"].value):
+        told = told_of_best("tile corrected for selection", f"{corrected:.1%}", of_best)
+        assert bool(told) is (corrected == other)
+
+
+def test_a_number_of_the_terminal_that_the_files_do_not_have_is_found(finished: dict[str, Path]) -> None:
+    record = Record(finished["repeats"])
+    known, accuracies = training_quantities(record), record.metrics["repeats"]["test_accuracies"]
+    for told, right in ((known["accuracy"], True), (accuracies[0], False)):
+        line = terminal(f"Test accuracy {told:.4f}  mean of 2 trainings; an interval takes at least 3")
+        assert (faults_of(line, TRAINING_RULES, known) == []) is right
+    assert any("'nan' reaches a reader" in fault for fault in faults(record.path, said="Test accuracy nan"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [("best", "best_score"), ("best", "choice.settings"), ("best", "representative.selection.corrected"),
+     ("train", "test_accuracy"), ("train", "min_val_loss"), ("sweep", "best_score")],
+)  # fmt: skip
+def test_metrics_that_other_files_contradict_are_found(
+    finished: dict[str, Path], of_best: dict[str, Any], kind: str, path: str
+) -> None:
+    record = Record(finished[kind])
+    known = {"best": of_best, "train": {}, "sweep": {}}[kind] or (
+        training_quantities(record) if kind == "train" else quantities(record)
+    )
+    assert stored_faults(record, known) == []
+    stale = json.loads(json.dumps(record.metrics))
+    *above, last = path.split(".")
+    section = stale
+    for key in above:
+        section = section[key]
+    section[last] += 0.125 if isinstance(section[last], float) else 1
+    vars(record)["metrics"] = stale
+    assert any(path in fault for fault in stored_faults(record, known))
+
+
+def test_what_runs_list_show_and_compare_print_is_that_of_the_files(finished: dict[str, Path]) -> None:
+    assert commands_faults([Record(finished[kind]) for kind in ("train", "repeats", "sweep", "best")]) == []
+
+
+def test_a_wrong_score_in_a_list_a_curve_and_a_comparison_are_found(finished: dict[str, Path]) -> None:
+    record, other = Record(finished["train"]), Record(finished["repeats"])
+    line = "\t".join([record.path.name, "done", "2026-01-01T00:00:00Z", "1.0", "{}"])
+    accuracy = record.metrics["test_accuracy"]
+    assert listed_faults(record.path.parent, line.format(accuracy)) == []
+    assert listed_faults(record.path.parent, line.format(accuracy + 0.025))
+    losses = record.curves("val_loss")[0]
+    ends = f"validation loss  ***  {losses[0]:.4g}  {losses[-1]:.4g}  {losses.min():.4g}  {losses.max():.4g}"
+    assert shown_faults(record, ends) == []
+    assert shown_faults(record, ends.replace(f"{losses.min():.4g}", "0.001"))
+    assert shown_faults(record, f"test_accuracy  {accuracy + 0.025}")
+    first, second = (100 * np.mean([np.trace(one) / one.sum() for one in run.confusions]) for run in (other, record))
+    said = (
+        f"2 against 1  Better: {second + 2.5:.1f}% against {first:.1f}% of the same 40 test digits: +2.5 points, p = 1"
+    )
+    assert compared_faults(other, record, said)
+
+
+def test_the_score_of_a_repeated_best_in_a_list_is_the_mean_of_its_trainings(
+    finished: dict[str, Path], tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(finished["best"], tmp_path / finished["best"].name))
+    metrics = {"repeats": {"count": 2, "mean": 0.125}} | json.loads((own / "metrics.json").read_text())
+    (own / "metrics.json").write_text(json.dumps(metrics))
+    listed = call("runs", "list", "--runs-dir", tmp_path, cwd=tmp_path).stdout
+    assert listed.split("\t")[4] == "0.125"

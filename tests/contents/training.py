@@ -222,7 +222,7 @@ seed.* / \d+ / |(?:first|other) training :: . :: correct of each, accuracy of ea
 seed.* / \d+ / |(?:first|other) training :: . :: epochs of minima, training, test digits, lasts val_loss
 ^terminal :: ^mean|seeds|trainings :: accuracy, spread, interval, repeats, correct of each, accuracy of each, minima
 ^terminal :: ^mean|seeds|trainings :: repeats, test digits
-unseen :: further digits|prediction :: others, predicted
+unseen :: further digits|prediction|unseen digits :: others, predicted
 .* :: has not learned|diverged|learning rate below :: lasts accuracy, settings, training, epochs
 how was this made :: . :: settings, environment, seconds, seed
 .* :: ^Training \d :: training, correct of each, accuracy of each, minima, repeats, lasts accuracy

@@ -64,7 +64,7 @@ def test_loss_curves_show_the_losses_and_mark_every_minimum() -> None:
     assert (list(minimum.get_xdata()), list(minimum.get_ydata())) == ([2, 4], [0.5, 0.5])
     assert legend(figure) == [
         "training", "validation (test digits)", "minimum",
-        "within one standard error of the minimum: epochs 2 to 3", "overfitting from epoch 4 on",
+        "epochs 2 to 3: within one standard error", "overfitting from epoch 4 on",
     ]  # fmt: skip
     (span,) = axes.patches
     assert isinstance(span, Rectangle)
@@ -171,7 +171,7 @@ def test_a_training_with_repeats_has_the_figures_of_all_of_them() -> None:
     drawn = plots.of_training([CURVES, CURVES], document)
     assert list(drawn) == ["loss_curves", "accuracy_curves", "confusion_matrix"]
     assert drawn["confusion_matrix"].axes[0].get_title(loc="left") == "6 of 8 digits classified correctly (75.0%)"
-    assert "within one standard error of the minimum: epochs 2 to 3" in legend(drawn["loss_curves"])
+    assert "epochs 2 to 3: within one standard error" in legend(drawn["loss_curves"])
 
 
 # Digits and networks

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from mnistexp import api
 from mnistexp.cli.app import app
-from mnistexp.cli.console_live import line, sparkline
+from mnistexp.cli.console_live import line
 from mnistexp.config.shown import duration
 from mnistexp.errors import BadInput
 from mnistexp.live.following import Follower, LiveRun
@@ -240,12 +240,7 @@ def test_a_resumed_run_is_seen_again(tmp_path: Path) -> None:
     assert only(follower.look().ended).state == "done"
 
 
-def test_sparklines_and_durations() -> None:
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
-    assert sparkline([3.0, 0.0], unicode=False) == "#_"
-    assert sparkline([]) == ""
-    assert sparkline([1.0]) == sparkline([5.0]) == "▁"
-    assert len(sparkline(range(1000))) == 40
+def test_durations_are_told_in_their_two_largest_units() -> None:
     said = [duration(seconds) for seconds in (0.4, 59.4, 60, 61, 3599.6, 7300, 90_000)]
     assert said == ["0 s", "59 s", "1 min", "1 min 1 s", "1 h", "2 h 1 min", "1 d 1 h"]
 

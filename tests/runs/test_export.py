@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import answer
+from stored_run import store
 
 from mnistexp.errors import BadInput, MnistexpError, RunError
 from mnistexp.runs import archive_members, export, query
@@ -43,13 +44,6 @@ MINIMAL = {
     "environment.json": '{"schema_version": 1}',
 }
 ID = "20261124T053712Z-train-x-1a2b"
-
-
-def store(runs: Path, name: str = "x", config: str = "seed: 2\n", **metrics: object) -> Path:
-    with Run.create(runs, "train", name, config) as run:
-        run.add("metrics.json", metrics)
-        run.add("trials/1.json", {"score": 0.5})
-    return run.path
 
 
 def contents(folder: Path) -> dict[str, bytes]:

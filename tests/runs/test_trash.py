@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from programs import answer
+from stored_run import store
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import trash
@@ -21,18 +22,6 @@ from mnistexp.runs.stored_runs import list_runs, load
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
-
-
-def store(runs: Path, name: str = "x", *, error: BaseException | None = None) -> Path:
-    run = Run.create(runs, "train", name, "seed: 2\n", visible=True)
-    run.add("trials/1.json", {"score": 0.5})
-    if isinstance(error, KeyboardInterrupt):
-        run.interrupt()
-    elif error:
-        run.fail(error)
-    else:
-        run.finish()
-    return run.path
 
 
 def ids(runs: Path) -> list[str]:

@@ -16,6 +16,11 @@
   button.hidden = false;
 }
 
+/* Print the settings too, which are folded on the screen. */
+for (const [event, open] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => { for (const each of document.querySelectorAll("details:has(pre)")) each.open = open; });
+}
+
 /* Tables: a button in each heading sorts; rows without a number always come last. */
 function compare(one, other, column, direction) {
   const cells = [one.cells[column], other.cells[column]];
