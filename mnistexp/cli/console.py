@@ -67,6 +67,9 @@ def whole_columns(table: Table, *but: str) -> Table:
     return table
 
 
+SPACES = ("sweep.grid", "sweep.zip", "sweep.random")
+
+
 def settings_table(found: Settings) -> Table:
     """Each setting, its value and where that came from."""
     table = plain_table("key", "value", "from")
@@ -74,7 +77,14 @@ def settings_table(found: Settings) -> Table:
         value: Any = found.config.model_dump(mode="json")
         for part in key.split("."):
             value = value[part]
-        table.add_row(Text(key), Text(json.dumps(value)), Text(origin))
+        grids = value if key == "sweep.grid" and isinstance(value, list) else [value] * (key in SPACES)
+        rows = [
+            (f"{key}.{name}" if len(grids) == 1 else f"{key}.{place}.{name}", values)
+            for place, grid in enumerate(grids)
+            for name, values in grid.items()
+        ]
+        for name, shown in rows or [(key, value)]:
+            table.add_row(Text(name), Text(json.dumps(shown)), Text(origin))
     return table
 
 
