@@ -26,6 +26,7 @@ from mnistexp.report.page import (
     number,
     percent,
 )
+from mnistexp.report.ranking import ranking_table, setting_text
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.more_digits import AccuracyCurve
@@ -39,7 +40,6 @@ __all__ = ["sweep_report"]
 
 MOST_TRIALS = 500
 TERMINAL_TRIALS = 20
-DASH = "\N{EN DASH}"
 WIDTH = 8.4
 """Inches of a figure with three panels of four cells each side by side."""
 AS_SUBMITTED = (
@@ -60,7 +60,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
     sections.append(_settings_section(sweep, setting(stored, "sweep.heat_maps") or "best"))
     if curves := sweeps.curves_by_digits(sweep):
         sections.append(_digits_section(found, curves))
-    sections += [_curves_section(sweep), Section("What did every trial score?", (_ranking_table(found, MOST_TRIALS),))]
+    sections += [_curves_section(sweep), Section("What did every trial score?", (ranking_table(found, MOST_TRIALS),))]
     if len(whole) > 1:
         sections += [gaps_section(whole, correct, families), worth_section(whole, correct, sweep)]
     return RunReport(stored.id, sweep_story(found), (*sections, how_it_was_made(stored)))
@@ -95,7 +95,7 @@ def sweep_story(found: Mapping[str, Any]) -> Story:
             if len(trials) > failed
             else ()
         ),
-        (*more, *warnings(found), _ranking_table(found, TERMINAL_TRIALS)),
+        (*more, *warnings(found), ranking_table(found, TERMINAL_TRIALS)),
     )
 
 
@@ -125,7 +125,7 @@ def _tied(found: Mapping[str, Any]) -> str:
 def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
     best, keys = sweep.winner, list(sweep.winner.params)
     names = short_names(dict.fromkeys(keys))
-    rows = tuple((Cell(names[key]), Cell(_text(best.params[key]))) for key in keys)
+    rows = tuple((Cell(names[key]), Cell(setting_text(best.params[key]))) for key in keys)
     swept = [parameter.name for parameter in swept_parameters(sweep.trials)]
     question = "Which dropout is best?" if swept == ["dropout"] else "Which optimizer and settings are best?"
     folds = ", ".join(map(shown.percent, best.scores))
@@ -271,43 +271,3 @@ def _curves_section(sweep: SweepResult) -> Section:
             ),
         ),
     )
-
-
-def _ranking_table(found: Mapping[str, Any], most: int) -> Table:
-    """The trials, the best first, at most so many."""
-    ranking = found["ranking"]
-    keys = list(dict.fromkeys(key for row in ranking for key in row["params"]))
-    names, rows = short_names(dict.fromkeys(keys)), []
-    for row in ranking[:most]:
-        settings = (_value(row["params"][key]) if key in row["params"] else Cell(DASH) for key in keys)
-        scores = (percent(_finite(row[key])) for key in ("mean", "std"))
-        folds = ", ".join(percent(_finite(score)).text.rstrip("%") for score in row["scores"])
-        rows.append((number(row["rank"]), *settings, *scores, Cell(folds), Cell(_remark(row, found))))
-    cut = f"The best {most} of {len(ranking):,}; trials.csv lists them all. " * (len(ranking) > most)
-    return Table(
-        "All trials, the best first" if not cut else f"The best {most} trials",
-        ("rank", *(names[key] for key in keys), "accuracy", "std", "folds", "remark"),
-        tuple(rows),
-        marked=frozenset(place for place, row in enumerate(ranking[:most]) if row["params"] == found["best_params"]),
-        more=f"{cut}Accuracy: mean over the folds; std: standard deviation between the folds (ddof 0); tied: not "
-        "significantly different from the best.",
-    )
-
-
-def _remark(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    remarks = ["chosen"] if row["params"] == found["best_params"] else ["tied"] * bool(row["tied"])
-    remarks += ["diverged"] * bool(row["diverged"])
-    return ", ".join(remarks + [f"failed: {row['error']}"] * bool(row["error"]))
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
-
-
-def _value(value: Any) -> Cell:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(value, "g") if is_number else Cell(_text(value))
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
