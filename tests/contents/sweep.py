@@ -49,7 +49,7 @@ def quantities(record: Record) -> dict[str, Any]:
     }
     missing = [record.metrics.get(f"{name}_missing", 0) for name in ("trials", "fits")]
     found |= {"missing": missing[1], "planned": (len(trials) + missing[0]) * np.array([1, folds.shape[1]])}
-    planned = found["planned"][1] - missing[1]
+    found["fits"] = planned = found["planned"][1] - missing[1]
     assert sum(found["fits run"][:2]) in (planned, planned - found["fits run"][2]), "fits don't add up"
     train = len(record.json("data.json")["train"])
     found |= more_digits(whole, scores, train - -(-train // found["folds"]))
