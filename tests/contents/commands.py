@@ -113,7 +113,8 @@ def listed_faults(runs_dir: Path, text: str) -> list[str]:
     for line in text.splitlines():
         run, status, _, _, score = line.split("\t")[:5]
         record = Record(runs_dir / run)
-        own = score_of(record) if status == "done" else None
+        scored = status == "done" or (status == "interrupted" and (runs_dir / run / "metrics.json").exists())
+        own = score_of(record) if scored else None
         if (score == "-") != (own is None) or (own is not None and abs(float(score) - own) > 1e-9):
             found.append(f"runs list: {run} scores {score}, but its files say {own}")
     return found
