@@ -19,7 +19,7 @@ from mnistexp.sweeps import reuse, sweeping
 from mnistexp.sweeps.executors.processes import load_ahead
 from mnistexp.sweeps.ranking import ranked
 from mnistexp.sweeps.search import search
-from mnistexp.sweeps.shares import accuracy_curves, more_digits_of
+from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.trial_cache import cache_of
 
 __all__ = ["run_sweep", "sweep_metrics", "sweep_name"]
@@ -63,7 +63,7 @@ def _sweep_figures(
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
             yield path.name, files.read_bytes(path)
         return
-    yield from style.rendered(sweeps.of_sweep(found, accuracy_curves(found), shown))
+    yield from style.rendered(sweeps.of_sweep(found, shown))
 
 
 def sweep_name(config: ExperimentConfig) -> str:

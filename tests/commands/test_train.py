@@ -155,7 +155,7 @@ def test_a_training_with_early_stopping_cannot_be_lengthened_and_keeps_no_state(
     assert [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
 
 
-def test_a_damaged_state_is_told_by_its_name(copied: Path, tmp_path: Path) -> None:
+def test_a_damaged_state_is_reported_with_its_name(copied: Path, tmp_path: Path) -> None:
     (copied / "state.npz").write_bytes(b"damaged")
     with pytest.raises(RunError, match=r"state\.npz is damaged"):
         lengthen_training(load(copied), 2, tmp_path)
