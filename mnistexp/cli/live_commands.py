@@ -101,7 +101,7 @@ def _follow(follower: "Follower", show: Show, interval: float, *, until_ended: b
 def _shown(json: bool, named: bool) -> Iterator[Show]:
     """What shows a snapshot, or as much of it as is new."""
     from mnistexp.cli import console_live
-    from mnistexp.cli.progress import cursor_kept
+    from mnistexp.commands.progress import cursor_kept
 
     if json:
         yield _JsonLines()
