@@ -27,7 +27,7 @@ def package() -> Finding:
 def libraries() -> Finding:
     """Whether every required library is installed in a suitable version."""
     try:
-        wanted = _requirements(metadata.distribution("mnistexp"), "")
+        wanted = requirements(metadata.distribution("mnistexp"), "")
     except metadata.PackageNotFoundError:
         says = "mnistexp is not installed, so its requirements are unknown"
         return Finding("libraries", "warning", says, "python -m pip install --editable .")
@@ -43,7 +43,7 @@ def extras() -> Finding:
     """Which optional extras are installed."""
     try:
         known = metadata.distribution("mnistexp")
-        wanted = {name: _requirements(known, name) for name in EXTRAS}
+        wanted = {name: requirements(known, name) for name in EXTRAS}
     except metadata.PackageNotFoundError:
         wanted = {}
     here = [name for name, lines in wanted.items() if lines and not any(map(_unmet, lines))]
@@ -52,7 +52,7 @@ def extras() -> Finding:
     return Finding("extras", "ok", says, f"python -m pip install 'mnistexp[{','.join(missing)}]'" if missing else None)
 
 
-def _requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
+def requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
     """The requirements of a distribution; with an extra, only those it adds."""
     asked = [Requirement(line) for line in distribution.requires or []]
 
@@ -72,7 +72,7 @@ def _unmet(requirement: Requirement) -> list[str]:
         return [f"{needed}, none found"]
     if not requirement.specifier.contains(found.version, prereleases=True):
         return [f"{needed}, {found.version} found"]
-    return [line for extra in requirement.extras for inner in _requirements(found, extra) for line in _unmet(inner)]
+    return [line for extra in requirement.extras for inner in requirements(found, extra) for line in _unmet(inner)]
 
 
 def digits() -> Finding:

@@ -58,7 +58,7 @@ def cores() -> Finding:
 
 def memory() -> Finding:
     """Whether the memory is enough for a training, and for a worker on each core."""
-    total, free = _meminfo("MemTotal"), _meminfo("MemAvailable")
+    total, free = meminfo("MemTotal"), meminfo("MemAvailable")
     limit = memory_limit()
     allowed = min(total, limit)
     if not math.isfinite(allowed):
@@ -75,7 +75,7 @@ def memory() -> Finding:
     return Finding("memory", "ok", says)
 
 
-def _meminfo(name: str) -> float:
+def meminfo(name: str) -> float:
     """A line of /proc/meminfo in bytes; infinite if it is missing."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

@@ -128,7 +128,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_sweeps_say_what_is_wrong_and_write_nothing(name: str, tmp_path: Path) -> None:
+def test_bad_sweeps_report_the_error_and_write_nothing(name: str, tmp_path: Path) -> None:
     arguments, expected = BAD[name]
     done = call("sweep-optimizer", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
@@ -152,7 +152,7 @@ def test_an_optimizer_named_for_a_random_search_brings_no_grid(optimizers: str, 
     assert json.loads(done.stdout)["trials"] == trials
 
 
-def test_the_cache_tells_what_it_holds_and_gives_it_up(swept: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_the_cache_reports_its_fits_and_removes_them(swept: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     shutil.copytree(swept[0], tmp_path, dirs_exist_ok=True)
     assert json.loads(call("cache", "info", "--json", cwd=tmp_path).stdout)["fits"] == 6
     assert call("cache", "prune", "--older-than", "soon", cwd=tmp_path).returncode == 2

@@ -84,7 +84,7 @@ def test_an_extra_of_another_library_is_looked_at_too() -> None:
     assert installation.extras().says.startswith("installed: dask")
     names = [
         requirement.name
-        for requirement in installation._requirements(installation.metadata.distribution("dask"), "distributed")
+        for requirement in installation.requirements(installation.metadata.distribution("dask"), "distributed")
     ]
     assert "distributed" in names
 
@@ -109,7 +109,7 @@ def test_variables_that_change_results_are_told(monkeypatch: pytest.MonkeyPatch)
     assert (machine.variables().state, machine.variables().remedy) == ("problem", "unset KERAS_BACKEND")
 
 
-def test_the_cores_and_the_fits_that_a_sweep_runs_at_once_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cores_and_the_fits_that_a_sweep_runs_at_once_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "physical_cores", lambda: 8)
     monkeypatch.setattr(machine, "usable_cores", lambda: 3)
     monkeypatch.setattr(machine, "cpu_quota", lambda: 2.5)
@@ -121,7 +121,7 @@ def test_the_cores_and_the_fits_that_a_sweep_runs_at_once_are_told(monkeypatch: 
 def test_little_memory_limits_the_workers_that_are_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "usable_cores", lambda: 8)
     monkeypatch.setattr(machine, "memory_limit", lambda: 3.5e9)
-    monkeypatch.setattr(machine, "_meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)
+    monkeypatch.setattr(machine, "meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)
     found = machine.memory()
     assert (found.state, found.remedy) == ("warning", "give sweeps --workers 3")
     assert found.says.startswith("3.5 GB (limit of the control group), 3.5 GB free")
@@ -149,7 +149,7 @@ def test_the_memory_that_control_groups_allow(
     assert memory_limit(tmp_path / "cgroup", tmp_path / "sys") == expected
 
 
-def test_little_room_is_a_warning_with_what_may_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_disk_space_is_a_warning_with_files_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "LITTLE", 10**18)
     found = storage.space(tmp_path)
     assert found.state == "warning"

@@ -145,7 +145,7 @@ def test_changes_in_quick_succession_are_seen(runs: Path) -> None:
         assert index.read_all(runs)[0].score == value
 
 
-def test_only_what_lasts_is_kept(three: Path) -> None:
+def test_only_unchanging_files_are_kept_in_the_index(three: Path) -> None:
     done, gone, going = (run.path for run in index.read_all(three))
     dead = Owner(2**22 + 1, Owner.current().boot, 1)
     for folder, owner in ((gone, dead), (going, Owner.current())):
@@ -181,7 +181,7 @@ def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "a: &a [*a]", "\0", "a: " + "[" * 1000, "x" * 200_000])
-def test_settings_that_are_none_are_named(three: Path, text: str) -> None:
+def test_unknown_settings_are_reported(three: Path, text: str) -> None:
     folder = index.read_all(three)[0].path
     (folder / "config.yaml").write_text(text)
     run = stored_runs.read(folder)
@@ -261,7 +261,7 @@ def test_writers_at_the_same_time_leave_a_sound_index(three: Path) -> None:
 def test_an_entry_with_a_right_sum_and_wrong_content_changes_nothing(head: bytes, tmp_path: Path) -> None:
     folder = left_alone(tmp_path, test_accuracy=0.5)
     expected = read_all(tmp_path)
-    stamp = json.dumps([folder.name, index._stamp(str(folder))[0]]).encode()
+    stamp = json.dumps([folder.name, index.stamp_of(str(folder))[0]]).encode()
     for first in (head, stamp, stamp[:-1] + b", 1, 2, 3]"):
         content = b"\t".join((first, b"{}", b"{}"))
         (tmp_path / INDEX).write_bytes(b"%b\n%08x %b" % (index.FORMAT, zlib.crc32(content), content))

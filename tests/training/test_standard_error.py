@@ -61,7 +61,7 @@ def test_what_was_kept_is_told_once() -> None:
     assert done.stdout.endswith("||")
 
 
-def test_given_back_everything_is_seen_again() -> None:
+def test_standard_error_given_back_shows_everything_again() -> None:
     said = after_noise("standard_error.give_back(); os.write(2, b'seen\\n'); print('too', file=sys.stderr)").stderr
     assert said == "ours\nseen\ntoo\n"
 
