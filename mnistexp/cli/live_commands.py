@@ -17,7 +17,8 @@ from rich.text import Text
 
 from mnistexp.cli import completion
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import EXECUTION, OUTPUT, REFERENCES, count_option, number_option, option
+from mnistexp.cli.option_kinds import EXECUTION, OUTPUT, count_option, number_option, option
+from mnistexp.cli.options import REFERENCES
 from mnistexp.cli.parsing import USE, Commands
 from mnistexp.errors import BadInput, Interrupted
 

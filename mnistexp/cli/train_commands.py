@@ -6,7 +6,7 @@ from rich.console import Console
 
 from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import DATA, EXECUTION, count_option, option
+from mnistexp.cli.option_kinds import DATA, EXECUTION, count_option, option
 from mnistexp.cli.parsing import EXPLORE, TRAIN, Commands
 from mnistexp.cli.sweep_commands import commands_for
 from mnistexp.errors import BadInput
