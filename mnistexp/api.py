@@ -3,7 +3,10 @@
 Where `runs_dir` is not given, it is the folder that the variable MNISTEXP_RUNS_DIR names, or else `runs`.
 """
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations  # help() then shows `Configuration` and `Watch` by their names
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property
 from os import PathLike
@@ -31,7 +34,7 @@ from mnistexp.runs.results import Outcome, Watch
 from mnistexp.runs.stored_runs import StoredRun, runs_folder
 from mnistexp.sweeps.swept import kind_of
 
-__all__ = ["best", "configure", "evaluate", "load_run", "reproduce", "sweep", "train"]
+__all__ = ["best", "configure", "evaluate", "load_run", "progress", "reproduce", "sweep", "train"]
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | PathLike[str]
 Folder = str | PathLike[str]
@@ -92,6 +95,21 @@ def sweep(
     if found.sweep is None:
         raise BadInput("the configuration has no sweep section: call train")
     return run_sweep(found, kind_of(found), runs_folder(runs_dir), watch)
+
+
+@contextmanager
+def progress() -> Iterator[Watch]:
+    """A `watch` that shows on standard error how far the work is, as the commands do, until the block ends.
+
+    with mnistexp.progress() as watch:
+        mnistexp.train(watch=watch)
+    """
+    from rich.console import Console
+
+    from mnistexp.commands.progress import watching
+
+    with watching(Console(stderr=True, highlight=False), quiet=False) as watch:
+        yield watch
 
 
 def best(

@@ -1,6 +1,7 @@
 """The commands as Python functions."""
 
 import json
+import pydoc
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,19 @@ def test_every_name_is_a_function_however_often_it_is_asked_for() -> None:
         for name in ("best", "configure", "load_run", "reproduce", "sweep", "train"):
             assert callable(getattr(mnistexp, name))
             assert name in dir(mnistexp)
+
+
+def test_the_help_of_the_package_fits_two_screens() -> None:
+    assert len(pydoc.render_doc(mnistexp, renderer=pydoc.plaintext).splitlines()) <= 120
+    assert {"ExperimentConfig", "MnistCnnClassifier"} <= set(dir(mnistexp))
+
+
+def test_progress_is_told_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with mnistexp.progress() as watch:
+        mnistexp.train("train", TINY, runs_dir=tmp_path, watch=watch)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "epoch 1/1: loss " in said.err
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from mnistexp.cli.call import Call
 from mnistexp.cli.console import json_text
-from mnistexp.cli.options import OUTPUT, OutputOption, RunsArgument, WhereOption, choice_option
+from mnistexp.cli.option_kinds import OUTPUT, choice_option
+from mnistexp.cli.options import OutputOption, RunsArgument, WhereOption
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, RunError

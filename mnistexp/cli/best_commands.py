@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import DATA, SEARCH, TRAINING, OptimizersOption, option
+from mnistexp.cli.option_kinds import DATA, SEARCH, TRAINING, option
+from mnistexp.cli.options import OptimizersOption
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source

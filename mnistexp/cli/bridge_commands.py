@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 from rich.text import Text
 
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import OUTPUT, RunsArgument, WhereOption, folder, option
+from mnistexp.cli.option_kinds import OUTPUT, folder, option
+from mnistexp.cli.options import RunsArgument, WhereOption
 from mnistexp.cli.parsing import Commands
 from mnistexp.errors import RunError
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import CHANGES, age_option
+from mnistexp.cli.option_kinds import CHANGES, age_option
 from mnistexp.cli.parsing import Commands
 
 __all__ = ["commands"]

@@ -122,7 +122,7 @@ class Call:
 
         `answer` is called with an outcome as soon as it is known.
         """
-        from mnistexp.cli.progress import watching
+        from mnistexp.commands.progress import watching
         from mnistexp.runs.annotations import launched
 
         with watching(self.err, quiet=self.quiet, answer=answer) as watch, launched(self.command, self.marks()):

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from mnistexp.cli import completion
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import OUTPUT, RUN_SELECTION, RunArgument, choice_option, number_option, option
+from mnistexp.cli.option_kinds import OUTPUT, RUN_SELECTION, choice_option, number_option, option
+from mnistexp.cli.options import RunArgument
 from mnistexp.cli.parsing import Commands
 from mnistexp.errors import BadInput, NotMet
 

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from mnistexp.cli import console_compare, console_runs
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import OUTPUT, RUN_SELECTION, RunsArgument, option
+from mnistexp.cli.option_kinds import OUTPUT, RUN_SELECTION, option
+from mnistexp.cli.options import RunsArgument
 from mnistexp.cli.parsing import Commands
 from mnistexp.errors import BadInput
 

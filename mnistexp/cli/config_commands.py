@@ -10,7 +10,8 @@ from rich.text import Text
 
 from mnistexp.cli import completion, console
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import OUTPUT, OutputOption, choice_option, option
+from mnistexp.cli.option_kinds import OUTPUT, choice_option, option
+from mnistexp.cli.options import OutputOption
 from mnistexp.cli.parsing import Commands
 from mnistexp.config import settings
 from mnistexp.errors import BadInput, ConfigError, Problem

@@ -83,8 +83,8 @@ def settings_table(found: Settings) -> Table:
             for place, grid in enumerate(grids)
             for name, values in grid.items()
         ]
-        for name, shown in rows or [(key, value)]:
-            table.add_row(Text(name), Text(json.dumps(shown)), Text(origin))
+        for name, listed in rows or [(key, value)]:
+            table.add_row(Text(name), Text(json.dumps(listed)), Text(origin))
     return table
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mnistexp.cli import console
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import EXECUTION, option
+from mnistexp.cli.option_kinds import EXECUTION, option
 from mnistexp.cli.parsing import SET_UP, Commands
 from mnistexp.errors import MnistexpError
 

@@ -6,7 +6,7 @@ import typer
 
 from mnistexp.cli import completion, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import DATA, choice_option, option
+from mnistexp.cli.option_kinds import DATA, choice_option, option
 from mnistexp.cli.parsing import USE, Commands
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from rich.padding import Padding
 from rich.text import Text
 from typer.core import TyperGroup, TyperOption
 
-from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
+from mnistexp.cli.option_kinds import OUTPUT, PANELS
+from mnistexp.cli.options import FLAGS
 
 __all__ = ["EXAMPLE", "explained", "print_epilog"]
 

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from mnistexp.cli import completion
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import EXECUTION, OUTPUT, REFERENCES, count_option, number_option, option
+from mnistexp.cli.option_kinds import EXECUTION, OUTPUT, count_option, number_option, option
+from mnistexp.cli.options import REFERENCES
 from mnistexp.cli.parsing import USE, Commands
 from mnistexp.errors import BadInput, Interrupted
 
@@ -101,7 +102,7 @@ def _follow(follower: "Follower", show: Show, interval: float, *, until_ended: b
 def _shown(json: bool, named: bool) -> Iterator[Show]:
     """What shows a snapshot, or as much of it as is new."""
     from mnistexp.cli import console_live
-    from mnistexp.cli.progress import cursor_kept
+    from mnistexp.commands.progress import cursor_kept
 
     if json:
         yield _JsonLines()

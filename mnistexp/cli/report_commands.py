@@ -8,7 +8,8 @@ from rich.text import Text
 
 from mnistexp.cli import completion
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import OUTPUT, REFERENCES, choice_option, option
+from mnistexp.cli.option_kinds import OUTPUT, choice_option, option
+from mnistexp.cli.options import REFERENCES
 from mnistexp.cli.parsing import USE, Commands
 
 __all__ = ["commands"]

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from mnistexp.cli import console_compare, console_report, console_runs
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import RUN_SELECTION, RunArgument, RunsArgument, WhereOption, count_option, option
+from mnistexp.cli.option_kinds import RUN_SELECTION, count_option, option
+from mnistexp.cli.options import RunArgument, RunsArgument, WhereOption
 from mnistexp.cli.parsing import Commands
 from mnistexp.errors import RunError
 

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from mnistexp.cli.call import Call
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import CHANGES, RunArgument, RunsArgument, WhereOption, option
+from mnistexp.cli.option_kinds import CHANGES, option
+from mnistexp.cli.options import RunArgument, RunsArgument, WhereOption
 from mnistexp.cli.parsing import Commands
 from mnistexp.errors import BadInput, nearest, show
 

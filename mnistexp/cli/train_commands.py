@@ -6,7 +6,7 @@ from rich.console import Console
 
 from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.options import DATA, EXECUTION, count_option, option
+from mnistexp.cli.option_kinds import DATA, EXECUTION, count_option, option
 from mnistexp.cli.parsing import EXPLORE, TRAIN, Commands
 from mnistexp.cli.sweep_commands import commands_for
 from mnistexp.errors import BadInput
@@ -75,7 +75,6 @@ def summary(call: Call) -> None:
         "mnistexp train": "the assignment: 60 epochs of SGD",
         "mnistexp train --epochs 150 --validation-fraction 0.2": "validate on 160 held-out digits",
         "mnistexp train --opt adam --lr 0.003 --repeats 3": "three seeds",
-        "mnistexp train --resume latest": "resume the newest interrupted training",
         "mnistexp train --resume latest --epochs 100": "lengthen the newest finished training",
     },
     shares="config sets epochs opt seed repeats learning_rate batch_size dropout validation_fraction data name tag note"

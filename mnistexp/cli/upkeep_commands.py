@@ -12,7 +12,8 @@ from rich.text import Text
 from mnistexp.cli import completion
 from mnistexp.cli.call import Call
 from mnistexp.cli.console import plain_table
-from mnistexp.cli.options import CHANGES, RUN_SELECTION, RunsArgument, WhereOption, age_option, option
+from mnistexp.cli.option_kinds import CHANGES, RUN_SELECTION, age_option, option
+from mnistexp.cli.options import RunsArgument, WhereOption
 from mnistexp.cli.parsing import Commands
 from mnistexp.cli.tag_commands import chosen
 from mnistexp.errors import BadInput, Interrupted

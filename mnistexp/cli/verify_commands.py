@@ -13,7 +13,8 @@ from rich.text import Text
 from mnistexp.cli import console
 from mnistexp.cli.call import Call
 from mnistexp.cli.evaluate_commands import InvertOption
-from mnistexp.cli.options import DATA, EXECUTION, OUTPUT, RunArgument, count_option, number_option, option
+from mnistexp.cli.option_kinds import DATA, EXECUTION, OUTPUT, count_option, number_option, option
+from mnistexp.cli.options import RunArgument
 from mnistexp.cli.parsing import USE, Commands
 from mnistexp.errors import BadInput
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from mnistexp.cli.progress import watching
+from mnistexp.commands.progress import watching
 from mnistexp.runs.results import EpochDone, Event, FitDone
 
 TRAINING = [
