@@ -14,6 +14,7 @@ from mnistexp.cli.console import BLOCKS, SHADES, cut, plain_table, sparkline, wh
 from mnistexp.cli.printable import one_line
 from mnistexp.config.shown import duration
 from mnistexp.runs.results import History
+from mnistexp.runs.status import iso
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.comparison import Difference
@@ -76,7 +77,10 @@ def run_report(
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:
         yield Text(f"Note: {note}", style="yellow")
-    for heading, values in (("Settings", run.settings), ("Metrics", run.numbers)):
+    for heading, values in (
+        ("Settings", {key: value for key, value in run.settings.items() if value is not None}),
+        ("Metrics", run.numbers),
+    ):
         if values:
             yield Text(f"\n{heading}", style="bold")
             yield _pairs(values)
@@ -147,7 +151,7 @@ def _pairs(values: Mapping[str, Any]) -> Table:
     found = plain_table("", "")
     found.show_header = False
     for name, value in values.items():
-        found.add_row(Text(name), Text("null" if value is None else _clean(_plain(value))))
+        found.add_row(Text(name), Text(_clean(_plain(value))))
     return found
 
 
@@ -159,7 +163,7 @@ def _clean(text: str) -> str:
 def _plain(value: Any) -> str:
     """A value in full."""
     if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return iso(value, "seconds")
     return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
 
 

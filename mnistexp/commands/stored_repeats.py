@@ -98,8 +98,10 @@ class Checkpoints:
 
     def stored(self, log: Callable[[str], None] = lambda _: None) -> State | None:
         """The stored state; None if it is missing or unreadable, which goes to `log`: the repeat then starts again."""
-        path = self._folder / in_repeat(self._repeat, CHECKPOINT)
-        if not path.exists():
+        # A final state is there alone where the process died while it finished the run.
+        places = (self._folder / in_repeat(self._repeat, name) for name in (CHECKPOINT, STATE))
+        path = next(filter(Path.exists, places), None)
+        if path is None:
             return None
         try:
             return State.from_arrays(files.arrays(files.read_bytes(path)))

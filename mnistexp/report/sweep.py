@@ -30,7 +30,6 @@ from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.more_digits import AccuracyCurve
 from mnistexp.sweeps.ranking import correct_matrix
-from mnistexp.sweeps.shares import accuracy_curves
 from mnistexp.sweeps.sweep_files import read_sweep
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
     if len(set(families)) > 1:
         sections.append(_families_section(whole, families, sweep))
     sections.append(_settings_section(sweep, setting(stored, "sweep.heat_maps") or "best"))
-    if curves := accuracy_curves(sweep):
+    if curves := sweeps.curves_by_digits(sweep):
         sections.append(_digits_section(found, curves))
     sections += [_curves_section(sweep), Section("What did every trial score?", (_ranking_table(found, MOST_TRIALS),))]
     if len(whole) > 1:

@@ -1,6 +1,6 @@
 """A whole epoch of training as one TensorFlow graph.
 
-Importing this module starts TensorFlow; `training.py` does so on its first fit.
+Importing this module starts TensorFlow; `fitting.py` does so on its first fit.
 """
 
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ def test_a_sweep_says_what_is_best_and_keeps_everything(swept: tuple[Path, dict[
     assert metrics["best_params"]["optimizer.name"] == "adam"
     assert metrics["best_score"] == max(row["mean"] for row in metrics["ranking"])
     run = folder / document["run_dir"]
-    for name in ("config.yaml", "metrics.json", "trials.csv", "predictions.npz", "heat_maps.png", "marginals.svg"):
+    for name in ("config.yaml", "metrics.json", "trials.csv", "predictions.npz", "marginals.png", "marginals.svg"):
         assert (run / name).exists(), name
     assert len(list((run / "trials").glob("*.json"))) == 6
 

@@ -17,11 +17,12 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.figures.digits import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import sweeping
 from mnistexp.sweeps.fold_fits import Fitted, FoldFit, fit_fold
-from mnistexp.sweeps.shares import accuracy_curves, more_digits_of
+from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
@@ -190,21 +191,21 @@ def test_a_swept_share_takes_digits_from_each_fold_and_leaves_its_validation_par
 
 def test_accuracy_by_digits_has_a_curve_for_each_other_setting_best_first() -> None:
     result = run_tiny(tiny({"grid": {"training.share": [0.5, 1.0, 0.2], "model.dropout": [0.6, 0.0]}}))
-    curves = accuracy_curves(result)
+    curves = curves_by_digits(result)
     assert [curve.name for curve in curves] == ["dropout 0", "dropout 0.6"]
     for curve, rate in zip(curves, (0.0, 0.6), strict=True):
-        assert curve.digits == (21, 54, 107)
+        assert curve.digits == (21, 53, 106)
         means = {trial.params["training.share"]: trial.mean for trial in result.trials if rate in trial.params.values()}
         assert curve.accuracies == tuple(means[share] for share in (0.2, 0.5, 1.0))
     found = more_digits_of(result)
     assert found is not None
-    assert (found.settings, found.digits) == (2, 107)
+    assert (found.settings, found.digits) == (2, 106)
     assert found.tuning == pytest.approx((curves[0].accuracies[-1] - curves[1].accuracies[-1]) / 2, abs=0.003)
 
 
 def test_without_swept_shares_there_is_nothing_to_tell_of_more_digits() -> None:
     result = run_tiny(over(0.0, 0.6))
-    assert accuracy_curves(result) == []
+    assert curves_by_digits(result) == []
     assert more_digits_of(result) is None
 
 

@@ -133,6 +133,7 @@ def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
         raise BadInput(f"--tolerance is {tolerance}, allowed: 0 <= value")
     if fits is not None and fits < 1:
         raise BadInput(f"--fits is {fits}, allowed: 1 <= value")
+    _ = stored.metrics, stored.environment, stored.histories  # a damaged part is named before anything is trained
 
 
 @contextmanager
