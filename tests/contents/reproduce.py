@@ -28,7 +28,8 @@ def quantities(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = {
         "yes": verdicts.count(True), "no": verdicts.count(False), "not comparable": verdicts.count(None),
         "compared": len(rows) - verdicts.count(None), "tasks": len(steps), "seed": record.config["seed"],
-        "minutes": record.metrics["seconds"]["total"] / 60, "seconds": record.json("status.json")["seconds"],
+        "minutes": divmod(round(record.metrics["seconds"]["total"]), 60),
+        "seconds": record.json("status.json")["seconds"],
         "settings": training.numbers_of(record.config), "left out": 30,
         "arithmetic rows": 2, "epochs reported": [150, 50], "seeds": 5,
         "environment": training.numbers_of(record.json("environment.json")),
