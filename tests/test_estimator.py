@@ -160,7 +160,7 @@ def test_a_divergence_warns(digits) -> None:
         (np.zeros((4, 28, 28, 3)), r"shape \(4, 28, 28, 3\), allowed: square grey images"),
     ],
 )
-def test_images_that_are_none(images, message) -> None:
+def test_invalid_images_are_refused(images, message) -> None:
     with pytest.raises(ValueError, match=message):
         small().fit(images, [0, 1, 0, 1])
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.terminal_theme import DEFAULT_TERMINAL_THEME, NIGHT_OWLISH, TerminalTheme
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, MONOKAI, TerminalTheme
 from rich.text import Text
 from selenium import webdriver
 
@@ -54,7 +54,7 @@ SCREENS = {
     "help": ["--help"],
     "train-help": ["train", "--help"],
 }
-THEMES: dict[str, TerminalTheme] = {"light": DEFAULT_TERMINAL_THEME, "dark": NIGHT_OWLISH}
+THEMES: dict[str, TerminalTheme] = {"light": DEFAULT_TERMINAL_THEME, "dark": MONOKAI}
 
 
 def main(folder: Path) -> None:

@@ -10,6 +10,7 @@ from mnistexp.errors import RunError
 from mnistexp.runs.layout import SWEEP
 from mnistexp.runs.results import CURVES, History, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.summary import is_number
 from mnistexp.sweeps.sweep_files import read_sweep
 
 __all__ = ["Part", "Series", "parts"]
@@ -53,8 +54,7 @@ def parts(run: StoredRun) -> list[Part]:
         raise RunError("\n".join(run.unread))
     began, trainings = run.started.timestamp(), list(_trainings(run))
     alone = trainings[0] if len(trainings) == 1 else None
-    values = run.numbers.items()
-    numbers = {key: float(num) for key, num in values if isinstance(num, int | float) and not isinstance(num, bool)}
+    numbers = {key: float(number) for key, number in run.numbers.items() if is_number(number)}
     finished = run.finished.timestamp() if run.finished else None
     found = [Part("", run.settings, alone, numbers, run.status, began, finished)]
     for repeat, series in () if alone else enumerate(trainings):

@@ -1,7 +1,8 @@
 """Results as tables and sentences for a terminal. Nothing here prints: `cli/app.py` does."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -17,15 +18,22 @@ if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.sweeps.plan import Plan
 
 __all__ = [
+    "BLOCKS",
+    "SHADES",
     "cut",
     "divergence",
     "dry_run_document",
     "json_text",
     "plan_report",
     "settings_table",
+    "sparkline",
     "training_plan",
     "whole_columns",
 ]
+
+CURVE_WIDTH = 20
+BLOCKS = "▁▂▃▄▅▆▇█"
+SHADES = "_.-=+*#%"
 
 
 def json_text(document: dict[str, Any]) -> str:
@@ -67,6 +75,26 @@ def settings_table(found: Settings) -> Table:
             value = value[part]
         table.add_row(Text(key), Text(json.dumps(value)), Text(origin))
     return table
+
+
+def sparkline(
+    values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None, width: int = CURVE_WIDTH
+) -> str:
+    """A curve as characters from low to high, each the mean of as many values; a space if all of them are NaN.
+
+    `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
+    """
+    width = min(len(values), width)
+    cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
+    numbers = [[value for value in cell if isfinite(value)] for cell in cells]  # not every epoch need be validated
+    means = [sum(cell) / len(cell) if cell else nan for cell in numbers]
+    finite = [mean for mean in means if isfinite(mean)]
+    low, high = bounds or (min(finite, default=0.0), max(finite, default=0.0))
+    top = len(blocks) - 1
+    return "".join(
+        blocks[max(0, min(top, round(top * (mean - low) / (high - low or 1.0))))] if isfinite(mean) else " "
+        for mean in means
+    )
 
 
 def training_plan(config: "ExperimentConfig") -> Text:

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli.console import plain_table
+from mnistexp.config.shown import name
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.groups import Grouped
@@ -41,13 +42,21 @@ def grouped_document(found: "Grouped") -> dict[str, Any]:
 
 def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
     """A row for each group: its settings, how many runs, mean, standard deviation, interval, the newest run."""
-    table = plain_table(*found.keys, "runs", f"mean {found.metric}", "std", "95% interval", "newest")
+    table = plain_table("runs", f"mean {found.metric}", "std", "95% interval", "settings, and the newest run")
     for group in found.groups:
         told = group.over_runs
         interval = f"{told.interval.low:.4f} to {told.interval.high:.4f}" if told.interval else "-"
         std = "-" if told.std is None else f"{told.std:.4f}"
-        values = [Text("-" if value is None else str(value)) for value in group.settings.values()]
-        table.add_row(*values, str(told.n), f"{told.mean:.4f}", std, interval, Text(group.runs[0].id))
+        told_apart = {key: value for key, value in group.settings.items() if value not in (None, "None")}
+        settings = ", ".join(
+            f"{name(key.removesuffix('.name'))} {value}"
+            for key, value in told_apart.items()
+            if not key.startswith("sweep.")  # of `best`: its searches
+        )
+        newest = Text(f"{settings or 'all settings'}\n{group.runs[0].id}")
+        table.add_row(str(told.n), f"{told.mean:.4f}", std, interval, newest)
+    for column in table.columns[:-1]:
+        column.min_width = len(str(column.header).split()[0])
     yield table
     if any(group.over_runs.interval is None for group in found.groups):
         yield Text("An interval needs three runs with different seeds.")

@@ -1,8 +1,7 @@
 """What is going on, as a terminal shows it: a block for each running run, a table of ended ones, or plain lines."""
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
-from statistics import fmean
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -10,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import plain_table
+from mnistexp.cli.console import BLOCKS, SHADES, plain_table, sparkline
 from mnistexp.cli.printable import one_line
 from mnistexp.config.shown import duration
 
@@ -19,10 +18,8 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.sweep_progress import SweepProgress
     from mnistexp.runs.progress import Progress
 
-__all__ = ["display", "line", "sparkline"]
+__all__ = ["display", "line"]
 
-BARS = "▁▂▃▄▅▆▇█"
-ASCII_BARS = "_.:-=+*#"
 SPARK_WIDTH = 40
 LATE_SECONDS = 15.0
 STYLES = {
@@ -49,17 +46,6 @@ def line(run: "LiveRun") -> str:
     return one_line(f"{run.id}: {', '.join(parts)}")
 
 
-def sparkline(values: Sequence[float], width: int = SPARK_WIDTH, *, unicode: bool = True) -> str:
-    """A curve in one row of text, each letter for the mean of its share of the values."""
-    bars = BARS if unicode else ASCII_BARS
-    width = min(width, len(values))
-    edges = [round(place * len(values) / width) for place in range(width + 1)] if width else []
-    means = [fmean(values[start:end]) for start, end in pairwise(edges)]
-    low, high = min(means, default=0.0), max(means, default=0.0)
-    scale = (len(bars) - 1) / (high - low) if high > low else 0.0
-    return "".join(bars[round((mean - low) * scale)] for mean in means)
-
-
 def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
     yield Text.assemble((one_line(run.id), "bold"), "  ", (run.state, STYLES[run.state]), "  ", _beat(run))
     done, total = _done(run)
@@ -69,7 +55,7 @@ def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
     yield row
     yield Text(one_line(", ".join(_so_far(run)) or "starting"))
     for name, values in _curves(run):
-        yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, unicode=unicode))
+        yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, BLOCKS if unicode else SHADES, width=SPARK_WIDTH))
 
 
 def _beat(run: "LiveRun") -> Text:

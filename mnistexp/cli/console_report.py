@@ -1,6 +1,7 @@
 """The parts of a report for a terminal. Nothing here prints."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -12,11 +13,11 @@ from mnistexp.cli.console import plain_table
 from mnistexp.cli.printable import one_line
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
-    from mnistexp.report.page import Block, Table
+    from mnistexp.report.page import Block, Story, Table
     from mnistexp.runs.results import Outcome
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["answer", "blocks", "classes_report"]
+__all__ = ["answer", "blocks", "classes_report", "headline"]
 
 CUT = ("folds", "run")
 """Columns that give way on a narrow terminal."""
@@ -30,15 +31,29 @@ def answer(outcome: "Outcome") -> Iterator[RenderableType]:
     from mnistexp.report.kinds import KINDS
 
     story = KINDS[outcome.metrics["command"]].story(outcome.metrics)
+    yield panel(story)
+    yield from blocks(story.answers)
+    yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+
+
+def headline(stored: "StoredRun") -> Iterator[RenderableType]:
+    """The panel of a stored run; nothing for a run without results, or of another version."""
+    from mnistexp.report.kinds import KINDS
+
+    if stored.metrics and stored.command in KINDS:
+        with suppress(LookupError, TypeError, ValueError):
+            yield panel(KINDS[stored.command].story(stored.metrics))
+
+
+def panel(story: "Story") -> RenderableType:
+    """The headline of a story, its lead and its main numbers."""
     parts: list[Text | RichTable] = [Text(story.headline, style="bold green"), *filter(None, [Text(story.lead)])]
     if story.facts.items:
         facts = RichTable.grid(padding=(0, 2))
         for fact in story.facts.items:
             facts.add_row(fact.label, Text(fact.value, style="bold"), fact.note)
         parts += [Text(), facts]
-    yield _Panel(Group(*parts))
-    yield from blocks(story.answers)
-    yield Text.assemble(("Run folder    ", "bold"), str(outcome.run_dir))
+    return _Panel(Group(*parts))
 
 
 class _Panel:

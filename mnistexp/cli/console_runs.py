@@ -3,28 +3,26 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from math import isfinite, nan
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import cut, plain_table, whole_columns
+from mnistexp.cli.console import BLOCKS, SHADES, cut, plain_table, sparkline, whole_columns
 from mnistexp.cli.printable import one_line
 from mnistexp.config.shown import duration
 from mnistexp.runs.results import History
+from mnistexp.runs.status import iso
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.comparison import Difference
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["comparison_report", "lines", "run_report", "sparkline", "table"]
+__all__ = ["comparison_report", "lines", "run_report", "table"]
 
 COLOURS = {"done": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "damaged": "red"}
-WIDEST_CURVE = 60
-BLOCKS = "▁▂▃▄▅▆▇█"
-SHADES = "_.-=+*#%"
 ENDS = ("first", "last", "lowest", "highest")
 CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}
 
@@ -75,10 +73,14 @@ def run_report(
         "time": "" if run.seconds is None else duration(run.seconds), "tags": " ".join(run.tags), "note": run.note,
         "step of": run.part_of, "error": run.error if run.status != "damaged" else "",
     }  # fmt: skip
+    yield Text()
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:
         yield Text(f"Note: {note}", style="yellow")
-    for heading, values in (("Settings", run.settings), ("Metrics", run.numbers)):
+    for heading, values in (
+        ("Settings", {key: value for key, value in run.settings.items() if value is not None}),
+        ("Metrics", run.numbers),
+    ):
         if values:
             yield Text(f"\n{heading}", style="bold")
             yield _pairs(values)
@@ -144,30 +146,12 @@ def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -
     return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
 
 
-def sparkline(values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None) -> str:
-    """A curve as characters from low to high, each the mean of as many values; a space if all of them are NaN.
-
-    `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
-    """
-    width = min(len(values), WIDEST_CURVE)
-    cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
-    numbers = [[value for value in cell if isfinite(value)] for cell in cells]  # not every epoch need be validated
-    means = [sum(cell) / len(cell) if cell else nan for cell in numbers]
-    finite = [mean for mean in means if isfinite(mean)]
-    low, high = bounds or (min(finite, default=0.0), max(finite, default=0.0))
-    top = len(blocks) - 1
-    return "".join(
-        blocks[max(0, min(top, round(top * (mean - low) / (high - low or 1.0))))] if isfinite(mean) else " "
-        for mean in means
-    )
-
-
 def _pairs(values: Mapping[str, Any]) -> Table:
     """Names and values beside each other, without a heading."""
     found = plain_table("", "")
     found.show_header = False
     for name, value in values.items():
-        found.add_row(Text(name), Text("null" if value is None else _clean(_plain(value))))
+        found.add_row(Text(name), Text(_clean(_plain(value))))
     return found
 
 
@@ -179,7 +163,7 @@ def _clean(text: str) -> str:
 def _plain(value: Any) -> str:
     """A value in full."""
     if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return iso(value, "seconds")
     return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
 
 

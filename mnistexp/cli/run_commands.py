@@ -101,7 +101,8 @@ def show(call: Call, run: RunArgument = "latest") -> None:
     terminal = Console()
     width, unicode = terminal.width if terminal.is_terminal else None, "utf" in terminal.encoding
     told = [block for run in tested for block in console_report.classes_report(run, width, unicode=unicode)]
-    call.result(document, *console_runs.run_report(found, notes, curves, names), *told)
+    first = [] if found.unread else console_report.headline(found)
+    call.result(document, *first, *console_runs.run_report(found, notes, curves, names), *told)
 
 
 @commands.add(

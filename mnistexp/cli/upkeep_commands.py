@@ -114,8 +114,9 @@ def restore(
 
 
 def _entry(entry: "Trashed") -> dict[str, str]:
-    moved = entry.moved.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"id": entry.id, "moved": moved, "path": str(entry.path)}
+    from mnistexp.runs.status import iso
+
+    return {"id": entry.id, "moved": iso(entry.moved, "seconds"), "path": str(entry.path)}
 
 
 def _trash_report(entries: "Sequence[Trashed]") -> Iterator[RenderableType]:

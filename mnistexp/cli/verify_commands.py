@@ -144,13 +144,13 @@ def predict(
         for picture, values in zip(pictures, probabilities, strict=True)
     ]
     terminal = Console().is_terminal
-    table = _predictions(rows, pictures, drawn=terminal and not call.quiet and len(rows) <= MOST_DRAWN)
+    table = predictions_table(rows, pictures, drawn=terminal and not call.quiet and len(rows) <= MOST_DRAWN)
     if not terminal:  # whatever reads this expects one line for each picture
         table.columns[0].min_width = max(cell_len(picture.name) for picture in pictures)
     call.result({"run": info.id, "run_dir": str(info.path), "predictions": rows}, table)
 
 
-def _predictions(rows: list[dict[str, Any]], pictures: "list[Picture]", *, drawn: bool) -> Table:
+def predictions_table(rows: list[dict[str, Any]], pictures: "list[Picture]", *, drawn: bool) -> Table:
     table = console.plain_table("image", *(["as the network sees it"] if drawn else []), "digit", "probability", "then")
     for row, picture in zip(rows, pictures, strict=True):
         first, *others = row["top"]

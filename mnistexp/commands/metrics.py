@@ -1,4 +1,4 @@
-"""The document `metrics.json` of a training and of a sweep: numbers, sentences and warnings."""
+"""The document `metrics.json` of a training: numbers, sentences and warnings."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from mnistexp import statistics
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.layout import Kind
-from mnistexp.runs.results import History, SweepResult, TrialResult
-from mnistexp.sweeps.ranking import ranked
-from mnistexp.sweeps.shares import more_digits_of
+from mnistexp.runs.results import History
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["guessing", "lengthened", "seconds", "sweep_metrics", "timings", "training_metrics"]
+__all__ = ["guessing", "lengthened", "seconds", "timings", "training_metrics"]
 
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
@@ -188,61 +186,6 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
 def guessing(classes: int) -> float:
     """A training accuracy below this is hardly better than guessing: 20% for ten classes."""
     return min(1 / classes + 0.1, 2 / classes)
-
-
-def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:
-    """The document `metrics.json` of a sweep. `trials` and `fits_*` are counts; `ranking` has a row for each trial."""
-    best = sweep.winner
-    diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
-    settings = config.search
-    warnings = list(sweep.notes)
-    document = {
-        "command": command,
-        "seed": config.seed,
-        "epochs": config.training.epochs,
-        "folds": settings.folds,
-        "repeats": config.repeats,
-        "select": settings.select,
-        "as_submitted": settings.as_submitted,
-        "best_params": best.params,
-        "best_score": best.mean,
-        "best_std": best.std,
-        "best_standard_error": best.standard_error,
-        "trials": len(sweep.trials),
-        "trials_missing": sweep.trials_missing,
-        "fits_run": sweep.fits_run,
-        "fits_cached": sweep.fits_cached,
-        "fits_failed": sweep.fits_failed,
-        "fits_missing": sweep.fits_missing,
-        "tied": list(sweep.tied),
-        "diverged": diverged,
-        "ranking": [_ranking_row(rank, trial, sweep) for rank, trial in ranked(sweep)],
-        "warnings": warnings,
-        "seconds": {"total": round(sweep.seconds, 3)},
-    }
-    if diverged:
-        warnings.append(
-            f"{len(diverged)} of {len(sweep.trials)} trials diverged in at least one fit; their score is that of the "
-            "last weights."
-        )
-    if (more := more_digits_of(sweep)) is not None:
-        document["more_digits"] = more.document()
-    return document
-
-
-def _ranking_row(rank: int, trial: TrialResult, sweep: SweepResult) -> dict[str, Any]:
-    return {
-        "rank": rank,
-        "trial": trial.index,
-        "params": trial.params,
-        "mean": trial.mean,
-        "std": trial.std,
-        "standard_error": trial.standard_error,
-        "scores": trial.scores,
-        "tied": trial.index in sweep.tied,
-        "diverged": any(fold.diverged_at for fold in trial.folds),
-        "error": next((fold.error for fold in trial.folds if fold.error), None),
-    }
 
 
 def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:

@@ -97,9 +97,11 @@ class Checkpoints:
         add_file(self._folder, in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
 
     def stored(self, log: Callable[[str], None] = lambda _: None) -> State | None:
-        """The stored state; None if it is missing or, as `log` is told, unreadable: the repeat then starts again."""
-        path = self._folder / in_repeat(self._repeat, CHECKPOINT)
-        if not path.exists():
+        """The stored state; None if it is missing or unreadable, which goes to `log`: the repeat then starts again."""
+        # A final state is there alone where the process died while it finished the run.
+        places = (self._folder / in_repeat(self._repeat, name) for name in (CHECKPOINT, STATE))
+        path = next(filter(Path.exists, places), None)
+        if path is None:
             return None
         try:
             return State.from_arrays(files.arrays(files.read_bytes(path)))

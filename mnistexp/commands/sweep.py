@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from mnistexp.commands import metrics
 from mnistexp.commands.digits import note_digits, read_digits
 from mnistexp.commands.job import new_run, run_job, unwatched
 from mnistexp.config.models import ExperimentConfig
@@ -12,16 +12,17 @@ from mnistexp.figures import style, sweeps
 from mnistexp.figures.heat_maps import Shown
 from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, TRIALS
-from mnistexp.runs.results import Outcome, SweepResult, Watch
+from mnistexp.runs.results import Outcome, SweepResult, TrialResult, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import reuse, sweeping
 from mnistexp.sweeps.executors.processes import load_ahead
+from mnistexp.sweeps.ranking import ranked
 from mnistexp.sweeps.search import search
-from mnistexp.sweeps.shares import accuracy_curves
+from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.trial_cache import cache_of
 
-__all__ = ["run_sweep", "sweep_name"]
+__all__ = ["run_sweep", "sweep_metrics", "sweep_name"]
 
 AGAIN = "run the same command again to continue"
 
@@ -45,7 +46,7 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     with run_job(new_run(runs_dir, command, config, sweep_name(config)), stopped, dataset) as run:
         run.log(f"{command}: started")
         found = sweeping.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
-        document = metrics.sweep_metrics(config, command, found)
+        document = sweep_metrics(config, command, found)
         note_digits(document, digits)
         run.add(METRICS, document)
         for name, content in _sweep_figures(run, found, earlier, config.search.heat_maps):
@@ -62,7 +63,7 @@ def _sweep_figures(
         for path in sorted(earlier.path.glob("*.[ps][nv]g")):
             yield path.name, files.read_bytes(path)
         return
-    yield from style.rendered(sweeps.of_sweep(found, accuracy_curves(found), shown))
+    yield from style.rendered(sweeps.of_sweep(found, shown))
 
 
 def sweep_name(config: ExperimentConfig) -> str:
@@ -71,3 +72,58 @@ def sweep_name(config: ExperimentConfig) -> str:
     optimizers = [str(name) for grid in grids for name in grid.get("optimizer.name", ())]
     keys = list(dict.fromkeys(key.rpartition(".")[2] for grid in grids for key in grid))
     return "-".join(optimizers or keys)[:40] or "sweep"
+
+
+def sweep_metrics(config: ExperimentConfig, command: str, sweep: SweepResult) -> dict[str, Any]:
+    """The document `metrics.json` of a sweep. `trials` and `fits_*` are counts; `ranking` has a row for each trial."""
+    best = sweep.winner
+    diverged = [trial.index for trial in sweep.trials if any(fold.diverged_at for fold in trial.folds)]
+    settings = config.search
+    warnings = list(sweep.notes)
+    document = {
+        "command": command,
+        "seed": config.seed,
+        "epochs": config.training.epochs,
+        "folds": settings.folds,
+        "repeats": config.repeats,
+        "select": settings.select,
+        "as_submitted": settings.as_submitted,
+        "best_params": best.params,
+        "best_score": best.mean,
+        "best_std": best.std,
+        "best_standard_error": best.standard_error,
+        "trials": len(sweep.trials),
+        "trials_missing": sweep.trials_missing,
+        "fits_run": sweep.fits_run,
+        "fits_cached": sweep.fits_cached,
+        "fits_failed": sweep.fits_failed,
+        "fits_missing": sweep.fits_missing,
+        "tied": list(sweep.tied),
+        "diverged": diverged,
+        "ranking": [_ranking_row(rank, trial, sweep) for rank, trial in ranked(sweep)],
+        "warnings": warnings,
+        "seconds": {"total": round(sweep.seconds, 3)},
+    }
+    if diverged:
+        warnings.append(
+            f"{len(diverged)} of {len(sweep.trials)} trials diverged in at least one fit; their score is that of the "
+            "last weights."
+        )
+    if (more := more_digits_of(sweep)) is not None:
+        document["more_digits"] = more.document()
+    return document
+
+
+def _ranking_row(rank: int, trial: TrialResult, sweep: SweepResult) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "trial": trial.index,
+        "params": trial.params,
+        "mean": trial.mean,
+        "std": trial.std,
+        "standard_error": trial.standard_error,
+        "scores": trial.scores,
+        "tied": trial.index in sweep.tied,
+        "diverged": any(fold.diverged_at for fold in trial.folds),
+        "error": next((fold.error for fold in trial.folds if fold.error), None),
+    }

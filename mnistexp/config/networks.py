@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, Protocol
 
-__all__ = ["INPUT_SHAPE", "NETWORKS", "Layer", "LayerRow", "Sizes", "layer_table", "layers_of", "shapes_of"]
+__all__ = ["INPUT_SHAPE", "NETWORKS", "Layer", "LayerRow", "Sizes", "layer_table", "layers_of", "passed", "shapes_of"]
 
 INPUT_SHAPE = (28, 28, 1)
 
@@ -123,15 +123,21 @@ def shapes_of(config: Sizes) -> Iterator[tuple[Layer, tuple[int, ...], tuple[int
     """Each layer with its output shape and kernel shape, () without a kernel."""
     shape: tuple[int, ...] = INPUT_SHAPE
     for layer in layers_of(config):
-        kernel: tuple[int, ...] = ()
-        if layer.keras_class == "Conv2D":
-            kernel = (layer.side, layer.side, shape[-1], layer.units)
-            shape = (shape[0] - layer.side + 1, shape[1] - layer.side + 1, layer.units)
-        elif layer.keras_class == "MaxPooling2D":
-            shape = (shape[0] // layer.side, shape[1] // layer.side, shape[2])
-        elif layer.keras_class == "Flatten":
-            shape = (prod(shape),)
-        elif layer.keras_class == "Dense":
-            kernel = (shape[0], layer.units)
-            shape = (layer.units,)
+        shape, kernel = passed(layer, shape)
         yield layer, shape, kernel
+
+
+def passed(layer: Layer, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The output shape of a layer for inputs of this shape, and the shape of its kernel, () without one."""
+    match layer.keras_class:
+        case "Conv2D":
+            rows, columns = (size - layer.side + 1 for size in shape[:2])
+            return (rows, columns, layer.units), (layer.side, layer.side, shape[-1], layer.units)
+        case "MaxPooling2D":
+            return (shape[0] // layer.side, shape[1] // layer.side, shape[2]), ()
+        case "Flatten":
+            return (prod(shape),), ()
+        case "Dense":
+            return (layer.units,), (shape[0], layer.units)
+        case _:
+            return shape, ()

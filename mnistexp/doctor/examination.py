@@ -27,9 +27,6 @@ def examine(runs_dir: Path, *, quick: bool = False) -> list[Finding]:
         storage.writing(runs_dir),
         storage.space(runs_dir),
         storage.locking(runs_dir),
-        storage.staging(runs_dir),
-        storage.interrupted(runs_dir),
-        storage.damaged(runs_dir),
-        *map(installation.extra, installation.EXTRAS),
+        installation.extras(),
     ]
     return findings if quick else [*findings, machine.speed()]

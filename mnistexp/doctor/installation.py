@@ -11,19 +11,9 @@ from mnistexp.doctor.finding import Finding
 from mnistexp.errors import DataError
 from mnistexp.runs.environment import environment
 
-__all__ = ["EXTRAS", "digits", "extra", "libraries", "package"]
+__all__ = ["EXTRAS", "digits", "extras", "libraries", "package"]
 
-EXTRAS = {
-    "dask": "sweeps on a cluster: --executor dask",
-    "optuna": "sweeps with Optuna: sweep.strategy tpe",
-    "notebook": "reports as notebooks: report --format ipynb",
-    "tensorboard": "event files for TensorBoard: bridge tensorboard",
-    "mlflow": "runs in MLflow's store: bridge mlflow",
-    "pandas": "runs as data frames: mnistexp.runs.load",
-    "parquet": "digits from Parquet files: --data digits.parquet",
-    "serve": "the live page: serve",
-}
-"""Each optional extra and its purpose."""
+EXTRAS = ("dask", "mlflow", "notebook", "optuna", "pandas", "parquet", "serve", "tensorboard")
 
 
 def package() -> Finding:
@@ -37,7 +27,7 @@ def package() -> Finding:
 def libraries() -> Finding:
     """Whether every required library is installed in a suitable version."""
     try:
-        wanted = _requirements(metadata.distribution("mnistexp"), "")
+        wanted = requirements(metadata.distribution("mnistexp"), "")
     except metadata.PackageNotFoundError:
         says = "mnistexp is not installed, so its requirements are unknown"
         return Finding("libraries", "warning", says, "python -m pip install --editable .")
@@ -49,20 +39,20 @@ def libraries() -> Finding:
     return Finding("libraries", "ok", f"{versions}; all {len(wanted)} required libraries are installed")
 
 
-def extra(name: str) -> Finding:
-    """Whether an optional extra is installed, and its purpose."""
-    check, gives = f"extra {name}", EXTRAS[name]
+def extras() -> Finding:
+    """Which optional extras are installed."""
     try:
-        wanted = _requirements(metadata.distribution("mnistexp"), name)
+        known = metadata.distribution("mnistexp")
+        wanted = {name: requirements(known, name) for name in EXTRAS}
     except metadata.PackageNotFoundError:
-        wanted = []
-    unmet = [line for requirement in wanted for line in _unmet(requirement)]
-    if wanted and not unmet:
-        return Finding(check, "ok", f"installed, for {gives}")
-    return Finding(check, "ok", f"not installed, for {gives}", f"python -m pip install 'mnistexp[{name}]'")
+        wanted = {}
+    here = [name for name, lines in wanted.items() if lines and not any(map(_unmet, lines))]
+    missing = [name for name in EXTRAS if name not in here]
+    says = f"installed: {', '.join(here) or 'none'}" + (f"; not installed: {', '.join(missing)}" if missing else "")
+    return Finding("extras", "ok", says, f"python -m pip install 'mnistexp[{','.join(missing)}]'" if missing else None)
 
 
-def _requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
+def requirements(distribution: metadata.Distribution, extra: str) -> list[Requirement]:
     """The requirements of a distribution; with an extra, only those it adds."""
     asked = [Requirement(line) for line in distribution.requires or []]
 
@@ -82,7 +72,7 @@ def _unmet(requirement: Requirement) -> list[str]:
         return [f"{needed}, none found"]
     if not requirement.specifier.contains(found.version, prereleases=True):
         return [f"{needed}, {found.version} found"]
-    return [line for extra in requirement.extras for inner in _requirements(found, extra) for line in _unmet(inner)]
+    return [line for extra in requirement.extras for inner in requirements(found, extra) for line in _unmet(inner)]
 
 
 def digits() -> Finding:

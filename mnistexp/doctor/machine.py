@@ -9,6 +9,7 @@ from pathlib import Path
 from mnistexp import data
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.settings import override
+from mnistexp.config.shown import counted
 from mnistexp.doctor.finding import Finding
 from mnistexp.runs.environment import environment
 from mnistexp.sweeps.executors.cores import cpu_quota, memory_limit, physical_cores, usable_cores
@@ -45,8 +46,8 @@ def cores() -> Finding:
     quota = cpu_quota()
     limit = f", limited to the CPU time of {quota:g}" if math.isfinite(quota) else ""
     says = (
-        f"{usable_cores()} usable of {physical_cores()} physical, {os.cpu_count()} logical cores{limit}; "
-        "each fit uses one"
+        f"{physical_cores()} physical, {os.cpu_count()} logical cores{limit}; "
+        f"a sweep runs {counted(usable_cores(), 'fit')} at once, each on one core, unless --workers says otherwise"
     )
     if quota < 1:
         return Finding(
@@ -57,7 +58,7 @@ def cores() -> Finding:
 
 def memory() -> Finding:
     """Whether the memory is enough for a training, and for a worker on each core."""
-    total, free = _meminfo("MemTotal"), _meminfo("MemAvailable")
+    total, free = meminfo("MemTotal"), meminfo("MemAvailable")
     limit = memory_limit()
     allowed = min(total, limit)
     if not math.isfinite(allowed):
@@ -74,7 +75,7 @@ def memory() -> Finding:
     return Finding("memory", "ok", says)
 
 
-def _meminfo(name: str) -> float:
+def meminfo(name: str) -> float:
     """A line of /proc/meminfo in bytes; infinite if it is missing."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

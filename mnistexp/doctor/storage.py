@@ -1,4 +1,4 @@
-"""The runs folder: whether it can be written to and locked, its free space, and unfinished work in it.
+"""The runs folder: whether it can be written to and locked, and its free space.
 
 The checks write into a temporary folder, which is removed afterwards.
 """
@@ -15,12 +15,9 @@ from typing import Literal
 from mnistexp.doctor.finding import Finding
 from mnistexp.errors import RunError
 from mnistexp.runs import files
-from mnistexp.runs.layout import Kind
 from mnistexp.runs.locks import lock
-from mnistexp.runs.staging import stale_staging
-from mnistexp.runs.stored_runs import list_runs
 
-__all__ = ["damaged", "interrupted", "locking", "space", "staging", "writing"]
+__all__ = ["locking", "space", "writing"]
 
 ELSEWHERE = "export MNISTEXP_RUNS_DIR=$HOME/runs"
 LITTLE, NONE = 500_000_000, 20_000_000
@@ -77,41 +74,6 @@ def locking(runs_dir: Path) -> Finding:
                 return Finding("file locks", "ok", "work in the runs folder")
     except RunError as error:
         return Finding("file locks", "problem", str(error), remedy)
-
-
-def staging(runs_dir: Path) -> Finding:
-    """Unfinished run folders of processes that died."""
-    left = stale_staging(runs_dir)
-    if not left:
-        return Finding("staging", "ok", "no unfinished folders of processes that died")
-    says = f"{len(left)} unfinished, of processes that died: {left[0].name}{', ...' if len(left) > 1 else ''}"
-    return Finding("staging", "warning", says, f"the next run removes them: mnistexp summary{_where(runs_dir)}")
-
-
-def interrupted(runs_dir: Path) -> Finding:
-    """Interrupted runs, which can be resumed."""
-    return _unfinished(runs_dir, "interrupted", "were interrupted")
-
-
-def damaged(runs_dir: Path) -> Finding:
-    """Runs whose status can't be read."""
-    return _unfinished(runs_dir, "damaged", "can't be read")
-
-
-def _unfinished(runs_dir: Path, state: Literal["interrupted", "damaged"], what: str) -> Finding:
-    try:
-        found = [run for run in list_runs(runs_dir) if run.status == state]
-    except RunError as error:
-        return Finding(f"{state} runs", "warning", str(error), ELSEWHERE)
-    if not found:
-        return Finding(f"{state} runs", "ok", "none")
-    newest = found[-1]
-    reference = f"{shlex.quote(newest.id)}{_where(runs_dir)}"
-    remedy = f"mnistexp runs rm {reference}"
-    if state == "interrupted":
-        again = f"run its command again to do the rest; or {remedy}"
-        remedy = f"mnistexp train --resume {reference}" if newest.command == Kind.TRAIN else again
-    return Finding(f"{state} runs", "warning", f"{len(found)} {what}, the newest is {newest.id}", remedy)
 
 
 def _where(runs_dir: Path) -> str:

@@ -1,50 +1,51 @@
 """Figures of a sweep: accuracy by settings and by the number of digits, and curves of the best trials."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistexp.config.shown import percent
 from mnistexp.figures.axes import Parameter, name_of, swept_parameters
+from mnistexp.figures.digits import accuracy_by_digits, curves_by_digits
 from mnistexp.figures.heat_maps import Shown, heat_maps
 from mnistexp.figures.parallel import parallel_coordinates
 from mnistexp.figures.plots import learning_curves
 from mnistexp.figures.style import (
     BLACK,
     BLUE,
-    COLOURS,
     VERMILLION,
-    Line,
-    Lines,
-    legend_below,
     new_figure,
-    point_at,
     styled,
 )  # fmt: skip
 from mnistexp.figures.trials import CROSS, FAINT, MANY, Floats, has_diverged, label_axis, scores_of, titled
 from mnistexp.runs.results import SweepResult
-from mnistexp.statistics.more_digits import AccuracyCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["accuracy_by_digits", "heat_maps", "marginals", "of_sweep", "parallel_coordinates", "top_learning_curves"]
+__all__ = [
+    "accuracy_by_digits",
+    "curves_by_digits",
+    "heat_maps",
+    "marginals",
+    "of_sweep",
+    "parallel_coordinates",
+    "top_learning_curves",
+]
 
-MOST_CURVES = 6
 CROWD = 150
 """With more trials than this, their mean is drawn over the dots, not behind them."""
 
 
-def of_sweep(sweep: SweepResult, curves: Sequence[AccuracyCurve] = (), shown: Shown = "best") -> dict[str, "Figure"]:
-    """Every figure of a sweep by file name: those of pairs only for several settings, of digits only with `curves`."""
+def of_sweep(sweep: SweepResult, shown: Shown = "best") -> dict[str, "Figure"]:
+    """Every figure of a sweep by file name: of pairs only with several settings, of digits only with several shares."""
     figures = {}
     if len(swept_parameters(sweep.trials)) > 1:
         figures["heat_maps"] = heat_maps(sweep, shown)
         figures["parallel_coordinates"] = parallel_coordinates(sweep)
     figures["marginals"] = marginals(sweep)
-    if curves:
+    if curves := curves_by_digits(sweep):
         figures["accuracy_by_digits"] = accuracy_by_digits(curves)
     return figures | {"top_learning_curves": top_learning_curves(sweep)}
 
@@ -115,36 +116,6 @@ def _mean(scores: Floats) -> float:
     """The mean of the finite values; NaN if there are none."""
     finite = scores[np.isfinite(scores)]
     return float(finite.mean()) if len(finite) else np.nan
-
-
-@styled
-def accuracy_by_digits(curves: Sequence[AccuracyCurve]) -> "Figure":
-    """Accuracy in per cent over the number of training digits, with 95% intervals; at most six curves, best first."""
-    from matplotlib.ticker import NullLocator
-
-    figure = new_figure(6.4, 3.4 + 0.17 * min(len(curves), MOST_CURVES))
-    axes = figure.add_subplot()
-    lines = []
-    for number, (curve, colour) in enumerate(zip(curves[:MOST_CURVES], COLOURS, strict=False)):
-        x, y = np.array(curve.digits, float), 100 * np.array(curve.accuracies)
-        ends = 100 * np.array([(held.low, held.high) for held in curve.intervals])
-        sizes = x * (1 + 0.012 * (number - (min(len(curves), MOST_CURVES) - 1) / 2))  # side by side
-        reach = np.maximum(0, [y - ends[:, 0], ends[:, 1] - y])
-        axes.errorbar(
-            sizes, y, reach, color=colour, marker="o", ms=4, capsize=2, lw=1.5, elinewidth=1, label=curve.name
-        )
-        lines.append(Line(curve.name, colour, x, y))
-    point_at(axes, Lines("training digits", "accuracy (%)", tuple(lines)))
-    digits = sorted({size for curve in curves for size in curve.digits})
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(digits, [f"{size:,}" for size in digits])
-    axes.set(xlabel="training digits of a fit (logarithmic scale)", ylabel="accuracy (%)")
-    if len(curves) > 1:
-        legend_below(axes, columns=1)
-    cut = f", the best {MOST_CURVES} of {len(curves)} settings" if len(curves) > MOST_CURVES else ""
-    figure.suptitle(f"Accuracy by number of training digits{cut}; bars: 95% intervals", x=0.01, ha="left")
-    return figure
 
 
 def top_learning_curves(sweep: SweepResult, n: int = 5) -> "Figure":

@@ -18,7 +18,7 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import HEARTBEAT, METRICS, STATUS, Kind, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
-from mnistexp.runs.status import State, read_record, read_status
+from mnistexp.runs.status import State, iso, read_record, read_status
 from mnistexp.runs.stored_runs import StoredRun, read, run_names
 
 __all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
@@ -66,8 +66,8 @@ class LiveRun:
             **{name: getattr(self, name) for name in own},
             **{name: getattr(self.info, name) for name in recorded},
             "path": str(self.path),
-            "started": _iso(self.info.started),
-            "ended": _iso(self.ended) if self.ended else None,
+            "started": iso(self.info.started),
+            "ended": iso(self.ended) if self.ended else None,
             "training": asdict(self.training) if self.training else None,
             "sweep": asdict(self.sweep) if self.sweep else None,
         }
@@ -86,7 +86,7 @@ class Snapshot:
         """As plain values for JSON."""
         return {
             "runs_dir": str(self.runs_dir),
-            "moment": _iso(self.moment),
+            "moment": iso(self.moment),
             "running": [run.document() for run in self.running],
             "ended": [run.document() for run in self.ended],
         }
@@ -208,7 +208,3 @@ def _result(path: Path) -> Mapping[str, float] | None:
     found = {key: metrics[key] for key in RESULTS if isinstance(metrics.get(key), float | int)}
     # `best` has both; its accuracy is its main result.
     return dict(list(found.items())[:1]) or None
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

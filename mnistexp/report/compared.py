@@ -16,10 +16,10 @@ DASH = "\N{EN DASH}"
 
 def comparison(reports: Sequence[RunReport], runs: Sequence[StoredRun]) -> Section:
     """The facts of all runs in one table, the curves in one figure, and trainings against the first one."""
-    labels = list(dict.fromkeys(fact.label for report in reports for fact in report.story.facts.items))
+    told = [{fact.label.removeprefix("mean "): fact.value for fact in run.story.facts.items} for run in reports]
+    labels = list(dict.fromkeys(label for facts in told for label in facts))
     rows = []
-    for number, report in enumerate(reports, start=1):
-        facts = {fact.label: fact.value for fact in report.story.facts.items}
+    for number, (report, facts) in enumerate(zip(reports, told, strict=True), start=1):
         rows.append((Cell(f"{number}: {report.id}"), *(Cell(facts.get(label, DASH)) for label in labels)))
     blocks: list[Block] = []
     tested = [run for run in runs if run.command in (Kind.TRAIN, Kind.BEST) and run.metrics]

@@ -1,6 +1,6 @@
 """The report of a sweep: the best trial, the trials tied with it, and the winning score corrected for selection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,6 @@ from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.more_digits import AccuracyCurve
 from mnistexp.sweeps.ranking import correct_matrix
-from mnistexp.sweeps.shares import accuracy_curves
 from mnistexp.sweeps.sweep_files import read_sweep
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def sweep_report(stored: StoredRun) -> RunReport:
     if len(set(families)) > 1:
         sections.append(_families_section(whole, families, sweep))
     sections.append(_settings_section(sweep, setting(stored, "sweep.heat_maps") or "best"))
-    if curves := accuracy_curves(sweep):
+    if curves := sweeps.curves_by_digits(sweep):
         sections.append(_digits_section(found, curves))
     sections += [_curves_section(sweep), Section("What did every trial score?", (_ranking_table(found, MOST_TRIALS),))]
     if len(whole) > 1:
@@ -203,7 +202,7 @@ def _settings_answer(sweep: SweepResult) -> str:
 
 
 def _settings_section(sweep: SweepResult, heat: Shown) -> Section:
-    figures = {
+    figures: dict[str, tuple[Callable[[SweepResult], Figure], str]] = {
         "Accuracy by pairs of settings": (
             partial(sweeps.heat_maps, shown=heat),
             f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings.",

@@ -110,7 +110,7 @@ def import_archive(path: Path, runs_dir: Path) -> Imported:
                     # Not an id, so that it is removed if this process dies.
                     staged[run_id] = runs_dir / staging_name(f"import.{run_id}")
                     _unpack(archive, members, staged[run_id], path)
-                    _check_unpacked(staged[run_id], run_id, path)
+                    check_unpacked(staged[run_id], run_id, path)
             imported = [run_id for run_id, folder in staged.items() if _publish(folder, runs_dir / run_id)]
         finally:
             for folder in staged.values():
@@ -160,7 +160,7 @@ def _unpack(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folde
             files.sync(each)
 
 
-def _check_unpacked(folder: Path, run_id: str, path: Path) -> None:
+def check_unpacked(folder: Path, run_id: str, path: Path) -> None:
     """Raises BadInput unless the folder is a valid run; a running run is marked interrupted."""
     try:
         status = read_record(folder)

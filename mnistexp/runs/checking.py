@@ -1,6 +1,5 @@
 """A gate for a run: requirements that it must meet, and no drop of its test accuracy below a baseline's."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, nearest, show
-from mnistexp.runs import files, paired
-from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, comparisons, malformed, value_of
-from mnistexp.runs.layout import METRICS
+from mnistexp.runs import paired
+from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, malformed, value_of
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.runs.summary import Value, flat
+from mnistexp.runs.summary import compact, flat, is_number
 from mnistexp.runs.where import parse
 
 __all__ = ["Checked", "Requirement", "check"]
@@ -71,7 +69,7 @@ def check(
 def _requirement(run: StoredRun, text: str) -> Requirement:
     with _named():
         condition = parse(text)
-        parts = list(comparisons(condition))
+        parts = list(condition.comparisons)
         for part in parts:
             if value_of(run, part.key) is MISSING:
                 _lacking(run, part)
@@ -96,16 +94,13 @@ def _lacking(run: StoredRun, part: Comparison) -> None:
 
 def _with_nulls(run: StoredRun) -> StoredRun:
     """The run with those metrics, too, that are null, such as the loss of a training that diverged."""
-    if not (run.path / METRICS).exists():
-        return run
-    document = flat(files.read_json(run.path / METRICS))
-    empty: dict[str, Value] = {key: None for key, value in document.items() if value is None}
-    return replace(run, _summary=replace(run.summary, numbers=json.dumps(empty | dict(run.numbers)).encode()))
+    empty = {key: value for key, value in flat(run.metrics or {}).items() if value is None}
+    return replace(run, _summary=replace(run.summary, numbers=compact({**empty, **run.numbers})))
 
 
 def _accuracy(run: StoredRun) -> float:
     value = value_of(run, ACCURACY)
-    if not isinstance(value, float | int) or isinstance(value, bool):
+    if not is_number(value):
         raise BadInput(f"the {run.status} {run.command} run {run.id} has no {ACCURACY} to compare")
     return float(value)
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnistexp.errors import RunError
-from mnistexp.runs import files
-from mnistexp.runs.layout import DATA, ENVIRONMENT, PATCH
+from mnistexp.runs.layout import ENVIRONMENT, PATCH
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import Value, flat
 
 __all__ = ["PARTS", "Difference", "compare", "differing"]
 
 PARTS = ("run", "config", "environment", "data", "metrics")
-MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,9 @@ def compare(runs: Sequence[StoredRun]) -> list[Difference]:
 
 
 def differing(described: Sequence[Mapping[str, Value]]) -> list[str]:
-    """The keys whose values differ, including keys that only some runs have."""
+    """The keys whose values differ, including keys that only some runs have; null is as good as missing."""
     keys = dict.fromkeys(key for values in described for key in values)
-    return [key for key in keys if len({_same(values.get(key, MISSING)) for values in described}) > 1]
+    return [key for key in keys if len({_same(values.get(key)) for values in described}) > 1]
 
 
 def _same(value: object) -> tuple[bool, object]:
@@ -65,15 +63,14 @@ def _about(run: StoredRun) -> dict[str, Value]:
 
 
 def _environment(run: StoredRun) -> dict[str, Value]:
-    found = flat(_read(run, ENVIRONMENT))
-    patch = run.path / PATCH
-    if patch.exists():
-        found["uncommitted changes"] = hashlib.sha256(files.read_bytes(patch)).hexdigest()[:12]
+    found = flat(_without_version(run.environment if run.has(ENVIRONMENT) else {}))
+    if run.has(PATCH):
+        found["uncommitted changes"] = hashlib.sha256(run.read_bytes(PATCH)).hexdigest()[:12]
     return found
 
 
 def _data(run: StoredRun) -> dict[str, Value]:
-    return flat({key: _rows(value) for key, value in _read(run, DATA).items()})
+    return flat({key: _rows(value) for key, value in _without_version(run.data or {}).items()})
 
 
 def _rows(value: Any) -> Any:
@@ -85,7 +82,5 @@ def _rows(value: Any) -> Any:
     return f"{len(value)} rows, {hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]}"
 
 
-def _read(run: StoredRun, name: str) -> dict[str, Any]:
-    path = run.path / name
-    document = files.read_json(path) if path.exists() else {}
+def _without_version(document: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != "schema_version"}

@@ -2,14 +2,14 @@
 
 import math
 import operator as op
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
 from mnistexp.errors import BadInput
-from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.runs.summary import Value
+from mnistexp.runs.stored_runs import RECORD, StoredRun
+from mnistexp.runs.summary import Value, is_number
 
 __all__ = [
     "FIELDS",
@@ -17,18 +17,11 @@ __all__ = [
     "TIMES",
     "Comparison",
     "Condition",
-    "Every",
-    "Not",
-    "Some",
-    "comparisons",
     "malformed",
     "value_of",
 ]
 
-FIELDS = (
-    "id", "path", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error", "part_of", "tag",
-    "note",
-)  # fmt: skip
+FIELDS = (*RECORD, "path", "part_of", "tag", "note")
 """Keys that every run has."""
 TIMES = ("started", "finished")
 MISSING = object()
@@ -63,7 +56,7 @@ class Comparison:
         if self.span:
             return isinstance(found, datetime) and self._matches_time(found, *self.span)
         number = _number(self.value)
-        if isinstance(found, int | float) and not isinstance(found, bool) and self.operator != "~":
+        if is_number(found) and self.operator != "~":
             if number is not None:
                 return _compared(found, self.operator, number)
             if self.operator in ("=", "!="):
@@ -91,50 +84,11 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Not:
-    """A condition negated by `not`."""
+class Condition:
+    """A filter: whether a run matches it, and its comparisons, in the order of the text."""
 
-    part: "Condition"
-
-    def matches(self, run: StoredRun) -> bool:
-        """Whether the condition does not hold; True for a run that lacks its key."""
-        return not self.part.matches(run)
-
-
-@dataclass(frozen=True)
-class Every:
-    """Conditions joined by `and`."""
-
-    parts: tuple["Condition", ...]
-
-    def matches(self, run: StoredRun) -> bool:
-        """Whether all conditions hold; stops at the first that doesn't."""
-        return all(part.matches(run) for part in self.parts)
-
-
-@dataclass(frozen=True)
-class Some:
-    """Conditions joined by `or`."""
-
-    parts: tuple["Condition", ...]
-
-    def matches(self, run: StoredRun) -> bool:
-        """Whether any condition holds; stops at the first that does."""
-        return any(part.matches(run) for part in self.parts)
-
-
-Condition = Comparison | Not | Every | Some
-
-
-def comparisons(condition: Condition) -> Iterator[Comparison]:
-    """Every comparison in a condition, in the order of the text."""
-    if isinstance(condition, Comparison):
-        yield condition
-    elif isinstance(condition, Not):
-        yield from comparisons(condition.part)
-    else:
-        for part in condition.parts:
-            yield from comparisons(part)
+    matches: Callable[[StoredRun], bool]
+    comparisons: tuple[Comparison, ...]
 
 
 def value_of(run: StoredRun, key: str) -> Value | datetime | object:

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from mnistexp.runs.comparison import differing
-from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.status import iso
+from mnistexp.runs.stored_runs import RECORD, StoredRun
 from mnistexp.runs.summary import Value
 
 __all__ = ["listed", "runs_csv", "runs_document", "runs_markdown"]
 
-FIELDS = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
 # Characters that start a formula in spreadsheets, including full-width forms.
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&])")
@@ -45,8 +45,8 @@ def runs_markdown(runs: Sequence[StoredRun]) -> str:
 
 def listed(run: StoredRun) -> dict[str, Any]:
     """The fields of a listing, times as ISO text."""
-    found = {key: getattr(run, key) for key in FIELDS}
-    return {key: _iso(value) if isinstance(value, datetime) else value for key, value in found.items()}
+    found = {key: getattr(run, key) for key in RECORD}
+    return {key: iso(value) if isinstance(value, datetime) else value for key, value in found.items()}
 
 
 def _added(run: StoredRun, keys: Sequence[str]) -> dict[str, Any]:
@@ -55,16 +55,12 @@ def _added(run: StoredRun, keys: Sequence[str]) -> dict[str, Any]:
     return {**about, "config": config, "metrics": dict(run.numbers)}
 
 
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _table(runs: Sequence[StoredRun]) -> list[list[Value]]:
     """The header, then a row for each run; None for missing values."""
     config = differing([run.settings for run in runs])
     metrics = list(dict.fromkeys(key for run in runs for key in run.numbers))
     names = (f"{part}.{key}" for part, keys in (("config", config), ("metrics", metrics)) for key in keys)
-    table: list[list[Value]] = [[*FIELDS, "tags", "note", *names]]
+    table: list[list[Value]] = [[*RECORD, "tags", "note", *names]]
     for run in runs:
         settings, measured = (run.settings.get(key) for key in config), (run.numbers.get(key) for key in metrics)
         table.append([*listed(run).values(), " ".join(run.tags), run.note, *settings, *measured])

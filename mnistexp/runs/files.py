@@ -1,7 +1,6 @@
 """Atomic writing of files, and strict JSON.
 
-Errors of the operating system become a `RunError` with the path and the reason in plain words. Names that start with a
-dot are internal: temporary files, locks, heartbeats. Listings skip them.
+Errors of the operating system become a `RunError` with the path and the reason in plain words.
 """
 
 import errno
@@ -14,7 +13,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -41,11 +40,11 @@ __all__ = [
 ]
 
 TEMPORARY = ".tmp-"
+SCHEMA_VERSION = 1
 LARGEST_READ = 256 * 2**20
 
 _REASONS = {
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "permission denied"),
     errno.EROFS: "the file system is read-only",
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -53,20 +52,17 @@ _REASONS = {
     errno.ENOENT: "no such file or folder",
     errno.ENOTDIR: "a file is where a folder should be",
     errno.EISDIR: "a folder is where a file should be",
-    errno.EEXIST: "something else is already there",
-    errno.ENOTEMPTY: "something else is already there",
+    **dict.fromkeys((errno.EEXIST, errno.ENOTEMPTY), "something else is already there"),
     errno.ENAMETOOLONG: "the name or the path is too long",
     errno.ELOOP: "its symbolic links form a loop",
-    errno.EMFILE: "too many files are open in this process",
-    errno.ENFILE: "too many files are open on this machine",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "too many files are open"),
     errno.EIO: "the storage reports an input/output error",
     errno.ESTALE: "the network file system lost track of it",
 }
 # Network file systems, or virus scanners on Windows, may refuse access for a moment.
 _PASSING = {errno.EBUSY, errno.ESTALE} | ({errno.EACCES} if sys.platform == "win32" else set())
 _ATTEMPTS = 5
-# Some file systems can't flush a folder and don't need to.
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # some file systems can't flush a folder
 
 
 @contextmanager
@@ -107,11 +103,8 @@ def sync(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename within one file system, flushed to the disk. Raises OSError.
-
-    A rename that is sent twice over NFS reports a missing source although the first one succeeded, so after an error
-    the target is checked.
-    """
+    """Rename within one file system, flushed to the disk. Raises OSError."""
+    # A rename that is sent twice over NFS reports a missing source although the first one succeeded.
     identity = _identity(source)
     for attempt in range(_ATTEMPTS):
         try:
@@ -187,7 +180,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
-def write_json(path: Path, document: Mapping[str, object], schema_version: int = 1) -> None:
+def write_json(path: Path, document: Mapping[str, object]) -> None:
     """Write a standard JSON object atomically. Raises RunError.
 
     `schema_version` comes first, then the keys in the document's order, one per line. Numpy values are converted;
@@ -195,7 +188,7 @@ def write_json(path: Path, document: Mapping[str, object], schema_version: int =
     """
     lines = [
         f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
-        for key, value in plain({"schema_version": schema_version} | dict(document)).items()
+        for key, value in plain({"schema_version": SCHEMA_VERSION} | dict(document)).items()
     ]
     write_text(path, "{\n  " + ",\n  ".join(lines) + "\n}\n")
 
@@ -241,28 +234,28 @@ def read_text(path: Path) -> str:
         raise RunError(f"{path} is damaged: not UTF-8 ({error.reason} at byte {error.start})") from error
 
 
-def read_json(path: Path, versions: Collection[int] = (1,)) -> dict[str, Any]:
-    """A JSON object whose `schema_version` is one of `versions`. Raises RunError, naming the file and the problem."""
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of this `schema_version`. Raises RunError, naming the file and the problem."""
     try:
-        document = json.loads(read_text(path), parse_constant=_refuse, parse_float=_finite)
+        document = json.loads(read_text(path), parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: not JSON ({error})") from error
     if not isinstance(document, dict):
         raise RunError(f"{path} is damaged: not a JSON object")
     version = document.get("schema_version")
-    if type(version) is not int or version not in versions:
-        known = ", ".join(str(known) for known in sorted(versions))
-        raise RunError(f"{path} has schema version {version!r}, allowed with this version of mnistexp: {known}")
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise RunError(
+            f"{path} has schema version {version!r}, allowed with this version of mnistexp: {SCHEMA_VERSION}"
+        )
     return document
 
 
 def holds(path: Path, document: Mapping[str, object]) -> bool:
     """Whether a JSON file holds exactly this document, as `write_json` writes it; False if it can't be read."""
     try:
-        stored = read_json(path)
+        return bool(read_json(path) == plain({"schema_version": SCHEMA_VERSION} | dict(document)))
     except RunError:
         return False
-    return bool({key: value for key, value in stored.items() if key != "schema_version"} == plain(document))
 
 
 def archive(arrays: Mapping[str, Any]) -> bytes:
@@ -299,10 +292,7 @@ def _array(name: str, content: bytes) -> Any:
         raise ValueError(f"{name} {error}") from error
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not a JSON number")
-
-
 def _finite(digits: str) -> float:
-    value = float(digits)
-    return value if math.isfinite(value) else _refuse(digits)
+    if not math.isfinite(value := float(digits)):
+        raise ValueError(f"{digits} is not a JSON number")
+    return value

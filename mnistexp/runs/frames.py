@@ -11,13 +11,13 @@ from mnistexp.errors import BadInput
 from mnistexp.runs import files, query, references
 from mnistexp.runs.layout import TRIALS
 from mnistexp.runs.results import CURVES, History
-from mnistexp.runs.stored_runs import StoredRun, runs_folder
+from mnistexp.runs.stored_runs import RECORD, StoredRun, runs_folder
 
 __all__ = ["histories", "load", "trials", "trials_of"]
 
 Folder = str | PathLike[str]
 TIMES = ("started", "finished")
-RECORD = ("id", "command", "name", "status", *TIMES, "seconds", "exit_code", "error", "tags", "note", "path")
+COLUMNS = (*RECORD, "tags", "note", "path")
 
 
 def load(
@@ -38,7 +38,7 @@ def load(
     pandas = _pandas()
     found = pandas.DataFrame([_row(run) for run in _select(references, where, sort, limit, runs_dir)])
     if found.empty:
-        found = pandas.DataFrame(columns=list(RECORD))
+        found = pandas.DataFrame(columns=list(COLUMNS))
     for name in TIMES:
         found[name] = pandas.to_datetime(found[name], utc=True)
     return found
@@ -98,10 +98,10 @@ def _select(
 
 
 def _row(run: StoredRun) -> dict[str, Any]:
-    record = {name: getattr(run, name) for name in RECORD} | {"tags": " ".join(run.tags), "path": str(run.path)}
+    record = {name: getattr(run, name) for name in COLUMNS} | {"tags": " ".join(run.tags), "path": str(run.path)}
     settings = {f"config.{key}": value for key, value in run.settings.items()}
     # Keys of the record, such as the command, are not repeated.
-    metrics = {key: value for key, value in run.numbers.items() if key not in RECORD}
+    metrics = {key: value for key, value in run.numbers.items() if key not in COLUMNS}
     return {**record, **settings, **metrics}
 
 

@@ -8,7 +8,7 @@ from mnistexp.runs.comparison import differing
 from mnistexp.runs.conditions import MISSING, value_of
 from mnistexp.runs.query import known_keys
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.runs.summary import Value
+from mnistexp.runs.summary import Value, is_number
 from mnistexp.statistics import Repeats, over_repeats
 
 __all__ = ["SETTINGS", "Group", "Grouped", "group"]
@@ -57,7 +57,7 @@ def group(runs: Sequence[StoredRun], by: Sequence[str] = (SETTINGS,), metric: st
     if not everything:
         _check(by, runs)
     numbers = {run.path: value_of(run, metric) for run in runs}
-    kept = [run for run in runs if _is_number(numbers[run.path])]
+    kept = [run for run in runs if is_number(numbers[run.path])]
     if not kept:
         raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, _names(runs))}")
     distinct = {(run.command, run.settings.get("seed"), _settings(run)): run for run in reversed(kept)}.values()
@@ -75,7 +75,7 @@ def group(runs: Sequence[StoredRun], by: Sequence[str] = (SETTINGS,), metric: st
 def _group(runs: Sequence[StoredRun], keys: Iterable[str], values: Sequence[object], metric: str) -> Group:
     digits = runs[0].numbers.get("test_digits")
     step = 1 / digits if metric == "test_accuracy" and isinstance(digits, int) else 0.0
-    floats = tuple(float(value) for value in values if _is_number(value))  # type: ignore[arg-type]
+    floats = tuple(float(value) for value in values if is_number(value))
     settings = {key: _value(runs[0], key) for key in keys}
     return Group(settings, tuple(runs), floats, over_repeats(floats, resolution=step))
 
@@ -98,8 +98,4 @@ def _check(by: Sequence[str], runs: Sequence[StoredRun]) -> None:
 
 
 def _names(runs: Sequence[StoredRun]) -> set[str]:
-    return {key for run in runs for key, value in run.numbers.items() if _is_number(value)}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return {key for run in runs for key, value in run.numbers.items() if is_number(value)}

@@ -49,7 +49,7 @@ def read_all(runs_dir: Path) -> list[StoredRun]:
     reused = 0
     settled = time.time_ns() - int(SETTLED_SECONDS * 1e9)
     for name in run_names(runs_dir):
-        stamp, changed = _stamp(f"{runs_dir}/{name}")
+        stamp, changed = stamp_of(f"{runs_dir}/{name}")
         entry = stored.get(name)
         if entry and entry.stamp == stamp and (known := _restored(runs_dir / name, entry)):
             found.append(known)
@@ -74,7 +74,7 @@ class _Entry(NamedTuple):
     line: bytes
 
 
-def _stamp(folder: str) -> tuple[str, int]:
+def stamp_of(folder: str) -> tuple[str, int]:
     """The stamp of the current version of a run's files, and the time of their last change in ns."""
     stamp, changed = "", 0
     for name in SOURCES:

@@ -9,9 +9,8 @@ import numpy as np
 
 from mnistexp.config.shown import percent, signed_points
 from mnistexp.errors import RunError
-from mnistexp.runs import files
 from mnistexp.runs.layout import DATA, Kind
-from mnistexp.runs.predictions import Predictions, read_predictions
+from mnistexp.runs.predictions import Predictions
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics import PairedRuns, compare_paired, holm
 
@@ -92,11 +91,10 @@ def compare_with_first(runs: Sequence[StoredRun]) -> list[Paired]:
 
 def other_digits(first: StoredRun, second: StoredRun) -> str | None:
     """Why two runs were not tested on the same digits; None where they were. Raises RunError."""
-    documents: list[dict[str, Any]] = []
-    for run in (first, second):
-        if not (run.path / DATA).exists():
+    documents = [first.data or {}, second.data or {}]
+    for run, document in zip((first, second), documents, strict=True):
+        if not document:
             return f"{run.id} is a {run.command} run, which reads no digits"
-        documents.append(files.read_json(run.path / DATA))
     try:
         one, other = ([about[key] for key in ("sha256", "labels_sha256", "test")] for about in documents)
     except KeyError as error:
@@ -119,12 +117,12 @@ def _compare(first: StoredRun, second: StoredRun) -> Paired:
             return Paired(first.id, second.id, f"{run.id} is a {run.command} run, which reads no test digits")
     if reason := other_digits(first, second):
         return Paired(first.id, second.id, reason)
-    kept = [read_predictions(run.path) for run in (first, second)]
+    kept = [run.predictions for run in (first, second)]
     for run, own in zip((first, second), kept, strict=True):
         if not own:
             why = "an earlier version made it" if run.status == "done" else f"it is {run.status}"
             return Paired(first.id, second.id, f"{run.id} keeps no predictions: {why}")
-    names = files.read_json(first.path / DATA).get("class_names") or [str(digit) for digit in range(10)]
+    names = (first.data or {}).get("class_names") or [str(digit) for digit in range(10)]
     one, other = (np.stack([each.correct for each in own]) for own in kept)
     found = compare_paired(one, other)
     about = kept[0][0]

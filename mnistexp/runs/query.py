@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import inf
 from pathlib import Path
-from typing import TypeGuard
 
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import index
-from mnistexp.runs.conditions import FIELDS, MISSING, Condition, comparisons, malformed, value_of
+from mnistexp.runs.conditions import FIELDS, MISSING, Condition, malformed, value_of
 from mnistexp.runs.files import is_folder
 from mnistexp.runs.layout import STATUS
 from mnistexp.runs.references import several
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.stored_runs import StoredRun, run_names
+from mnistexp.runs.summary import is_number
 from mnistexp.runs.where import parse
 
 __all__ = ["best", "highest_is_best", "keys_of", "known_ids", "known_keys", "none_found", "select"]
@@ -67,9 +67,9 @@ def best(runs: Sequence[StoredRun], metric: str, *, highest: bool | None = None)
     `highest`: whether the largest value is the best; None decides by the metric's name. Raises BadInput if the name
     doesn't tell, or no run has the metric.
     """
-    found = [(value, run) for run in runs if _is_number(value := value_of(run, metric))]
+    found = [(value, run) for run in runs if is_number(value := value_of(run, metric))]
     if not found:
-        known = {key for run in runs for key, value in run.numbers.items() if _is_number(value)}
+        known = {key for run in runs for key, value in run.numbers.items() if is_number(value)}
         raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
     if highest is None:
         highest = highest_is_best(metric)
@@ -90,7 +90,7 @@ def highest_is_best(metric: str) -> bool:
 
 def keys_of(where: str | None, sort: str | None) -> list[str]:
     """The keys used by a condition and an order, each once. Raises BadInput as `select` does."""
-    compared = [part.key for part in comparisons(parse(where))] if where is not None else []
+    compared = [part.key for part in parse(where).comparisons] if where is not None else []
     return list(dict.fromkeys((*compared, *(key for key, _ in _sort_keys(sort)))))
 
 
@@ -110,7 +110,7 @@ def known_keys(runs: Iterable[StoredRun]) -> list[str]:
 
 def _check_keys(condition: Condition | None, keys: Sequence[tuple[str, bool]], runs: Sequence[StoredRun]) -> None:
     """Raise BadInput for the first key that no run and no configuration has."""
-    compared = [(part.key, part) for part in comparisons(condition)] if condition else []
+    compared = [(part.key, part) for part in condition.comparisons] if condition else []
     for key, part in (*compared, *((key, None) for key, _ in keys)):
         if key in FIELDS or any(value_of(run, key) is not MISSING for run in runs):
             continue
@@ -140,10 +140,6 @@ def _sorted(runs: Sequence[StoredRun], key: str, *, descending: bool) -> list[St
     lacking = [run for value, run in values if value is MISSING or value is None]
     held.sort(key=lambda pair: _rank(pair[0]), reverse=descending)
     return [*(run for _, run in held), *lacking]
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _rank(value: object) -> tuple[float, str]:

@@ -21,7 +21,7 @@ from mnistexp.runs.locks import lock
 from mnistexp.runs.progress import remove_progress
 from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
 from mnistexp.runs.standard_error import kept_back
-from mnistexp.runs.status import Heartbeat, Owner, State, Status, now, read_status, write_status
+from mnistexp.runs.status import Heartbeat, Owner, State, Status, iso, now, read_status, write_status
 
 __all__ = ["Run", "add_file", "remove_file"]
 
@@ -139,7 +139,7 @@ class Run:
     def log(self, message: str) -> None:
         """Append to `run.log` with the UTC time; further lines of one message are indented. Raises RunError."""
         text = "\n    ".join(message.splitlines())
-        line = f"{now().isoformat(timespec='milliseconds').replace('+00:00', 'Z')} {text}\n"
+        line = f"{iso(now())} {text}\n"
         path = self._folder / LOG
         with files.explained("write", path), path.open("ab") as file:
             file.write(line.encode("utf-8", "backslashreplace"))

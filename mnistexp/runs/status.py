@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import HEARTBEAT, STATUS
 
-__all__ = ["Heartbeat", "Owner", "State", "Status", "now", "read_record", "read_status", "write_status"]
+__all__ = ["Heartbeat", "Owner", "State", "Status", "iso", "now", "read_record", "read_status", "write_status"]
 
 T = TypeVar("T")
 State = Literal["running", "done", "failed", "interrupted"]
@@ -29,6 +30,11 @@ STALE_SECONDS = 120.0
 def now() -> datetime:
     """The time in UTC, with its zone."""
     return datetime.now(UTC)
+
+
+def iso(moment: datetime, timespec: str = "milliseconds") -> str:
+    """A time as ISO text; UTC is Z."""
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 @cache
@@ -111,21 +117,11 @@ class Status:
 
 def write_status(folder: Path, status: Status) -> None:
     """Store the record. Raises RunError."""
-    document = {
-        "status": status.status,
-        "command": status.command,
-        "name": status.name,
-        "started": _iso(status.started),
-        "finished": _iso(status.finished) if status.finished else None,
-        "seconds": status.seconds,
-        "exit_code": status.exit_code,
-        "error": status.error,
-        "part_of": status.part_of,
-        "pid": status.owner.pid,
-        "boot": status.owner.boot,
-        "process_started": status.owner.started,
-    }
-    files.write_json(folder / STATUS, document)
+    names = ("status", "command", "name", "started", "finished", "seconds", "exit_code", "error", "part_of")
+    record = {name: getattr(status, name) for name in names}
+    times = {name: iso(record[name], "microseconds") for name in ("started", "finished") if record[name]}
+    owner = {"pid": status.owner.pid, "boot": status.owner.boot, "process_started": status.owner.started}
+    files.write_json(folder / STATUS, record | times | owner)
 
 
 def read_record(folder: Path) -> Status:
@@ -158,21 +154,14 @@ def read_status(folder: Path) -> Status:
 def _parse(document: dict[str, Any]) -> Status:
     if document["status"] not in get_args(State):
         raise ValueError(f"status is {document['status']!r}, not one of {', '.join(get_args(State))}")
-    finished, seconds, exit_code = (document.get(key) for key in ("finished", "seconds", "exit_code"))
-    error, part_of = (document.get(key) for key in ("error", "part_of"))  # older records lack part_of
+    owner = Owner(_typed(document["pid"], int), _typed(document["boot"], str), _typed(document["process_started"], int))
     return Status(
-        command=_typed(document["command"], str),
-        name=_typed(document["name"], str),
-        status=document["status"],
-        started=_time(document["started"]),
-        owner=Owner(
-            _typed(document["pid"], int), _typed(document["boot"], str), _typed(document["process_started"], int)
-        ),
-        finished=None if finished is None else _time(finished),
-        seconds=None if seconds is None else float(seconds),
-        exit_code=None if exit_code is None else _typed(exit_code, int),
-        error=None if error is None else _typed(error, str),
-        part_of=None if part_of is None else _typed(part_of, str),
+        _typed(document["command"], str),
+        _typed(document["name"], str),
+        document["status"],
+        _time(document["started"]),
+        owner,
+        *(None if (value := document.get(key)) is None else read(value) for key, read in OPTIONAL.items()),
     )
 
 
@@ -189,8 +178,14 @@ def _time(text: str) -> datetime:
     return found.astimezone(UTC)
 
 
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+OPTIONAL: dict[str, Callable[[Any], Any]] = {
+    "finished": _time,
+    "seconds": float,
+    "exit_code": lambda value: _typed(value, int),
+    "error": lambda value: _typed(value, str),
+    "part_of": lambda value: _typed(value, str),  # older records lack it
+}
+"""How the keys that may be null are read, in the order of `Status`."""
 
 
 def _beating(folder: Path) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
 
 __all__ = ["StoredRun", "list_runs", "load", "order", "read", "run_names", "runs_folder"]
 
+RECORD = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
+"""The fields that listings and tables show."""
 RUNS_DIR = "MNISTEXP_RUNS_DIR"
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from mnistexp.config import yaml_source
 from mnistexp.errors import MnistexpError
@@ -16,7 +16,7 @@ from mnistexp.runs import files
 from mnistexp.runs.annotations import Annotations, read_annotations
 from mnistexp.runs.layout import CONFIG, METRICS
 
-__all__ = ["Summary", "Value", "compact", "flat", "over_repeats", "summarize"]
+__all__ = ["Summary", "Value", "compact", "flat", "is_number", "over_repeats", "summarize"]
 
 T = TypeVar("T")
 Value = str | int | float | bool | None
@@ -62,6 +62,11 @@ def summarize(folder: Path, damage: str | None) -> Summary:
 def over_repeats(numbers: Mapping[str, Value], key: str) -> Value:
     """The value of a key over all trainings of a run: their mean, or the value of the mean curves; None if missing."""
     return numbers.get("repeats.mean" if key == "test_accuracy" else f"repeats.{key}", numbers.get(key))
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number, which true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Value]:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from mnistexp.errors import BadInput
-from mnistexp.runs.conditions import TIMES, Comparison, Condition, Every, Not, Some, malformed
+from mnistexp.runs.conditions import TIMES, Comparison, Condition, malformed
 
 __all__ = ["parse"]
 
@@ -64,26 +64,28 @@ class _Parser:
         parts = [self._every(depth)]
         while self._takes("word", "or"):
             parts.append(self._every(depth))
-        return Some(tuple(parts)) if len(parts) > 1 else parts[0]
+        return Condition(lambda run: any(part.matches(run) for part in parts), _comparisons(parts))
 
     def _every(self, depth: int) -> Condition:
         parts = [self._one(depth)]
         while self._takes("word", "and"):
             parts.append(self._one(depth))
-        return Every(tuple(parts)) if len(parts) > 1 else parts[0]
+        return Condition(lambda run: all(part.matches(run) for part in parts), _comparisons(parts))
 
     def _one(self, depth: int) -> Condition:
         at = self._peek()[2]
         if depth > DEEPEST:
             malformed(self._text, at, f"nested too deeply, allowed: {DEEPEST} levels")
         if self._takes("word", "not"):
-            return Not(self._one(depth + 1))
+            part = self._one(depth + 1)
+            return Condition(lambda run: not part.matches(run), part.comparisons)
         if self._takes("bracket", "("):
-            found = self._any(depth + 1)
+            inner = self._any(depth + 1)
             if not self._takes("bracket", ")"):
                 malformed(self._text, self._peek()[2], "`)` is missing")
-            return found
-        return self._comparison()
+            return inner
+        found = self._comparison()
+        return Condition(found.matches, (found,))
 
     def _comparison(self) -> Comparison:
         key, at = self._word("a key is missing, for example test_accuracy", ("word",))
@@ -125,6 +127,10 @@ class _Parser:
             return False
         self._take()
         return True
+
+
+def _comparisons(parts: Sequence[Condition]) -> tuple[Comparison, ...]:
+    return tuple(each for part in parts for each in part.comparisons)
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:

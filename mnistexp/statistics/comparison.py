@@ -10,8 +10,6 @@ from mnistexp.statistics.intervals import Interval, check_level
 
 __all__ = ["McNemar", "PairedDifference", "holm", "mcnemar", "paired_difference"]
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class McNemar:
@@ -115,7 +113,7 @@ def paired_difference(
     )
 
 
-def _resampled(digits: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+def _resampled(digits: NDArray[np.float64], resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """The difference and the error reduction in each resample: (2, resamples).
 
     `digits`: float64 (3, digits), the first share, the second, and the weight of each.

@@ -17,6 +17,7 @@ RATES = np.linspace(0.1, 2.0, 39)
 """The exponents c that are tried, in steps of 0.05."""
 DRAWS = 1000
 Floats = NDArray[np.float64]
+"""Accuracies float64 (curves, sizes), or one number for each curve (curves,)."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ __all__ = [
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 (n, 28, 28) and labels int64 (n,)."""
 Rows = NDArray[np.int64]
+"""Positions (n,) of training digits."""
 Fold = tuple[Rows, Rows]
 """Positions int64 of the training digits (n,) and validation digits (m,)."""
 
@@ -106,7 +107,7 @@ def fold_hash(digits: Digits, fold: Fold) -> str:
 
 
 def learning_rows(config: ExperimentConfig, digits: Digits, rows: Rows, fold: int, seed_repeat: int) -> Rows:
-    """The positions of the digits that a fit learns from: `training.share` of those of the fold, `rows`."""
+    """The positions of the digits that a fit is trained on: `training.share` of those of the fold, `rows`."""
     if config.training.share == 1:
         return rows
     return rows[share_of(digits[1][rows], config.training.taken(len(rows)), config.seed, fold, seed_repeat)]
@@ -115,7 +116,7 @@ def learning_rows(config: ExperimentConfig, digits: Digits, rows: Rows, fold: in
 def fit_key(config: ExperimentConfig, fold_sha256: str, fold: int, seed_repeat: int) -> str:
     """The cache key of a fit: fits with equal keys have equal results, in any sweep.
 
-    `fold_sha256`: of the digits that it learns from and is scored on, whatever share of the fold they are.
+    `fold_sha256`: of the digits that it is trained on and scored on, whatever share of the fold they are.
     """
     training = config.training.model_dump(mode="json", exclude={"validation_fraction", "early_stopping", "share"})
     return _hash_of(

@@ -1,6 +1,6 @@
 """A whole epoch of training as one TensorFlow graph.
 
-Importing this module starts TensorFlow; `training.py` does so on its first fit.
+Importing this module starts TensorFlow; `fitting.py` does so on its first fit.
 """
 
 from collections.abc import Sequence
@@ -164,14 +164,14 @@ class Loop:
             rows, share, step = order[number], shares[number], batches[2] + number
             digits = tf.gather(images, rows), tf.gather(labels, rows)
             weights = list(state[: self.weights])
-            losses, logits, gradients = self.network.gradients(weights, *digits, share, self._masks(key, step, drop))
+            losses, logits, gradients = self.network.gradients(weights, *digits, share, self.masks(key, step, drop))
             state = self._update(state, gradients, numbers, tf.cast(step, tf.float32))
             return number + 1, state, sums + _sums(losses, logits, digits[1], share > 0)
 
         _, state, sums = tf.while_loop(lambda number, *_: number < batches[1], learn, (batches[0], state, sums))
         return state, sums
 
-    def _masks(self, key: Tensor, step: Tensor, drop: Tensor) -> list[Tensor]:
+    def masks(self, key: Tensor, step: Tensor, drop: Tensor) -> list[Tensor]:
         """The factors of dropout, float32 (batch, size) each, from the key and the step only."""
         if not self.mask_sizes:
             return []

@@ -65,7 +65,7 @@ def start_tensorflow() -> Any:
             if running != (1, 1):
                 raise MnistexpError(
                     "TensorFlow is already running in this process with more than one thread, which would change the "
-                    "results: call mnistexp.training.model.start_tensorflow() before the first TensorFlow operation"
+                    "results: call mnistexp.training.runtime.start_tensorflow() before the first TensorFlow operation"
                 ) from None
     _keep_freed_memory()
     return tf

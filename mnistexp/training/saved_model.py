@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from mnistexp.config.networks import INPUT_SHAPE
+from mnistexp.config.networks import INPUT_SHAPE, Layer, passed
 from mnistexp.errors import RunError, show
 from mnistexp.runs import files
 
@@ -50,33 +50,43 @@ def weights_of(document: Any) -> int:
             raise ValueError("config.json describes no sequence of layers")
     shape: tuple[int, ...] = INPUT_SHAPE
     weights = 0
-    for number, layer in enumerate(layers):
+    for number, entry in enumerate(layers):
         given = shape
-        match layer:
+        match entry:
             case {"class_name": "InputLayer", "config": {"batch_shape": [None, *sides]}} if all(
                 isinstance(side, int) and side > 0 for side in sides
             ):
                 shape = given = tuple(sides)
-            case {"class_name": "Dropout"}:
-                pass
-            case {"class_name": "Flatten"}:
-                shape = (math.prod(shape),)
-            case {"class_name": "Dense", "config": {"units": int(units)}} if units > 0 and len(shape) == 1:
-                weights += (shape[0] + 1) * units
-                shape = (units,)
-            case {
-                "class_name": "Conv2D",
-                "config": {"filters": int(filters), "kernel_size": [int(side), int(other)]},
-            } if filters > 0 and len(shape) == 3 and 0 < side == other <= shape[0]:
-                weights += (side * side * shape[2] + 1) * filters
-                shape = (shape[0] - side + 1, shape[1] - side + 1, filters)
-            case {"class_name": "MaxPooling2D", "config": {"pool_size": [int(side), int(other)]}} if (
-                len(shape) == 3 and 0 < side == other <= shape[0]
-            ):
-                shape = (shape[0] // side, shape[1] // side, shape[2])
             case _:
-                kind = show(layer.get("class_name")) if isinstance(layer, dict) else "of no kind"
-                raise ValueError(f"layer {number}, {kind}, is not allowed here in the model of a run")
-        if layer.get("build_config") not in (None, {"input_shape": [None, *given]}):
+                layer = _layer(entry)
+                if layer is None or not _fits(layer, shape):
+                    kind = show(entry.get("class_name")) if isinstance(entry, dict) else "of no kind"
+                    raise ValueError(f"layer {number}, {kind}, is not allowed here in the model of a run")
+                shape, kernel = passed(layer, shape)
+                weights += (math.prod(kernel[:-1]) + 1) * kernel[-1] if kernel else 0
+        if entry.get("build_config") not in (None, {"input_shape": [None, *given]}):
             raise ValueError(f"layer {number} has an input shape that differs from its input")
     return weights
+
+
+def _layer(entry: object) -> Layer | None:
+    """A layer of Keras' configuration that the model of a run may have."""
+    match entry:
+        case {"class_name": ("Dropout" | "Flatten") as kind}:
+            return Layer("", kind)
+        case {"class_name": "Dense", "config": {"units": int(units)}} if units > 0:
+            return Layer("", "Dense", units)
+        case {"class_name": "Conv2D", "config": {"filters": int(filters), "kernel_size": [int(side), int(other)]}} if (
+            filters > 0 and 0 < side == other
+        ):
+            return Layer("", "Conv2D", filters, side)
+        case {"class_name": "MaxPooling2D", "config": {"pool_size": [int(side), int(other)]}} if 0 < side == other:
+            return Layer("", "MaxPooling2D", side=side)
+    return None
+
+
+def _fits(layer: Layer, shape: tuple[int, ...]) -> bool:
+    """Whether inputs of this shape can pass the layer."""
+    if layer.keras_class == "Dense":
+        return len(shape) == 1
+    return not layer.side or (len(shape) == 3 and layer.side <= min(shape[:2]))

@@ -141,7 +141,7 @@ def test_a_repeated_export_changes_nothing_but_tags(finished: dict[str, Path], t
     assert len(nested(uri, run)) == 4
 
 
-def test_a_run_that_changed_is_replaced_with_what_is_nested_in_it(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_a_changed_run_is_replaced_with_its_nested_runs(finished: dict[str, Path], tmp_path: Path) -> None:
     uri, folder = str(tmp_path / "store"), tmp_path / finished["sweep"].name
     shutil.copytree(finished["sweep"], folder)
     (first,) = mlflow_store.export([run_of(folder)], uri)
@@ -190,7 +190,7 @@ def test_runs_that_did_not_end_well(finished: dict[str, Path], tmp_path: Path, s
         ("sqlite:///notes.txt", r"notes\.txt is not a SQLite file"),
     ],
 )
-def test_stores_that_are_none(
+def test_invalid_mlflow_stores_are_refused(
     finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -200,7 +200,9 @@ def test_stores_that_are_none(
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_experiments_that_are_none(finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_mlflow_experiments_are_refused(
+    finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     uri, run = str(tmp_path / "store"), run_of(finished["train"])
     with pytest.raises(BadInput, match="--experiment is empty"):

@@ -73,7 +73,7 @@ BAD_COMMAND_LINES = {
 
 
 @pytest.mark.parametrize("name", BAD_COMMAND_LINES)
-def test_bad_command_lines_say_what_is_wrong_and_write_nothing(name: str, tmp_path: Path) -> None:
+def test_bad_command_lines_report_the_error_and_write_nothing(name: str, tmp_path: Path) -> None:
     arguments, expected = BAD_COMMAND_LINES[name]
     done = call(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr

@@ -75,7 +75,7 @@ def test_ids_of_runs_in_the_trash(tab: Tab, tmp_path: Path) -> None:
     assert tab("runs", "restore", "--runs-dir", str(tmp_path), "") == ["latest", run.path.name]
 
 
-def test_ids_of_runs_where_the_environment_says_and_none_where_there_are_none(
+def test_ids_of_runs_are_completed_from_the_runs_folder_of_the_environment(
     tab: Tab, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert tab("report", "") == []
@@ -130,7 +130,7 @@ def test_choices_are_those_of_the_program(tab: Tab) -> None:
     assert tab("report", "latest", "--format", "") == list(FORMATS)
 
 
-def test_nothing_is_said_where_nothing_can_be_offered(tab: Tab) -> None:
+def test_completion_prints_nothing_where_there_is_no_choice(tab: Tab) -> None:
     assert tab("no-such-command", "--x") == []
     assert tab("train", "--epochs", "ten", "--no-such-option", "") == []
 

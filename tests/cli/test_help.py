@@ -69,7 +69,7 @@ def test_defaults_are_those_of_the_packaged_configuration(name: str, monkeypatch
         assert f"[default: {', '.join(swept or [config.optimizer.name])}, from {name}.yaml]" in text
 
 
-def test_defaults_of_the_program_are_as_the_help_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_of_the_program_are_those_in_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
     verify = in_one_line(help_of("mnistexp verify", monkeypatch, 140))
     assert f"accuracies [default: {story.TOLERANCE}]" in verify
     assert f"retrain [default: {story.FITS}]" in verify

@@ -20,7 +20,7 @@ def test_what_steers_is_replaced_and_the_rest_stays() -> None:
     assert printable("half a pair: \ud800") == "half a pair: �"
 
 
-def test_json_says_it_in_escapes() -> None:
+def test_json_output_escapes_control_characters() -> None:
     text = json_text({"x": ESCAPES})
     assert not STEERING & set(text)
     assert json.loads(text) == {"x": ESCAPES}

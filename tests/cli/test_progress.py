@@ -41,7 +41,7 @@ def test_progress_of_a_training_is_whole_and_has_total_and_best(width: int) -> N
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_progress_of_a_sweep_says_fits_best_and_time_left(width: int) -> None:
+def test_progress_of_a_sweep_shows_fits_best_score_and_time_left(width: int) -> None:
     seen = lines(shown(SWEEP, width))
     assert any(all(part in line for part in ("fit 17/54", "best accuracy 0.9312", "40 min 33 s left")) for line in seen)
     assert not any("…" in line or len(line) > width for line in seen)

@@ -364,7 +364,7 @@ def test_a_winner_at_chance_is_warned_of(tmp_path: Path) -> None:
     assert any("the chosen setting has not learned" in warning.lower() for warning in found["warnings"])
 
 
-def test_sweeps_can_be_named_and_what_is_none_is_refused_before_anything_is_written(
+def test_sweeps_can_be_named_and_anything_else_is_refused_before_anything_is_written(
     outcome: Outcome, runs: Path
 ) -> None:
     names = [info.id for info in list_runs(runs) if info.command.startswith("sweep")]
@@ -668,7 +668,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
 # The command line
 
 
-def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_path: Path) -> None:
+def test_the_command_plans_without_writing_and_refuses_bad_requests(tmp_path: Path) -> None:
     done = call("best", "--dry-run", "--json", "--opt", "sgd", "--nested", cwd=tmp_path)
     plan = json.loads(done.stdout)
     assert plan["missing"] == ["sgd", "dropout"]

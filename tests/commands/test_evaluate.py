@@ -57,7 +57,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
     assert confident[0] == pytest.approx(float(shares[wrong].max()))
 
 
-def test_calibration_of_what_comes_true_is_nearly_perfect_and_of_a_braggart_is_not() -> None:
+def test_calibration_is_nearly_perfect_for_true_probabilities_and_not_for_overconfident_ones() -> None:
     confidence = GENERATOR.uniform(0.5, 1, 100_000)
     right = GENERATOR.uniform(size=100_000) < confidence
     shares = np.stack([confidence, 1 - confidence], axis=1)

@@ -292,7 +292,7 @@ def test_wrong_sizes_and_wrong_inversion_are_told_with_what_would_help() -> None
         made_ready(off_centre(DIGIT), True)
 
 
-def test_only_the_first_of_very_many_problems_are_told(tmp_path: Path) -> None:
+def test_only_the_first_of_very_many_problems_are_listed(tmp_path: Path) -> None:
     np.save(tmp_path / "blank.npy", np.zeros((500, 28, 28), np.uint8))
     with pytest.raises(BadInput) as error:
         read_pictures([tmp_path / "blank.npy"])
@@ -381,7 +381,7 @@ def kept(model: Any, path: Path, **changes: Any) -> None:
             archive.writestr(name, json.dumps(described) if name == "config.json" else content)
 
 
-def test_damaged_models_are_told(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) -> None:
     import keras
 
     path, layers = tmp_path / "model.keras", keras.layers
@@ -419,7 +419,7 @@ def test_pictures_are_drawn_for_a_terminal() -> None:
     picture = Picture(Path("five.png"), None, DIGIT, False, False)
     row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
     terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
-    terminal.print(verify_commands._predictions([row], [picture], drawn=True))
+    terminal.print(verify_commands.predictions_table([row], [picture], drawn=True))
     said = terminal.file.getvalue()  # type: ignore[attr-defined]
     assert "five.png" in said
     assert "8 0.1778, 7 0.1556" in said

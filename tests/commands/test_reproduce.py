@@ -160,7 +160,7 @@ def test_our_curve_is_drawn_at_every_epoch_beside_the_reported_one(outcome: Outc
             assert np.isfinite(np.asarray(line.get_ydata(), dtype=float)).all()
 
 
-def test_curves_with_gaps_are_told_drawn_and_not_compared(outcome: Outcome, tmp_path: Path) -> None:
+def test_curves_with_gaps_are_reported_and_drawn_but_not_compared(outcome: Outcome, tmp_path: Path) -> None:
     """As where a training diverges, or where someone validates every few epochs only."""
     done = done_of(outcome)
     for number, gap in enumerate(({2}, {1, 2})):
@@ -218,7 +218,7 @@ def test_a_page_says_of_each_figure_that_disagrees_what_is_known(outcome: Outcom
     assert all(cell.text for row in table.rows for cell in row)
 
 
-def test_a_row_with_a_number_that_is_not_finite_says_so_and_compares_nothing() -> None:
+def test_a_row_with_a_number_that_is_not_finite_reports_it_and_compares_nothing() -> None:
     whole = Row("curves", "x", 0.5, 0.4, (0.3, 0.6), True, "how")
     assert finite(whole) is whole
     for changes in ({"ours": math.nan}, {"interval": (math.nan, 1.0)}, {"ours": [1, math.inf]}):
@@ -345,7 +345,7 @@ def test_the_highest_of_further_scores_is_predicted() -> None:
 # The command line
 
 
-def test_the_command_plans_without_writing_and_refuses_what_makes_no_sense(tmp_path: Path) -> None:
+def test_the_command_plans_without_writing_and_refuses_bad_requests(tmp_path: Path) -> None:
     plan = json.loads(call("reproduce", "--dry-run", "--json", cwd=tmp_path).stdout)
     assert [step["name"] for step in plan["steps"]][:4] == [
         "example digits", "network", "sgd_60_epochs", "sgd_150_epochs",

@@ -39,10 +39,10 @@ def train(runs: Path, epochs: int, **changes: Any) -> Outcome:
     return api.train("train", {**TINY, "training.epochs": epochs, **given}, runs_dir=runs)
 
 
-def results(run: Path) -> dict[str, bytes]:
+def results(run: Path, repeats: int = 2) -> dict[str, bytes]:
     """The bytes that training decides: curves, weights and predictions of each repeat."""
     found = {}
-    for folder in (run, run / "repeats" / "1"):
+    for folder in (run, run / "repeats" / "1")[:repeats]:
         for name in ("history.csv", "predictions.npz"):
             found[f"{folder.name}/{name}"] = (folder / name).read_bytes()
         with zipfile.ZipFile(folder / "model.keras") as model:
@@ -155,7 +155,7 @@ def test_a_training_with_early_stopping_cannot_be_lengthened_and_keeps_no_state(
     assert [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
 
 
-def test_a_damaged_state_is_told_by_its_name(copied: Path, tmp_path: Path) -> None:
+def test_a_damaged_state_is_reported_with_its_name(copied: Path, tmp_path: Path) -> None:
     (copied / "state.npz").write_bytes(b"damaged")
     with pytest.raises(RunError, match=r"state\.npz is damaged"):
         lengthen_training(load(copied), 2, tmp_path)
@@ -167,6 +167,18 @@ def test_other_settings_cannot_be_given_with_resume(tmp_path: Path) -> None:
         done = call("train", "--resume", "latest", *words, cwd=tmp_path)
         assert done.returncode == 2
         assert "--resume uses the settings of its run and can't be combined with --" in done.stderr
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_that_died_while_it_was_finished_is_resumed_without_training_again(copied: Path) -> None:
+    before = results(copied, repeats=1)
+    status = json.loads((copied / "status.json").read_text())
+    (copied / "status.json").write_text(json.dumps({**status, "status": "interrupted"}))
+    epochs: list[Event] = []
+    resume_training(load(copied), lambda event: epochs.append(event) if isinstance(event, EpochDone) else None)
+    assert epochs == []
+    assert results(copied, repeats=1) == before
+    assert (copied / "state.npz").exists()
 
 
 # The answer, and the figures

@@ -198,9 +198,7 @@ def test_another_processor_is_named_as_the_reason_where_bits_differ(
     assert bool(found.reason) == bool(named)
 
 
-def test_digits_that_have_changed_are_told_and_the_training_differs(
-    tmp_path: Path, copied: Callable[[str], Path]
-) -> None:
+def test_changed_digits_are_reported_and_the_training_differs(tmp_path: Path, copied: Callable[[str], Path]) -> None:
     run = copied("train")
     digits = data.load(DataConfig(digits=200))
     np.savez(tmp_path / "digits.npz", images=np.roll(digits.images, 2, axis=2), labels=digits.labels)
@@ -237,7 +235,7 @@ def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[
     }  # fmt: skip
 
 
-def test_a_sweep_that_asks_its_scores_what_to_try_next_is_followed(tmp_path: Path) -> None:
+def test_a_sweep_that_chooses_trials_by_earlier_scores_is_verified(tmp_path: Path) -> None:
     small = {"data.digits": 100, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
     search = {"strategy": "halving", "min_epochs": 1, "factor": 2, "folds": 2, "executor": "serial", "cache": False}
     grid = {"optimizer.learning_rate": [0.001, 0.01, 0.1, 0.3]}
@@ -323,17 +321,16 @@ def test_ctrl_c_leaves_nothing_behind(
     kind: str, finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before, seen = content(finished[kind]), []
+    before = content(finished[kind])
 
     def press(event: Event) -> None:
         if isinstance(event, EpochDone | FitDone):
-            seen.extend(tmp_path.iterdir())
+            assert list(tmp_path.iterdir()) == []
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="nothing was written") as error:
         verified(finished[kind], watch=press)
     assert error.value.exit_code == 130
-    assert bool(seen) == (kind == "repeats")  # that there was a scratch folder to remove
     assert list(tmp_path.iterdir()) == []
     assert content(finished[kind]) == before
 

@@ -61,7 +61,7 @@ def test_stronger_layers_win_and_say_so() -> None:
     assert set(found.origins) >= {"model.filters", "optimizer.name", "data.source"}
 
 
-def test_naming_another_optimizer_starts_its_section_anew() -> None:
+def test_naming_another_optimizer_resets_its_section() -> None:
     text = "optimizer: {name: nesterov, momentum: 0.5, learning_rate: 0.5}"
     switched = resolve(text, "optimizer.name=adam").config.optimizer
     assert switched == OPTIMIZERS["adam"]()
@@ -169,7 +169,7 @@ def test_all_problems_are_reported_together_with_their_lines() -> None:
         ("data: {digits: 1000, test_fraction: 0.995}", "leaves 5 of 1000 digits"),
     ],
 )
-def test_a_bad_value_is_named_with_what_is_allowed(text: str, expected: str) -> None:
+def test_a_bad_value_is_reported_with_the_allowed_ones(text: str, expected: str) -> None:
     assert expected in problems(text)
 
 

@@ -25,6 +25,6 @@ def test_what_arithmetic_leaves_does_not_show() -> None:
     assert shown.span(0.874, 0.95) == "87.4% to 95.0%"
 
 
-def test_a_setting_names_what_is_not_zero() -> None:
+def test_a_setting_lists_what_differs_from_zero() -> None:
     params = {"optimizer.name": "adam", "optimizer.learning_rate": 0.01, "optimizer.decay": 0.0, "model.dropout": 0.0}
     assert shown.setting(params) == "adam, learning rate 0.01, dropout 0"

@@ -33,7 +33,7 @@ def page_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "best", "summary"])
-def test_every_number_told_of_a_run_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
+def test_every_number_reported_of_a_run_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
     assert show(finished[kind]) == []
 
 
@@ -86,7 +86,7 @@ def test_a_headline_of_the_first_seed_is_found(finished: dict[str, Path]) -> Non
     assert faults_of(mean, TRAINING_RULES, known) == []
 
 
-def test_the_mean_told_as_the_saved_models_accuracy_is_found(finished: dict[str, Path]) -> None:
+def test_the_mean_reported_as_the_saved_models_accuracy_is_found(finished: dict[str, Path]) -> None:
     record = Record(finished["repeats"])
     known = training_quantities(record)
     assert known["saved accuracy"] != known["accuracy"]
@@ -96,7 +96,7 @@ def test_the_mean_told_as_the_saved_models_accuracy_is_found(finished: dict[str,
             assert (faults_of(told, TRAINING_RULES, known) == []) is (name == "saved accuracy"), place
 
 
-def test_an_epoch_told_off_by_one_after_early_stopping_is_found(copied: Path) -> None:
+def test_an_epoch_reported_off_by_one_after_early_stopping_is_found(copied: Path) -> None:
     config, lowest = Record(copied).config, int(Record(copied).curves("val_loss")[0].argmin()) + 1
     config["training"]["early_stopping"] = {"patience": 3, "min_delta": 0.0, "restore_best_weights": True}
     (copied / "config.yaml").write_text(json.dumps(config))
@@ -108,7 +108,7 @@ def test_an_epoch_told_off_by_one_after_early_stopping_is_found(copied: Path) ->
         assert (faults_of(told, TRAINING_RULES, known) == []) is (epoch == lowest)
 
 
-def test_a_confusion_told_wrongly_is_found(copied: Path) -> None:
+def test_a_wrongly_reported_confusion_is_found(copied: Path) -> None:
     record = Record(copied)
     counts = record.confusions[0] * ~np.eye(10, dtype=bool)
     shown, taken = (int(index) for index in np.unravel_index(counts.argmax(), counts.shape))
@@ -199,7 +199,9 @@ def told_of_best(place: str, text: str, known: dict[str, Any]) -> list[str]:
     return faults_of([Passage(place, text)], best.RULES, known)
 
 
-def test_the_runner_ups_score_told_as_the_winners_is_found(of_best: dict[str, Any], finished: dict[str, Path]) -> None:
+def test_the_runner_ups_score_reported_as_the_winners_is_found(
+    of_best: dict[str, Any], finished: dict[str, Path]
+) -> None:
     scores = sorted({round(one.score, 4) for one in chosen.tried(Record(finished["best"])).values()})
     winner, second = scores[-1], scores[-2]
     place = "Which optimizer and dropout are best? / answer"

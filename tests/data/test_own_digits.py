@@ -244,7 +244,7 @@ OWN_TEST: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("form", OWN_TEST)
-def test_the_own_test_part_is_taken_or_left_aside_and_told(form: str, tmp_path: Path) -> None:
+def test_the_own_test_part_is_used_or_left_aside_and_reported(form: str, tmp_path: Path) -> None:
     source = OWN_TEST[form](tmp_path)
     aside = load(source)
     np.testing.assert_array_equal(aside.images, X)
@@ -315,7 +315,7 @@ def test_fewer_digits_than_usual_are_all_taken_and_more_than_there_are_refused(t
         load(source, digits=201)
 
 
-def test_rows_sorted_by_class_are_refused_with_what_helps(tmp_path: Path) -> None:
+def test_rows_sorted_by_class_are_refused_with_the_remedy(tmp_path: Path) -> None:
     order = np.argsort(Y, kind="stable")
     with pytest.raises(
         BadInput, match=r"no 5, 6, 7, 8, 9 among its first 100 digits.*raise data\.digits \(up to 200\)"
@@ -530,13 +530,13 @@ def test_a_source_that_is_not_there_is_bad_input(
 
 INTERRUPTED = """
 import os, signal, sys
-import mnistexp.data.tables as tables
+import numpy
 
-def numbers(*arguments, read=tables._numbers):
+def loadtxt(*arguments, read=numpy.loadtxt, **options):
     os.kill(os.getpid(), signal.SIGINT)
-    return read(*arguments)
+    return read(*arguments, **options)
 
-tables._numbers = numbers
+numpy.loadtxt = loadtxt
 from mnistexp.cli.app import main
 main()
 """

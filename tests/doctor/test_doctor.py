@@ -1,11 +1,9 @@
 """`mnistexp doctor`: what it finds on this machine, and on machines that something is wrong with."""
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,6 @@ from mnistexp.cli.app import app
 from mnistexp.data import packaged
 from mnistexp.doctor import installation, machine, storage
 from mnistexp.doctor.examination import examine
-from mnistexp.runs.run_folder import Run
-from mnistexp.runs.status import Owner
 from mnistexp.sweeps.executors.cores import memory_limit
 
 ROOT = Path(__file__).parents[2]
@@ -72,12 +68,12 @@ def test_libraries_that_are_missing_or_too_old_are_named(tmp_path: Path, monkeyp
     assert libraries.says.startswith("numpy>=99 needed, 2.")
     assert libraries.says.endswith("; no-such-library>=2 needed, none found")
     assert libraries.remedy == "python -m pip install 'numpy>=99' 'no-such-library>=2'"
-    optuna = installation.extra("optuna")
-    assert optuna.says.startswith("not installed")
-    assert optuna.remedy == "python -m pip install 'mnistexp[optuna]'"
+    extras = installation.extras()
+    assert extras.says.startswith("installed: none; not installed: dask, ")
+    assert "optuna" in str(extras.remedy)
 
 
-def test_every_extra_is_explained() -> None:
+def test_every_extra_is_looked_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for_developers = {"dev", "docs", "build-digits"}
     assert set(installation.EXTRAS) == set(project["optional-dependencies"]) - for_developers
@@ -85,10 +81,10 @@ def test_every_extra_is_explained() -> None:
 
 def test_an_extra_of_another_library_is_looked_at_too() -> None:
     """dask[distributed] is there only with distributed itself."""
-    assert installation.extra("dask").says.startswith("installed")
+    assert installation.extras().says.startswith("installed: dask")
     names = [
         requirement.name
-        for requirement in installation._requirements(installation.metadata.distribution("dask"), "distributed")
+        for requirement in installation.requirements(installation.metadata.distribution("dask"), "distributed")
     ]
     assert "distributed" in names
 
@@ -113,10 +109,19 @@ def test_variables_that_change_results_are_told(monkeypatch: pytest.MonkeyPatch)
     assert (machine.variables().state, machine.variables().remedy) == ("problem", "unset KERAS_BACKEND")
 
 
+def test_the_cores_and_the_fits_that_a_sweep_runs_at_once_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "physical_cores", lambda: 8)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 3)
+    monkeypatch.setattr(machine, "cpu_quota", lambda: 2.5)
+    says = machine.cores().says
+    assert says.startswith("8 physical, ")
+    assert "limited to the CPU time of 2.5; a sweep runs 3 fits at once" in says
+
+
 def test_little_memory_limits_the_workers_that_are_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "usable_cores", lambda: 8)
     monkeypatch.setattr(machine, "memory_limit", lambda: 3.5e9)
-    monkeypatch.setattr(machine, "_meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)
+    monkeypatch.setattr(machine, "meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)
     found = machine.memory()
     assert (found.state, found.remedy) == ("warning", "give sweeps --workers 3")
     assert found.says.startswith("3.5 GB (limit of the control group), 3.5 GB free")
@@ -144,7 +149,7 @@ def test_the_memory_that_control_groups_allow(
     assert memory_limit(tmp_path / "cgroup", tmp_path / "sys") == expected
 
 
-def test_little_room_is_a_warning_with_what_may_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_disk_space_is_a_warning_with_files_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "LITTLE", 10**18)
     found = storage.space(tmp_path)
     assert found.state == "warning"
@@ -156,39 +161,3 @@ def test_locks_are_tried_where_runs_are_and_leave_nothing(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "runs").write_text("")
     assert storage.locking(tmp_path / "runs").state == "problem"
-
-
-def test_an_interrupted_training_is_shown_with_what_resumes_it(tmp_path: Path) -> None:
-    assert storage.interrupted(tmp_path).state == "ok"
-    with suppress(KeyboardInterrupt), Run.create(tmp_path, "train", "a", "seed: 2\n", visible=True) as run:
-        run.add("a.txt", "a")
-        raise KeyboardInterrupt
-    found = storage.interrupted(tmp_path)
-    assert found.state == "warning"
-    assert found.remedy == f"mnistexp train --resume {run.id} --runs-dir {tmp_path}"
-
-
-def test_an_interrupted_sweep_is_not_resumed_but_repeated(tmp_path: Path) -> None:
-    with suppress(KeyboardInterrupt), Run.create(tmp_path, "sweep-dropout", "a", "seed: 2\n", visible=True) as run:
-        run.add("a.txt", "a")
-        raise KeyboardInterrupt
-    assert "run its command again to do the rest" in str(storage.interrupted(tmp_path).remedy)
-
-
-def test_a_damaged_run_is_shown_with_what_removes_it(tmp_path: Path) -> None:
-    with Run.create(tmp_path, "train", "a", "seed: 2\n") as run:
-        run.add("a.txt", "a")
-    (run.path / "status.json").write_text("{")
-    found = storage.damaged(tmp_path)
-    assert (found.state, found.remedy) == ("warning", f"mnistexp runs rm {run.path.name} --runs-dir {tmp_path}")
-
-
-def test_what_dead_processes_left_in_staging_is_told_and_that_of_living_ones_is_not(tmp_path: Path) -> None:
-    mine = Owner.current()
-    name = ".staging-{}.{}.{}.20261124T053712Z-train-a-1a2b"
-    (tmp_path / name.format(mine.boot, mine.pid, mine.started)).mkdir()
-    assert storage.staging(tmp_path).state == "ok"
-    (tmp_path / name.format(mine.boot, os.getpid(), mine.started + 1)).mkdir()
-    found = storage.staging(tmp_path)
-    assert found.state == "warning"
-    assert found.says.startswith("1 unfinished")

@@ -181,7 +181,7 @@ def start_other(forks: Forks, cwd: Path) -> Callable[[], None]:
 
 @pytest.mark.parametrize("presses", [1, 2])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_ctrl_c_at_a_terminal_gives_it_back(
+def test_ctrl_c_restores_the_terminal(
     name: str, presses: int, tmp_path: Path, terminal: Callable[..., Terminal], size: str, tried: Tried
 ) -> None:
     if size == "small" and (name, presses) not in (("train", 2), ("watch", 1)):
@@ -223,7 +223,7 @@ def test_a_closed_terminal_ends_a_command(
     tried(f"terminal closed under {name}", 1, "ended, run marked interrupted, no process left")
 
 
-def test_nohup_is_heeded(tmp_path: Path, tried: Tried) -> None:
+def test_nohup_is_respected(tmp_path: Path, tried: Tried) -> None:
     process = begin(["nohup", *program("train", "--epochs", "40", *TINY)], tmp_path, subprocess.STDOUT)
     wait_until(lambda: is_under_way("train", tmp_path) or process.poll() is not None)
     process.send_signal(signal.SIGHUP)

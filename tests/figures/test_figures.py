@@ -440,7 +440,7 @@ def test_top_learning_curves_are_those_of_the_best_trials_in_order() -> None:
     )
 
 
-def test_a_trial_is_named_by_what_sets_it_apart() -> None:
+def test_a_trial_is_named_by_the_settings_that_differ() -> None:
     trials = several_optimizers().trials
     assert name_of(trials[0], trials) == "optimizer adam, learning rate 0.001, beta_1 0.5"
     assert name_of(trials[-1], trials) == "optimizer adadelta, learning rate 1, rho 1"

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from mnistexp import api
 from mnistexp.cli.app import app
-from mnistexp.cli.console_live import line, sparkline
+from mnistexp.cli.console_live import line
 from mnistexp.config.shown import duration
 from mnistexp.errors import BadInput
 from mnistexp.live.following import Follower, LiveRun
@@ -105,7 +105,7 @@ def test_a_long_history_is_thinned_to_its_last_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema_version": 1, "epoch": "x"}'])
-def test_progress_that_cannot_be_read_is_none(content: str, running: Run, tmp_path: Path) -> None:
+def test_unreadable_progress_is_none(content: str, running: Run, tmp_path: Path) -> None:
     leave(running, 2)
     (running.path / PROGRESS).write_text(content)
     assert only(Follower(tmp_path).look().running).training is None
@@ -135,7 +135,7 @@ def test_a_killed_process_is_dead_and_its_progress_is_kept(tmp_path: Path) -> No
     assert line(dead) == f"{dead.id}: {told}, its process is gone"
 
 
-def test_the_age_of_the_heartbeat_is_told(running: Run, tmp_path: Path) -> None:
+def test_the_age_of_the_heartbeat_is_shown(running: Run, tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     beat = (running.path / HEARTBEAT).stat()
     os.utime(running.path / HEARTBEAT, (beat.st_atime, beat.st_mtime - 3600))
@@ -191,7 +191,7 @@ def test_failed_and_damaged_fits(sweeping: Run, finished: dict[str, Path], tmp_p
     assert again.done == 5
 
 
-def test_the_time_left_of_a_sweep_goes_by_its_pace() -> None:
+def test_the_time_left_of_a_sweep_follows_from_its_pace() -> None:
     sweep = SweepProgress(done=7, total=12, cached=2, last=1050.0)
     assert sweep.seconds_left(1000.0, now=1052.0) == 10.0 * 5 - 2
     assert sweep.seconds_left(1000.0, now=9999.0) == 0
@@ -211,9 +211,7 @@ def test_what_vanishes_is_no_error(sweeping: Run, tmp_path: Path) -> None:
     assert only(named.look().running).id == sweeping.id
 
 
-def test_ended_runs_come_with_the_newest_first_and_foreign_folders_not_at_all(
-    finished: dict[str, Path], tmp_path: Path
-) -> None:
+def test_ended_runs_are_listed_newest_first_without_foreign_folders(finished: dict[str, Path], tmp_path: Path) -> None:
     runs = finished["train"].parent
     snapshot = Follower(runs, newest=4).look()
     assert len(snapshot.ended) == 4
@@ -240,12 +238,7 @@ def test_a_resumed_run_is_seen_again(tmp_path: Path) -> None:
     assert only(follower.look().ended).state == "done"
 
 
-def test_sparklines_and_durations() -> None:
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
-    assert sparkline([3.0, 0.0], unicode=False) == "#_"
-    assert sparkline([]) == ""
-    assert sparkline([1.0]) == sparkline([5.0]) == "▁"
-    assert len(sparkline(range(1000))) == 40
+def test_durations_are_shown_in_their_two_largest_units() -> None:
     said = [duration(seconds) for seconds in (0.4, 59.4, 60, 61, 3599.6, 7300, 90_000)]
     assert said == ["0 s", "59 s", "1 min", "1 min 1 s", "1 h", "2 h 1 min", "1 d 1 h"]
 
@@ -262,7 +255,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "[red]text" in done.stdout
 
 
-def test_once_says_how_things_stand(finished: dict[str, Path], running: Run, tmp_path: Path) -> None:
+def test_watch_once_prints_the_current_state(finished: dict[str, Path], running: Run, tmp_path: Path) -> None:
     leave(running, 4)
     shutil.copytree(finished["sweep"], tmp_path / finished["sweep"].name)
     done = CliRunner().invoke(app, ["watch", "--once", "--runs-dir", str(tmp_path)])

@@ -231,7 +231,7 @@ def test_no_other_path_leads_anywhere(served: Served, finished: dict[str, Path],
     assert served.ask("/runs/%ff/report").status == 400
 
 
-def test_a_request_that_is_none_does_no_harm(served: Served) -> None:
+def test_a_malformed_request_does_no_harm(served: Served) -> None:
     for sent in (
         b"\r\n\r\n",
         b"GET\r\n\r\n",
@@ -248,7 +248,7 @@ def test_a_request_that_is_none_does_no_harm(served: Served) -> None:
     assert served.ask("/live.json").status == 200
 
 
-def test_a_runs_folder_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_missing_runs_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     server = Server(tmp_path / "runs")
     thread = threading.Thread(target=server.run)
@@ -349,7 +349,9 @@ def test_a_link_leads_to_the_report(page: webdriver.Chrome, finished: dict[str, 
     assert page.get_log("browser") == []
 
 
-def test_a_run_that_comes_and_ends_and_markup_in_it(page: webdriver.Chrome, served: Served) -> None:
+def test_the_page_shows_a_run_that_starts_and_ends_and_escapes_its_markup(
+    page: webdriver.Chrome, served: Served
+) -> None:
     with Run.create(served.runs, "sweep-dropout", "x", "", visible=True) as run:
         until(page, lambda: run.id in texts(page, "#running h3"))
         fit = {"trial": 0, "params": {f"model.{ATTACK}": ATTACK}, "score": 0.5, "error": None, "cached": False}
@@ -411,7 +413,7 @@ def test_a_taken_port_is_an_error_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("port", ["-1", "65536"])
-def test_a_port_that_is_none(port: str, tmp_path: Path) -> None:
+def test_an_invalid_port_is_refused(port: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["serve", "--port", port, "--runs-dir", str(tmp_path)])
     assert isinstance(done.exception, BadInput)
     assert str(done.exception) == f"--port is {port}, allowed: 0 <= value <= 65535"

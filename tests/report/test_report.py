@@ -150,7 +150,7 @@ def test_a_run_of_an_earlier_version_reports_without_the_digits_that_it_did_not_
     assert "Precision, recall and F1 of each class" in page.texts("caption")
 
 
-def test_repeats_are_told_apart_by_their_seeds(finished: dict[str, Path]) -> None:
+def test_repeats_are_labelled_by_their_seeds(finished: dict[str, Path]) -> None:
     found, page = metrics_of(finished["repeats"]), Reader(finished_html(finished["repeats"]))
     assert "How much does the seed matter?" in page.texts("h2")
     assert found["repeats"]["sentence"] in page.texts("p")
@@ -229,7 +229,7 @@ def test_a_reproduction_sets_each_reported_figure_beside_ours(finished: dict[str
     assert [image["alt"] for image in page.attributes("img")] != []
 
 
-def test_pointing_at_a_figure_tells_what_was_measured(finished: dict[str, Path]) -> None:
+def test_tooltips_of_a_figure_show_the_measured_values(finished: dict[str, Path]) -> None:
     page = Reader(finished_html(finished["train"]))
     loss, accuracy, confusion = (
         json.loads(text)
@@ -264,7 +264,7 @@ def test_a_band_over_the_best_epochs_leaves_the_curves_to_be_read(flat: tuple[in
     assert [y for *_, y in panel["lines"][1]["points"]] == [0.8, 0.4, 0.6]
 
 
-def test_cells_of_a_heat_map_are_told_by_their_settings(finished: dict[str, Path]) -> None:
+def test_cells_of_a_heat_map_have_their_settings_as_tooltips(finished: dict[str, Path]) -> None:
     html = finished_html(finished["sweep"])
     for row in metrics_of(finished["sweep"])["ranking"]:
         dropout, beta = row["params"]["model.dropout"], row["params"]["optimizer.beta_1"]
@@ -272,7 +272,7 @@ def test_cells_of_a_heat_map_are_told_by_their_settings(finished: dict[str, Path
 
 
 @pytest.mark.parametrize("form", reports.FORMATS)
-def test_a_diverged_training_is_told_without_numbers_it_has_not(
+def test_a_diverged_training_is_reported_without_numbers_that_it_lacks(
     finished: dict[str, Path], tmp_path: Path, form: str
 ) -> None:
     folder = tmp_path / finished["train"].name
@@ -457,7 +457,7 @@ def test_jupyter_runs_the_notebook(finished: dict[str, Path], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("kind", "table"), [("train", "history.csv"), ("sweep", "trials.csv")])
-def test_the_notebook_finds_the_same_numbers_anew(
+def test_the_notebook_computes_the_same_numbers_again(
     kind: str, table: str, finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = reports.write_report([stored_runs.load(finished[kind])], "ipynb", tmp_path / "again.ipynb")

@@ -27,7 +27,7 @@ def test_tags_and_note_are_read_back(tmp_path: Path) -> None:
     assert read_annotations(tmp_path) == Annotations(("a", "b"))
 
 
-def test_a_run_that_goes_on_can_be_annotated(tmp_path: Path) -> None:
+def test_a_running_run_can_be_annotated(tmp_path: Path) -> None:
     with lock(tmp_path):
         annotate(tmp_path, add=["now"])
     assert read_annotations(tmp_path).tags == ("now",)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import answer
+from stored_run import store
 
 from mnistexp.errors import BadInput, MnistexpError, RunError
 from mnistexp.runs import archive_members, export, query
@@ -45,13 +46,6 @@ MINIMAL = {
 ID = "20261124T053712Z-train-x-1a2b"
 
 
-def store(runs: Path, name: str = "x", config: str = "seed: 2\n", **metrics: object) -> Path:
-    with Run.create(runs, "train", name, config) as run:
-        run.add("metrics.json", metrics)
-        run.add("trials/1.json", {"score": 0.5})
-    return run.path
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return {name: content for name, content in found.items() if not Path(name).name.startswith(".")}
@@ -68,7 +62,7 @@ def table(runs: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(export.runs_csv(query.select(runs, sort="started")))))
 
 
-def test_tables_hold_what_differs_and_what_was_measured(runs: Path) -> None:
+def test_tables_hold_the_differing_settings_and_the_measurements(runs: Path) -> None:
     first = store(runs, "a", "seed: 1\nmodel:\n  dropout: 0.5\n", test_accuracy=0.1 + 0.2, diverged=False)
     store(runs, "b", "seed: 1\nmodel:\n  dropout: 0\n", epochs=3)
     annotate(first, add=["y", "x"], note="ja")
@@ -403,7 +397,9 @@ def test_what_a_dead_import_left_is_cleared_away_and_never_shown(runs: Path, tmp
     assert nothing_written(runs)
 
 
-def test_another_that_comes_first_is_left_alone(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_process_that_came_first_is_kept(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_archive([store(tmp_path / "theirs")], tmp_path / "a.zip")
     (run_id,) = (folder.name for folder in (tmp_path / "theirs").iterdir() if not folder.name.startswith("."))
 
@@ -412,7 +408,7 @@ def test_another_that_comes_first_is_left_alone(runs: Path, tmp_path: Path, monk
         (runs / run_id).mkdir()
         write_status(runs / run_id, Status("train", "ours", "done", now(), Owner.current()))
 
-    monkeypatch.setattr("mnistexp.runs.archive._check_unpacked", first)
+    monkeypatch.setattr("mnistexp.runs.archive.check_unpacked", first)
     assert import_archive(tmp_path / "a.zip", runs) == Imported((), (run_id,))
     assert [info.name for info in list_runs(runs)] == ["ours"]
     assert [entry.name for entry in runs.iterdir()] == [run_id]

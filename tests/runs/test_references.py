@@ -185,7 +185,7 @@ def test_python_takes_the_same_references(kinds: dict[str, Path]) -> None:
     assert {run.id for run in snapshot.ended} >= {folder.name, references.one(folder.parent, "2").id}
 
 
-def test_a_folder_that_is_no_run_is_told_as_such(kinds: dict[str, Path], tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_reported(kinds: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     for text in (str(tmp_path / "notes"), f"{tmp_path}/"):
         with pytest.raises(BadInput, match=re.escape("this folder has no status.json")):

@@ -640,7 +640,7 @@ def test_a_killed_run_is_resumed_in_its_folder(runs: Path) -> None:
         Run.resume(path)
 
 
-def test_a_run_taken_up_again_is_this_process_and_says_so(runs: Path) -> None:
+def test_a_resumed_run_belongs_to_this_process(runs: Path) -> None:
     raised(create(runs, visible=True), DataError("no digits"), added=True)
     (folder,) = (info.path for info in list_runs(runs))
     write_status(folder, replace(read_record(folder), owner=Owner(1, "another machine", 1)))
@@ -728,7 +728,7 @@ def test_two_processes_never_resume_the_same_run(runs: Path) -> None:
     assert sorted(answers) == ["RunError", "RunError", "RunError", "mine"]
 
 
-def test_resuming_what_is_no_run_leaves_no_trace(tmp_path: Path) -> None:
+def test_resuming_something_that_is_not_a_run_leaves_no_trace(tmp_path: Path) -> None:
     with pytest.raises(RunError):
         Run.resume(tmp_path)
     assert list(tmp_path.iterdir()) == []

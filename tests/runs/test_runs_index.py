@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stored_run import store
 
 from mnistexp.runs import files, index, stored_runs
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.index import INDEX
-from mnistexp.runs.run_folder import Run, add_file
+from mnistexp.runs.run_folder import add_file
 from mnistexp.runs.status import Owner, Status, now, read_record, write_status
 from mnistexp.runs.stored_runs import StoredRun, list_runs
 from mnistexp.runs.summary import Summary
 
 
-def store(runs: Path, **metrics: object) -> Path:
+def left_alone(runs: Path, **metrics: object) -> Path:
     """A finished run whose files have been left alone for an hour, so that the index keeps it."""
-    with Run.create(runs, "train", "x", "seed: 2\nmodel: {filters: [16, 32], dropout: 0.0}\n") as run:
-        run.add("metrics.json", metrics)
-    settle(run.path)
-    return run.path
+    folder = store(runs, config="seed: 2\nmodel: {filters: [16, 32], dropout: 0.0}\n", **metrics)
+    settle(folder)
+    return folder
 
 
 def settle(folder: Path) -> None:
@@ -57,9 +57,9 @@ def runs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def three(runs: Path) -> Path:
-    annotate(store(runs, test_accuracy=0.5, seconds={"total": 1.5}), add=["b", "a"], note='ä "quoted"')
-    store(runs, test_accuracy=0.25, text="t" * 101, diverged=True, matrix=[[1]], missing=None)
-    store(runs)
+    annotate(left_alone(runs, test_accuracy=0.5, seconds={"total": 1.5}), add=["b", "a"], note='ä "quoted"')
+    left_alone(runs, test_accuracy=0.25, text="t" * 101, diverged=True, matrix=[[1]], missing=None)
+    left_alone(runs)
     for folder in runs.iterdir():
         settle(folder)
     return runs
@@ -139,13 +139,13 @@ def test_a_change_after_indexing_is_seen(three: Path, change: Callable[[Path], o
 
 def test_changes_in_quick_succession_are_seen(runs: Path) -> None:
     """All within one tick of the file system's clock, perhaps, and all of one size."""
-    folder = store(runs, test_accuracy=0.0)
+    folder = left_alone(runs, test_accuracy=0.0)
     for value in range(10):
         add_file(folder, "metrics.json", {"test_accuracy": float(value)})
         assert index.read_all(runs)[0].score == value
 
 
-def test_only_what_lasts_is_kept(three: Path) -> None:
+def test_only_unchanging_files_are_kept_in_the_index(three: Path) -> None:
     done, gone, going = (run.path for run in index.read_all(three))
     dead = Owner(2**22 + 1, Owner.current().boot, 1)
     for folder, owner in ((gone, dead), (going, Owner.current())):
@@ -181,7 +181,7 @@ def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1", "a: &a [*a]", "\0", "a: " + "[" * 1000, "x" * 200_000])
-def test_settings_that_are_none_are_named(three: Path, text: str) -> None:
+def test_unknown_settings_are_reported(three: Path, text: str) -> None:
     folder = index.read_all(three)[0].path
     (folder / "config.yaml").write_text(text)
     run = stored_runs.read(folder)
@@ -247,7 +247,7 @@ def test_listing_nothing_writes_nothing(tmp_path: Path) -> None:
 
 def test_writers_at_the_same_time_leave_a_sound_index(three: Path) -> None:
     def work(number: int) -> set[str]:
-        own = {store(three, test_accuracy=number / 10).name for _ in range(3)}
+        own = {left_alone(three, test_accuracy=number / 10).name for _ in range(3)}
         return own - {run.id for run in index.read_all(three)}
 
     with ThreadPoolExecutor(8) as pool:
@@ -259,9 +259,9 @@ def test_writers_at_the_same_time_leave_a_sound_index(three: Path) -> None:
 
 @pytest.mark.parametrize("head", [b"5", b"[[], 1]", b'["x", 1, 2]', b'[["x"], "y"]', b"[" * 5000, b"{"])
 def test_an_entry_with_a_right_sum_and_wrong_content_changes_nothing(head: bytes, tmp_path: Path) -> None:
-    folder = store(tmp_path, test_accuracy=0.5)
+    folder = left_alone(tmp_path, test_accuracy=0.5)
     expected = read_all(tmp_path)
-    stamp = json.dumps([folder.name, index._stamp(str(folder))[0]]).encode()
+    stamp = json.dumps([folder.name, index.stamp_of(str(folder))[0]]).encode()
     for first in (head, stamp, stamp[:-1] + b", 1, 2, 3]"):
         content = b"\t".join((first, b"{}", b"{}"))
         (tmp_path / INDEX).write_bytes(b"%b\n%08x %b" % (index.FORMAT, zlib.crc32(content), content))

@@ -131,7 +131,7 @@ def test_no_runs_are_an_empty_list_and_no_reference(tmp_path: Path) -> None:
         query.select(tmp_path / "nowhere", ["1:5"])
 
 
-def test_known_ids_come_newest_first_and_foreign_folders_not_at_all(runs: Path, tmp_path: Path) -> None:
+def test_known_ids_are_listed_newest_first_without_foreign_folders(runs: Path, tmp_path: Path) -> None:
     assert query.known_ids(runs) == [run.id for run in query.select(runs)]
     ids = [store(tmp_path, NOW), store(tmp_path, NOW - timedelta(1))]
     (tmp_path / "notes").mkdir()
@@ -289,7 +289,7 @@ def _either(one: Meaning, other: Meaning) -> Meaning:
 
 @settings(max_examples=200)
 @given(condition=CONDITIONS)
-def test_conditions_mean_what_python_means(runs: Path, condition: tuple[str, Meaning]) -> None:
+def test_conditions_have_the_meaning_of_python(runs: Path, condition: tuple[str, Meaning]) -> None:
     text, meaning = condition
     expected = "".join(" abcde"[seed] for seed in (5, 4, 3, 2, 1) if meaning(seed))
     assert letters(query.select(runs, where=text)) == expected

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from programs import answer
+from stored_run import store
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import trash
@@ -21,18 +22,6 @@ from mnistexp.runs.stored_runs import list_runs, load
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
-
-
-def store(runs: Path, name: str = "x", *, error: BaseException | None = None) -> Path:
-    run = Run.create(runs, "train", name, "seed: 2\n", visible=True)
-    run.add("trials/1.json", {"score": 0.5})
-    if isinstance(error, KeyboardInterrupt):
-        run.interrupt()
-    elif error:
-        run.fail(error)
-    else:
-        run.finish()
-    return run.path
 
 
 def ids(runs: Path) -> list[str]:
@@ -112,7 +101,7 @@ def test_a_taken_id_is_not_written_over(runs: Path) -> None:
     assert in_trash(runs) == [path.name]
 
 
-def test_runs_of_one_id_are_told_apart_by_their_names_in_the_trash(runs: Path) -> None:
+def test_runs_of_one_id_have_different_names_in_the_trash(runs: Path) -> None:
     path = store(runs, "older")
     first = trash.discard([path])[0]
     again = store(runs, "newer").rename(path)
@@ -139,7 +128,7 @@ def test_the_trash_takes_the_same_references_as_the_folder(runs: Path) -> None:
         trash.find_trashed(runs, ["kepd"])
 
 
-def test_a_link_goes_and_what_it_leads_to_stays(runs: Path, tmp_path: Path) -> None:
+def test_removing_a_link_keeps_its_target(runs: Path, tmp_path: Path) -> None:
     elsewhere = store(tmp_path / "elsewhere")
     runs.mkdir()
     (runs / "linked").symlink_to(Path("..") / "elsewhere" / elsewhere.name)

@@ -101,7 +101,7 @@ def test_predicted_accuracies_are_those_that_the_pooled_test_does_not_reject(k: 
 
 
 @pytest.mark.parametrize("level", [0.6786666379727991, 0.7831878595697153])
-def test_rounding_leads_no_interval_out_of_what_an_accuracy_can_be(level: float) -> None:
+def test_rounding_keeps_intervals_between_0_and_1(level: float) -> None:
     """Nearly none and nearly all right, as averages over resamples may be."""
     assert statistics.wilson(1.281828623330272e-12, 200, level).low >= 0
     assert statistics.wilson(1.9999999999999998, 2, level).high <= 1
@@ -192,7 +192,7 @@ def test_what_makes_no_sense_is_bad_input(call: object) -> None:
 
 
 @pytest.mark.parametrize(("value", "named"), [(float("nan"), "nan"), (float("-inf"), "-inf"), (None, "nan")])
-def test_the_value_that_is_no_number_is_named(value: float, named: str) -> None:
+def test_the_value_that_is_not_a_number_is_reported(value: float, named: str) -> None:
     with pytest.raises(BadInput, match=f"^values: {named} is not a finite number"):
         statistics.over_repeats([0.9, value])
 
@@ -695,7 +695,7 @@ def test_one_se_pays_at_most_the_price_of_the_best_and_loses_at_most_its_error(r
     assert means[near] >= means[best] - errors[best]
 
 
-def test_bbc_is_what_the_published_loop_gives() -> None:
+def test_bbc_equals_the_published_loop() -> None:
     correct = trials([0.9, 0.91, 0.92, 0.93], 60, 9)
     result = statistics.bbc_cv(correct, resamples=300, seed=5)
     scores, shares = [], []

@@ -29,7 +29,7 @@ def open_plain(kind: Kind, workers: int = 2):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_task_comes_back_once_with_its_result(kind: Kind) -> None:
+def test_each_task_is_returned_once_with_its_result(kind: Kind) -> None:
     with open_plain(kind) as executor:
         found = list(outcomes(executor, worker_tasks.square, range(50), retries=0))
     assert sorted(found) == [(number, number**2) for number in range(50)]
@@ -88,7 +88,7 @@ def test_workers_that_dask_waits_for_without_end_are_ended(monkeypatch: pytest.M
     monkeypatch.setattr(dask_cluster, "SECONDS_TO_CLOSE", 0.5)
     with open_plain("dask") as executor:
         workers = {found for _, found in outcomes(executor, worker_tasks.process_id, range(20), retries=0)}
-        monkeypatch.setattr(dask_cluster._Nanny, "close", never)
+        monkeypatch.setattr("distributed.Nanny.close", never)
     wait_until(lambda: not any(map(is_alive, workers)))
 
 
@@ -104,7 +104,7 @@ def test_after_a_kill_there_is_a_worker_less_until_one_is_left(tmp_path: Path) -
     assert all("SIGKILL (out of memory?)" in reason for _, reason in told)
 
 
-def test_how_a_worker_died_is_told() -> None:
+def test_the_reason_of_a_workers_death_is_reported() -> None:
     with open_plain("processes") as executor:
         [(_, lost)] = outcomes(executor, worker_tasks.die_at_seven, [7], retries=0)
     assert isinstance(lost, Lost)

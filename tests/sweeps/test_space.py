@@ -39,7 +39,7 @@ def problems(settings: ExperimentConfig) -> dict[str, str]:
         [{"optimizer.learning_rate": [0.1]}, {"model.dropout": [0.2, 0.4], "training.batch_size": [16, 32]}],
     ],
 )
-def test_a_grid_is_gone_through_as_scikit_learn_does(grid: Any) -> None:
+def test_a_grid_has_the_order_of_scikit_learn(grid: Any) -> None:
     assert [trial.params for trial in trials(grid=grid)] == list(ParameterGrid(grid))
 
 
@@ -89,7 +89,7 @@ def test_other_seeds_draw_other_samples() -> None:
     assert draws({"a": Range(low=0, high=1)}, 3, seed=5) != draws({"a": Range(low=0, high=1)}, 3, seed=6)
 
 
-def test_points_that_come_to_the_same_are_one_trial() -> None:
+def test_points_with_equal_settings_are_one_trial() -> None:
     grid = [{"optimizer.learning_rate": [0.1, 1, 1.0]}, {"optimizer.learning_rate": [0.1]}]
     assert [trial.params["optimizer.learning_rate"] for trial in trials(grid=grid)] == [0.1, 1.0]
 

@@ -317,7 +317,7 @@ def test_a_sweep_reads_back_from_its_folder(tmp_path: Path) -> None:
         read_sweep(run.path)
 
 
-def test_repeats_have_seeds_of_their_own_and_shuffled_folds_are_cut_anew() -> None:
+def test_repeats_have_their_own_seeds_and_shuffled_folds() -> None:
     config = tiny({"grid": {}, "shuffle_folds": True, "stratified": True}, repeats=2, training=TrainingConfig(epochs=1))
     [trial] = run_tiny(config).trials
     assert [(fold.repeat, fold.fold) for fold in trial.folds] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
@@ -351,7 +351,7 @@ def test_tpe_gives_the_same_bytes_whatever_its_workers(cluster: Any) -> None:
     assert tables(run_tiny(alone)) == tables(run_tiny(together))
 
 
-def test_the_plan_tells_what_will_be_done(tmp_path: Path) -> None:
+def test_the_plan_counts_the_fits_to_run(tmp_path: Path) -> None:
     config, cache = tiny({}), TrialCache(tmp_path)
     digits = data.load(config.data)
     split = data.split(digits.labels, config.data)

@@ -17,11 +17,12 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.figures.digits import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import sweeping
 from mnistexp.sweeps.fold_fits import Fitted, FoldFit, fit_fold
-from mnistexp.sweeps.shares import accuracy_curves, more_digits_of
+from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
@@ -67,7 +68,7 @@ def stored(config: ExperimentConfig, runs: Path, **options: Any) -> tuple[SweepR
 # What is told on the way
 
 
-def test_every_fit_is_told_of_with_the_best_mean_so_far_and_the_time_left() -> None:
+def test_every_fit_is_reported_with_the_best_mean_so_far_and_the_time_left() -> None:
     result, said = watched(over(0.6, 0.0))
     first, second = result.trials
     assert second.mean > first.mean
@@ -96,7 +97,7 @@ def test_the_time_left_is_shared_by_the_workers(monkeypatch: pytest.MonkeyPatch)
     assert [event.seconds_left for event in said] == [2.0, 1.0, 0.0]
 
 
-def test_fits_from_the_cache_are_told_of_at_once_and_those_to_do_set_the_pace(tmp_path: Path) -> None:
+def test_cached_fits_are_reported_at_once_and_only_new_ones_count_for_the_time_left(tmp_path: Path) -> None:
     cache = TrialCache(tmp_path)
     first = run_tiny(over(0.0), cache=cache)
     result, said = watched(over(0.0, 0.6), cache=cache)
@@ -190,21 +191,21 @@ def test_a_swept_share_takes_digits_from_each_fold_and_leaves_its_validation_par
 
 def test_accuracy_by_digits_has_a_curve_for_each_other_setting_best_first() -> None:
     result = run_tiny(tiny({"grid": {"training.share": [0.5, 1.0, 0.2], "model.dropout": [0.6, 0.0]}}))
-    curves = accuracy_curves(result)
+    curves = curves_by_digits(result)
     assert [curve.name for curve in curves] == ["dropout 0", "dropout 0.6"]
     for curve, rate in zip(curves, (0.0, 0.6), strict=True):
-        assert curve.digits == (21, 54, 107)
+        assert curve.digits == (21, 53, 106)
         means = {trial.params["training.share"]: trial.mean for trial in result.trials if rate in trial.params.values()}
         assert curve.accuracies == tuple(means[share] for share in (0.2, 0.5, 1.0))
     found = more_digits_of(result)
     assert found is not None
-    assert (found.settings, found.digits) == (2, 107)
+    assert (found.settings, found.digits) == (2, 106)
     assert found.tuning == pytest.approx((curves[0].accuracies[-1] - curves[1].accuracies[-1]) / 2, abs=0.003)
 
 
 def test_without_swept_shares_there_is_nothing_to_tell_of_more_digits() -> None:
     result = run_tiny(over(0.0, 0.6))
-    assert accuracy_curves(result) == []
+    assert curves_by_digits(result) == []
     assert more_digits_of(result) is None
 
 
@@ -280,7 +281,7 @@ def test_halving_that_runs_out_of_time_chooses_among_those_trained_longest() -> 
 # What fails
 
 
-def test_a_trial_with_a_failed_fit_is_told_of_stored_and_never_the_best(tmp_path: Path) -> None:
+def test_a_trial_with_a_failed_fit_is_reported_and_stored_and_never_the_best(tmp_path: Path) -> None:
     said: list[FitDone] = []
     result, folder = stored(over(0.5, 0.6), tmp_path, watch=said.append)
     assert said[1].what == "dropout 0.5, fold 2: failed: line"
@@ -290,7 +291,7 @@ def test_a_trial_with_a_failed_fit_is_told_of_stored_and_never_the_best(tmp_path
     assert math.isnan(result.trials[0].mean)
 
 
-def test_a_failed_trial_does_not_come_through_a_round_of_halving() -> None:
+def test_a_failed_trial_does_not_survive_a_round_of_halving() -> None:
     config = override(over(0.5, 0.6, 0.65, strategy="halving", min_epochs=1), {"training.epochs": 3})
     result = run_tiny(config)
     assert [trial.params for trial in result.trials[3:]] == [{"model.dropout": 0.6, "training.epochs": 3}]
@@ -311,7 +312,7 @@ def test_where_no_trial_came_through_the_first_error_is_named() -> None:
         run_tiny(over(0.5))
 
 
-def test_a_divergence_is_told_of_with_its_epoch() -> None:
+def test_a_divergence_is_reported_with_its_epoch() -> None:
     result, said = watched(over(0.7))
     assert [event.what for event in said] == [
         f"dropout 0.7, fold {fold.fold + 1}: accuracy {fold.score:.4f}, diverged in epoch 1"
@@ -335,7 +336,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 
 
 @pytest.mark.parametrize(("workers", "left"), [(1, "1 worker"), (2, "2 workers")])
-def test_a_fit_that_lost_its_worker_is_tried_again_and_the_log_says_so(
+def test_a_fit_that_lost_its_worker_is_retried_and_logged(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int, left: str
 ) -> None:
     monkeypatch.setattr("mnistexp.sweeps.executors.executors.Serial.workers", workers)

@@ -61,7 +61,7 @@ def entry(cache: TrialCache) -> Path:
     return path
 
 
-def test_a_fit_comes_back_to_the_last_bit(cache: TrialCache, result: FoldResult) -> None:
+def test_a_stored_fit_is_read_back_bit_for_bit(cache: TrialCache, result: FoldResult) -> None:
     cache.put(KEY, result, 6)
     found = get(cache)
     assert found is not None
@@ -227,7 +227,7 @@ def test_what_leaves_the_numbers_alone_leaves_the_key_alone(same: ExperimentConf
     assert key(same) == key()
 
 
-def test_a_fold_is_its_digits_in_their_order_wherever_they_come_from() -> None:
+def test_a_fold_is_identified_by_its_digits_in_order_not_by_their_source() -> None:
     digits = data.load(DataConfig(digits=60))
     pair = digits.images, digits.labels
     learn, held = np.arange(40), np.arange(40, 60)

@@ -116,7 +116,7 @@ def test_everything_may_be_deleted_at_any_time(process: Process, tmp_path: Path)
     assert len(process()) == 1
 
 
-def test_the_oldest_go_where_it_gets_too_much(
+def test_the_oldest_kernels_are_removed_where_the_cache_is_full(
     process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process(NEWER)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from programs import program, untouched
+
+from mnistexp.data import packaged
 
 NOISE = """
 import logging, os, subprocess, sys, threading, warnings
@@ -58,7 +61,7 @@ def test_what_was_kept_is_told_once() -> None:
     assert done.stdout.endswith("||")
 
 
-def test_given_back_everything_is_seen_again() -> None:
+def test_standard_error_given_back_shows_everything_again() -> None:
     said = after_noise("standard_error.give_back(); os.write(2, b'seen\\n'); print('too', file=sys.stderr)").stderr
     assert said == "ours\nseen\ntoo\n"
 
@@ -83,15 +86,23 @@ def run_by_a_person(arguments: list[object], folder: Path, **variables: str) -> 
 
 @pytest.mark.slow
 def test_no_command_prints_what_another_library_says(finished: dict[str, Path], tmp_path: Path) -> None:
+    runs = ["--runs-dir", finished["train"].parent]
+    Image.fromarray(packaged.embedded("unseen_4000")[0][0]).save(tmp_path / "digit.png")
     commands: list[list[object]] = [
         ["train", *SMALL],
+        ["train", "--resume", "latest", "--epochs", "2"],
+        ["sweep-optimizer", *SMALL, *SWEEP],
         ["sweep-dropout", *SMALL, *SWEEP],
         ["best", *SMALL, *BEST],
         ["verify", finished["train"]],
         ["verify", finished["sweep"]],
+        ["evaluate", finished["train"]],
+        ["predict", finished["train"], "digit.png"],
+        ["show-examples"],
         ["summary"],
         ["report", finished["best"]],
-        ["doctor", "--quick"],
     ]
     for command in commands:
-        assert run_by_a_person([*command, "-q"] if command[0] != "doctor" else command, tmp_path) == "", command
+        assert run_by_a_person([*command, "-q"], tmp_path) == "", command
+    for command in (["doctor"], ["runs", "list", *runs], ["runs", "show", finished["best"]], ["cache", "info"]):
+        assert run_by_a_person(command, tmp_path) == "", command

@@ -160,14 +160,14 @@ def test_dropout_drops_at_its_rate(rate: float) -> None:
 
     loop = dropping_loop()
     drop, key = tf.constant([rate, 1 / (1 - rate)], tf.float32), tf.constant([3], tf.uint64)
-    masks = [np.concatenate([part.numpy().ravel() for part in loop._masks(key, step, drop)]) for step in range(20)]
+    masks = [np.concatenate([part.numpy().ravel() for part in loop.masks(key, step, drop)]) for step in range(20)]
     assert {0.0, np.float32(1 / (1 - rate))} == set(np.unique(masks))
     dropped = np.equal(masks, 0)
     deviation = (rate * (1 - rate) / dropped.size) ** 0.5
     assert abs(dropped.mean() - rate) < 5 * deviation
     together = (dropped[1:] & dropped[:-1]).mean()
     assert abs(together - rate**2) < 5 * (rate**2 / dropped.size) ** 0.5
-    np.testing.assert_array_equal(masks[7], np.concatenate([m.numpy().ravel() for m in loop._masks(key, 7, drop)]))
+    np.testing.assert_array_equal(masks[7], np.concatenate([m.numpy().ravel() for m in loop.masks(key, 7, drop)]))
 
 
 CHILD = f"""

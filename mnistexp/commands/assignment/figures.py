@@ -8,7 +8,7 @@ from mnistexp.commands.assignment.assignment import FIXED, LONG, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import Done
 from mnistexp.commands.assignment.grids import row_scores, seed_scores
 from mnistexp.commands.assignment.reported import reported_curves, reported_rows
-from mnistexp.figures.style import BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLUE, GREY, VERMILLION, legend_below, new_figure, styled
 from mnistexp.runs.history_csv import read_histories
 from mnistexp.statistics import seed_band
 
@@ -53,7 +53,7 @@ def curves_over_band(done: Done, name: str) -> "Figure":
     axes.set(xlabel="epoch", ylabel="validation loss", title=name.replace("_", " ") + cut)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1.3 * max(*reported, *values.mean(axis=0)))
-    axes.legend()
+    legend_below(axes)
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mnistexp.commands.best.choosing import Choice
 from mnistexp.config.shown import percent
-from mnistexp.figures.style import BLACK, BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLACK, BLUE, GREY, VERMILLION, legend_below, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def trials_by_family(choice: Choice) -> "Figure":
     axes.set(yticks=range(len(families)), yticklabels=families, xlabel="cross-validation accuracy (%)")
     axes.set_ylim(len(families) - 0.4, -0.6)
     axes.set_title(f"Cross-validation accuracy of all {len(scores)} settings")
-    axes.legend(loc="upper left")
+    legend_below(axes)
     return figure
 
 
@@ -65,7 +65,8 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
         if accuracy is not None:
             axes.plot(100 * accuracy, row, "o", ms=6, color=BLACK)
             axes.annotate(percent(accuracy), (100 * accuracy, row), (0, 6), textcoords="offset points", ha="center")
-    axes.set(yticks=range(len(rows)), yticklabels=[name for name, _, _ in rows], xlabel="accuracy (%)")
+    names = [name if interval else f"{name} (no interval)" for name, _, interval in rows]
+    axes.set(yticks=range(len(rows)), yticklabels=names, xlabel="accuracy (%)")
     axes.set_ylim(len(rows) - 0.5, -0.8)
     axes.set_title("Estimates of the accuracy, with 95% intervals")
     return figure

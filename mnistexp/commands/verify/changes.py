@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mnistexp.config import settings, yaml_source
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.problems import explain
-from mnistexp.data import Digits, Split
+from mnistexp.data import Dataset
 from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.layout import DATA, PATCH
 from mnistexp.runs.stored_runs import StoredRun
@@ -55,8 +55,9 @@ def _unknown_keys(values: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def changed_data(stored: StoredRun, digits: Digits, split: Split) -> list[Change]:
+def changed_data(stored: StoredRun, dataset: Dataset) -> list[Change]:
     """Differences between a run's `data.json` and the current digits and split. Raises `RunError`."""
+    digits, split = dataset.digits, dataset.split
     then = stored.read_json(DATA)
     hashes = {
         "digits (SHA-256)": ("sha256", digits.sha256),

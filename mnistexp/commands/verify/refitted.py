@@ -7,7 +7,7 @@ import numpy as np
 
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.data import Digits, Split
+from mnistexp.data import Dataset
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import TRIALS
@@ -22,20 +22,18 @@ from mnistexp.sweeps.sweep_files import fit_name, read_sweep
 __all__ = ["compare_fits"]
 
 
-def compare_fits(
-    folder: Path, config: ExperimentConfig, digits: Digits, split: Split, count: int, seed: int, watch: Watch
-) -> tuple[list[Compared], str]:
+def compare_fits(folder: Path, dataset: Dataset, count: int, seed: int, watch: Watch) -> tuple[list[Compared], str]:
     """Repeat `count` fits of the sweep in `folder`, drawn with `seed`; returns a sentence on their number too.
 
     Raises `RunError` if a file is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
     """
     sweep = read_sweep(folder)
     found = [_table(folder, sweep)]
-    trials = _trials(config, sweep)
+    trials = _trials(dataset.config, sweep)
     if [(trial.index, trial.params) for trial in trials] != [(trial.index, trial.params) for trial in sweep.trials]:
         told = f"the sweep tried {len(sweep.trials)} settings; config.yaml now gives {len(trials)} different ones"
         return [*found, Compared("settings tried", False, math.inf, told)], "No fit was repeated."
-    fits = Fits(config, digits, split, None)
+    fits = Fits(dataset.config, dataset.digits, dataset.split, None)
     receive(fits.name, fits.digits, fits.parts)
     pairs = [pair for trial, stored in zip(trials, sweep.trials, strict=True) for pair in _fits(fits, trial, stored)]
     if not pairs:

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mnistexp import data
 from mnistexp.commands.job import unwatched
 from mnistexp.commands.verify.changes import Change, changed_data, changed_surroundings, known_settings
 from mnistexp.commands.verify.comparing import Compared
 from mnistexp.commands.verify.refitted import compare_fits
 from mnistexp.commands.verify.trained import compare_trainings
+from mnistexp.data import Dataset
 from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.runs.layout import CONFIG, FINAL, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import Watch
@@ -28,6 +28,7 @@ EXIT_CODES: Mapping[Verdict, int] = {"identical": 0, "within tolerance": 4, "dif
 TOLERANCE = 0.03
 """Kernels for another instruction set moved the curves of trainings by up to 0.023, another seed by 0.12."""
 FITS = 3
+CHOICE_KEPT = "The choice of the setting is not repeated; verify the sweeps by themselves."
 PROCESSOR = {"machine", "cpu", "instructions", *(f"variables.{name}" for name in VARIABLES)}
 """The changes, by `Change.what`, that decide which kernels a training uses."""
 
@@ -107,21 +108,18 @@ def verify(
     with _possible(stored):
         source = FINAL if stored.command == Kind.BEST else CONFIG
         config, unknown = known_settings(stored.read_text(source), str(stored.path / source))
-        digits = data.load(config.data)
-        split = data.split_of(digits, config)
-        changed = (*unknown, *changed_data(stored, digits, split), *changed_surroundings(stored))
-        note = "The choice of the setting is not repeated; verify the sweeps by themselves."
+        dataset = Dataset.load(config)
+        changed = (*unknown, *changed_data(stored, dataset), *changed_surroundings(stored))
+        note = CHOICE_KEPT if stored.command == Kind.BEST else ""
         try:
             if sweep:
                 drawn_by = config.seed if seed is None else seed
-                compared, note = compare_fits(stored.path, config, digits, split, fits or FITS, drawn_by, watch)
+                compared, note = compare_fits(stored.path, dataset, fits or FITS, drawn_by, watch)
             else:
-                compared = compare_trainings(stored, data.Dataset(digits, split, config), watch)
+                compared = compare_trainings(stored, dataset, watch)
         except KeyboardInterrupt:
             raise Interrupted("stopped; nothing was written") from None
-    return Verification(
-        stored, tolerance, tuple(compared), changed, note if sweep or stored.command == Kind.BEST else ""
-    )
+    return Verification(stored, tolerance, tuple(compared), changed, note)
 
 
 def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
@@ -135,6 +133,7 @@ def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
         raise BadInput(f"--tolerance is {tolerance}, allowed: 0 <= value")
     if fits is not None and fits < 1:
         raise BadInput(f"--fits is {fits}, allowed: 1 <= value")
+    _ = stored.metrics, stored.environment, stored.histories  # a damaged part is named before anything is trained
 
 
 @contextmanager
