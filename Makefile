@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= $(or $(MNISTEXP_RUNS_DIR),runs)
 
-.PHONY: help setup check-run train examples summary sweeps best reproduce test check coverage repeat faults format bench docs docs-examples release-check digits lock clean
+.PHONY: help setup check-run train examples summary sweeps best reproduce test check coverage repeat faults format bench gallery docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -78,6 +78,9 @@ bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refre
 	$(BIN)/python benchmarks/executors.py --write-docs
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/own_digits.py --write-docs
+
+gallery: $(VENV)/installed-dev  ## Screenshots of all pages, figures and terminal screens in build/gallery, for looking at
+	$(BIN)/python tools/gallery.py build/gallery
 
 docs: $(VENV)/installed-dev  ## Build the documentation's site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -111,10 +111,10 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     return f"; did you mean {close!r}?" if close else ""
 
 
-def nearest_name(name: str, allowed: Iterable[str]) -> str | None:
-    """The closest allowed name, ignoring case; None without a close one."""
+def nearest_name(name: str, allowed: Iterable[str], at_least: float = 0.65) -> str | None:
+    """The closest allowed name, ignoring case; None without one of `at_least` this similarity, from 0 to 1."""
     names = {_plain(other): other for other in allowed}
-    close = get_close_matches(_plain(name), names, n=1, cutoff=0.65)
+    close = get_close_matches(_plain(name), names, n=1, cutoff=at_least)
     return names[close[0]] if close else None
 
 

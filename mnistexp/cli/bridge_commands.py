@@ -1,6 +1,5 @@
 """The commands that hand runs to other tools, each an extra of its own."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ from rich.text import Text
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import OUTPUT, RunsArgument, WhereOption, folder, option
 from mnistexp.cli.parsing import Commands
-from mnistexp.errors import BadInput, RunError
+from mnistexp.errors import RunError
 
 if TYPE_CHECKING:
     from mnistexp.runs.stored_runs import StoredRun
@@ -40,10 +39,7 @@ def tensorboard(
     Needs the extra `mnistexp[tensorboard]`.
     """
     from mnistexp.bridges import tensorboard as bridge
-    from mnistexp.runs.files import is_folder
 
-    if os.path.lexists(output) and not is_folder(output):
-        raise BadInput(f"--output {output} is a file, allowed: a folder, new or existing")
     folders = bridge.export(_select(call.runs_dir, runs, where), output)
     document = {"output": str(output), "runs": [folder.name for folder in folders]}
     said = f"{_count(len(folders))} in {output}; view with: tensorboard --logdir {output}"

@@ -161,9 +161,13 @@ class Call:
         shown = [console.settings_table(found)] if self.verbose else []
         self.result(console.dry_run_document(found) | document, *shown, *renderables)
 
+    def remark(self, message: str) -> None:
+        """Print a line beside the result."""
+        print(f"mnistexp: {printable(message)}", file=own(), flush=True)
+
     def error(self, message: str) -> None:
         """Print what went wrong though there is a result."""
-        print(f"mnistexp: error: {printable(message)}", file=own(), flush=True)
+        self.remark(f"error: {message}")
 
     def end(self, outcome: "Outcome") -> None:
         """The end of a command that trained. Raises `typer.Exit` where it diverged or has no figures, once said."""

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.cli.printable import STEERING
+from mnistexp.config import shown
 from mnistexp.config.settings import Settings
 from mnistexp.config.shown import counted, duration
 
@@ -66,6 +67,9 @@ def whole_columns(table: Table, *but: str) -> Table:
     return table
 
 
+SPACES = ("sweep.grid", "sweep.zip", "sweep.random")
+
+
 def settings_table(found: Settings) -> Table:
     """Each setting, its value and where that came from."""
     table = plain_table("key", "value", "from")
@@ -73,7 +77,14 @@ def settings_table(found: Settings) -> Table:
         value: Any = found.config.model_dump(mode="json")
         for part in key.split("."):
             value = value[part]
-        table.add_row(Text(key), Text(json.dumps(value)), Text(origin))
+        grids = value if key == "sweep.grid" and isinstance(value, list) else [value] * (key in SPACES)
+        rows = [
+            (f"{key}.{name}" if len(grids) == 1 else f"{key}.{place}.{name}", values)
+            for place, grid in enumerate(grids)
+            for name, values in grid.items()
+        ]
+        for name, shown in rows or [(key, value)]:
+            table.add_row(Text(name), Text(json.dumps(shown)), Text(origin))
     return table
 
 
@@ -111,11 +122,11 @@ def plan_report(plan: "Plan") -> Iterator[RenderableType]:
     keys = list(dict.fromkeys(key for row in plan.rows for key in row.what))
     counts = [name for name in ("run", "fits", "cached", "epochs") if any(getattr(row, name) for row in plan.rows)]
     timed = any(row.seconds is None or row.seconds for row in plan.rows)
-    table = plain_table(*map(_name, keys), *counts, *["time"] * timed)
+    table = plain_table(*map(shown.name, keys), *counts, *["time"] * timed)
     for row in plan.rows:
         numbers = [str(getattr(row, name) or ("0" if row.fits and name == "cached" else "")) for name in counts]
         time = "" if row.seconds == 0 else _about(row.seconds)
-        table.add_row(*(_value(row.what, key) for key in keys), *numbers, *[time] * timed)
+        table.add_row(*(shown.value(row.what.get(key, "")) for key in keys), *numbers, *[time] * timed)
     yield table
     yield from map(Text, plan.notes)
     why = ": no fit timed yet" if plan.seconds is None else ""
@@ -124,16 +135,6 @@ def plan_report(plan: "Plan") -> Iterator[RenderableType]:
 
 def _about(seconds: float | None) -> str:
     return "time unknown" if seconds is None else f"about {duration(seconds)}"
-
-
-def _name(key: str) -> str:
-    """The name of a setting by its dotted key: `beta_1`, and `optimizer` for the name of one."""
-    return "optimizer" if key == "optimizer.name" else key.rpartition(".")[2]
-
-
-def _value(params: Mapping[str, Any], key: str) -> str:
-    value = params.get(key, "")
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def divergence(metrics: Mapping[str, Any]) -> str:

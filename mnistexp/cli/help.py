@@ -12,7 +12,7 @@ from typer.core import TyperGroup, TyperOption
 
 from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
 
-__all__ = ["explained", "print_epilog"]
+__all__ = ["EXAMPLE", "explained", "print_epilog"]
 
 EXAMPLE = re.compile(r"- `(?P<command>mnistexp [^`]*)`: (?P<meaning>.*)")
 CONFIGURATIONS = {

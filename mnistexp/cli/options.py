@@ -68,7 +68,9 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise typer.BadParameter(f"{show(text)} is not a number") from None
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
+        instead = f"; write {float(share[1]) / 100:g}" if share else ""
+        raise typer.BadParameter(f"{show(text)} is not a number{instead}") from None
 
 
 def _age(text: str) -> float:
@@ -88,9 +90,12 @@ def _time_limit(text: str) -> float:
 
 
 def folder(text: str) -> Path:
-    """What follows an option as the path of a folder. Raises `BadParameter` for nothing, which would be `.`."""
+    """What follows an option as the path of a folder. Raises `BadParameter` for a file, and for an empty path."""
     if not text:
         raise typer.BadParameter("'' is not a folder; write . for the current one")
+    with suppress(OSError, ValueError):  # whoever uses it says why it can't be used
+        if Path(text).is_file():
+            raise typer.BadParameter(f"{show(text)} is a file, allowed: a folder")
     return Path(text)
 
 

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from mnistexp.cli.call import Call
-from mnistexp.cli.help import explained, print_epilog
+from mnistexp.cli.help import EXAMPLE, explained, print_epilog
 from mnistexp.cli.options import FLAGS, examples, shared
 from mnistexp.errors import BadInput, nearest_name, show
 
@@ -32,6 +32,10 @@ class Command(TyperCommand):
             if hasattr(error, "possibilities"):  # an unknown option
                 error.possibilities = None
                 error.message += self._meant(error.option_name)  # type: ignore[attr-defined]
+            elif error.message.startswith("Got unexpected extra"):
+                error.message += self._joined(given)
+            elif error.format_message().startswith("Missing") and (example := EXAMPLE.search(self.epilog or "")):
+                error.message = f"For example: {example['command']}"
             raise
         if not ctx.resilient_parsing:
             self._refuse_twice(ctx, given)
@@ -56,6 +60,17 @@ class Command(TyperCommand):
             told = " and as ".join(map(show, found))
             raise BadInput(f"{_long(option)} is given {_times(len(found))}, as {told}, allowed: once")
 
+    def _joined(self, args: list[str]) -> str:
+        """The remedy for a value apart from its key, or for values with blanks between them; empty for any other."""
+        for flag, first, second in zip(args, args[1:], args[2:], strict=False):
+            if second.startswith("-"):
+                continue
+            if flag in ("--set", "-s", "--grid") and "=" not in first:
+                return f"; write `{flag} {first}={second}`"
+            if flag == "--opt":
+                return f"; write `--opt {first},{second}`"
+        return ""
+
     def _options(self) -> list[TyperOption]:
         return [param for param in self.params if isinstance(param, TyperOption)]
 
@@ -69,10 +84,11 @@ class Command(TyperCommand):
         name = unknown.lstrip("-").replace("-", "_").casefold()
         key = full_key(ABBREVIATIONS.get(name, name), keys)
         if key not in keys:
-            if close := nearest_name(unknown, [opt for option in self._options() for opt in option.opts]):
-                return f"; did you mean {close!r}?"
+            long = {_long(option).lstrip("-"): _long(option) for option in self._options()}
+            if close := nearest_name(name, long, at_least=0.75):
+                return f"; did you mean {long[close]!r}?"
             last = {known.rpartition(".")[2]: known for known in keys}
-            key = last.get(nearest_name(name, last) or "", "")
+            key = last.get(nearest_name(name, last, at_least=0.75) or "", "")
         if key in flags:
             return f"; did you mean {flags[key]!r}?"
         if "grid" in own and may_be_swept(key):
@@ -119,7 +135,8 @@ class Group(TyperGroup):
         close = nearest_name(name, self.commands)
         groups = {known: group.commands for known, group in self.commands.items() if isinstance(group, Group)}
         below = [f"{group} {known}" for group, commands in groups.items() for known in commands if known == name]
-        return [*begun, *below] or ([close] if close else [])
+        longer = [known for known in self.commands if name.startswith(known.partition("-")[0])]
+        return [*begun, *below] or ([close] if close else longer)
 
 
 class Commands(typer.Typer):

@@ -1,8 +1,6 @@
 """The commands that look at runs: list, show, best, path."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
@@ -54,7 +52,8 @@ def list_(
     from mnistexp.runs import query, status
 
     found = query.select(call.runs_dir, runs or (), where=where, sort=sort, limit=limit)
-    _say_if_none(found, call.runs_dir, where)
+    if not found:
+        call.remark(query.none_found(call.runs_dir, where))
     if group and found:
         from mnistexp.runs import groups
 
@@ -152,7 +151,8 @@ def path(call: Call, runs: RunsArgument = None, where: WhereOption = None) -> No
     from mnistexp.runs import query
 
     found = query.select(call.runs_dir, runs or (["latest"] if where is None else ()), where=where)
-    _say_if_none(found, call.runs_dir, where)
+    if not found:
+        call.remark(query.none_found(call.runs_dir, where))
     paths = [str(run.path) for run in found]
     if call.json:
         call.result({"paths": paths})
@@ -161,17 +161,16 @@ def path(call: Call, runs: RunsArgument = None, where: WhereOption = None) -> No
         call.write(*paths, errors="surrogateescape")
 
 
-def _say_if_none(found: "Sequence[StoredRun]", runs_dir: Path, where: str | None) -> None:
-    """Print on standard error why a list is empty; the exit code stays 0."""
-    from mnistexp.runs.query import none_found
-
-    if not found:
-        print(f"mnistexp: {none_found(runs_dir, where)}", file=sys.stderr, flush=True)
-
-
 def _document(run: "StoredRun") -> dict[str, Any]:
     """A run as JSON; `run_dir` is its folder."""
     from mnistexp.runs.export import listed
+    from mnistexp.runs.summary import nested
 
-    added = {"tags": run.tags, "note": run.note, "config": run.settings, "metrics": run.numbers, "unread": run.unread}
+    added = {
+        "tags": run.tags,
+        "note": run.note,
+        "config": nested(run.settings),
+        "metrics": run.numbers,
+        "unread": run.unread,
+    }
     return listed(run) | {"part_of": run.part_of, "run_dir": str(run.path)} | added

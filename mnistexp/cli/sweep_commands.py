@@ -1,6 +1,6 @@
 """The commands that sweep."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,10 @@ from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput, ConfigError, Problem, TrialsFailed
 from mnistexp.runs.layout import Kind
 
-__all__ = ["commands"]
+if TYPE_CHECKING:  # it loads pydantic, which --help can do without
+    from mnistexp.config.models import SweepConfig
+
+__all__ = ["commands", "commands_for"]
 
 commands = Commands()
 SHARES = (
@@ -66,13 +69,16 @@ def sweep(
     layers += [*_what_to_try(call.command, layers, opt or [], grid or []), *call.flag_layers()]
     found = settings.resolve(layers)
     _check_sweep(call.command, found, grid)
-    if call.dry_run:
-        _dry_run(call, found)
-        return
-    from mnistexp.commands.sweep import run_sweep
+    try:
+        if call.dry_run:
+            _dry_run(call, found)
+            return
+        from mnistexp.commands.sweep import run_sweep
 
-    with call.working() as watch:
-        outcome = run_sweep(found.config, call.command, call.runs_dir, watch)
+        with call.working() as watch:
+            outcome = run_sweep(found.config, call.command, call.runs_dir, watch)
+    except ConfigError as error:
+        raise found.placed(error) from None
     call.result(outcome.document(), *console_report.answer(outcome))
     if failed := outcome.metrics["fits_failed"]:
         call.error(f"{failed} fits failed; their tracebacks are in {outcome.run_dir / 'trials'}")
@@ -83,14 +89,13 @@ def _check_sweep(command: str, found: Settings, grid: list[str] | None) -> None:
     """Raise `BadInput` where there is nothing to try, something else than asked for, or a setting is also fixed."""
     if found.config.sweep is None:
         raise BadInput("the configuration has no sweep section, so there is nothing to search: use --grid")
-    sweep = found.config.sweep
-    keys = list(dict.fromkeys([*(key for one in sweep.grids for key in one), *sweep.zip, *sweep.random]))
-    own = {name: bool(swept & set(keys)) for name, swept in _subjects().items()}
-    other = next((name for name, there in own.items() if there and name != command), None)
-    if other and not own[command] and not grid:
-        told = ", ".join(keys)
-        raise BadInput(f"the configuration sweeps {told}: use mnistexp {other}, or name the values to try with --grid")
-    for key in keys:
+    right = commands_for(found.config.sweep)
+    if right and command not in right and not grid:
+        told = ", ".join(found.config.sweep.keys)
+        raise BadInput(
+            f"the configuration sweeps {told}: use mnistexp {right[0]}, or name the values to try with --grid"
+        )
+    for key in found.config.sweep.keys:
         origin = found.origins.get(key, "")
         if origin.startswith("--") and not origin.startswith("--opt"):
             raise BadInput(
@@ -98,12 +103,10 @@ def _check_sweep(command: str, found: Settings, grid: list[str] | None) -> None:
             )
 
 
-def _subjects() -> dict[str, set[str]]:
-    """The settings that each command is for."""
-    from mnistexp.config.catalogue import sweepable_keys
-
-    optimizers = {key for key in sweepable_keys() if key.startswith("optimizer.")} - {"optimizer.name"}
-    return {Kind.SWEEP_OPTIMIZER: optimizers, Kind.SWEEP_DROPOUT: {"model.dropout"}}
+def commands_for(sweep: "SweepConfig") -> list[Kind]:
+    """The commands for the settings that a sweep tries."""
+    of_optimizers = any(key.startswith("optimizer.") and key != "optimizer.name" for key in sweep.keys)
+    return [Kind.SWEEP_OPTIMIZER] * of_optimizers + [Kind.SWEEP_DROPOUT] * ("model.dropout" in sweep.keys)
 
 
 def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[str]) -> list[Source]:

@@ -8,7 +8,9 @@ from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import DATA, EXECUTION, count_option, option
 from mnistexp.cli.parsing import EXPLORE, TRAIN, Commands
+from mnistexp.cli.sweep_commands import commands_for
 from mnistexp.errors import BadInput
+from mnistexp.runs.layout import Kind
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
@@ -101,9 +103,8 @@ def train(
             raise BadInput(f"--resume uses the settings of its run and can't be combined with {refused[0]}")
     found = call.settings()
     if found.config.sweep:
-        raise BadInput(
-            "the configuration has a sweep section, but train runs a single setting: use mnistexp sweep-optimizer"
-        )
+        command = [*commands_for(found.config.sweep), Kind.SWEEP_OPTIMIZER][0]
+        raise BadInput(f"the configuration has a sweep section, but train runs one setting: use mnistexp {command}")
     if call.dry_run:
         document, plan = console.dry_run_document(found), console.training_plan(found.config)
         call.result(document, console.settings_table(found), plan)

@@ -24,6 +24,7 @@ TYPES: dict[Any, str] = {
 }  # fmt: skip
 ABBREVIATIONS = {
     "lr": "learning_rate",
+    "rate": "learning_rate",
     "bs": "batch_size",
     "batch": "batch_size",
     "opt": "optimizer.name",

@@ -164,6 +164,11 @@ class SweepConfig(Section):
         """The grids; a single grid as a list of one."""
         return (self.grid,) if isinstance(self.grid, dict) else self.grid
 
+    @property
+    def keys(self) -> list[str]:
+        """The dotted keys of the settings to try."""
+        return list(dict.fromkeys([*(key for grid in self.grids for key in grid), *self.zip, *self.random]))
+
 
 class ExperimentConfig(Section):
     """All settings of one experiment."""

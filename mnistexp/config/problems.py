@@ -60,8 +60,9 @@ def _message(error: ErrorDetails, location: Location) -> str:
         return f"is missing, allowed: {', '.join(OPTIMIZERS)}"
     if kind == "union_tag_invalid":
         name = str(value["name"])
-        several = f"; `mnistexp sweep-optimizer --opt {name}` tries several" if "," in name else ""
-        return f"is {show(value['name'])}, allowed: {', '.join(OPTIMIZERS)}{several or nearest(name, OPTIMIZERS)}"
+        several = "," in name or name == "all"
+        hint = f"; `mnistexp sweep-optimizer --opt {name}` tries several" if several else nearest(name, OPTIMIZERS)
+        return f"is {show(value['name'])}, allowed: {', '.join(OPTIMIZERS)}{hint}"
     if kind == "literal_error" and setting:
         return f"is {show(value)}, allowed: {setting.allowed}{nearest(str(value), setting.choices)}"
     allowed = setting.allowed if setting else ""

@@ -47,6 +47,19 @@ class Settings:
     config: "ExperimentConfig"
     origins: dict[str, str]
 
+    def placed(self, error: ConfigError) -> ConfigError:
+        """The error of a part of this configuration, such as a trial, with the origins of its keys."""
+        found = [
+            max((key for key in self.origins if f"{each.key}.".startswith(f"{key}.")), key=len, default="")
+            for each in error.problems
+        ]
+        return ConfigError(
+            [
+                replace(each, where=self.origins.get(key, each.where))
+                for each, key in zip(error.problems, found, strict=True)
+            ]
+        )
+
 
 def packaged_names() -> list[str]:
     """Names of the packaged configurations, such as `train` or `sweep-dropout`."""
@@ -98,7 +111,8 @@ def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
         name = name.strip()
         key = full_key(name, known)
         if not equals or not all(key.split(".")):
-            problems.append(Problem(where, "", f"{show(text)} is not an assignment, allowed: key=value"))
+            hint = f"; write `{text.replace(':', '=', 1).replace(' ', '')}`" if ":" in text and not equals else ""
+            problems.append(Problem(where, "", f"{show(text)} is not an assignment, allowed: key=value{hint}"))
             continue
         if key in given:
             message = f"is given twice, as {show(given[key])} and as {show(value)}, allowed: once"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["counted", "duration", "name", "percent", "points", "setting", "signed_points", "span"]
+__all__ = ["counted", "duration", "name", "percent", "points", "setting", "signed_points", "span", "value"]
 
 
 def percent(share: float) -> str:
@@ -57,8 +57,15 @@ def duration(seconds: float) -> str:
 
 
 def name(key: str) -> str:
-    """The last part of a dotted key in words: `learning rate`; an index stays, as in `beta_1`."""
-    return re.sub(r"_(?!\d)", " ", key.rpartition(".")[2])
+    """The last part of a dotted key in words: `learning rate`, `beta_1`; of `optimizer.name` the first."""
+    return re.sub(r"_(?!\d)", " ", key.removesuffix(".name").rpartition(".")[2])
+
+
+def value(setting: Any) -> str:
+    """The value of a setting: a number with at most six digits, the items of a list joined by hyphens."""
+    if isinstance(setting, tuple | list):
+        return "-".join(map(value, setting))
+    return f"{setting:.6g}" if isinstance(setting, float) else str(setting)
 
 
 def _shown(share: float) -> float:

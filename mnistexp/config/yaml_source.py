@@ -1,6 +1,7 @@
 """YAML text to plain values, each with its line number. Safe for untrusted files."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,18 @@ try:
 except ImportError:  # PyYAML was built without libyaml
     from yaml import SafeLoader as _FastestLoader  # type: ignore[assignment]
 
-from mnistexp.errors import ConfigError, Problem, show
+from mnistexp.errors import ConfigError, Problem, nearest_name, show
 
 __all__ = ["MAX_BYTES", "Source", "parse", "parse_fast", "parse_value", "read"]
 
 MAX_BYTES = 100_000
 MAX_VALUES = 10_000
 MAX_DEPTH = 20
+REMEDIES = {
+    "escape": "; in double quotes a backslash begins an escape: write a path in single quotes",
+    r"character '\t'": "; indent with spaces",
+}
+"""The hint for a sign in PyYAML's message."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def read(path: Path) -> Source:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError([Problem(where, "", "no such file")]) from None
+        raise ConfigError([Problem(where, "", f"no such file{_similar(path)}")]) from None
     except (OSError, ValueError) as error:
         raise ConfigError([Problem(where, "", f"can't be read: {getattr(error, 'strerror', None) or error}")]) from None
     if len(raw) > MAX_BYTES:
@@ -84,6 +90,15 @@ def read(path: Path) -> Source:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigError([Problem(where, "", "is not UTF-8 text", line)]) from None
     return parse(text, where)
+
+
+def _similar(path: Path) -> str:
+    """A suggestion of a YAML file in the same folder."""
+    with suppress(OSError, ValueError):
+        there = [other.name for other in path.parent.iterdir() if other.suffix in {".yaml", ".yml"}]
+        if close := nearest_name(path.name, there, at_least=0.75):
+            return f"; did you mean {str(path.with_name(close))!r}?"
+    return ""
 
 
 def parse(text: str, where: str) -> Source:
@@ -131,7 +146,9 @@ def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) ->
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise ConfigError([Problem(where, "", f"not valid YAML: {error.problem or error.context}", line)]) from None
+        problem = str(error.problem or error.context)
+        remedy = next((remedy for sign, remedy in REMEDIES.items() if sign in problem), "")
+        raise ConfigError([Problem(where, "", f"not valid YAML: {problem}{remedy}", line)]) from None
     except yaml.YAMLError as error:
         raise ConfigError([Problem(where, "", f"not valid YAML: {' '.join(str(error).split())}")]) from None
     except RecursionError:

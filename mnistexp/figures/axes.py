@@ -69,13 +69,13 @@ def name_of(trial: TrialResult, trials: Sequence[TrialResult]) -> str:
         for key in trial.params
         if len({_identity(other.params.get(key, _Missing)) for other in trials}) > 1 or len(trials) == 1
     }
-    parts = [f"{names[key]} {_text(value)}" for key, value in trial.params.items() if key in differ]
+    parts = [f"{names[key]} {shown.value(value)}" for key, value in trial.params.items() if key in differ]
     return ", ".join(parts) or f"trial {trial.index}"
 
 
 def short_names(keys: dict[str, Any]) -> dict[str, str]:
     """Each dotted key's last part in words if it is unique, else the whole key; `optimizer` for `optimizer.name`."""
-    last = [shown.name(key.removesuffix(".name")) for key in keys]
+    last = [shown.name(key) for key in keys]
     return {key: short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)}
 
 
@@ -92,12 +92,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return "-".join(map(_text, value))
-    return f"{value:.6g}" if _is_number(value) else str(value)
-
-
 def _parameter(name: str, values: Sequence[Any]) -> Parameter:
     present = {_identity(value): value for value in values if value is not _Missing}
     ordered = all(_is_number(value) for value in present.values())
@@ -105,7 +99,7 @@ def _parameter(name: str, values: Sequence[Any]) -> Parameter:
         return _binned(name, values)
     levels = sorted(present, key=lambda level: present[level]) if ordered else list(present)
     level = np.array([-1 if value is _Missing else levels.index(_identity(value)) for value in values], dtype=np.int64)
-    ticks = tuple((float(number), _text(present[identity])) for number, identity in enumerate(levels))
+    ticks = tuple((float(number), shown.value(present[identity])) for number, identity in enumerate(levels))
     return Parameter(name, len(levels), level, np.where(level < 0, np.nan, level), ticks, ordered=ordered)
 
 

@@ -26,12 +26,14 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]], error: float) -> "Fig
     upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="perfect calibration")
     confidence, accuracy = [one["confidence"] for one in filled], [one["accuracy"] for one in filled]
     upper.vlines(confidence, confidence, accuracy, color=VERMILLION, lw=1, alpha=0.6)
-    upper.plot(confidence, accuracy, "o", color=BLUE, label="accuracy")
-    upper.set(title=f"Reliability: calibration error {error:.3f}", ylabel="accuracy", ylim=(-0.02, 1.05))
+    upper.plot(confidence, accuracy, "o", color=BLUE, label="share classified correctly")
+    upper.set(
+        title=f"Reliability: calibration error {error:.3f}", ylabel="share classified correctly", ylim=(-0.02, 1.05)
+    )
     upper.legend(loc="upper left")
     lows = [one["low"] for one in bins]
     lower.bar(lows, [one["digits"] for one in bins], width=1 / max(len(bins), 1), align="edge", color=BLUE)
-    lower.set(xlabel="probability of the predicted class", ylabel="digits", xlim=(0, 1))
+    lower.set(xlabel="probability of the predicted class", ylabel="number of digits", xlim=(0, 1))
     return figure
 
 

@@ -123,7 +123,8 @@ def _decided_table(choice: Mapping[str, Any]) -> Table:
     columns["chosen"] = choice["chosen"]
     keys = dict.fromkeys(key for one in columns.values() for key in one["params"])
     rows = [
-        (Cell(_name(key)), *(Cell(_value(one["params"].get(key, DASH))) for one in columns.values())) for key in keys
+        (Cell(shown.name(key)), *(Cell(shown.value(one["params"].get(key, DASH))) for one in columns.values()))
+        for key in keys
     ]
     rows.append((Cell("accuracy"), *(percent(one["accuracy"]) for one in columns.values())))
     rows.append((Cell("tied"), *(Cell(str(one.get("tied", DASH))) for one in columns.values())))
@@ -208,11 +209,3 @@ def _representative_section(evidence: Mapping[str, Any]) -> Section:
             *(Paragraph(sentence) for sentence in evidence["sentences"]),
         ),
     )
-
-
-def _name(key: str) -> str:
-    return "optimizer" if key == "optimizer.name" else shown.name(key)
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

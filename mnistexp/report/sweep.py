@@ -1,15 +1,13 @@
 """The report of a sweep: the best trial, the trials tied with it, and the winning score corrected for selection."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from mnistexp.config import shown
 from mnistexp.figures import sweeps
 from mnistexp.figures.axes import name_of, short_names, swept_parameters
-from mnistexp.figures.heat_maps import Shown
 from mnistexp.report.accuracy import gaps_section, worth_section
 from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
 from mnistexp.report.page import (
@@ -26,22 +24,18 @@ from mnistexp.report.page import (
     number,
     percent,
 )
+from mnistexp.report.settings import families_section, settings_section
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.more_digits import AccuracyCurve
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = ["sweep_report"]
 
 MOST_TRIALS = 500
 TERMINAL_TRIALS = 20
 DASH = "\N{EN DASH}"
-WIDTH = 8.4
-"""Inches of a figure with three panels of four cells each side by side."""
 AS_SUBMITTED = (
     "Run as submitted, with the notebook's bug: every row trained the same network with the same optimizer settings, "
     "whatever the row says; only the seed differs. The differences between rows are seed noise."
@@ -56,8 +50,8 @@ def sweep_report(stored: StoredRun) -> RunReport:
     families = [str(trial.params.get("optimizer.name", setting(stored, "optimizer.name"))) for trial in whole]
     sections = [_winner_section(stored, found, sweep)]
     if len(set(families)) > 1:
-        sections.append(_families_section(whole, families, sweep))
-    sections.append(_settings_section(sweep, setting(stored, "sweep.heat_maps") or "best"))
+        sections.append(families_section(whole, families, sweep))
+    sections.append(settings_section(sweep, setting(stored, "sweep.heat_maps") or "best"))
     if curves := sweeps.curves_by_digits(sweep):
         sections.append(_digits_section(found, curves))
     sections += [_curves_section(sweep), Section("What did every trial score?", (_ranking_table(found, MOST_TRIALS),))]
@@ -125,7 +119,7 @@ def _tied(found: Mapping[str, Any]) -> str:
 def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
     best, keys = sweep.winner, list(sweep.winner.params)
     names = short_names(dict.fromkeys(keys))
-    rows = tuple((Cell(names[key]), Cell(_text(best.params[key]))) for key in keys)
+    rows = tuple((Cell(names[key]), Cell(shown.value(best.params[key]))) for key in keys)
     swept = [parameter.name for parameter in swept_parameters(sweep.trials)]
     question = "Which dropout is best?" if swept == ["dropout"] else "Which optimizer and settings are best?"
     folds = ", ".join(map(shown.percent, best.scores))
@@ -151,83 +145,6 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
     return Section(question, tuple(blocks))
 
 
-def _families_section(whole: Sequence[TrialResult], families: Sequence[str], sweep: SweepResult) -> Section:
-    rows, winner = [], sweep.winner
-    pairs = list(zip(whole, families, strict=True))
-    groups = {name: [trial for trial, own in pairs if own == name] for name in dict.fromkeys(families)}
-    for name, trials in groups.items():
-        top = max(trials, key=lambda trial: trial.mean)
-        worst = min(trial.mean for trial in trials)
-        mean = float(np.mean([trial.mean for trial in trials]))
-        scores = percent(top.mean), percent(mean), percent(worst)
-        rows.append((Cell(name), number(len(trials)), *scores, Cell(name_of(top, trials))))
-    marked = frozenset(row for row, name in enumerate(groups) if winner in groups[name])
-    return Section(
-        "How do the optimizers compare?",
-        (
-            Paragraph(_families_answer({name: max(one.mean for one in own) for name, own in groups.items()}), "answer"),
-            Table(
-                "Optimizers by their best trial",
-                ("optimizer", "trials", "best", "average", "worst", "best settings"),
-                tuple(rows),
-                marked=marked,
-            ),
-        ),
-    )
-
-
-def _families_answer(best: Mapping[str, float]) -> str:
-    """The best trial of each optimizer, in words."""
-    (first, top), *others = sorted(best.items(), key=lambda item: -item[1])
-    told = [f"that of {name} {shown.percent(score)}, {shown.points(top, score)} points less" for name, score in others]
-    return f"The best trial of {first} reaches {shown.percent(top)}; {'; '.join(told)}."
-
-
-def _settings_answer(sweep: SweepResult) -> str:
-    """How far the best accuracy at each value of a setting varies, in words, the widest first."""
-    scores = np.array([trial.mean for trial in sweep.trials])
-    told = []
-    for parameter in swept_parameters(sweep.trials):
-        own = [scores[(parameter.level == level) & np.isfinite(scores)] for level in range(parameter.levels)]
-        tops = {parameter.level_name(level): float(each.max()) for level, each in enumerate(own) if len(each)}
-        if len(tops) > 1:
-            worst, best = min(tops, key=tops.__getitem__), max(tops, key=tops.__getitem__)
-            points = shown.signed_points(tops[best], tops[worst])
-            ends = f"{shown.percent(tops[best])} with {best}, {shown.percent(tops[worst])} with {worst}"
-            told.append((points, f"{parameter.name} by {points:.1f} points ({ends})"))
-    told.sort(key=lambda item: -item[0])
-    if not told:
-        return "Only one trial has a score, so no setting can be compared."
-    return f"The best accuracy at each value of a setting varies most by: {'; '.join(text for _, text in told)}."
-
-
-def _settings_section(sweep: SweepResult, heat: Shown) -> Section:
-    figures: dict[str, tuple[Callable[[SweepResult], Figure], str]] = {
-        "Accuracy by pairs of settings": (
-            partial(sweeps.heat_maps, shown=heat),
-            f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings.",
-        ),
-        "Accuracy by single setting": (sweeps.marginals, "Accuracy of every trial by the value of each setting."),
-        "Parallel coordinates of all trials": (
-            sweeps.parallel_coordinates,
-            "Parallel coordinates: each trial is a line through its settings and its accuracy.",
-        ),
-    }
-    if len(swept_parameters(sweep.trials)) == 1:  # the others would show the same few numbers again
-        figures = dict([list(figures.items())[1]])
-    best = name_of(sweep.winner, sweep.trials)
-    return Section(
-        "Which settings matter?",
-        (
-            Paragraph(_settings_answer(sweep), "answer"),
-            *(
-                Picture(title, f"{said} The best trial: {best}.", _compact(draw(sweep)))
-                for title, (draw, said) in figures.items()
-            ),
-        ),
-    )
-
-
 def _digits_section(found: Mapping[str, Any], curves: Sequence[AccuracyCurve]) -> Section:
     more = found.get("more_digits")
     sentence = more["sentence"] if more else "At least three shares of the digits are needed to tell."
@@ -250,14 +167,6 @@ def _digits_section(found: Mapping[str, Any], curves: Sequence[AccuracyCurve]) -
             *([Paragraph(rule)] if more else []),
         ),
     )
-
-
-def _compact(figure: "Figure") -> "Figure":
-    """Narrow the figure to its cells, so that its text stays readable when a page scales it."""
-    width, height = figure.get_size_inches()
-    levels = max(abs(axes.get_xlim()[1] - axes.get_xlim()[0]) for axes in figure.axes)
-    figure.set_size_inches(min(width, max(WIDTH, WIDTH * levels / 4)), height)
-    return figure
 
 
 def _curves_section(sweep: SweepResult) -> Section:
@@ -306,8 +215,4 @@ def _finite(value: float | None) -> float | None:
 
 def _value(value: Any) -> Cell:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(value, "g") if is_number else Cell(_text(value))
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number(value, "g") if is_number else Cell(shown.value(value))

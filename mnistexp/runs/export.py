@@ -14,7 +14,7 @@ from typing import Any
 from mnistexp.runs.comparison import differing
 from mnistexp.runs.status import iso
 from mnistexp.runs.stored_runs import RECORD, StoredRun
-from mnistexp.runs.summary import Value
+from mnistexp.runs.summary import Value, nested
 
 __all__ = ["listed", "runs_csv", "runs_document", "runs_markdown"]
 
@@ -52,7 +52,7 @@ def listed(run: StoredRun) -> dict[str, Any]:
 def _added(run: StoredRun, keys: Sequence[str]) -> dict[str, Any]:
     config = {key: run.settings[key] for key in keys if key in run.settings}
     about = {"part_of": run.part_of, "tags": list(run.tags), "note": run.note}
-    return {**about, "config": config, "metrics": dict(run.numbers)}
+    return {**about, "config": nested(config), "metrics": dict(run.numbers)}
 
 
 def _table(runs: Sequence[StoredRun]) -> list[list[Value]]:

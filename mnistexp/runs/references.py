@@ -26,6 +26,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from mnistexp.config.shown import counted
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import files, index, stored_runs
 from mnistexp.runs.layout import STATUS
@@ -149,7 +150,9 @@ def _counted(reference: str, span: tuple[int, float], items: Sequence[T], place:
     if not items and reference == LATEST:
         raise BadInput(f"there are no runs in {place} yet")
     if first > len(items):
-        raise BadInput(f"no run {show(reference)}, counting from the newest: there are {len(items)} runs in {place}")
+        raise BadInput(
+            f"no run {show(reference)}, counting from the newest, of {counted(len(items), 'run')} in {place}"
+        )
     return list(items[first - 1 : None if last == inf else int(last)])
 
 
@@ -168,6 +171,8 @@ def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
         shown = "".join(f"\n  {candidate.ids[-1]}" for candidate in found[:MOST_SHOWN])
         what = "the id" if exact else "the beginning"
         raise BadInput(f"{show(reference)} is {what} of {len(found)} runs; which one?{shown}{more}")
+    if Path(reference).suffix and Path(reference).is_file():
+        raise BadInput(f"{show(reference)} is a file, allowed: the folder of a run, its id, its name or a tag")
     if not candidates:
         raise BadInput(f"no run {show(reference)}: there are no runs in {place} yet")
     known = [LATEST, *(name for candidate in candidates for name in (*candidate.ids, *candidate.labels))]

@@ -16,10 +16,12 @@ from mnistexp.runs import files
 from mnistexp.runs.annotations import Annotations, read_annotations
 from mnistexp.runs.layout import CONFIG, METRICS
 
-__all__ = ["Summary", "Value", "compact", "flat", "is_number", "over_repeats", "summarize"]
+__all__ = ["Summary", "Value", "compact", "flat", "is_number", "nested", "over_repeats", "summarize"]
 
 T = TypeVar("T")
 Value = str | int | float | bool | None
+TEXTS = ("data.source", "data.cache_dir", "sweep.scheduler")
+"""The settings that may be any text."""
 # Longer texts are sentences, which tables and filters don't need.
 LONGEST_TEXT = 100
 MOST_VALUES = 2_000
@@ -75,6 +77,14 @@ def flat(values: Mapping[str, Any]) -> dict[str, Value]:
     for key, value in islice(_leaves(values, ""), MOST_VALUES):
         found.setdefault(key, value)
     return found
+
+
+def nested(settings: Mapping[str, Value]) -> dict[str, Any]:
+    """Flat settings with lists in place of the JSON text that `flat` makes of them, for documents."""
+    return {
+        key: json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") and key not in TEXTS else value
+        for key, value in settings.items()
+    }
 
 
 def _leaves(values: Mapping[str, Any], above: str) -> Iterator[tuple[str, Value]]:

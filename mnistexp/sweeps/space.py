@@ -58,7 +58,7 @@ def default_grid(names: Sequence[str]) -> tuple[dict[str, tuple[Value, ...]], ..
     for name in chosen:
         if name not in OPTIMIZERS:
             allowed = ["all", *OPTIMIZERS]
-            raise BadInput(f"optimizer: {name!r}, allowed: {', '.join(allowed)}{nearest(name, allowed)}")
+            raise BadInput(f"--opt: {name!r}, allowed: {', '.join(allowed)}{nearest(name, allowed)}")
     return tuple(
         {"optimizer.name": (name,)} | {f"optimizer.{key}": values for key, values in OPTIMIZERS[name].grid.items()}
         for name in chosen

@@ -31,7 +31,8 @@ def trials_by_family(choice: Choice) -> "Figure":
         # Spread by position in the grid, not at random: the same data give the same figure.
         offsets = 0.5 * (np.arange(own.sum()) % 7 - 3) / 7
         axes.plot(scores[own], row + offsets, "o", ms=4, color=BLUE, alpha=0.6, mew=0)
-        axes.plot(scores[own].mean(), row, "|", ms=18, mew=2, color=GREY)
+        label = "" if row else "mean of a family"
+        axes.plot(scores[own].mean(), row, "|", ms=18, mew=2, color=GREY, label=label)
     axes.axvline(scores.mean(), color=GREY, ls=":", label=f"mean of all settings: {percent(scores.mean() / 100)}")
     chosen = choice.chosen.trial.mean
     axes.axvline(100 * chosen, color=VERMILLION, ls="--", label=f"chosen setting: {percent(chosen)}")

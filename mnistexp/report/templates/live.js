@@ -66,7 +66,7 @@ function reachedSweep(sweep) {
   const x = sweep.scores.map((_, index) => index + 1);
   let best = -Infinity;
   const lines = [
-    { name: "trial", x, y: sweep.scores },
+    { name: "trial", x, y: sweep.scores, dots: true },  // trials are independent: no line joins them
     { name: "best so far", x, y: sweep.scores.map((score) => (best = Math.max(best, score))) },
   ];
   const figures = sweep.scores.length ? [{ title: "Accuracy", x: "finished trial", lines }] : [];
@@ -97,7 +97,11 @@ function draw(svg, figure) {
   figure.lines.forEach((line, index) => {
     const points = line.y.map((y, at) => (y === null ? null : `${right(line.x[at]).toFixed(1)},${down(y).toFixed(1)}`));
     const stroke = { fill: "none", stroke: COLOURS[index], "stroke-width": 2, "stroke-linejoin": "round" };
-    shape(svg, "polyline", { points: points.filter(Boolean).join(" "), ...stroke });
+    if (!line.dots) shape(svg, "polyline", { points: points.filter(Boolean).join(" "), ...stroke });
+    for (const point of line.dots ? points.filter(Boolean) : []) {
+      const [cx, cy] = point.split(",");
+      shape(svg, "circle", { cx, cy, r: 2, fill: COLOURS[index] });
+    }
     const end = points.filter(Boolean).pop()?.split(",");
     if (end) shape(svg, "circle", { cx: end[0], cy: end[1], r: 3, fill: COLOURS[index] });
   });

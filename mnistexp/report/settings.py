@@ -1,0 +1,109 @@
+"""The report's sections on the settings of a sweep: which matter, and how the optimizers compare."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnistexp.config import shown
+from mnistexp.figures import sweeps
+from mnistexp.figures.axes import name_of, swept_parameters
+from mnistexp.figures.heat_maps import Shown
+from mnistexp.report.page import Cell, Paragraph, Picture, Section, Table, number, percent
+from mnistexp.runs.results import SweepResult, TrialResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["families_section", "settings_section"]
+
+WIDTH = 8.4
+"""Inches of a figure with three panels of four cells each side by side."""
+
+
+def families_section(whole: Sequence[TrialResult], families: Sequence[str], sweep: SweepResult) -> Section:
+    """The best trial of each optimizer, and the average and worst."""
+    rows, winner = [], sweep.winner
+    pairs = list(zip(whole, families, strict=True))
+    groups = {name: [trial for trial, own in pairs if own == name] for name in dict.fromkeys(families)}
+    for name, trials in groups.items():
+        top = max(trials, key=lambda trial: trial.mean)
+        worst = min(trial.mean for trial in trials)
+        mean = float(np.mean([trial.mean for trial in trials]))
+        scores = percent(top.mean), percent(mean), percent(worst)
+        rows.append((Cell(name), number(len(trials)), *scores, Cell(name_of(top, trials))))
+    marked = frozenset(row for row, name in enumerate(groups) if winner in groups[name])
+    return Section(
+        "How do the optimizers compare?",
+        (
+            Paragraph(_families_answer({name: max(one.mean for one in own) for name, own in groups.items()}), "answer"),
+            Table(
+                "Optimizers by their best trial",
+                ("optimizer", "trials", "best", "average", "worst", "best settings"),
+                tuple(rows),
+                marked=marked,
+            ),
+        ),
+    )
+
+
+def _families_answer(best: Mapping[str, float]) -> str:
+    """The best trial of each optimizer, in words."""
+    (first, top), *others = sorted(best.items(), key=lambda item: -item[1])
+    told = [f"that of {name} {shown.percent(score)}, {shown.points(top, score)} points less" for name, score in others]
+    return f"The best trial of {first} reaches {shown.percent(top)}; {'; '.join(told)}."
+
+
+def _settings_answer(sweep: SweepResult) -> str:
+    """How far the best accuracy at each value of a setting varies, in words, the widest first."""
+    scores = np.array([trial.mean for trial in sweep.trials])
+    told = []
+    for parameter in swept_parameters(sweep.trials):
+        own = [scores[(parameter.level == level) & np.isfinite(scores)] for level in range(parameter.levels)]
+        tops = {parameter.level_name(level): float(each.max()) for level, each in enumerate(own) if len(each)}
+        if len(tops) > 1:
+            worst, best = min(tops, key=tops.__getitem__), max(tops, key=tops.__getitem__)
+            points = shown.signed_points(tops[best], tops[worst])
+            ends = f"{shown.percent(tops[best])} with {best}, {shown.percent(tops[worst])} with {worst}"
+            told.append((points, f"{parameter.name} by {points:.1f} points ({ends})"))
+    told.sort(key=lambda item: -item[0])
+    if not told:
+        return "Only one trial has a score, so no setting can be compared."
+    return f"The best accuracy at each value of a setting varies most by: {'; '.join(text for _, text in told)}."
+
+
+def settings_section(sweep: SweepResult, heat: Shown) -> Section:
+    """How much each setting matters, in words and as figures; `heat`: which of the hidden trials heat maps show."""
+    figures: dict[str, tuple[Callable[[SweepResult], Figure], str]] = {
+        "Accuracy by pairs of settings": (
+            partial(sweeps.heat_maps, shown=heat),
+            f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings.",
+        ),
+        "Accuracy by single setting": (sweeps.marginals, "Accuracy of every trial by the value of each setting."),
+        "Parallel coordinates of all trials": (
+            sweeps.parallel_coordinates,
+            "Parallel coordinates: each trial is a line through its settings and its accuracy.",
+        ),
+    }
+    if len(swept_parameters(sweep.trials)) == 1:  # the others would show the same few numbers again
+        figures = dict([list(figures.items())[1]])
+    best = name_of(sweep.winner, sweep.trials)
+    return Section(
+        "Which settings matter?",
+        (
+            Paragraph(_settings_answer(sweep), "answer"),
+            *(
+                Picture(title, f"{said} The best trial: {best}.", _compact(draw(sweep)))
+                for title, (draw, said) in figures.items()
+            ),
+        ),
+    )
+
+
+def _compact(figure: "Figure") -> "Figure":
+    """Narrow the figure to its cells, so that its text stays readable when a page scales it."""
+    width, height = figure.get_size_inches()
+    levels = max(abs(axes.get_xlim()[1] - axes.get_xlim()[0]) for axes in figure.axes)
+    figure.set_size_inches(min(width, max(WIDTH, WIDTH * levels / 4)), height)
+    return figure
