@@ -83,7 +83,8 @@ def _near(told: float, own: Any) -> bool:
 def shown_faults(record: Record, text: str) -> list[str]:
     """Values of `runs show` that are not in `metrics.json` or `config.yaml`, or not those of the curves."""
     found, leaves = [], _leaves(record.config) | _leaves(record.metrics)
-    for line in text.splitlines():
+    own = text.partition("\nFiles\n")[0]
+    for line in (own.partition("\nSettings\n")[2] or own).splitlines():  # the answer before it is that of the page
         name, _, value = re.sub(r"\s{2,}", "\t", line.strip()).partition("\t")
         cells = value.split("\t")
         if name in CURVES and len(cells) > 3:
