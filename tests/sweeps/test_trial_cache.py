@@ -65,7 +65,7 @@ def test_a_stored_fit_is_read_back_bit_for_bit(cache: TrialCache, result: FoldRe
     cache.put(KEY, result, 6)
     found = get(cache)
     assert found is not None
-    assert repr(found.history) == repr(result.history)
+    assert repr(found.history) == repr(replace(result.history, seconds=()))  # as run folders: no time of each epoch
     assert found.probabilities.tobytes() == result.probabilities.tobytes()
     assert found.probabilities.dtype == np.float32
     assert (found.score, found.seconds, found.diverged_at) == (1 / 3, 1.25, 2)
