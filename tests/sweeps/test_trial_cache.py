@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_a_stored_fit_is_read_back_bit_for_bit(cache: TrialCache, result: FoldRe
     cache.put(KEY, result, 6)
     found = get(cache)
     assert found is not None
-    assert repr(found.history) == repr(result.history)
+    assert repr(found.history) == repr(replace(result.history, seconds=()))  # as run folders: no time of each epoch
     assert found.probabilities.tobytes() == result.probabilities.tobytes()
     assert found.probabilities.dtype == np.float32
     assert (found.score, found.seconds, found.diverged_at) == (1 / 3, 1.25, 2)
