@@ -37,7 +37,9 @@ FAULTS = {
         "test_input.py::test_nothing_fills_the_memory[aliases]",
     ),
     "cached fits are unpickled": Planted(
-        "runs/files.py", "allow_pickle=False", "allow_pickle=True", "test_input.py::test_cached_fits"
+        "runs/files.py", "        return read_npy(content).copy()\n",
+        "        import numpy\n        return numpy.load(io.BytesIO(content), allow_pickle=True)\n",
+        "test_input.py::test_cached_fits",
     ),
     "models run their code": Planted(
         "commands/prediction.py",
