@@ -23,7 +23,7 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
 from mnistexp.figures.style import rendered
 from mnistexp.runs import files, references
-from mnistexp.runs.layout import CHECKPOINT, DATA, METRICS, ORIGIN, STATE, TIMINGS, Kind, in_repeat
+from mnistexp.runs.layout import CHECKPOINT, METRICS, ORIGIN, STATE, TIMINGS, Kind, in_repeat
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.results import Answered, Outcome, Watch, over_all
 from mnistexp.runs.run_folder import Run
@@ -152,7 +152,7 @@ def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> l
 def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> Dataset:
     dataset = read_digits(config, watch)
     # If it is missing, the run was stopped before training began.
-    if DATA in stored.files() and not dataset.digits.match(stored.read_json(DATA)):
+    if stored.data is not None and not dataset.digits.match(stored.data):
         raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now gives")
     return dataset
 

@@ -63,7 +63,7 @@ def _counts(found: Mapping[str, Any]) -> Iterator[Fact]:
         yield Fact("shown, not compared", str(counts["not_comparable"]), "a full run compares them")
         return
     yield Fact("agree", str(counts["yes"]), f"of {counts['yes'] + counts['no']} that can be compared")
-    yield Fact("disagree", str(counts["no"]), "listed below, with known causes" if counts["no"] else "")
+    yield Fact("disagree", str(counts["no"]), "listed below, with causes where known" if counts["no"] else "")
     yield Fact("not comparable", str(counts["not_comparable"]), "the tables give the reasons")
 
 
@@ -93,7 +93,7 @@ def _part_section(stored: StoredRun, part: str, rows: Sequence[Mapping[str, Any]
     *told, table = _part_blocks(rows)
     there = stored.files()
     pictures = [
-        Picture(title, f"{title}. The table below lists the numbers.", stored.read_bytes(name))
+        Picture(title, f"{title}. The table below compares their main numbers.", stored.read_bytes(name))
         for name, title in FIGURES.get(part, {}).items()
         if name in there
     ]

@@ -11,7 +11,6 @@ from mnistexp.config import shown
 from mnistexp.figures import plots
 from mnistexp.figures.predictions import mistakes
 from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range
-from mnistexp.runs.predictions import read_predictions
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.class_scores import METHOD, Score, class_scores
 
@@ -105,7 +104,7 @@ class Misread:
 
 def misread(stored: StoredRun) -> Misread | None:
     """The digits that the saved network misreads; None for runs of earlier versions, which keep no predictions."""
-    kept = read_predictions(stored.path)[:1]
+    kept = stored.predictions[:1]
     if not kept:
         return None
     found, names, wrong = kept[0].mistakes, confusions(stored)[1], int((~kept[0].correct).sum())

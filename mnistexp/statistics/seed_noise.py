@@ -68,8 +68,8 @@ class Compatibility:
 
     @property
     def sentence(self) -> str:
-        """The verdict as a sentence, with means, standard deviations and the smallest p-value."""
-        smallest = min(self.p_mean, self.p_spread, self.p_shape)
+        """The verdict as a sentence, with means, standard deviations and the smallest p-value, Holm-corrected."""
+        smallest = min(1.0, 3 * min(self.p_mean, self.p_spread, self.p_shape))
         verdict = (
             "no significant difference"
             if self.agrees
@@ -78,8 +78,8 @@ class Compatibility:
         return (
             f"Reported: mean {self.reported_mean:.4f}, standard deviation {self.reported_std:.4f}, {self.reported} "
             f"values; ours: {self.our_mean:.4f}, {self.our_std:.4f}, {self.ours} seeds: {verdict} (smallest of three "
-            f"p-values {smallest:.3f}). {self.inside} of the {self.reported} reported values lie in the prediction "
-            "interval of one more of our seeds."
+            f"p-values, Holm-corrected, {smallest:.3f}). {self.inside} of the {self.reported} reported values lie in "
+            "the prediction interval of one more of our seeds."
         )
 
 

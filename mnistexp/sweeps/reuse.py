@@ -9,7 +9,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import MnistexpError
 from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment
-from mnistexp.runs.layout import DATA, ENVIRONMENT, METRICS, PATCH, is_sweep
+from mnistexp.runs.layout import METRICS, PATCH, is_sweep
 from mnistexp.runs.stored_runs import StoredRun, list_runs
 
 __all__ = ["finished", "unfinished"]
@@ -32,7 +32,7 @@ def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: d
 
 
 def _succeeded(info: StoredRun) -> bool:
-    return info.status == "done" and info.exit_code == 0 and (info.path / METRICS).exists()
+    return info.status == "done" and info.exit_code == 0 and info.has(METRICS)
 
 
 def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> Iterator[StoredRun]:
@@ -40,7 +40,7 @@ def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: d
         if info.command != command and not (is_sweep(info.command) and is_sweep(command)):
             continue
         try:
-            same = _work(info.config) == _work(config) and _same_digits(info.path, digits) and _same_code(info.path)
+            same = _work(info.config) == _work(config) and _same_digits(info, digits) and _same_code(info)
         except (MnistexpError, KeyError):  # a damaged run can't be reused
             continue
         if same:
@@ -52,13 +52,12 @@ def _work(config: ExperimentConfig) -> dict[str, Any]:
     return document if document["sweep"] else {**document, "sweep": None}
 
 
-def _same_digits(folder: Path, digits: data.Digits) -> bool:
-    if not (folder / DATA).exists():
-        return True  # it used no digits, or was stopped before it had any; the settings have the same source
-    return digits.match(files.read_json(folder / DATA))
+def _same_digits(run: StoredRun, digits: data.Digits) -> bool:
+    # None: it used no digits, or was stopped before it had any; the settings have the same source.
+    return run.data is None or digits.match(run.data)
 
 
-def _same_code(folder: Path) -> bool:
-    stored, here = files.read_json(folder / ENVIRONMENT), files.plain(dict(environment()))
-    patch = files.read_text(folder / PATCH) if (folder / PATCH).exists() else ""
-    return all(stored[key] == here[key] for key in CODE) and patch == dirty_diff()
+def _same_code(run: StoredRun) -> bool:
+    here = files.plain(dict(environment()))
+    patch = run.read_text(PATCH) if run.has(PATCH) else ""
+    return all(run.environment[key] == here[key] for key in CODE) and patch == dirty_diff()

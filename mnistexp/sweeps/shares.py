@@ -6,7 +6,7 @@ import numpy as np
 
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.statistics.more_digits import MoreDigits, more_digits
-from mnistexp.sweeps.ranking import correct_matrix
+from mnistexp.sweeps.ranking import correct_matrix, fold_weights
 
 __all__ = ["by_digits", "more_digits_of"]
 
@@ -40,7 +40,12 @@ def more_digits_of(sweep: SweepResult) -> MoreDigits | None:
     found = by_digits(sweep)
     sizes = max(map(tuple, found), key=len, default=())
     whole = [list(trials.values()) for trials in found if tuple(trials) == sizes]
-    return more_digits(sizes, np.array([correct_matrix(trials, sweep.labels).mean(axis=1) for trials in whole]))
+    if not whole:
+        return None
+    weights = fold_weights(whole[0][0], len(sweep.labels))
+    weights *= len(sweep.labels) / weights.sum()
+    correct = [(correct_matrix(trials, sweep.labels) * weights).sum(axis=1) for trials in whole]
+    return more_digits(sizes, np.array(correct))
 
 
 def _share(trial: TrialResult) -> float:

@@ -303,15 +303,14 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 STOPPED_AT_A_CHECKPOINT = """
 import os, signal, sys
-from mnistexp.runs.run_folder import Run
+from mnistexp.runs import files
 
-def add(run, name, content, add=Run.add):
-    path = add(run, name, content)
+def write_bytes(path, content, write_bytes=files.write_bytes):
+    write_bytes(path, content)
     if path.name == "checkpoint.npz":
         os.kill(os.getpid(), signal.{sign})
-    return path
 
-Run.add = add
+files.write_bytes = write_bytes
 from mnistexp.cli.app import main
 main()
 """

@@ -144,6 +144,12 @@ def test_runs_of_every_kind_are_shown(runs: Path, ids: dict[str, str], kind: str
     assert "config.yaml" in text
 
 
+def test_settings_that_are_not_set_are_left_out(runs: Path, ids: dict[str, str]) -> None:
+    assert document(runs, "show", ids["train"])["config"]["sweep"] is None
+    text = said(runs, "show", ids["train"])
+    assert not re.search(r"\b(null|None|nan)\b", text)
+
+
 def test_a_damaged_curve_is_noted_and_the_rest_shown(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(runs / ids["train"], tmp_path / ids["train"])
     (tmp_path / ids["train"] / "history.csv").write_text("epoch\n")

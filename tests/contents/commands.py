@@ -83,7 +83,8 @@ def _near(told: float, own: Any) -> bool:
 def shown_faults(record: Record, text: str) -> list[str]:
     """Values of `runs show` that are not in `metrics.json` or `config.yaml`, or not those of the curves."""
     found, leaves = [], _leaves(record.config) | _leaves(record.metrics)
-    for line in text.splitlines():
+    own = text.partition("\nFiles\n")[0]
+    for line in (own.partition("\nSettings\n")[2] or own).splitlines():  # the answer before it is that of the page
         name, _, value = re.sub(r"\s{2,}", "\t", line.strip()).partition("\t")
         cells = value.split("\t")
         if name in CURVES and len(cells) > 3:
@@ -113,7 +114,8 @@ def listed_faults(runs_dir: Path, text: str) -> list[str]:
     for line in text.splitlines():
         run, status, _, _, score = line.split("\t")[:5]
         record = Record(runs_dir / run)
-        own = score_of(record) if status == "done" else None
+        scored = status == "done" or (status == "interrupted" and (runs_dir / run / "metrics.json").exists())
+        own = score_of(record) if scored else None
         if (score == "-") != (own is None) or (own is not None and abs(float(score) - own) > 1e-9):
             found.append(f"runs list: {run} scores {score}, but its files say {own}")
     return found

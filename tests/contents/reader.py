@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,10 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
         found += page_figure_faults(read, record)
         if markdown:
             found += disagreements(read, markdown)
+        if said:
+            found += unlike_page(read, said)
     if said:
-        found += faults_of(terminal(said), rules, known) if make else word_faults(terminal(said))
+        found += word_faults(terminal(said))
     if record.command == "reproduce":
         found += reproduce.row_faults(record, known["rows"])
     return [f"{folder.name}: {fault}" for fault in (*found, *picture_faults(record))]
@@ -59,6 +62,19 @@ def disagreements(page: Page, markdown: str) -> list[str]:
         f"{place}: on the page, not in the Markdown: {text[:160]}"
         for place, text in page.passages
         if text and not place.endswith("settings") and _bare(text) not in _bare(told)
+    ]
+
+
+def unlike_page(page: Page, said: str) -> list[str]:
+    """Sentences and cells with a number that a terminal has and the page hasn't: whose numbers have been checked."""
+    texts = {_bare(text) for _, text in page.passages}
+    everything = "\n".join(texts)
+    cells = [(line, cell) for line in said.splitlines() if not line.startswith("Run folder")
+             for cell in re.split(r"\s{2,}", line.strip()) if re.search(r"\d", cell)]  # fmt: skip
+    return [
+        f"the terminal has {cell!r}, the page hasn't: {line.strip()[:160]}"
+        for line, cell in cells
+        if _bare(cell) not in texts and (len(cell) < 12 or _bare(cell).rstrip("…") not in everything)
     ]
 
 
@@ -94,14 +110,25 @@ def document_faults(document: Any, place: str = "") -> list[str]:
 
 
 def show(folder: Path, said: str = "") -> list[str]:
-    """What is wrong with a run's page and Markdown as the package writes them today, and with what it printed."""
+    """What is wrong with a run's page, Markdown and terminal output as the package writes them today.
+
+    `said`: what its command printed, if that is to be read instead.
+    """
     import tempfile
 
+    from rich.console import Console
+
+    from mnistexp.cli.console_report import answer
     from mnistexp.report.reports import write_report
     from mnistexp.runs import stored_runs
+    from mnistexp.runs.results import Outcome
 
     with tempfile.TemporaryDirectory() as made:
         run, page, markdown = stored_runs.load(folder), Path(made) / "page.html", Path(made) / "page.md"
         write_report([run], "html", page)
         write_report([run], "md", markdown)
+        terminal, written = Console(width=400, record=True, file=StringIO()), Record(folder)
+        for part in answer(Outcome(folder, written.metrics)):
+            terminal.print(part)
+        said = said or terminal.export_text()
         return faults(folder, page.read_text("utf-8"), markdown.read_text("utf-8"), said)

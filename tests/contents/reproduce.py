@@ -28,7 +28,8 @@ def quantities(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = {
         "yes": verdicts.count(True), "no": verdicts.count(False), "not comparable": verdicts.count(None),
         "compared": len(rows) - verdicts.count(None), "tasks": len(steps), "seed": record.config["seed"],
-        "minutes": record.metrics["seconds"]["total"] / 60, "seconds": record.json("status.json")["seconds"],
+        "minutes": divmod(round(record.metrics["seconds"]["total"]), 60),
+        "seconds": record.json("status.json")["seconds"],
         "settings": training.numbers_of(record.config), "left out": 30,
         "arithmetic rows": 2, "epochs reported": [150, 50], "seeds": 5,
         "environment": training.numbers_of(record.json("environment.json")),
@@ -172,6 +173,8 @@ def _curves(record: Record, row: str, every: Steps) -> dict[str, Any]:
         values, given, step = ours[:, -1], theirs[-1], 0.0
     back: Callable[[float], float] = np.exp if field == "loss" else float
     ends = [back(end) for end in predicted(values, step)] if len(values) > 2 else None
+    if ends:  # no loss is below 0, no epoch before 1
+        ends[0] = max(ends[0], 1.0 if "epoch of the lowest" in what else 0.0)
     return seeds | {"reported": back(given), "ours": back(values.mean())} | ({"range": ends} if ends else {})
 
 

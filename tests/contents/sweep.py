@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from .claims import About, table
+from .digits import more_digits
 from .records import Record
 from .training import numbers_of, wilson
 
@@ -46,7 +47,12 @@ def quantities(record: Record) -> dict[str, Any]:
         "fits run": [record.metrics[f"fits_{name}"] for name in ("run", "cached", "failed")],
         "diverged": int((trials.diverged > 0).sum()),
     }
-    assert sum(found["fits run"][:2]) in (folds.size, folds.size - found["fits run"][2]), "fits don't add up"
+    missing = [record.metrics.get(f"{name}_missing", 0) for name in ("trials", "fits")]
+    found |= {"missing": missing[1], "planned": (len(trials) + missing[0]) * np.array([1, folds.shape[1]])}
+    found["fits"] = planned = found["planned"][1] - missing[1]
+    assert sum(found["fits run"][:2]) in (planned, planned - found["fits run"][2]), "fits don't add up"
+    train = len(record.json("data.json")["train"])
+    found |= more_digits(whole, scores, train - -(-train // found["folds"]))
     assert np.allclose(scores.mean(axis=1), whole.mean_test_score, atol=1e-6), "predictions and trials.csv differ"
     families = trials.get("param_optimizer.name", pd.Series(config["optimizer"]["name"], index=trials.index))
     found |= gaps(scores, families_of([str(families[number]) for number in whole.trial])) | corrected(scores)
@@ -179,6 +185,9 @@ def corrected(counts: np.ndarray) -> dict[str, Any]:
 RULES = table(
     r"""
 ^headline :: . :: best, chosen
+.* :: time limit :: settings, trials, missing, planned
+more digits|^terminal|^lead :: twice the .* digits would :: sizes, curves, doubling, tuning
+more digits :: after training on :: sizes
 ^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: best, best folds, raw
 ^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: standard error, trials, folds, epochs
 ^lead|^tile (?:best|trials|fits) :: best of|fold|epochs|digits|accuracy|% :: digits, chosen

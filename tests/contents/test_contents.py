@@ -12,8 +12,8 @@ from programs import call
 from contents import best, chosen, sweep
 from contents.claims import difference_faults, faults_of
 from contents.commands import commands_faults, compared_faults, listed_faults, shown_faults, stored_faults
-from contents.passages import Page, Passage, terminal
-from contents.reader import confusion_faults, faults, show
+from contents.passages import Page, Passage
+from contents.reader import confusion_faults, faults, show, unlike_page
 from contents.records import Record
 from contents.sweep import RULES, quantities
 from contents.training import RULES as TRAINING_RULES
@@ -221,12 +221,13 @@ def test_the_corrected_score_of_another_choice_is_found(of_best: dict[str, Any],
         assert bool(told) is (corrected == other)
 
 
-def test_a_number_of_the_terminal_that_the_files_do_not_have_is_found(finished: dict[str, Path]) -> None:
+def test_a_number_of_the_terminal_that_the_page_does_not_have_is_found(finished: dict[str, Path]) -> None:
     record = Record(finished["repeats"])
-    known, accuracies = training_quantities(record), record.metrics["repeats"]["test_accuracies"]
-    for told, right in ((known["accuracy"], True), (accuracies[0], False)):
-        line = terminal(f"Test accuracy {told:.4f}  mean of 2 trainings; an interval takes at least 3")
-        assert (faults_of(line, TRAINING_RULES, known) == []) is right
+    page, accuracies = page_of(record.path), record.metrics["repeats"]["test_accuracies"]
+    mean = float(np.mean(accuracies))
+    for told in (mean, accuracies[0]):
+        said = f"{told:.1%} test accuracy, mean of 2 trainings"
+        assert (unlike_page(Page(page), said) == []) is (told == mean)
     assert any("'nan' reaches a reader" in fault for fault in faults(record.path, said="Test accuracy nan"))
 
 

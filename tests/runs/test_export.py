@@ -80,7 +80,7 @@ def test_tables_hold_the_differing_settings_and_the_measurements(runs: Path) -> 
 
 
 def test_a_setting_that_only_some_have_differs_and_so_do_one_and_true(runs: Path) -> None:
-    store(runs, config="a: 1\nb: 1\nc: 1\nd: 0\n")
+    store(runs, config="a: 1\nb: 1\nc: 1\nd: 0\ne: null\n")  # null is as good as not set
     store(runs, config="a: true\nc: 1.0\nd: 0\n")
     assert export.differing([run.settings for run in query.select(runs)]) == ["a", "b"]
 

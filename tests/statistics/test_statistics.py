@@ -827,8 +827,8 @@ def test_what_is_reported_and_what_is_ours_is_described() -> None:
     assert (result.inside, result.interval) == (3, statistics.prediction_interval(y))
     assert result.sentence == (
         "Reported: mean 0.9233, standard deviation 0.0252, 3 values; ours: 0.9200, 0.0183, 4 seeds: no significant "
-        f"difference (smallest of three p-values {result.p_spread:.3f}). 3 of the 3 reported values lie in the "
-        "prediction interval of one more of our seeds."
+        f"difference (smallest of three p-values, Holm-corrected, {min(1, 3 * result.p_spread):.3f}). 3 of the 3 "
+        "reported values lie in the prediction interval of one more of our seeds."
     )
 
 

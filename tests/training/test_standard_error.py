@@ -91,7 +91,7 @@ def test_no_command_prints_what_another_library_says(finished: dict[str, Path], 
     commands: list[list[object]] = [
         ["train", *SMALL],
         ["train", "--resume", "latest", "--epochs", "2"],
-        ["sweep-optimizer", *SMALL, *SWEEP],
+        ["sweep-optimizer", *SMALL, "--folds", "2", "--opt", "adam", "--grid", "learning_rate=0.001,0.01"],
         ["sweep-dropout", *SMALL, *SWEEP],
         ["best", *SMALL, *BEST],
         ["verify", finished["train"]],

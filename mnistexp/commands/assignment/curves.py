@@ -48,7 +48,7 @@ def _validation_rows(name: str, outcome: Outcome) -> Iterator[Row]:
     at = np.where(np.isfinite(lowest), curves.argmin(axis=1) + 1, np.nan)
     first = int(theirs.argmin()) + 1
     yield row("lowest validation loss", float(theirs.min()), lowest, fault="watched")
-    yield row("epoch of the lowest validation loss", first, at, resolution=1.0, decimals=1)
+    yield row("epoch of the lowest validation loss", first, at, resolution=1.0, decimals=1, least=1.0)
     yield row(f"validation loss of epoch {epochs}", float(theirs[epochs - 1]), curves[:, epochs - 1])
     yield band_row(name, "validation loss", theirs[:epochs], curves[:, :epochs], outcome.run_dir.name)
 
@@ -74,10 +74,11 @@ def seeds_row(
     decimals: int = 4,
     tolerance: float = 0.0,
     about: str = "",
+    least: float = 0.0,
 ) -> Row:
     """Is the reported value in the prediction interval of one more of our seeds? `ours`: a value per seed, (seeds,).
 
-    `about`: what to add about the `tolerance`.
+    `about`: what to add about the `tolerance`. `least`: the lowest value possible, where the interval ends.
     """
     values, row = np.asarray(ours, dtype=np.float64), partial(compared, "curves", f"{name}: {what}", reported)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -90,9 +91,9 @@ def seeds_row(
     if interval is None:
         how = f"an interval needs at least 3 seeds, {len(values)} of our seeds were run"
         return row(middle, None, how, run=run, fault=fault)
-    ends = interval.low, interval.high
+    ends = max(interval.low, least), interval.high
     if logarithmic:
-        ends = float(np.exp(ends[0])), float(np.exp(ends[1]))
+        ends = float(np.exp(interval.low)), float(np.exp(interval.high))
     how = f"95% prediction interval of one more seed, from {len(values)} of ours{', of log values' * logarithmic}"
     return row(middle, ends, how + about, run=run, fault=fault, tolerance=tolerance)
 

@@ -61,7 +61,7 @@ def _best_rows(outcome: Outcome) -> Iterator[Row]:
     found, row = outcome.metrics, partial(compared, "as intended", run=outcome.run_dir.name)
     selection, notebook = found["representative"]["selection"], found["better"]["notebook"]
     for name in ("best", "worst", "average"):
-        interval, how = None, "not comparable: with the settings applied, the worst settings score far lower"
+        interval, how = None, "not comparable: the notebook's grids did not apply their settings, ours did"
         if name == "best":
             interval = tuple(selection["interval"])
             how = "95% interval of our highest score, corrected for selection"

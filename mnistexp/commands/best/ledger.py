@@ -86,7 +86,7 @@ def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Rea
 
 
 def _same_test_digits(info: StoredRun, digits: data.Digits, split: data.Split) -> bool:
-    about = files.read_json(info.path / DATA)
+    about = info.read_json(DATA)
     if info.command == Kind.EVALUATE:  # of a whole source, perhaps, with the test digits among its digits
         return digits.match(about) and set(about["test"]) >= set(split.test.tolist())
     return digits.match(about) and sorted(about["test"]) == sorted(split.test.tolist())
