@@ -22,8 +22,10 @@ Shown = EpochDone | FitDone | Noted | Reading | Step | Working
 def watching(console: Console, *, quiet: bool, answer: Callable[[Outcome], None] | None = None) -> Iterator[Watch]:
     """A watch that shows progress on the console (standard error) until the block ends.
 
-    `answer` is called with the answer of a training, while nothing of the progress is on the screen.
+    `answer` is called with the answer of a training, while nothing of the progress is on the screen. Where nobody reads
+    it any more, as in `| head`, the block still runs to its end; then its BrokenPipeError is raised.
     """
+    unread: list[BrokenPipeError] = []
     with ExitStack() as stack:
         show: Callable[[Shown], None] = _LineWatch(console)
         stop: Callable[[], None] = _nothing
@@ -39,9 +41,14 @@ def watching(console: Console, *, quiet: bool, answer: Callable[[Outcome], None]
                 show(event)
             elif answer:
                 stop()
-                answer(event.outcome)
+                try:
+                    answer(event.outcome)
+                except BrokenPipeError as error:
+                    unread.append(error)
 
         yield watch
+    if unread:
+        raise unread[0]
 
 
 def _nothing(*_: object) -> None:

@@ -20,6 +20,7 @@ from mnistexp.report.page import (
     percent_range,
 )
 from mnistexp.report.tested import class_table
+from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.stored_runs import StoredRun
 
 __all__ = ["evaluation_report"]
@@ -129,5 +130,5 @@ def _mistakes(found: Mapping[str, Any]) -> str:
     first = found["mistakes"][0]
     return (
         f"{missed:,} digits were misclassified. The most confident mistake is a {names[first['label']]} predicted as "
-        f"{names[first['prediction']]} with a probability of {first['probability']:.1%}."
+        f"{names[first['prediction']]} with a probability of {Mistake(**first).certainty}."
     )

@@ -116,7 +116,7 @@ def misread(stored: StoredRun) -> Misread | None:
             number(int(kept[0].rows[one.index])),
             Cell(names[one.label]),
             Cell(names[one.prediction]),
-            percent(one.probability),
+            one.certainty,
         )
         for one in found
     )

@@ -38,9 +38,14 @@ class Mistake:
     prediction: int
     probability: float
 
+    @property
+    def certainty(self) -> str:
+        """The probability as `97.3%`; never 100.0%, for a probability below 1 that rounds to it."""
+        return ">99.9%" if self.probability >= 0.9995 else percent(self.probability)
+
     def captions(self, names: Sequence[str]) -> tuple[str, str]:
         """`4 read as 9` and `97.3% sure`; `names`: of the classes."""
-        return f"{names[self.label]} read as {names[self.prediction]}", f"{percent(self.probability)} sure"
+        return f"{names[self.label]} read as {names[self.prediction]}", f"{self.certainty} sure"
 
 
 def mistakes(probabilities: "NDArray[np.float32]", labels: "NDArray[np.int64]") -> list[Mistake]:

@@ -2,12 +2,13 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from mnistexp.commands.progress import watching
-from mnistexp.runs.results import EpochDone, Event, FitDone
+from mnistexp.runs.results import Answered, EpochDone, Event, FitDone, Outcome
 
 TRAINING = [
     EpochDone(
@@ -51,3 +52,18 @@ def test_something_is_shown_before_the_first_event_and_removed_at_the_end() -> N
     text = shown([], 80)
     assert "preparing" in text
     assert re.sub(r"(\x1b\[\?25h)+$", "", text).endswith(("\x1b[2K", "\x1b[1A\x1b[2K"))
+
+
+def test_work_goes_on_where_nobody_reads_the_answer_any_more() -> None:
+    seen: list[str] = []
+
+    def closed(outcome: Outcome) -> None:
+        raise BrokenPipeError
+
+    with (
+        pytest.raises(BrokenPipeError),
+        watching(Console(file=io.StringIO()), quiet=False, answer=closed) as watch,
+    ):
+        watch(Answered(Outcome(Path(), {})))
+        seen.append("figures drawn")
+    assert seen == ["figures drawn"]

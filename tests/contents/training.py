@@ -153,7 +153,8 @@ def misread(record: Record) -> list[tuple[int, int, int, float]]:
     with np.load(record.path / "predictions.npz") as kept:
         labels, shares, rows = kept["labels"], kept["probabilities"], kept["rows"]
     read = shares.argmax(axis=1)
-    return [(rows[i], labels[i], read[i], float(shares[i].max())) for i in np.flatnonzero(read != labels)]
+    sure = [float(value) if value < 0.9995 else 0.999 for value in shares.max(axis=1)]  # told as more than 99.9%
+    return [(rows[i], labels[i], read[i], sure[i]) for i in np.flatnonzero(read != labels)]
 
 
 def wilson(right: float, n: float) -> list[float]:
