@@ -71,7 +71,7 @@ def check(
 ) -> None:
     """Check a run against requirements, for CI: exit code 0 or 6."""
     if within_noise and (tolerance is not None or baseline is None):
-        raise BadInput("--within-noise needs --baseline, and stands instead of --tolerance")
+        raise BadInput("--within-noise needs --baseline, and can't be combined with --tolerance")
     from mnistexp.runs import checking, references
 
     against = references.one(call.runs_dir, baseline) if baseline is not None else None

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli.console import plain_table
-from mnistexp.config.shown import name
+from mnistexp.config.shown import counted, name
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.groups import Grouped
@@ -61,7 +61,7 @@ def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
     if any(group.over_runs.interval is None for group in found.groups):
         yield Text("An interval needs three runs with different seeds.")
     if found.again:
-        yield Text(f"{found.again} runs did the work of a newer one, with the same seed, and are not counted again.")
+        yield Text(f"{found.again} runs repeat the work of a newer one, with the same seed, and are not counted.")
     if found.without:
         yield Text(f"{found.without} runs have no {found.metric}.")
 
@@ -85,19 +85,20 @@ def paired_document(answer: "Paired") -> dict[str, Any]:
 
 
 def paired_report(answers: "Sequence[Paired]") -> Iterator[RenderableType]:
-    """The answer for each run after the first, and the digits that only one of the two reads."""
+    """The answer for each run after the first, and the digits that only one of the two classifies correctly."""
     styles = {"better": "bold green", "worse": "bold red"}
     for number, answer in enumerate(answers, start=2):
         yield Text.assemble((f"\n{number} against 1  ", "bold"), (answer.sentence, styles.get(answer.verdict, "")))
         for reader, digits in ((number, answer.only_second), (1, answer.only_first)):
             if digits:
-                yield Text(f"only {reader} reads {len(digits)}:  {_listed(digits, of_second=reader == 1)}")
+                listed = _listed(digits, of_second=reader == 1)
+                yield Text(f"correct only in {reader}, {counted(len(digits), 'digit')}:  {listed}")
     if sum(answer.found is not None for answer in answers) > 1:
         yield Text("The p-values are adjusted for the number of comparisons (Holm).")
 
 
 def _listed(digits: "Sequence[Digit]", *, of_second: bool) -> str:
-    """Row, label, and what the run that misreads the digit takes it for."""
+    """Row, label, and the prediction of the run that misreads the digit."""
     shown = [
         f"{digit.label} (row {digit.row}, read as {digit.second if of_second else digit.first})"
         for digit in digits[:MOST_DIGITS]

@@ -172,8 +172,8 @@ def serve(
 ) -> None:
     """Serve a live page of runs, curves and reports.
 
-    Prints the address of the page on 127.0.0.1. It holds a secret: only who knows it, on this machine, can see the
-    page, and nobody can change anything. Ctrl-C ends it, with exit code 0.
+    Prints the address of the page on 127.0.0.1. It contains a secret token: only those who know it, on this machine,
+    can see the page, and nobody can change anything. Ctrl-C ends the command with exit code 0.
     """
     if not 0 <= port <= 65_535:
         raise BadInput(f"--port is {port}, allowed: 0 <= value <= 65535")

@@ -72,7 +72,7 @@ def _number(text: str) -> float:
 
 def _age(text: str) -> float:
     if not re.fullmatch(f"(?:{SPAN})+", text):
-        raise BadInput(f"{text!r} is no age, allowed: a number and s, m, h, d or w, such as 30d")
+        raise BadInput(f"{text!r} is not an age, allowed: a number and s, m, h, d or w, such as 30d")
     return sum(float(number) * SECONDS[unit] for number, unit in re.findall(SPAN, text))
 
 
@@ -83,7 +83,9 @@ def time_limit(text: str) -> float:
     except (BadInput, ValueError):
         seconds = 0
     if not 0 < seconds < math.inf:
-        raise typer.BadParameter(f"{show(text)} is no time limit, allowed: more than 0, such as 90s, 10m, 1h30m or 600")
+        raise typer.BadParameter(
+            f"{show(text)} is not a time limit, allowed: more than 0, such as 90s, 10m, 1h30m or 600"
+        )
     return seconds
 
 

@@ -152,7 +152,7 @@ def predict(
 
 
 def predictions_table(rows: list[dict[str, Any]], pictures: "list[Picture]", *, drawn: bool) -> Table:
-    table = console.plain_table("image", *(["as the network sees it"] if drawn else []), "digit", "probability", "then")
+    table = console.plain_table("image", *(["as the network sees it"] if drawn else []), "digit", "probability", "next")
     for row, picture in zip(rows, pictures, strict=True):
         first, *others = row["top"]
         then = ", ".join(f"{_called(other)} {other['probability']:.4f}" for other in others)

@@ -153,7 +153,7 @@ def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> D
     dataset = read_digits(config, watch)
     # If it is missing, the run was stopped before training began.
     if stored.data is not None and not dataset.digits.match(stored.data):
-        raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now gives")
+        raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now contains")
     return dataset
 
 

@@ -98,7 +98,7 @@ class TrainingConfig(Section):
     validate_every: Annotated[int, Field(ge=0, le=100_000)] = 1
     """Validate every n-th epoch and the last one; with 0 only the last."""
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the training digits to train on, in sweeps of those of each fold; a smaller one is part of a larger."""
+    """Share of the training digits (in sweeps: of each fold's) to train on; a smaller share is part of a larger one."""
     early_stopping: EarlyStopping | None = None
 
     def taken(self, digits: int) -> int:
@@ -147,7 +147,7 @@ class SweepConfig(Section):
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     """Start no fit after this time; the complete trials are ranked, and the same command continues. null: no limit."""
     heat_maps: Literal["best", "mean"] = "best"
-    """What a cell of the heat maps shows of the trials that share its two settings."""
+    """Accuracy shown in a heat map's cell: `best` or `mean` of the trials that share its two settings."""
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     """How often a fit is retried after its worker died."""
     executor: Literal["serial", "processes", "dask"] = "processes"

@@ -94,8 +94,8 @@ def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
         raise refuse(path, "is empty", AGAIN)
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        what = "gzip" if path.suffix == ".gz" else path.suffix.removeprefix(".") or "data"
-        raise refuse(path, f"a web page, not a {what} file", AGAIN)
+        what = "gzip" if path.suffix == ".gz" else path.suffix or "data"
+        raise refuse(path, f"a web page instead of a {what} file", AGAIN)
     if start.startswith(b"PK") and zipped:
         raise refuse(path, "a zip archive within gzip", "unpack it first (gunzip)")
     for magic, kind in KINDS.items():
@@ -113,7 +113,7 @@ def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
         if "idx" in name or "ubyte" in name:
             number = int.from_bytes(start[:4], "big")
             raise refuse(path, f"begins with magic number {number}; allowed: 2051 for pictures, 2049 for labels", AGAIN)
-        raise refuse(path, "of no known kind", ALLOWED)
+        raise refuse(path, "of an unknown format", ALLOWED)
     if text.startswith((b"{", b"[")):
         raise refuse(path, "JSON, not a table of digits", "save it as CSV, or download the file itself")
     return "text"

@@ -25,8 +25,8 @@ __all__ = ["Dataset", "Digits", "find", "load", "load_unseen", "read_labelled", 
 USUAL_DIGITS = 1000
 """How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
 SUSPECTED = (
-    "the digits look {how}, by comparison with the packaged ones: a network that learns them so reads ordinary digits "
-    "badly; {remedy}"
+    "the digits look {how}, by comparison with the packaged ones: a network trained on them would misclassify ordinary "
+    "digits; {remedy}"
 )
 
 
@@ -167,7 +167,7 @@ def load(config: "DataConfig", tick: Tick = lambda _: None) -> Digits:
     if found.test is not None and config.test == "own":
         digits = _with_test(digits, opened(found.test, config.source, tick), config, tick)
     elif found.test is not None:
-        aside = f"its own test part ({found.test_name}) is left aside: data.test=own tests on it"
+        aside = f"its own test part ({found.test_name}) is not used: data.test=own tests on it"
         digits = replace(digits, told=(*digits.told, aside))
     return replace(digits, warnings=(*digits.warnings, *suspicions(digits, found, config)))
 
@@ -198,7 +198,7 @@ def _labels(part: Part, source: str) -> tuple[NDArray[Any], list[str]]:
     if not len(part.images):
         raise BadInput(f"{source}: holds no pictures; allowed: at least 20 for training, 1 to evaluate")
     if isinstance(part.images, np.ndarray) and part.images.shape[-1] == len(part.labels) != len(part.images):
-        told = f"the pictures have the shape {part.images.shape}, their number last"
+        told = f"the pictures have the shape {part.images.shape}, the number of pictures last"
         raise BadInput(f"{source}: {told}; move it to the front: numpy.moveaxis(images, -1, 0)")
     if len(part.labels) != len(part.images):
         raise BadInput(
@@ -281,8 +281,8 @@ def suspicions(digits: Digits, found: Found, config: "DataConfig") -> list[str]:
     said = []
     if digits.ink == "dark":
         said.append(
-            f"the network sees dark ink on a bright ground, as data.invert {str(config.invert).lower()} has it: it "
-            "reads ordinary digits, bright on black, badly; data.invert auto makes the ink bright"
+            f"with data.invert {str(config.invert).lower()} the ink is dark on a bright background: a network trained "
+            "on it would misclassify ordinary digits, bright on black; data.invert auto makes the ink bright"
         )
     turn = f"data.transpose {str(not config.transpose).lower()} turns them"
     if digits.classes.digits:

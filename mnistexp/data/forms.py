@@ -63,7 +63,7 @@ def _shaped(images: NDArray[Any], source: str) -> tuple[NDArray[Any], list[str]]
         raise BadInput(f"{source}: the pictures have the shape {shape}; {allowed}")
     if shape[0] == shape[1] != shape[2]:
         remedy = "move the last axis to the front: numpy.moveaxis(images, -1, 0)"
-        raise BadInput(f"{source}: the pictures have the shape {shape}, their number last; {remedy}")
+        raise BadInput(f"{source}: the pictures have the shape {shape}, the number of pictures last; {remedy}")
     if not 4 <= min(shape[1:]) <= max(shape[1:]) <= LARGEST_SIDE:
         raise BadInput(
             f"{source}: the pictures have the shape {shape}; {allowed}, of 4 to {LARGEST_SIDE} pixels a side"
@@ -160,7 +160,7 @@ def plain_labels(labels: NDArray[Any], source: str, *, folders: bool = False) ->
         labels, told = labels[:, 0], [f"labels of shape {labels.shape} as ({len(labels)},)"]
     if labels.ndim == 2 and labels.dtype.kind in "buif" and ((labels == 0) | (labels == 1)).all():
         if not (labels.sum(axis=1) == 1).all():
-            raise BadInput(f"{source}: rows of labels with several ones or none; allowed: one class a picture")
+            raise BadInput(f"{source}: rows of labels with several ones or none; allowed: one class for each picture")
         return labels.argmax(axis=1).astype(np.int64), [
             *told,
             f"one-hot labels of {labels.shape[1]} classes as numbers",
@@ -168,7 +168,7 @@ def plain_labels(labels: NDArray[Any], source: str, *, folders: bool = False) ->
     if labels.ndim != 1:
         raise BadInput(
             f"{source}: the labels have the shape {labels.shape}, allowed: (n,), (n, 1), or one-hot rows of 0 and 1; "
-            "of probabilities take labels.argmax(axis=1)"
+            "for probabilities, use labels.argmax(axis=1)"
         )
     if labels.dtype.kind in "OSU":
         labels, more = _text_labels(labels, source)
@@ -178,10 +178,10 @@ def plain_labels(labels: NDArray[Any], source: str, *, folders: bool = False) ->
     if labels.dtype.kind == "f":
         if not np.isfinite(labels).all() or np.any(labels % 1):
             odd = next(value for value in labels.tolist() if not math.isfinite(value) or value % 1)
-            raise BadInput(f"{source}: a label is {odd}, allowed: whole numbers or text; leave out what has no label")
+            raise BadInput(f"{source}: a label is {odd}, allowed: whole numbers or text; leave out unlabelled pictures")
         told.append(f"{labels.dtype} labels as whole numbers")
     if len(labels) and labels.min() < 0:
-        raise BadInput(f"{source}: the labels hold {int(labels.min())}, allowed: from 0; leave out what has no label")
+        raise BadInput(f"{source}: the labels hold {int(labels.min())}, allowed: from 0; leave out unlabelled pictures")
     return labels.astype(np.int64), told
 
 
@@ -191,7 +191,7 @@ def _text_labels(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], list[
         value for value in texts if not isinstance(value, str | int) or (isinstance(value, str) and not value.strip())
     ]:
         raise BadInput(
-            f"{source}: a label is {show(odd[0])}, allowed: a whole number or text; leave out what has no label"
+            f"{source}: a label is {show(odd[0])}, allowed: a whole number or text; leave out unlabelled pictures"
         )
     stripped = [str(value).strip() for value in texts]
     try:
@@ -199,7 +199,7 @@ def _text_labels(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], list[
     except (ValueError, OverflowError):
         return np.array(stripped), []
     if (numbers < 0).any():
-        raise BadInput(f"{source}: the labels hold {numbers.min()}, allowed: from 0; leave out what has no label")
+        raise BadInput(f"{source}: the labels hold {numbers.min()}, allowed: from 0; leave out unlabelled pictures")
     return numbers, ["digits in text as numbers"]
 
 

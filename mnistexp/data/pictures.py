@@ -108,7 +108,7 @@ def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return "it is of no known kind"
+        return "it is of an unknown format"
     return " ".join(str(error).split()) or type(error).__name__
 
 

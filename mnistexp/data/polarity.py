@@ -58,10 +58,10 @@ def which_to_invert(images: Pictures, invert: bool | Literal["auto"]) -> tuple[N
     if share <= MIXED:
         return np.zeros(count, np.bool_), [], []
     if share >= 1 - MIXED:
-        return np.ones(count, np.bool_), ["dark ink on a bright ground inverted"], []
+        return np.ones(count, np.bool_), ["dark ink on a bright background inverted"], []
     mixed = (
-        f"{int(dark.sum()):,} of {count:,} pictures have dark ink on a bright ground and the others bright ink: each "
-        "was inverted or not on its own; data.invert true or false decides for all"
+        f"{int(dark.sum()):,} of {count:,} pictures have dark ink on a bright background, which was inverted; the "
+        "others have bright ink; data.invert true or false treats all alike"
     )
     return dark, [f"{int(dark.sum()):,} of {count:,} pictures inverted"], [mixed]
 

@@ -90,7 +90,7 @@ def _pictures(path: Path, invert: Invert, centre: bool | None, transposed: str, 
     found = _found(path)
     part, _ = part_to_judge(found, str(path), tick)
     if len(part.images) > room:
-        raise BadInput(f"{path}: makes more than {MOST_PICTURES:,} pictures in all; name fewer files")
+        raise BadInput(f"{path}: more than {MOST_PICTURES:,} pictures in all; give fewer files")
     single = found.form == "pictures" or (len(part.images) == 1 and found.form == "npy" and part.labels is None)
     files = part.files or (path,) * len(part.images)
     names = [str(file) if single else f"{file}[{index}]" for index, file in enumerate(files)]

@@ -85,7 +85,7 @@ def _on_black(values: NDArray[np.uint8], invert: bool | Literal["auto"]) -> tupl
     if invert != "auto" or ground <= DARKEST or ground >= top:
         return values, []
     stretched = np.clip((values.astype(np.float32) - ground) * (255 / (top - ground)), 0, 255)
-    return np.rint(stretched).astype(np.uint8), [f"a ground of grey value {ground:g} made black"]
+    return np.rint(stretched).astype(np.uint8), [f"a background of grey value {ground:g} made black"]
 
 
 def _prepared(

@@ -49,7 +49,7 @@ def find_source(source: str) -> Found:
     except (OSError, RuntimeError, ValueError) as error:
         raise BadInput(f"{source!r} can't be read: {error}") from error
     raise BadInput(
-        f"{source!r} is not there; allowed: {', '.join(NAMED)}, or a path: {FORMS}"
+        f"{source!r} doesn't exist; allowed: {', '.join(NAMED)}, or a path: {FORMS}"
         f"{nearest(str(path), [*NAMED, *beside])}"
     )
 

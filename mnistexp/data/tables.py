@@ -81,7 +81,7 @@ def _layout(path: Path, first: str, second: str = "") -> _Layout:
     used = delimiter if first.count(delimiter) else None
     fields = [field.strip().lower() for field in first.split(used)]
     if len(fields) < 5:
-        raise refuse(path, f"text of {len(fields)} column{'s' * (len(fields) != 1)}, no table of digits", ALLOWED)
+        raise refuse(path, f"text of {len(fields)} column{'s' * (len(fields) != 1)}, not a table of digits", ALLOWED)
     ends = (0, len(fields) - 1)
     words = [number for number, field in enumerate(fields) if not _is_number(field)]
     numbers = [field for field in fields if _is_number(field)]
@@ -120,7 +120,7 @@ def _numbers(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray
             found: NDArray[Any] = np.loadtxt(rows, dtype, comments=None, delimiter=layout.delimiter, ndmin=2)
             if found.shape[1] != columns:
                 told = f"{found.shape[1]} columns from line {line} on, and {columns} before"
-                raise refuse(path, told, f"cut off or joined of two files? {AGAIN}")
+                raise refuse(path, told, f"cut off, or joined from two files? {AGAIN}")
             return found
     for number, row in enumerate(rows, start=line):
         fields = row.split(layout.delimiter)
@@ -162,7 +162,7 @@ def _squared(count: int) -> bool:
 def _square(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     """Rows (n, side * side) as pictures (n, side, side)."""
     if not _squared(pixels.shape[1]):
-        raise refuse(path, f"{pixels.shape[1]} columns of pixels, which is no square picture", ALLOWED)
+        raise refuse(path, f"{pixels.shape[1]} columns of pixels, which is not a square picture", ALLOWED)
     side = math.isqrt(pixels.shape[1])
     return pixels.reshape(len(pixels), side, side)
 
@@ -210,7 +210,7 @@ def _parquet_images(path: Path, table: Any, columns: Sequence[str]) -> Any:
         try:
             images.append(decoded(value) if isinstance(value, bytes) else np.array(value))
         except Exception as error:  # whatever Pillow and numpy make of it
-            told = f"row {number + 1} of column {whole!r} is no picture ({error})"
+            told = f"row {number + 1} of column {whole!r} is not a picture ({error})"
             raise refuse(path, told, "allowed: PNG or JPEG bytes, or lists of pixels") from error
     shapes, dtypes = {image.shape for image in images}, {image.dtype for image in images}
     if len(shapes) == 1 and images[0].ndim == 1:

@@ -28,7 +28,7 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
     if not found["validated_on"]:
         honest = "Yes: the test digits were read once, after training, so nothing was chosen on them."
     elif found["validated_on"] == "validation":
-        honest = "Yes: the number of epochs can be chosen on the validation digits, which are no test digits."
+        honest = "Yes: the number of epochs can be chosen on the validation digits, which are not test digits."
     else:
         honest = (
             "Yes if the number of epochs was fixed beforehand; if it is chosen from the curves above, which are "

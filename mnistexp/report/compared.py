@@ -30,6 +30,6 @@ def comparison(reports: Sequence[RunReport], runs: Sequence[StoredRun]) -> Secti
     blocks.append(Table("The runs side by side", ("run", *labels), tuple(rows)))
     curves = {run.id: run.histories for run in tested if run.histories}
     if len(curves) > 1:
-        said = f"Loss and accuracy of {len(curves)} runs over the epochs; of repeated trainings the mean."
+        said = f"Loss and accuracy of {len(curves)} runs over the epochs; for repeated trainings, their mean."
         blocks.append(Picture("Learning curves of the runs", said, plots.learning_curves(curves)))
     return Section(HEADING, tuple(blocks))

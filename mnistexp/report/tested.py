@@ -109,7 +109,7 @@ def misread(stored: StoredRun) -> Misread | None:
         return None
     found, names, wrong = kept[0].mistakes, confusions(stored)[1], int((~kept[0].correct).sum())
     if not found:
-        return Misread("None: all test digits are read correctly.")
+        return Misread("None: all test digits are classified correctly.")
     captions = [one.captions(names) for one in found]
     rows = tuple(
         (

@@ -53,7 +53,7 @@ def check(
     `RunError` where a file is damaged.
     """
     if not require and baseline is None:
-        raise BadInput("nothing to check: --require CONDITION or --baseline RUN says what")
+        raise BadInput("nothing to check: give --require CONDITION or --baseline RUN")
     if tolerance is not None and not (baseline and 0 <= tolerance <= 1):
         raise BadInput(f"--tolerance is {tolerance:g}, allowed: 0 to 1, with --baseline; 0.01 is one point")
     whole = _with_nulls(run)

@@ -65,7 +65,7 @@ class Paired:
     def sentence(self) -> str:
         """The answer in plain words."""
         if self.found is None:
-            return f"Nothing can be said: {self.reason}."
+            return f"The runs can't be compared: {self.reason}."
         found, low, high = self.found, 100 * self.found.interval.low, 100 * self.found.interval.high
         shown = signed_points(found.second, found.first)
         numbers = (

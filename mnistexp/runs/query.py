@@ -55,7 +55,7 @@ def select(
 def none_found(runs_dir: Path, where: str | None) -> str:
     """Why a selection is empty: the folder is missing, has no runs, or none matches."""
     if not is_folder(runs_dir):
-        return f"there is no folder {runs_dir}; --runs-dir names the folder of the runs"
+        return f"there is no folder {runs_dir}; give the runs folder with --runs-dir"
     if where is None or not known_ids(runs_dir):
         return f"there are no runs in {runs_dir}"
     return f"no runs in {runs_dir} match {where}"

@@ -83,7 +83,7 @@ class MoreDigits:
         answer = {
             "digits": "More digits would help more than more tuning.",
             "tuning": "Tuning helps more than more digits would.",
-        }.get(self.verdict or "", "Which of the two helps more can't be told from these digits.")
+        }.get(self.verdict or "", "These digits don't show which of the two helps more.")
         return f"{answer} {twice}; {tuned} over the median one."
 
 

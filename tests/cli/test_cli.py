@@ -192,7 +192,7 @@ def test_show_examples_tells_how_own_digits_were_converted(tmp_path: Path) -> No
     np.savez(tmp_path / "dark.npz", x_train=images, y_train=packaged.embedded("first_1000")[1][rows])
     done = call("show-examples", "--data", "dark.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Dark ink on a bright ground inverted." in done.stdout
+    assert "Dark ink on a bright background inverted." in done.stdout
     assert "Reshape: the images, uint8 (200, 28, 28)" in done.stdout
 
 

@@ -119,7 +119,7 @@ BAD = {
     "a value of another kind": (["--grid", "learning_rate=fast"], "is 'fast', allowed: a number"),
     "one fold": (["--folds", "1"], "--folds: sweep.folds: is 1, allowed: 2 <= value"),
     "unknown executor": (["--executor", "thread"], "allowed: serial, processes, dask"),
-    "a time limit of nothing": (["--max-time", "0s"], "'0s' is no time limit, allowed: more than 0, such as 90s"),
+    "a time limit of nothing": (["--max-time", "0s"], "'0s' is not a time limit, allowed: more than 0, such as 90s"),
     "a time limit in other units": (["--max-time", "10min"], "such as 90s, 10m, 1h30m or 600"),
     "no workers": (["--workers", "0"], "sweep.workers: is 0, allowed: 1 <= value"),
     "unknown rule": (["--select", "worst"], "allowed: best, one-se, cheapest"),

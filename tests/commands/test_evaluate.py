@@ -165,7 +165,7 @@ def test_a_turned_set_is_warned_of_and_the_option_turns_it(finished: dict[str, P
         (["--part", "tset"], "--part is 'tset', allowed: auto, train, test; did you mean 'test'?"),
         (["--invert", "maybe"], "--invert is 'maybe', allowed: auto, yes, no"),
         (["--data", "unseen", "--part", "test"], "has no test part of its own; allowed: auto, train"),
-        (["--data", "nowhere.csv"], "'nowhere.csv' is not there"),
+        (["--data", "nowhere.csv"], "'nowhere.csv' doesn't exist"),
     ],
 )
 def test_bad_requests(options: list[str], message: str, finished: dict[str, Path]) -> None:

@@ -201,7 +201,7 @@ class Trap:
 DIGIT = UNSEEN.images[0]
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty; download it again"),
-    "text": (b"three\n" * 100, "text of 1 column, no table of digits"),
+    "text": (b"three\n" * 100, "text of 1 column, not a table of digits"),
     "another format": (saved(Image.fromarray(DIGIT), "GIF"), "a GIF picture; save it as PNG"),
     "cut off PNG": (saved(on_paper(DIGIT), "PNG")[:900], "can't be read: "),
     "cut off JPEG": (saved(on_paper(DIGIT), "JPEG")[:900], "can't be read: image file is truncated"),
@@ -224,7 +224,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "= 6,272,000,000 bytes, and holds 0",
     ),
     "blank in an array": (array(np.stack([DIGIT, 0 * DIGIT])), "[1]: has no ink"),
-    "too many pictures": (array(np.zeros((100_001, 4, 4), np.uint8)), "makes more than 100,000 pictures in all"),
+    "too many pictures": (array(np.zeros((100_001, 4, 4), np.uint8)), "more than 100,000 pictures in all"),
 }  # fmt: skip
 
 

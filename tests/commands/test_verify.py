@@ -209,7 +209,7 @@ def test_changed_digits_are_reported_and_the_training_differs(tmp_path: Path, co
     assert found.verdict == "differs"
     assert [change.what for change in found.changed] == ["digits (SHA-256)"]
     (tmp_path / "digits.npz").unlink()
-    with pytest.raises(RunError, match=r"can't be repeated here: data.source: .* is not there"):
+    with pytest.raises(RunError, match=r"can't be repeated here: data.source: .* doesn't exist"):
         verified(run)
 
 

@@ -95,7 +95,7 @@ def test_what_was_converted_is_told_and_stored(tmp_path: Path) -> None:
     about = json.loads((outcome.run_dir / "data.json").read_text())
     assert about["converted"] == [
         "grey values 0 to 1 scaled to 0-255",
-        "dark ink on a bright ground inverted",
+        "dark ink on a bright background inverted",
         "one-hot labels of 10 classes as numbers",
     ]
     assert f"{source}: {'; '.join(about['converted'])}" in [getattr(event, "text", "") for event in told]
@@ -179,7 +179,7 @@ def test_a_grey_ground_is_made_black(tmp_path: Path) -> None:
     grey = (X.astype(float) * 0.5 + 100).astype(np.uint8)
     found = load(npz("x_train", "y_train")(tmp_path, grey, Y))
     assert np.abs(found.images.astype(int) - X).max() <= 2
-    assert found.told == ("a ground of grey value 100 made black",)
+    assert found.told == ("a background of grey value 100 made black",)
 
 
 TURNED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -248,7 +248,7 @@ def test_the_own_test_part_is_used_or_left_aside_and_reported(form: str, tmp_pat
     source = OWN_TEST[form](tmp_path)
     aside = load(source)
     np.testing.assert_array_equal(aside.images, X)
-    assert "left aside: data.test=own tests on it" in aside.told[-1]
+    assert "is not used: data.test=own tests on it" in aside.told[-1]
     config = DataConfig(source=str(source), digits=100, test="own")
     own = data.load(config)
     split = data.split(own, config, 0.2)
@@ -385,8 +385,8 @@ def holds(**files: bytes) -> Callable[[Path], Path]:
 PAGE = b"<!DOCTYPE html><html><body>404</body></html>"
 MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a web page as gzip": (wrong_idx(lambda _: PAGE), "a web page"),
-    "a web page named .gz": (raw(PAGE, "train.csv.gz"), "a web page, not a gzip file; download it again"),
-    "a web page as .npz": (raw(PAGE), "a web page, not a npz file; download it again"),
+    "a web page named .gz": (raw(PAGE, "train.csv.gz"), "a web page instead of a gzip file; download it again"),
+    "a web page as .npz": (raw(PAGE), "a web page instead of a .npz file; download it again"),
     "empty": (raw(b""), "is empty; download it again"),
     "a pickle": (raw(pickle.dumps({"x": 1})), "a pickle, which is never opened"),
     "objects": (wrong(y=lambda y: y.astype(object)), "saved with pickled objects, which are never opened; save"),
@@ -400,7 +400,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "JSON": (raw(b'{"message": "Not Found"}', "d.csv"), "JSON, not a table of digits"),
     "Excel": (raw(b"\xd0\xcf\x11\xe0" + bytes(99), "d.xls"), "an Excel file; save it as CSV"),
     "UTF-16": (raw("label,1,2".encode("utf-16"), "d.csv"), "text in UTF-16; save it as UTF-8"),
-    "noise": (raw(bytes(range(1, 32)) * 40), "of no known kind; allowed: .npz"),
+    "noise": (raw(bytes(range(1, 32)) * 40), "of an unknown format; allowed: .npz"),
     "cut off .npz": (lambda folder: raw(changed()(folder, X, Y).read_bytes()[:-400])(folder), "not a readable .npz"),
     "other keys": (lambda folder: npz("foo", "bar")(folder, X, Y), "holds foo, bar; allowed: x_train/y_train"),
     "no labels": (lambda folder: npz("x_train", "bar")(folder, X, Y), "holds pictures without labels; allowed"),
@@ -408,7 +408,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "negative labels": (wrong(y=lambda y: y - 1), "the labels hold -1, allowed: from 0"),
     "fractions as labels": (wrong(y=lambda y: y + 0.5), "a label is 5.5, allowed: whole numbers"),
     "missing labels": (wrong(y=lambda y: np.where(y == 5, np.nan, y)), "a label is nan, allowed: whole numbers"),
-    "probabilities": (wrong(y=lambda y: np.full((len(y), 10), 0.1)), "of probabilities take labels.argmax(axis=1)"),
+    "probabilities": (wrong(y=lambda y: np.full((len(y), 10), 0.1)), "for probabilities, use labels.argmax(axis=1)"),
     "several ones": (wrong(y=lambda y: np.ones((len(y), 10))), "rows of labels with several ones"),
     "a single class": (wrong(y=lambda y: 0 * y), "all labels are '0'; allowed: 2 to 100 classes"),
     "too many classes": (wrong(y=lambda y: np.arange(len(y))), "hold 200 different values, allowed: 2 to 100"),
@@ -437,7 +437,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a word in a CSV": (wrong_csv(lambda raw: raw.replace(b",0,0,0\n", b",0,0,?\n", 1)), "holds '?', allowed: a nu"),
     "a hole in a CSV": (wrong_csv(lambda raw: raw.replace(b",0,0,0\n", b",0,0,\n", 1)), "holds nothing, allowed"),
     "another table": (raw(b"name,age,height,weight,town\n" + b"1,2,3,4,5\n" * 30, "d.csv"), "no square picture; all"),
-    "a text": (raw(b"These are my digits.\n", "d.csv"), "no table of digits; allowed"),
+    "a text": (raw(b"These are my digits.\n", "d.csv"), "not a table of digits; allowed"),
     "header alone": (wrong_csv(lambda raw: raw.partition(b"\n")[0] + b"\n"), "holds no rows"),
     "an empty folder": (holds(), "holds nothing; allowed: .npz"),
     "a folder of other things": (holds(notes_dot_md=b"# Digits"), "holds notes.md; allowed: .npz"),
@@ -510,7 +510,7 @@ def test_an_array_that_promises_more_than_it_holds_is_bad_input(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("embeded", "'embeded' is not there; allowed: embedded, unseen.*did you mean 'embedded'"),
+        ("embeded", "'embeded' doesn't exist; allowed: embedded, unseen.*did you mean 'embedded'"),
         ("digits.npx", r"not there.*did you mean '.*digits\.npz'"),
         ("no/such/folder/digits.npz", "not there"),
         ("/dev/zero", "not a regular file"),

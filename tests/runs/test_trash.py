@@ -250,7 +250,7 @@ def test_the_trash_is_emptied_by_the_time_in_the_trash(runs: Path) -> None:
         (["rm", "20200101"], "no run '20200101'"),
         (["rm", "--where", "colour=red"], "colour"),
         (["prune"], "no selection given"),
-        (["prune", "--failed", "--older-than", "old"], "'old' is no age"),
+        (["prune", "--failed", "--older-than", "old"], "'old' is not an age"),
         (["prune", "--trash", "--failed"], "--older-than"),
         (["tag", "--add", "a"], "no run given"),
         (["tag", "latest", "--add", "two words"], "can't be a tag"),

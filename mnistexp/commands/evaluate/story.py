@@ -113,7 +113,7 @@ def _digits(
     if source is None:
         dataset = read_digits(config, watch)
         if not dataset.digits.match(stored.read_json(DATA)):
-            raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now gives")
+            raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now contains")
         return _Judged(dataset.digits, dataset.split.test, dataset.split), dataset
     data = config.data.model_copy(update={"source": source, "invert": invert, "transpose": False})
     digits = _other(data, learnt, part, transpose, watch)
@@ -137,7 +137,7 @@ def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool |
     told: tuple[str, ...] = ()
     if part == "auto":
         read, said = part_to_judge(found, data.source, tick)
-        told = (f"judged by {said}",) if said else ()
+        told = (f"evaluated on {said}",) if said else ()
     elif part == "test":
         if found.test is None:
             raise BadInput(f"--part is test, and {data.source!r} has no test part of its own; allowed: auto, train")
