@@ -436,7 +436,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a row cut off": (wrong_csv(lambda raw: raw[:-50]), "columns, the first one 785"),
     "a word in a CSV": (wrong_csv(lambda raw: raw.replace(b",0,0,0\n", b",0,0,?\n", 1)), "holds '?', allowed: a nu"),
     "a hole in a CSV": (wrong_csv(lambda raw: raw.replace(b",0,0,0\n", b",0,0,\n", 1)), "holds nothing, allowed"),
-    "another table": (raw(b"name,age,height,weight,town\n" + b"1,2,3,4,5\n" * 30, "d.csv"), "no square picture; all"),
+    "another table": (raw(b"name,age,height,weight,town\n" + b"1,2,3,4,5\n" * 30, "d.csv"), "not a square picture; all"),
     "a text": (raw(b"These are my digits.\n", "d.csv"), "not a table of digits; allowed"),
     "header alone": (wrong_csv(lambda raw: raw.partition(b"\n")[0] + b"\n"), "holds no rows"),
     "an empty folder": (holds(), "holds nothing; allowed: .npz"),
