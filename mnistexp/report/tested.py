@@ -116,7 +116,7 @@ def misread(stored: StoredRun) -> Misread | None:
             number(int(kept[0].rows[one.index])),
             Cell(names[one.label]),
             Cell(names[one.prediction]),
-            one.certainty,
+            Cell(one.certainty, 100 * one.probability),
         )
         for one in found
     )

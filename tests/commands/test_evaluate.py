@@ -122,7 +122,7 @@ def test_the_folder_holds_what_a_report_shows(finished: dict[str, Path]) -> None
     drawn = {f"{name}.{kind}" for name in ("confusion_matrix", "reliability", "mistakes") for kind in ("png", "svg")}
     assert drawn | {"metrics.json", "data.json", "config.yaml"} <= set(stored.files())
     (report,) = read_page([stored]).runs
-    assert report.kind == "evaluation"
+    assert report.story.kind == "evaluation"
     assert [section.heading for section in report.sections][:4] == [
         "How accurate is it on these digits?",
         "Which classes does it confuse?",

@@ -55,15 +55,16 @@ def test_something_is_shown_before_the_first_event_and_removed_at_the_end() -> N
 
 
 def test_work_goes_on_where_nobody_reads_the_answer_any_more() -> None:
-    seen: list[str] = []
+    done: list[str] = []
 
-    def closed(outcome: Outcome) -> None:
+    def unread(_: Outcome) -> None:
         raise BrokenPipeError
 
-    with (
-        pytest.raises(BrokenPipeError),
-        watching(Console(file=io.StringIO()), quiet=False, answer=closed) as watch,
-    ):
-        watch(Answered(Outcome(Path(), {})))
-        seen.append("figures drawn")
-    assert seen == ["figures drawn"]
+    def work() -> None:
+        with watching(Console(file=io.StringIO()), quiet=False, answer=unread) as watch:
+            watch(Answered(Outcome(Path(), {})))
+            done.append("figures drawn")
+
+    with pytest.raises(BrokenPipeError):
+        work()
+    assert done == ["figures drawn"]

@@ -37,8 +37,8 @@ def test_slowness_is_a_warning_and_no_problem(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_problem_is_exit_code_1_and_stands_in_the_table(tmp_path: Path) -> None:
-    (tmp_path / "runs").write_text("not a folder")
-    done = CliRunner().invoke(app, ["doctor", "--quick", "--runs-dir", str(tmp_path / "runs")])
+    (tmp_path / "file").write_text("not a folder")
+    done = CliRunner().invoke(app, ["doctor", "--quick", "--runs-dir", str(tmp_path / "file" / "runs")])
     assert done.exit_code == 1
     lines = done.stdout.splitlines()
     assert any(line.startswith("problem") and "runs folder" in line for line in lines)

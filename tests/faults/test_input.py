@@ -589,11 +589,13 @@ def say(
 ) -> tuple[Any, str, str]:
     """The exit code of a command in this process, and what it printed."""
     from mnistexp.cli.app import main
+    from mnistexp.runs import standard_error
 
     monkeypatch.setattr(sys, "argv", ["mnistexp", *arguments])
     capsys.readouterr()
     with pytest.raises(SystemExit) as stopped:
         main()
+    standard_error.give_back()
     return (stopped.value.code, *capsys.readouterr())
 
 

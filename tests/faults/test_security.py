@@ -25,7 +25,7 @@ import mnistexp
 from mnistexp.errors import MnistexpError
 from mnistexp.live.server import Server
 from mnistexp.report import reports
-from mnistexp.runs import stored_runs
+from mnistexp.runs import standard_error, stored_runs
 from mnistexp.runs.archive import import_archive
 from mnistexp.runs.run_folder import Run
 
@@ -287,6 +287,7 @@ def test_no_escape_reaches_the_terminal(
         monkeypatch.setattr(sys, "argv", ["mnistexp", *arguments])
         with pytest.raises(SystemExit):
             main()
+        standard_error.give_back()
         printed = "".join(capsys.readouterr())
         assert printed, arguments
         assert not re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", printed), (arguments, printed)

@@ -55,7 +55,7 @@ def test_a_step_names_its_run_and_is_never_the_latest_nor_counted(stepped: tuple
     assert counted == [ids["parent"], ids["parent"], ids["own"]]
     for span in (":", "1:60", "1:2"):  # many are read from the index, few by themselves
         assert [run.id for run in references.several(runs, [span])] == [ids["parent"], ids["own"]]
-    with pytest.raises(BadInput, match="there are 2 runs"):
+    with pytest.raises(BadInput, match="of 2 runs"):
         references.one(runs, "3")
     for reference in (ids["second"], ids["second"][:-1], str(runs / ids["second"]), "second"):
         assert references.one(runs, reference).id == ids["second"]

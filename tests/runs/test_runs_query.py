@@ -72,12 +72,12 @@ def test_references_mean_runs(runs: Path, references: list[str], expected: str) 
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("6", r"no run '6', counting from the newest: there are 5 runs"),
+        ("6", r"no run '6', counting from the newest, of 5 runs"),
         ("0", "is not a range of runs"),
         ("0:3", "is not a range of runs"),
         ("3:1", "is not a range of runs"),
-        ("9:", "there are 5 runs"),
-        ("7:8", "there are 5 runs"),
+        ("9:", "of 5 runs"),
+        ("7:8", "of 5 runs"),
         ("20261", "is the beginning of"),
         ("2027", "no run '2027'"),
         ("", "no run"),
@@ -127,7 +127,7 @@ def test_no_runs_are_an_empty_list_and_no_reference(tmp_path: Path) -> None:
     assert query.select(tmp_path / "nowhere", where="test_accuracy>0.9", sort="nonsense") == []
     with pytest.raises(BadInput, match="there are no runs"):
         one(tmp_path / "nowhere", "latest")
-    with pytest.raises(BadInput, match="there are 0 runs"):
+    with pytest.raises(BadInput, match="of 0 runs"):
         query.select(tmp_path / "nowhere", ["1:5"])
 
 
