@@ -61,9 +61,9 @@ def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
     if any(group.over_runs.interval is None for group in found.groups):
         yield Text("An interval needs three runs with different seeds.")
     if found.again:
-        yield Text(f"{found.again} runs repeat the work of a newer one, with the same seed, and are not counted.")
+        yield Text(f"Not counted: {counted(found.again, 'run')} with the settings and seed of a newer one.")
     if found.without:
-        yield Text(f"{found.without} runs have no {found.metric}.")
+        yield Text(f"Not counted: {counted(found.without, 'run')} without {found.metric}.")
 
 
 def paired_document(answer: "Paired") -> dict[str, Any]:

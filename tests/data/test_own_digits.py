@@ -436,7 +436,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a row cut off": (wrong_csv(lambda raw: raw[:-50]), "columns, the first one 785"),
     "a word in a CSV": (wrong_csv(lambda raw: raw.replace(b",0,0,0\n", b",0,0,?\n", 1)), "holds '?', allowed: a nu"),
     "a hole in a CSV": (wrong_csv(lambda raw: raw.replace(b",0,0,0\n", b",0,0,\n", 1)), "holds nothing, allowed"),
-    "another table": (raw(b"name,age,height,weight,town\n" + b"1,2,3,4,5\n" * 30, "d.csv"), "not a square picture; all"),
+    "another table": (raw(b"name,age,height,weight,town\n" + b"1,2,3,4,5\n" * 30, "d.csv"), "not a square picture; al"),
     "a text": (raw(b"These are my digits.\n", "d.csv"), "not a table of digits; allowed"),
     "header alone": (wrong_csv(lambda raw: raw.partition(b"\n")[0] + b"\n"), "holds no rows"),
     "an empty folder": (holds(), "holds nothing; allowed: .npz"),
@@ -511,12 +511,12 @@ def test_an_array_that_promises_more_than_it_holds_is_bad_input(tmp_path: Path) 
     ("source", "message"),
     [
         ("embeded", "'embeded' doesn't exist; allowed: embedded, unseen.*did you mean 'embedded'"),
-        ("digits.npx", r"not there.*did you mean '.*digits\.npz'"),
-        ("no/such/folder/digits.npz", "not there"),
+        ("digits.npx", r"doesn't exist.*did you mean '.*digits\.npz'"),
+        ("no/such/folder/digits.npz", "doesn't exist"),
         ("/dev/zero", "not a regular file"),
         ("~nobody-of-this-name/digits.npz", "can't be read"),
         ("digits\0.npz", "'digits"),
-        ("x" * 2000, "can't be read|not there"),
+        ("x" * 2000, "can't be read|doesn't exist"),
     ],
 )
 def test_a_source_that_is_not_there_is_bad_input(

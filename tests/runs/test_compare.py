@@ -165,7 +165,7 @@ def test_a_list_is_grouped_as_compare_does(seeds: Path) -> None:
     listed = invoke(seeds, "list", "--where", "model.dropout<0.4", "--group", "--json").stdout
     assert [group["count"] for group in json.loads(listed)["groups"]] == [4, 2]
     text = invoke(seeds, "list", "--group").stdout
-    assert "1 runs did the work of a newer one" in text
+    assert "Not counted: 1 run with the settings and seed of a newer one." in text
     assert "An interval needs three runs" in text
 
 
