@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def copied(finished: dict[str, Path], tmp_path: Path) -> Path:
 
 
 def page_of(folder: Path) -> str:
-    return write_report([stored_runs.load(folder)], "html", folder.parent / "page.html").read_text("utf-8")
+    with TemporaryDirectory() as made:
+        return write_report([stored_runs.load(folder)], "html", Path(made) / "page.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "best", "summary"])

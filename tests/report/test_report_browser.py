@@ -187,7 +187,7 @@ def test_pointing_at_a_curve_shows_its_values(browser: Browser, finished: dict[s
         middle = plot.size["width"] / 2, plot.size["height"] / 2
         ActionChains(browser.driver).move_to_element_with_offset(plot, x - middle[0], y - middle[1]).perform()
         loss, val_loss = (float(f"{values[epoch - 1]:.4g}") for values in (history.loss, history.val_loss))
-        assert readout.text == f"epoch {epoch}: training {loss:g}, validation {val_loss:g}"
+        assert readout.text == f"epoch {epoch}: training {loss:g}, validation (test digits) {val_loss:g}"
         assert len(plot.find_elements(By.CSS_SELECTOR, "g:last-child > circle")) == 2
     ActionChains(browser.driver).move_to_element(browser.all("h1")[0]).perform()
     assert readout.text == hint
@@ -204,7 +204,7 @@ def test_arrow_keys_read_a_figure(browser: Browser, finished: dict[str, Path]) -
     plot.send_keys(Keys.END)
     assert readout.text == f"correct digit 9, predicted digit 9: {counts[9][9]}"
     plot.send_keys(Keys.ARROW_LEFT)
-    assert readout.text == f"correct digit 8, predicted digit 9: {counts[8][9]}"
+    assert readout.text == f"correct digit 9, predicted digit 8: {counts[9][8]}"
 
 
 def test_pointing_at_a_heat_map_shows_its_cell(browser: Browser, finished: dict[str, Path]) -> None:
