@@ -167,7 +167,7 @@ def _better_section(better: Mapping[str, Any]) -> Section:
             "Differences on the same digits",
             ("comparison", "settings", "better", "other", "points", "95% interval", "fewer errors"),
             tuple(rows),
-            more="Worst and average of so many settings, by cross-validation accuracy; paired bootstrap "
+            more="Worst and average of the settings compared, by cross-validation accuracy; paired bootstrap "
             "over the digits. The best were chosen on these digits, so their leads are overestimated; the smaller the "
             "lead, the larger the bias.",
         ),
