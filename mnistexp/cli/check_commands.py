@@ -34,7 +34,7 @@ BaselineOption = Annotated[
     option(
         RUN_SELECTION,
         "--baseline",
-        "Fail if the test accuracy is below this run's",
+        "Fail if the test accuracy is worse than this run's",
         metavar="RUN",
         autocompletion=completion.run_ids,
     ),

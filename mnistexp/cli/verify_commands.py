@@ -61,8 +61,8 @@ def verify(
 ) -> None:
     """Retrain a run and check that the results agree.
 
-    Exit code 0: identical, 4: within tolerance, 5: different. Nothing is written to the run. Of a sweep, some fits are
-    retrained.
+    Exit code 0: identical, 4: within tolerance, 5: different. Nothing is written to the run. For a sweep, only
+    some fits are retrained.
     """
     from mnistexp.commands.verify import story
     from mnistexp.runs import references, stored_runs
@@ -114,7 +114,7 @@ def predict(
     run: RunArgument,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="Images: PNG, JPEG, .npy, .npz, IDX, CSV or Parquet."),
+        typer.Argument(metavar="IMAGE...", help="Images: PNG, JPEG, .npy, .npz, IDX, CSV, Parquet or a folder."),
     ],
     invert: InvertOption = "auto",
     centre: Annotated[
