@@ -122,7 +122,7 @@ SHARED: dict[str, Any] = {
         option(TRAINING, "--opt", "Optimizer", metavar="NAME", parser=str.lower, autocompletion=completion.optimizers),
     ],
     "seed": Annotated[COUNT, count_option(TRAINING, "--seed", "Random seed")],
-    "repeats": Annotated[COUNT, count_option(TRAINING, "--repeats", "Number of trainings of a setting, one seed each")],
+    "repeats": Annotated[COUNT, count_option(TRAINING, "--repeats", "Number of trainings, one seed each")],
     "learning_rate": Annotated[
         NUMBER, number_option(TRAINING, "--learning-rate --lr", "Learning rate", metavar="RATE")
     ],
