@@ -25,6 +25,8 @@ __all__ = ["comparison_report", "lines", "run_report", "table"]
 COLOURS = {"done": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "damaged": "red"}
 ENDS = ("first", "last", "lowest", "highest")
 CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}
+WITH_TIME = 100
+"""Columns of the terminal from which a list also has the time that each run took."""
 
 
 def lines(runs: "Sequence[StoredRun]", keys: Sequence[str]) -> Iterator[str]:
@@ -34,19 +36,20 @@ def lines(runs: "Sequence[StoredRun]", keys: Sequence[str]) -> Iterator[str]:
         yield "\t".join([cell or "-" for cell in (*cells, *_added(run, keys, _plain))])
 
 
-def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime) -> Table:
-    """The same as a table; the start as how long it is ago."""
+def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime, width: int) -> Table:
+    """The same as a table; the start as how long it is ago. On a narrow terminal, without the time that a run took."""
+    timed = width >= WITH_TIME
     added = [_added(run, keys, _short) for run in runs]
     names = (*keys, "tags", "note")
     shown = [place for place, name in enumerate(names) if name in keys or any(row[place] for row in added)]
-    found = plain_table("id", "status", "age", "time", "score", *(names[place] for place in shown))
+    found = plain_table("id", "status", "age", *["time"] * timed, "score", *(names[place] for place in shown))
     for run, row in zip(runs, added, strict=True):
         age = _age((now - run.started).total_seconds())
-        took = "" if run.seconds is None else _age(run.seconds)
+        took = [cut("" if run.seconds is None else _age(run.seconds))] * timed
         added_cells = (cut(row[place]) for place in shown)
         status = Text(run.status, style=COLOURS[run.status])
-        found.add_row(Text(_clean(run.id)), status, age, cut(took), _short(run.score), *added_cells)
-    return whole_columns(found, "time", *keys, "tags", "note")
+        found.add_row(Text(_clean(run.id)), status, age, *took, _short(run.score), *added_cells)
+    return whole_columns(found, *["time"] * timed, *keys, "tags", "note")
 
 
 def _age(seconds: float) -> str:

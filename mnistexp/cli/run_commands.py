@@ -71,7 +71,7 @@ def list_(
         return
     cut = found if limit or runs else found[:ON_A_SCREEN]
     if found:
-        call.result({}, console_runs.table(cut, keys, status.now()))
+        call.result({}, console_runs.table(cut, keys, status.now(), Console().width))
     if len(cut) < len(found):
         call.result({}, Text(f"... and {len(found) - len(cut):,} more; show all with --limit {len(found)}"))
 

@@ -89,7 +89,7 @@ def test_a_list_as_json_has_all_that_is_known(runs: Path, ids: dict[str, str]) -
 
 def test_a_list_on_a_terminal_keeps_ids_whole(runs: Path, ids: dict[str, str]) -> None:
     text = io.StringIO()
-    Console(file=text, width=80).print(console_runs.table(query.select(runs), ["training.epochs"], now()))
+    Console(file=text, width=80).print(console_runs.table(query.select(runs), ["training.epochs"], now(), 80))
     assert all(run_id in text.getvalue() for run_id in ids.values())
     assert re.search(r" (s|min|h)\b", text.getvalue())
 
