@@ -1,6 +1,7 @@
 """What the figures of a sweep share: scores of trials, their colours, labelled axes, a title with a legend."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,8 @@ WIDE = 20.0
 """If worst and best differ by at least this many points, the colour scale emphasises differences among the best."""
 MANY = 500
 """With more trials than this, lines and dots are rasterised in the SVG, to keep it small."""
+LETTERS = 14
+"""Letters of a legend that fit in an inch."""
 FAINT = "#b0b0b0"
 CROSS = "\N{MULTIPLICATION SIGN}"
 
@@ -88,4 +91,5 @@ def label_axis(axes: "Axes", parameter: Parameter, side: str) -> None:
 def titled(figure: "Figure", title: str, legend: str) -> None:
     """Write the title above the figure and the legend below it."""
     figure.suptitle(title, x=0.01, ha="left")
-    figure.supxlabel(legend, x=0.01, ha="left", fontsize=8, color=GREY)
+    lines = fill(legend, max(30, int(LETTERS * figure.get_figwidth())))
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=8, color=GREY)
