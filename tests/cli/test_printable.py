@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from programs import call
 
-from mnistexp.cli.app import main
 from mnistexp.cli.console import json_text
 from mnistexp.cli.printable import printable
 
@@ -31,23 +31,12 @@ def test_json_output_escapes_control_characters() -> None:
     [["runs", "show"], ["runs", "compare", "1", "2"], ["report", "latest", "--format", "x\x1b"], [ESCAPES]],
     ids=["show", "compare", "report", "no command"],
 )
-def test_commands_print_no_escape(
-    arguments: list[str],
-    finished: dict[str, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_commands_print_no_escape(arguments: list[str], finished: dict[str, Path], tmp_path: Path) -> None:
     for kind in ("train", "summary"):
         folder = Path(shutil.copytree(finished[kind], tmp_path / "runs" / finished[kind].name))
         for name in ("status.json", "metrics.json", "environment.json"):
             document = json.loads((folder / name).read_text()) | {"name": ESCAPES + kind, "cpu": ESCAPES + kind}
             (folder / name).write_text(json.dumps(document))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("sys.argv", ["mnistexp", *arguments])
-    with pytest.raises(SystemExit):
-        main()
-    out, err = capsys.readouterr()
-    assert out or err
-    assert not STEERING & {*out, *err}
+    done = call(*arguments, cwd=tmp_path)
+    assert done.stdout or done.stderr
+    assert not STEERING & {*done.stdout, *done.stderr}

@@ -49,7 +49,7 @@ def test_what_helps_more_is_said_where_the_intervals_tell() -> None:
     alike = more_digits(SIZES, readings([[0.75, 0.78, 0.79, 0.8], [0.74, 0.77, 0.785, 0.79]]))
     assert alike is not None
     assert alike.verdict == "undecided"
-    assert "can't be told" in alike.sentence
+    assert "don't show" in alike.sentence
 
 
 def test_one_setting_has_no_tuning_to_compare_with_and_two_sizes_no_curve() -> None:
