@@ -13,7 +13,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
@@ -76,6 +78,20 @@ def program(*arguments: object) -> list[str]:
 def forked(*arguments: object) -> list[str]:
     """The command line of a mnistexp whose libraries are loaded."""
     return [str(forks() / "mnistexp"), *map(str, arguments)]
+
+
+def on_terminal(command: list[str], width: int, variables: Mapping[str, str]) -> tuple[int, bytes]:
+    """The exit code of a command, and all that it writes to a terminal of this width, escapes included."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (50, width))
+    parts = []
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=variables) as process:
+        os.close(theirs)
+        with suppress(OSError):  # Linux' way to say that the other end is closed
+            while part := os.read(ours, 2**16):
+                parts.append(part)
+    os.close(ours)
+    return process.returncode, b"".join(parts)
 
 
 def untouched() -> dict[str, str]:
@@ -176,7 +192,7 @@ def _become(asking: socket.socket) -> None:
 
 def _leave(code: int) -> NoReturn:
     """End as Python does, but for taking TensorFlow apart piece by piece, which takes longer than most commands."""
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     with suppress(BrokenPipeError):
         sys.stdout.flush()

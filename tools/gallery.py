@@ -6,17 +6,12 @@ Real runs of small size are made once, in FOLDER/runs; delete them to have new o
 """
 
 import base64
-import fcntl
 import io
 import os
-import pty
 import re
 import shutil
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +22,7 @@ from selenium import webdriver
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from chromium import start
+from programs import on_terminal, program
 
 SMALL = ["--set", "training.epochs=4", "--set", "sweep.folds=3", "--set", "sweep.executor=serial"]
 GRID = ["--grid", "learning_rate=0.001,0.01,1", "--grid", "beta_1=0.5,0.9"]
@@ -87,22 +83,11 @@ def _named(command: list[str]) -> bool:
 
 def terminal(command: list[str], runs: Path, width: int) -> bytes:
     """What a command writes to a terminal of some width, without what it overwrites."""
-    read, write = pty.openpty()
-    fcntl.ioctl(write, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     place = {"MNISTEXP_RUNS_DIR": str(runs), "COLUMNS": str(width), "TERM": "xterm-256color"}
-    program = [sys.executable, "-m", "mnistexp", *command]
-    with subprocess.Popen(program, stdin=write, stdout=write, stderr=write, env=os.environ | place) as process:
-        os.close(write)
-        parts = []
-        try:
-            while part := os.read(read, 65536):
-                parts.append(part)
-        except OSError:  # the other end is closed
-            pass
-    os.close(read)
-    if process.returncode not in (0, 3):
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}: {b''.join(parts).decode()}")
-    return re.sub(rb"(?:\x1b\[\?25[lh]|\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*)+", b"", b"".join(parts))
+    code, said = on_terminal(program(*command), width, os.environ | place)
+    if code not in (0, 3):
+        sys.exit(f"{' '.join(command)} ended with {code}: {said.decode()}")
+    return re.sub(rb"(?:\x1b\[\?25[lh]|\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*)+", b"", said)
 
 
 def draw_screens(screens: Path) -> Iterator[Path]:
@@ -128,8 +113,8 @@ def draw_pages(runs: Path, pages: Path, browser: webdriver.Chrome) -> Iterator[P
 
     pages.mkdir(exist_ok=True)
     stored = {path.name.split("-", 1)[1]: stored_runs.load(path) for path in sorted(runs.glob("[!.]*-????"))}
-    kept = {name: run for name, run in stored.items() if run.info.part_of is None}
-    several = [run for run in kept.values() if run.info.command == "train"]
+    kept = {name: run for name, run in stored.items() if run.part_of is None}
+    several = [run for run in kept.values() if run.command == "train"]
     for name, chosen in {**{name: [run] for name, run in kept.items()}, "several": several}.items():
         page = reports.write_report(chosen, "html", pages / f"{name}.html")
         reports.write_report(chosen, "md", pages / f"{name}.md")

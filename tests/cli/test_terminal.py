@@ -2,14 +2,11 @@
 
 import os
 import re
-import subprocess
 import sys
-import termios
-import threading
 from pathlib import Path
 
 import pytest
-from programs import forked
+from programs import forked, on_terminal
 
 ESCAPE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])")
 SCREENS = {
@@ -27,27 +24,10 @@ SCREENS = {
 
 def screen(arguments: list[str], width: int, **variables: str) -> str:
     """What a command writes to a terminal of this width, with its colours and movements."""
-    ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (50, width))
-    said: list[bytes] = []
-
-    def read() -> None:
-        while True:
-            try:
-                said.append(os.read(ours, 100_000))
-            except OSError:  # Linux' way to say that the other end is closed
-                return
-
-    reader = threading.Thread(target=read)
-    reader.start()
     environment = {key: value for key, value in os.environ.items() if key not in {"COLUMNS", "NO_COLOR", "FORCE_COLOR"}}
-    environment |= {"TERM": "xterm-256color", **variables}
-    done = subprocess.run(forked(*arguments), env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    reader.join()
-    os.close(ours)
-    assert done.returncode == 0, b"".join(said).decode()
-    return b"".join(said).decode()
+    code, said = on_terminal(forked(*arguments), width, environment | {"TERM": "xterm-256color", **variables})
+    assert code == 0, said.decode()
+    return said.decode()
 
 
 def colours(text: str) -> set[str]:
