@@ -1,7 +1,7 @@
 """Accuracy by number of training digits, of a sweep over shares of the digits."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["accuracy_by_digits", "curves_by_digits"]
 
 MOST_CURVES = 6
+MARKERS = "osD^vP"
 
 
 def curves_by_digits(sweep: SweepResult) -> list[AccuracyCurve]:
@@ -52,9 +53,8 @@ def accuracy_by_digits(curves: Sequence[AccuracyCurve]) -> "Figure":
         ends = 100 * np.array([(held.low, held.high) for held in curve.intervals])
         sizes = x * (1 + 0.012 * (number - (min(len(curves), MOST_CURVES) - 1) / 2))  # side by side
         reach = np.maximum(0, [y - ends[:, 0], ends[:, 1] - y])
-        axes.errorbar(
-            sizes, y, reach, color=colour, marker="o", ms=4, capsize=2, lw=1.5, elinewidth=1, label=curve.name
-        )
+        look: Any = {"color": colour, "marker": MARKERS[number], "label": curve.name}
+        axes.errorbar(sizes, y, reach, ms=4, capsize=2, lw=1.5, elinewidth=1, **look)
         lines.append(Line(curve.name, colour, x, y))
     point_at(axes, Lines("training digits", "accuracy (%)", tuple(lines)))
     digits = sorted({size for curve in curves for size in curve.digits})

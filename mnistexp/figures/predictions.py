@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.figures.style import BLUE, GREY, VERMILLION, new_figure, styled
+from mnistexp.figures.style import BLUE, GREY, VERMILLION, legend_below, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,20 +20,21 @@ BELOW: Any = {"ha": "center", "va": "top", "fontsize": 8, "color": GREY}
 @styled
 def reliability_diagram(bins: Sequence[Mapping[str, Any]], error: float) -> "Figure":
     """Accuracy by predicted probability, bin by bin, and the number of digits in each bin."""
-    figure = new_figure(4.8, 4.8)
+    figure = new_figure(4.8, 5.4)
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     filled = [one for one in bins if one["digits"]]
     upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="perfect calibration")
     confidence, accuracy = [one["confidence"] for one in filled], [one["accuracy"] for one in filled]
-    upper.vlines(confidence, confidence, accuracy, color=VERMILLION, lw=1, alpha=0.6)
-    upper.plot(confidence, accuracy, "o", color=BLUE, label="share classified correctly")
+    gap = "gap; its mean over the digits is the calibration error"
+    upper.vlines(confidence, confidence, accuracy, color=VERMILLION, lw=1, label=gap)
+    upper.plot(confidence, accuracy, "o", color=BLUE, clip_on=False, zorder=3, label="share classified correctly")
     upper.set(
         title=f"Reliability: calibration error {error:.3f}", ylabel="share classified correctly", ylim=(-0.02, 1.05)
     )
-    upper.legend(loc="upper left")
     lows = [one["low"] for one in bins]
     lower.bar(lows, [one["digits"] for one in bins], width=1 / max(len(bins), 1), align="edge", color=BLUE)
-    lower.set(xlabel="probability of the predicted class", ylabel="number of digits", xlim=(0, 1))
+    lower.set(xlabel="probability of the predicted class", ylabel="number of digits", xlim=(0, 1), yscale="log")
+    legend_below(upper, columns=1)
     return figure
 
 

@@ -96,7 +96,7 @@ def _points(axes: "Axes", parameter: Parameter, sweep: SweepResult, *, spread: b
         ms=3.5 if spread else 6,
         mec="none",
         mfc=BLUE,
-        alpha=0.6,
+        alpha=0.75,
         rasterized=many,
     )
     axes.plot(place[diverged], scores[diverged], "x", ms=4.5, color=VERMILLION)

@@ -51,7 +51,7 @@ def _test_section(stored: StoredRun) -> Section:
             "trained network, not other handwriting or other seeds."
         ),
         Picture(
-            "Confusion matrix",
+            "Confusion matrix of the saved model" if "repeats" in found else "Confusion matrix",
             "Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
             f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is misclassified.'}",
             plots.confusion_matrix(counts, found.get("class_names")),
