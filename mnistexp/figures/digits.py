@@ -41,29 +41,47 @@ def curves_by_digits(sweep: SweepResult) -> list[AccuracyCurve]:
 
 @styled
 def accuracy_by_digits(curves: Sequence[AccuracyCurve]) -> "Figure":
-    """Accuracy in per cent over the number of training digits, with 95% intervals; at most six curves, best first."""
+    """Accuracy in per cent over the number of training digits, with 95% intervals; at most six curves, best first.
+
+    Dashed, from three numbers of digits on: the curves that are fitted to them, up to twice the largest number.
+    """
     from matplotlib.ticker import NullLocator
 
-    figure = new_figure(6.4, 3.4 + 0.17 * min(len(curves), MOST_CURVES))
+    drawn = curves[:MOST_CURVES]
+    figure = new_figure(6.4, 3.6 + 0.17 * len(drawn))
     axes = figure.add_subplot()
     lines = []
-    for number, (curve, colour) in enumerate(zip(curves[:MOST_CURVES], COLOURS, strict=False)):
+    for number, (curve, colour) in enumerate(zip(drawn, COLOURS, strict=False)):
         x, y = np.array(curve.digits, float), 100 * np.array(curve.accuracies)
         ends = 100 * np.array([(held.low, held.high) for held in curve.intervals])
-        sizes = x * (1 + 0.012 * (number - (min(len(curves), MOST_CURVES) - 1) / 2))  # side by side
-        reach = np.maximum(0, [y - ends[:, 0], ends[:, 1] - y])
-        axes.errorbar(
-            sizes, y, reach, color=colour, marker="o", ms=4, capsize=2, lw=1.5, elinewidth=1, label=curve.name
-        )
         lines.append(Line(curve.name, colour, x, y))
+        beyond = np.append(x, 2 * x[-1])
+        if (fitted := curve.fitted(beyond)) is not None:
+            lines.append(Line(f"{curve.name}, fitted", colour, beyond, 100 * fitted))
+            smooth = np.geomspace(x[0], beyond[-1], 50)
+            axes.plot(smooth, 100 * np.asarray(curve.fitted(smooth)), "--", color=colour, lw=1)
+        axes.errorbar(
+            x * (1 + 0.012 * (number - (len(drawn) - 1) / 2)),  # side by side
+            y,
+            np.maximum(0, [y - ends[:, 0], ends[:, 1] - y]),
+            color=colour,
+            ls="-" if fitted is None else "none",
+            marker="o",
+            ms=4,
+            capsize=2,
+            elinewidth=1,
+            label=curve.name,
+        )
     point_at(axes, Lines("training digits", "accuracy (%)", tuple(lines)))
-    digits = sorted({size for curve in curves for size in curve.digits})
+    digits = sorted({int(size) for line in lines for size in line.x})
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(digits, [f"{size:,}" for size in digits])
-    axes.set(xlabel="training digits of a fit (logarithmic scale)", ylabel="accuracy (%)")
+    dashed = "; dashed: fitted curves, to twice the digits" * any(line.x[-1] > curves[0].digits[-1] for line in lines)
+    about = f"training digits of a fit (logarithmic scale)\nbars: 95% intervals{dashed}"
+    axes.set(xlabel=about, ylabel="accuracy (%)")
     if len(curves) > 1:
         legend_below(axes, columns=1)
     cut = f", the best {MOST_CURVES} of {len(curves)} settings" if len(curves) > MOST_CURVES else ""
-    figure.suptitle(f"Accuracy by number of training digits{cut}; bars: 95% intervals", x=0.01, ha="left")
+    figure.suptitle(f"Accuracy by number of training digits{cut}", x=0.01, ha="left")
     return figure

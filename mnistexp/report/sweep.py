@@ -161,7 +161,8 @@ def _digits_section(found: Mapping[str, Any], curves: Sequence[AccuracyCurve]) -
             Paragraph(sentence, "answer"),
             Picture(
                 "Accuracy by number of training digits",
-                f"Accuracy on the digits of the folds after training on {names} digits, with 95% Wilson intervals.",
+                f"Accuracy on the digits of the folds after training on {names} digits, with 95% Wilson intervals"
+                f"{' and the fitted curves' * bool(more)}.",
                 sweeps.accuracy_by_digits(curves),
             ),
             *([Paragraph(rule)] if more else []),

@@ -69,7 +69,7 @@ def warnings_of(used: Used, left_aside: Sequence[LeftAside], choice: Choice, fin
             "guessing. Sweep other values, first of the learning rate."
         )
     if combined.failed:
-        yield "A fit of the combination failed, so it could not be chosen."
+        yield f"A fit of the combination failed, so it could not be chosen: {combined.errors[0]}."
     elif choice.rule == "best" and combined.mean < own:
         yield (
             f"The best optimizer setting with the best dropout rate scores {percent(combined.mean)} in "
