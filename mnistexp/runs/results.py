@@ -14,26 +14,6 @@ if TYPE_CHECKING:  # listing runs is twice as fast without numpy and pydantic
 
     from mnistexp.config.models import Value
 
-__all__ = [
-    "CURVES",
-    "Answered",
-    "EpochDone",
-    "Event",
-    "FitDone",
-    "FoldResult",
-    "History",
-    "Noted",
-    "Outcome",
-    "Reading",
-    "Step",
-    "SweepResult",
-    "TrialResult",
-    "Watch",
-    "Working",
-    "over_all",
-]
-
-
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 

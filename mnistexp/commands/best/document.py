@@ -5,9 +5,9 @@ from typing import Any
 
 from mnistexp.commands.best.choosing import Candidate, Choice, candidates_of
 from mnistexp.commands.best.work import Used
-from mnistexp.commands.metrics import guessing
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.shown import percent
+from mnistexp.statistics import guessing
 from mnistexp.sweeps.swept import LeftAside, Swept
 
 __all__ = ["choice_document", "trials_of", "warnings_of"]
@@ -62,8 +62,8 @@ def trials_of(family: str, swept: Swept) -> int:
 
 def warnings_of(used: Used, left_aside: Sequence[LeftAside], choice: Choice, final: ExperimentConfig) -> Iterator[str]:
     """Warnings about the choice, and about sweeps that were not used."""
-    own, combined = choice.chosen.trial.mean, choice.combination.trial
-    if own < guessing(choice.chosen.config.model.classes):
+    own, combined, swept = choice.chosen.trial.mean, choice.combination.trial, choice.chosen.config
+    if own <= guessing(swept.training_digits, swept.model.classes):
         yield (
             f"The chosen setting has not learned: its cross-validation accuracy of {percent(own)} is about that of "
             "guessing. Sweep other values, first of the learning rate."

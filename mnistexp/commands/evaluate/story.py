@@ -32,8 +32,6 @@ from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
 
-__all__ = ["PARTS", "PartChoice", "evaluate"]
-
 PartChoice = Literal["auto", "train", "test"]
 PARTS: tuple[PartChoice, ...] = ("auto", "train", "test")
 
