@@ -31,8 +31,6 @@ from mnistexp.statistics.more_digits import AccuracyCurve
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["sweep_report"]
-
 MOST_TRIALS = 500
 TERMINAL_TRIALS = 20
 DASH = "\N{EN DASH}"

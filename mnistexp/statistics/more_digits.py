@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.statistics.intervals import Interval
 
-__all__ = ["AccuracyCurve", "MoreDigits", "more_digits"]
-
 FEWEST = 3
 """Numbers of digits that the curve, which has three parameters, takes at least."""
 RATES = np.linspace(0.1, 2.0, 39)

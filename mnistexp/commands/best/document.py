@@ -10,8 +10,6 @@ from mnistexp.config.shown import percent
 from mnistexp.statistics import guessing
 from mnistexp.sweeps.swept import LeftAside, Swept
 
-__all__ = ["choice_document", "trials_of", "warnings_of"]
-
 MOST_NAMED = 3
 """At most this many sweeps that were not used for one reason are named; the rest is counted."""
 

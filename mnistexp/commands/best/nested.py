@@ -16,8 +16,6 @@ from mnistexp.sweeps.plan import Plan, plan_sweep
 from mnistexp.sweeps.sweeping import cross_validated, run_sweep
 from mnistexp.sweeps.trial_cache import TrialCache
 
-__all__ = ["Nested", "Sweeps", "nested_score", "plan_nested"]
-
 Watch = Callable[[FitDone], None]
 Sweeps = Sequence[tuple[ExperimentConfig, tuple[str, ...]]]
 """Each sweep of the selection, and the families of its candidates."""

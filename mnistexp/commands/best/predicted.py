@@ -13,8 +13,6 @@ from mnistexp.runs.results import Watch
 from mnistexp.statistics import FinalAccuracy, final_accuracy
 from mnistexp.sweeps.sweeping import cross_validated
 
-__all__ = ["FITS", "Predicted", "predict_final", "predicting"]
-
 FOLDS, REPEATS = 10, 2
 FITS = FOLDS * REPEATS
 """Each is trained on nine tenths of the training digits. With a single repeat the noise of the seeds is as large as the

@@ -42,8 +42,6 @@ from mnistexp.sweeps.sweep_files import predictions_archive
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["STOPPED", "run_best", "unseen_digits"]
-
 STOPPED = "stopped; finished work is kept: run the same command again to continue"
 
 

@@ -17,8 +17,6 @@ from mnistexp.sweeps.sweeping import cross_validated
 from mnistexp.sweeps.swept import DROPOUT, LeftAside, Part, Swept, find_sweeps, parts_of, read_swept
 from mnistexp.sweeps.trial_cache import TrialCache
 
-__all__ = ["Sources", "Used", "Work"]
-
 Used = Sequence[tuple[str, Swept]]
 """Sweeps to choose from, each once for every family of its candidates."""
 
