@@ -14,8 +14,6 @@ from mnistexp.runs.layout import Kind
 from mnistexp.runs.results import History
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["guessing", "lengthened", "seconds", "timings", "training_metrics"]
-
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
     "curves, the test accuracy is optimistic; --validation-fraction 0.2 validates on held-out training digits and "
@@ -177,18 +175,13 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
                 f"{which} diverged in epoch {fit.diverged_at}: its loss is not a number. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}."
             )
-        elif fit.history.accuracy[-1] < guessing(config.model.classes):
+        elif fit.history.accuracy[-1] <= statistics.guessing(config.training_digits, config.model.classes):
             warnings.append(
                 f"The network has not learned: the training accuracy after the last epoch, "
                 f"{fit.history.accuracy[-1]:.0%}, is about that of guessing. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}, or more epochs."
             )
     return warnings
-
-
-def guessing(classes: int) -> float:
-    """A training accuracy below this is hardly better than guessing: 20% for ten classes."""
-    return min(1 / classes + 0.1, 2 / classes)
 
 
 def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:

@@ -21,8 +21,6 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.runtime import import_keras
 from mnistexp.training.saved_model import check_saved_model
 
-__all__ = ["Learnt", "learnt_by", "load_model", "model_path", "probabilities", "row", "run_with_model"]
-
 AT_ONCE = 256
 NAMES = {"classes": "keys", "class_names": "names"}
 """Keys of `data.json` to fields of `Classes`."""

@@ -13,8 +13,6 @@ from rich.text import Text
 from mnistexp.config.shown import duration, percent
 from mnistexp.runs.results import Answered, EpochDone, Event, FitDone, Noted, Outcome, Reading, Step, Watch, Working
 
-__all__ = ["Watch", "cursor_kept", "watching"]
-
 Shown = EpochDone | FitDone | Noted | Reading | Step | Working
 
 

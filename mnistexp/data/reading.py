@@ -15,8 +15,6 @@ from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
 from mnistexp.errors import BadInput, MnistexpError
 
-__all__ = ["Invert", "Picture", "part_to_judge", "read_pictures"]
-
 Invert = Literal["auto", "yes", "no"]
 MOST_PICTURES = 100_000
 MOST_PROBLEMS = 20

@@ -14,8 +14,6 @@ from mnistexp.statistics import PairedDifference, intervals
 from mnistexp.statistics.intervals import Interval
 from mnistexp.sweeps.ranking import fold_weights
 
-__all__ = ["gaps_section", "unseen_section", "worth_section"]
-
 MORE_DIGITS = 4000
 
 

@@ -14,8 +14,6 @@ from mnistexp.runs.predictions import Predictions
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics import PairedRuns, compare_paired, holm
 
-__all__ = ["TOLD_APART", "Digit", "Paired", "compare_with_first", "other_digits"]
-
 TOLD_APART = 0.05
 """A difference counts where the p-value, adjusted for the number of comparisons, is at most this."""
 Verdict = Literal["better", "worse", "not told apart", "not comparable"]

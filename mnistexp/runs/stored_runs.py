@@ -23,8 +23,6 @@ from mnistexp.runs.summary import Summary, Value, over_repeats, summarize
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config.models import ExperimentConfig
 
-__all__ = ["StoredRun", "list_runs", "load", "order", "read", "run_names", "runs_folder"]
-
 RECORD = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
 """The fields that listings and tables show."""
 RUNS_DIR = "MNISTEXP_RUNS_DIR"
@@ -57,11 +55,6 @@ class StoredRun:
         accuracy = self.numbers.get("test_accuracy")
         told = f", test accuracy {accuracy:.4f}" if isinstance(accuracy, float) else ""
         return f"<run {self.id}: {self.command}, {self.status}{told}>"
-
-    @property
-    def info(self) -> "StoredRun":
-        """The run itself, for scripts of earlier versions, in which its record was apart."""
-        return self
 
     @cached_property
     def summary(self) -> Summary:

@@ -10,19 +10,6 @@ from numpy.typing import ArrayLike
 from mnistexp.config.shown import percent, span
 from mnistexp.errors import BadInput
 
-__all__ = [
-    "Interval",
-    "Repeats",
-    "accuracy_difference",
-    "check_level",
-    "over_repeats",
-    "predict_accuracy",
-    "prediction_interval",
-    "score_ends",
-    "t_quantile",
-    "wilson",
-]
-
 
 @dataclass(frozen=True)
 class Interval:

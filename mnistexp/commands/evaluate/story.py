@@ -23,8 +23,7 @@ from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
 from mnistexp.data.reading import part_to_judge
 from mnistexp.errors import BadInput, MnistexpError, RunError
-from mnistexp.figures import plots, style
-from mnistexp.figures.predictions import mistakes, reliability_diagram
+from mnistexp.figures import drawings, plots, style
 from mnistexp.runs.layout import DATA, FINAL, METRICS, Kind
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.results import Noted, Outcome, Watch
@@ -32,8 +31,6 @@ from mnistexp.runs.results import Reading as ReadingDone
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
-
-__all__ = ["PARTS", "PartChoice", "evaluate"]
 
 PartChoice = Literal["auto", "train", "test"]
 PARTS: tuple[PartChoice, ...] = ("auto", "train", "test")
@@ -251,8 +248,10 @@ def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, 
     shown = None if names == Classes().names else names
     drawn = {
         "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), shown),
-        "reliability": reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
-        "mistakes": mistakes(judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]),
+        "reliability": plots.reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
+        "mistakes": drawings.mistakes(
+            judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]
+        ),
     }
     run.add(METRICS, document)
     for file, content in style.rendered(drawn):

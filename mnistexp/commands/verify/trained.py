@@ -18,8 +18,6 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 
-__all__ = ["compare_trainings"]
-
 
 def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list[Compared]:
     """Run every repeat of a training again, and compare curves, weights, predictions and accuracy.
