@@ -178,17 +178,19 @@ def finish_training(
     watch: Watch,
     *,
     keep_state: bool = False,
+    exit_code: int = 0,
 ) -> Outcome:
     """Store metrics, times and figures of finished trainings, and finish the run.
 
     `watch` has the answer before the figures are drawn. The run is also done if they can't be: `Outcome.without`.
+    `exit_code`: of the run, if it has figures and didn't diverge.
     """
     run.add(METRICS, document)
     run.add(TIMINGS, metrics.timings(results))
     watch(Answered(Outcome(run.path, document)))
     without = _draw(run, results, document)
     end_checkpoints(run, config, keep=keep_state)
-    run.finish(exit_code=1 if without or over_all(document)["diverged_at"] else 0)
+    run.finish(exit_code=1 if without or over_all(document)["diverged_at"] else exit_code)
     return Outcome(run.path, document, without)
 
 

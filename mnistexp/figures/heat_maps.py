@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-__all__ = ["Shown", "heat_maps"]
-
 Shown = Literal["best", "mean"]
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-__all__ = ["parallel_coordinates"]
-
 BELOW = -0.12
 ABSENT = "not used"
 """Marks the place of trials that don't have a setting."""

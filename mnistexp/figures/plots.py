@@ -1,4 +1,4 @@
-"""Learning curves and confusion matrices as matplotlib figures."""
+"""Learning curves, confusion matrices and reliability diagrams as matplotlib figures."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -28,8 +28,6 @@ from mnistexp.runs.results import History, over_all
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = ["accuracy_curves", "confusion_matrix", "curve_notes", "learning_curves", "loss_curves", "of_training"]
 
 DASHES = ("-", "--", "-.", ":")
 
@@ -169,6 +167,26 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
+    return figure
+
+
+@styled
+def reliability_diagram(bins: Sequence[Mapping[str, Any]], error: float) -> "Figure":
+    """Accuracy by predicted probability, bin by bin, and the number of digits in each bin."""
+    figure = new_figure(4.8, 4.8)
+    upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    filled = [one for one in bins if one["digits"]]
+    upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="perfect calibration")
+    confidence, accuracy = [one["confidence"] for one in filled], [one["accuracy"] for one in filled]
+    upper.vlines(confidence, confidence, accuracy, color=VERMILLION, lw=1, alpha=0.6)
+    upper.plot(confidence, accuracy, "o", color=BLUE, label="share classified correctly")
+    upper.set(
+        title=f"Reliability: calibration error {error:.3f}", ylabel="share classified correctly", ylim=(-0.02, 1.05)
+    )
+    upper.legend(loc="upper left")
+    lows = [one["low"] for one in bins]
+    lower.bar(lows, [one["digits"] for one in bins], width=1 / max(len(bins), 1), align="edge", color=BLUE)
+    lower.set(xlabel="probability of the predicted class", ylabel="number of digits", xlim=(0, 1))
     return figure
 
 

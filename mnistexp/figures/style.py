@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "COLOURS", "Cell", "Cells", "Line", "Lines", "legend_below", "new_figure", "point_at", "record_of", "render",
-    "rendered", "styled",
-]  # fmt: skip
-
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, BLACK = COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#000000",
 )  # fmt: skip

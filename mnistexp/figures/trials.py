@@ -16,20 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-__all__ = [
-    "CROSS",
-    "FAINT",
-    "MANY",
-    "Floats",
-    "colour_key",
-    "finite_range",
-    "has_diverged",
-    "label_axis",
-    "scores_of",
-    "shades",
-    "titled",
-]
-
 WIDE = 20.0
 """If worst and best differ by at least this many points, the colour scale emphasises differences among the best."""
 MANY = 500

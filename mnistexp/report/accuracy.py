@@ -17,8 +17,6 @@ from mnistexp.sweeps.ranking import fold_weights
 if TYPE_CHECKING:
     pass
 
-__all__ = ["gaps_section", "unseen_section", "worth_section"]
-
 MORE_DIGITS = 4000
 
 

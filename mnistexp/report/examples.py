@@ -10,8 +10,6 @@ from mnistexp.report.origin import how_it_was_made, warnings
 from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["examples_report", "summary_report"]
-
 DASH = "\N{EN DASH}"
 
 

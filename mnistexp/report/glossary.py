@@ -6,8 +6,6 @@ from importlib import resources
 
 from markupsafe import Markup
 
-__all__ = ["Tooltips", "definitions"]
-
 TERM = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)
 GENERAL = "\n## Runs\n"
 """The terms from here on are about the program, and too general for tooltips: "run", "tag"."""

@@ -9,8 +9,6 @@ from mnistexp.report.page import Block, Cell, Code, Paragraph, RunReport, Sectio
 from mnistexp.runs.layout import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["any_report", "how_it_was_made", "setting", "standing", "warnings"]
-
 UNFINISHED = {
     "running": "This run was not finished when this report was written.",
     "failed": "This run failed.",

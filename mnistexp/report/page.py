@@ -9,27 +9,6 @@ from mnistexp.config import shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "Block",
-    "Cell",
-    "Code",
-    "Fact",
-    "Facts",
-    "Page",
-    "Paragraph",
-    "Picture",
-    "RunReport",
-    "Section",
-    "Story",
-    "Table",
-    "named",
-    "number",
-    "percent",
-    "percent_range",
-    "points",
-    "thinned",
-]
-
 MOST_ROWS = 500
 
 

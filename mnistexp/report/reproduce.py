@@ -8,8 +8,6 @@ from mnistexp.report.origin import how_it_was_made, standing, warnings
 from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["reproduce_report"]
-
 PARTS = {
     "data": "Is it the same data and the same network?",
     "curves": "Do the loss curves agree?",

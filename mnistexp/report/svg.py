@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Drawing", "draw"]
-
 POINTS_PER_INCH = 72
 PIXELS_PER_INCH = 102
 """Pixels of the page per inch of a figure at full size: its text is then about as large as that of the page."""

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from mnistexp.config import shown
 from mnistexp.figures import plots
-from mnistexp.figures.predictions import mistakes
+from mnistexp.figures.drawings import mistakes
 from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.class_scores import METHOD, Score, class_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["MISREAD", "Misread", "class_table", "confusions", "misread", "test_sections"]
 
 MISREAD = "Which digits are misread?"
 DASH = "\N{EN DASH}"

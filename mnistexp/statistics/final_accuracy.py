@@ -9,8 +9,6 @@ from mnistexp.config.shown import percent, span
 from mnistexp.errors import BadInput
 from mnistexp.statistics.intervals import Interval, check_level, score_ends, t_quantile
 
-__all__ = ["FinalAccuracy", "final_accuracy"]
-
 EXPONENT = 1 / 3
 """The error is taken to fall as (training digits)^-EXPONENT from a fold's training part to all digits."""
 

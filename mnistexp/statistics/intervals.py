@@ -9,19 +9,6 @@ from numpy.typing import ArrayLike
 
 from mnistexp.errors import BadInput
 
-__all__ = [
-    "Interval",
-    "Repeats",
-    "accuracy_difference",
-    "check_level",
-    "over_repeats",
-    "predict_accuracy",
-    "prediction_interval",
-    "score_ends",
-    "t_quantile",
-    "wilson",
-]
-
 
 @dataclass(frozen=True)
 class Interval:

@@ -12,16 +12,6 @@ from mnistexp.errors import BadInput, nearest
 from mnistexp.statistics.intervals import Interval, check_level, wilson
 from mnistexp.statistics.trials import earnings
 
-__all__ = [
-    "NestedScore",
-    "SelectionBias",
-    "SelectionRule",
-    "bbc_cv",
-    "nested_summary",
-    "one_standard_error",
-    "select",
-]
-
 SelectionRule = Literal["best", "one-se", "cheapest"]
 
 SCORES_AT_ONCE = 2**22

@@ -10,8 +10,6 @@ from mnistexp.errors import ConfigError, Problem
 from mnistexp.runs.layout import Kind
 from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
 
-__all__ = ["BEST", "FIXED", "FULL", "LONG", "QUICK", "SHORT", "WITH_DROPOUT", "Size", "Task", "assignment", "tasks_of"]
-
 BEST = "best model"
 SHORT, LONG, WITH_DROPOUT = "sgd_60_epochs", "sgd_150_epochs", "adam_dropout_50_epochs"
 """The trainings, named like the reported curves."""

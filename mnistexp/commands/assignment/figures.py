@@ -15,9 +15,6 @@ from mnistexp.statistics import seed_band
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["curves_over_band", "of_reproduction", "rows_beside_ours"]
-
-
 FEW_EPOCHS = 20
 """With fewer epochs each is marked, because a line of one epoch is invisible."""
 

@@ -30,8 +30,6 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 
-__all__ = ["run_reproduce", "size_of"]
-
 LABEL = {
     False: "The assignment reproduced, as submitted and as intended.",
     True: "QUICK RUN: a few epochs and rows, to check that everything works. Trainings are not compared.",

@@ -11,8 +11,6 @@ from mnistexp.figures.style import BLACK, BLUE, GREY, VERMILLION, legend_below, 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["accuracies", "of_best", "trials_by_family"]
-
 
 def of_best(choice: Choice, evidence: dict[str, Any]) -> dict[str, "Figure"]:
     """Every figure of `best` by file name, besides those of the training."""

@@ -10,8 +10,6 @@ from mnistexp.commands.best.choosing import COMBINATION, Candidate, Choice
 from mnistexp.config.shown import percent, points
 from mnistexp.statistics import Interval, PairedDifference, notebook_figures, paired_difference
 
-__all__ = ["how_much_better"]
-
 
 def how_much_better(choice: Choice) -> dict[str, Any]:
     """The section `better` of `metrics.json`; accuracies are means of the folds, shares from 0 to 1.

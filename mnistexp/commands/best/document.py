@@ -10,8 +10,6 @@ from mnistexp.config.shown import percent
 from mnistexp.statistics import guessing
 from mnistexp.sweeps.swept import LeftAside, Swept
 
-__all__ = ["choice_document", "trials_of", "warnings_of"]
-
 MOST_NAMED = 3
 """At most this many sweeps that were not used for one reason are named; the rest is counted."""
 
@@ -69,7 +67,7 @@ def warnings_of(used: Used, left_aside: Sequence[LeftAside], choice: Choice, fin
             "guessing. Sweep other values, first of the learning rate."
         )
     if combined.failed:
-        yield "A fit of the combination failed, so it could not be chosen."
+        yield f"A fit of the combination failed, so it could not be chosen: {combined.errors[0]}."
     elif choice.rule == "best" and combined.mean < own:
         yield (
             f"The best optimizer setting with the best dropout rate scores {percent(combined.mean)} in "

@@ -12,8 +12,6 @@ from mnistexp.runs import files, stored_runs
 from mnistexp.runs.layout import CHECKPOINT, DATA, HISTORY, MODEL, Kind, is_sweep, of_repeats
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["Ledger", "Reading", "read_ledger"]
-
 
 @dataclass(frozen=True)
 class Reading:

@@ -20,8 +20,7 @@ from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
 from mnistexp.errors import BadInput, MnistexpError, RunError
-from mnistexp.figures import plots, style
-from mnistexp.figures.predictions import mistakes, reliability_diagram
+from mnistexp.figures import drawings, plots, style
 from mnistexp.runs.layout import DATA, METRICS, Kind
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.results import Noted, Outcome, Watch
@@ -221,8 +220,10 @@ def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, 
     shown = None if names == Classes().names else names
     drawn = {
         "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), shown),
-        "reliability": reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
-        "mistakes": mistakes(judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]),
+        "reliability": plots.reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
+        "mistakes": drawings.mistakes(
+            judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]
+        ),
     }
     run.add(METRICS, document)
     for file, content in style.rendered(drawn):
