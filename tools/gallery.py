@@ -126,9 +126,9 @@ def draw_pages(runs: Path, pages: Path, browser: webdriver.Chrome) -> Iterator[P
         }.items():
             yield screenshot(browser, page, pages / f"{name}.{view}.png", width, theme, media)
     for drawn in sorted((pages.parent / "terminal").glob("*.svg")):
-        width, height = map(float, re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn.read_text("utf-8"))[0])
+        across, down = map(float, re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn.read_text("utf-8"))[0])
         wanted = 1600 if ".140." in drawn.name else 1000
-        yield screenshot(browser, drawn, drawn.with_suffix(".png"), wanted, height=round(height * wanted / width))
+        yield screenshot(browser, drawn, drawn.with_suffix(".png"), wanted, height=round(down * wanted / across))
 
 
 def screenshot(
