@@ -147,7 +147,7 @@ def package() -> list[tuple[str, Documented]]:
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_the_package_keeps_the_law(law: Law) -> None:
+def test_the_docstrings_of_the_package_keep_the_rules(law: Law) -> None:
     assert [f"{path}: {item.name}: {fault}" for path, item in package() for fault in law(item)] == []
 
 
@@ -188,13 +188,13 @@ def faults(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_docstring_that_breaks_a_law_is_found(fault: str) -> None:
+def test_a_docstring_that_breaks_a_rule_is_found(fault: str) -> None:
     (found,) = faults(FAULTS[fault])
     assert fault.replace("C.x ", "C.x: x ") in found
 
 
 @pytest.mark.parametrize("source", SOUND)
-def test_a_docstring_that_keeps_the_laws_passes(source: str) -> None:
+def test_a_docstring_that_keeps_the_rules_passes(source: str) -> None:
     assert faults(source) == []
 
 
