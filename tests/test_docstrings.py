@@ -121,7 +121,7 @@ def units_unsaid(item: Documented) -> list[str]:
 
 
 def sources_unnamed(functions: dict[str, str]) -> list[str]:
-    """The statistics of these docstrings, by name of the function, that lead to no source."""
+    """The names of statistical functions whose docstrings give no source; `functions`: name to docstring."""
     unnamed = set(functions)
     while found := {
         name
@@ -137,7 +137,7 @@ LAWS = [errors_unnamed, shapes_unsaid, dtypes_unsaid, units_unsaid]
 
 @cache
 def package() -> list[tuple[str, Documented]]:
-    """All that has a docstring, by its module; but for commands, whose help it is, so that it names no exceptions."""
+    """Everything with a docstring, by module, except commands: their docstrings are help and name no exceptions."""
     paths = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.stem.endswith("_commands")]
     return [
         (str(path.relative_to(PACKAGE)), item)

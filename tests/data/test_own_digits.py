@@ -405,7 +405,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "other keys": (lambda folder: npz("foo", "bar")(folder, X, Y), "holds foo, bar; allowed: x_train/y_train"),
     "no labels": (lambda folder: npz("x_train", "bar")(folder, X, Y), "holds pictures without labels; allowed"),
     "one label short": (wrong(y=lambda y: y[:-1]), "holds 200 pictures and 199 labels, allowed: one label each"),
-    "negative labels": (wrong(y=lambda y: y - 1), "the labels hold -1, allowed: from 0"),
+    "negative labels": (wrong(y=lambda y: y - 1), "the labels contain -1, allowed: 0 and above"),
     "fractions as labels": (wrong(y=lambda y: y + 0.5), "a label is 5.5, allowed: whole numbers"),
     "missing labels": (wrong(y=lambda y: np.where(y == 5, np.nan, y)), "a label is nan, allowed: whole numbers"),
     "probabilities": (wrong(y=lambda y: np.full((len(y), 10), 0.1)), "for probabilities, use labels.argmax(axis=1)"),
