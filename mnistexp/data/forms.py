@@ -179,7 +179,7 @@ def plain_labels(labels: NDArray[Any], source: str, *, folders: bool = False) ->
             raise BadInput(f"{source}: a label is {odd}, allowed: whole numbers or text; leave out unlabelled pictures")
         told.append(f"{labels.dtype} labels as whole numbers")
     if len(labels) and labels.min() < 0:
-        raise BadInput(f"{source}: the labels contain {int(labels.min())}, allowed: 0 and above; remove unlabelled images")
+        raise BadInput(f"{source}: the labels contain {labels.min()}, allowed: 0 and above; remove unlabelled images")
     return labels.astype(np.int64), told
 
 

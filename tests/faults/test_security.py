@@ -1,4 +1,4 @@
-"""What comes from elsewhere is shown and never obeyed: code, markup, terminal escapes, paths, foreign pages."""
+"""Untrusted data is shown and never executed: code, markup, terminal escapes, paths, foreign pages."""
 
 import ast
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Laws of learning curves as CSV."""
+"""Learning curves as CSV."""
 
 import math
 

@@ -600,7 +600,7 @@ def test_a_process_that_can_not_be_seen_is_judged_by_its_heartbeat(runs: Path, b
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**31, 2**80])
-def test_a_record_with_an_impossible_process_is_no_process(runs: Path, pid: int) -> None:
+def test_a_record_with_an_impossible_process_counts_as_not_running(runs: Path, pid: int) -> None:
     assert read_status(running(runs, replace(Owner.current(), pid=pid), age=0)).status == "interrupted"
 
 
