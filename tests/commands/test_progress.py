@@ -44,7 +44,7 @@ def test_progress_of_a_training_shows_total_and_best_without_cut_words(width: in
 @pytest.mark.parametrize("width", [80, 140])
 def test_progress_of_a_sweep_shows_fits_best_score_and_time_left(width: int) -> None:
     seen = lines(shown(SWEEP, width))
-    assert any(all(part in line for part in ("fit 17/54", "best accuracy 0.9312", "40 min 33 s left")) for line in seen)
+    assert any(all(part in line for part in ("fit 17/54", "best accuracy 93.1%", "40 min 33 s left")) for line in seen)
     assert not any("…" in line or len(line) > width for line in seen)
 
 

@@ -16,6 +16,7 @@ from tiny_sweep import run_tiny, tiny
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
+from mnistexp.config.shown import percent
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures.sweeps import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
@@ -77,7 +78,7 @@ def test_every_fit_is_reported_with_the_best_mean_so_far_and_the_time_left() -> 
             done=number + 1,
             total=6,
             cached=0,
-            what=f"dropout {trial.params['model.dropout']}, fold {fold.fold + 1}: accuracy {fold.score:.4f}",
+            what=f"dropout {trial.params['model.dropout']:g}, fold {fold.fold + 1}: accuracy {percent(fold.score)}",
             best=best,
             seconds_left=SECONDS * (5 - number),
         )
@@ -129,7 +130,7 @@ def test_a_sweep_without_a_grid_scores_the_configuration() -> None:
     _, said = watched(tiny({"grid": {}}))
     assert [event.what.partition(":")[0] for event in said] == [f"as configured, fold {fold}" for fold in (1, 2, 3)]
     _, said = watched(tiny({"grid": {"model.dropout": [0.0], "training.batch_size": [8]}}))
-    assert said[0].what.startswith("dropout 0.0, batch_size 8, fold 1: accuracy 0.")
+    assert said[0].what.startswith("dropout 0, batch size 8, fold 1: accuracy ")
 
 
 # What is stored
@@ -315,7 +316,7 @@ def test_if_all_trials_fail_the_first_error_is_named() -> None:
 def test_a_divergence_is_reported_with_its_epoch() -> None:
     result, said = watched(over(0.7))
     assert [event.what for event in said] == [
-        f"dropout 0.7, fold {fold.fold + 1}: accuracy {fold.score:.4f}, diverged in epoch 1"
+        f"dropout 0.7, fold {fold.fold + 1}: accuracy {percent(fold.score)}, diverged in epoch 1"
         for fold in result.trials[0].folds
     ]
 
