@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
 from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.option_kinds import DATA, SEARCH, TRAINING, option
@@ -9,7 +11,7 @@ from mnistexp.cli.options import OptimizersOption
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
-from mnistexp.errors import BadInput
+from mnistexp.errors import BadInput, TrialsFailed
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
@@ -68,6 +70,9 @@ def best(
     _write_report(outcome)
     call.result(outcome.document(), *console_report.answer(outcome))
     call.end(outcome)
+    if failed := outcome.metrics["failed"]:
+        call.error(f"done, but a fit of a part failed: {', '.join(failed)}; see the warnings")
+        raise typer.Exit(TrialsFailed.exit_code)
 
 
 @commands.add(

@@ -10,8 +10,6 @@ from typing import Any, BinaryIO, Literal
 
 from mnistexp.errors import BadInput
 
-__all__ = ["AGAIN", "LIMIT", "Kind", "Tick", "kind_of", "pieces", "read", "refuse"]
-
 LIMIT = 1024 * 2**20
 """Bytes that one array or table of a local file may take when unpacked: 1.3 million digits of one byte a pixel."""
 PIECE = 8 * 2**20

@@ -20,8 +20,6 @@ from mnistexp.errors import BadInput
 if TYPE_CHECKING:
     from mnistexp.config.models import DataConfig, ExperimentConfig
 
-__all__ = ["Dataset", "Digits", "find", "load", "load_unseen", "read_labelled", "split", "split_of"]
-
 USUAL_DIGITS = 1000
 """How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
 SUSPECTED = (

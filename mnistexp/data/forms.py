@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from mnistexp.errors import BadInput, show
 
-__all__ = ["MOST_CLASSES", "Classes", "Pictures", "classes_of", "grey", "plain_labels"]
-
 MOST_CLASSES = 100
 AT_ONCE = 4096
 LARGEST_SIDE = 1024

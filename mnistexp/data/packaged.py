@@ -20,8 +20,6 @@ from mnistexp.errors import DataError
 if TYPE_CHECKING:
     from mnistexp.config.models import DataConfig
 
-__all__ = ["EMBEDDED", "embedded", "find_named", "sha256"]
-
 EMBEDDED = {
     "first_1000": (
         "2304e0137aea1f236247daacc2dcaf275996895e40c4bb0760c448434d361d1a",

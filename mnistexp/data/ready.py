@@ -13,8 +13,6 @@ from mnistexp.data.pictures import SIDE, prepare
 from mnistexp.data.polarity import Ink, dark_ink, which_to_invert
 from mnistexp.errors import BadInput
 
-__all__ = ["Ready", "make_ready"]
-
 DARKEST = 25
 """A ground brighter than this, of 255, is made black."""
 TICKS = 500

@@ -21,8 +21,6 @@ from mnistexp.runs.references import several
 from mnistexp.runs.status import State, iso, read_record, read_status
 from mnistexp.runs.stored_runs import StoredRun, read, run_names
 
-__all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
-
 LiveState = State | Literal["dead", "damaged"]
 RESULTS = ("test_accuracy", "best_score")
 NEWEST = 10

@@ -28,7 +28,7 @@ from mnistexp.sweeps.trial_cache import TrialCache
 if TYPE_CHECKING:
     from mnistexp.sweeps.executors.executors import Workers
 
-__all__ = ["cost", "run_sweep"]
+__all__ = ["cost", "cross_validated", "run_sweep"]
 
 Watch = Callable[[FitDone], None]
 WRITERS = 8
@@ -59,14 +59,26 @@ def run_sweep(
     or if every trial failed, `Interrupted` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
     after ending the workers.
     """
-    with ExitStack() as stack:
-        sweeping = _Sweep(config, Fits(config, digits, split, cache), run, watch, stack)
-        drive(config, sweeping.fit)
-    result = sweeping.result()
+    result = _fitted(config, Fits(config, digits, split, cache), run, watch).result()
     if run is not None:
         for name, content in sweep_documents(result).items():
             run.add(name, content)
     return result
+
+
+def cross_validated(
+    config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None, watch: Watch | None
+) -> TrialResult:
+    """The only trial of a sweep without keys, even if its fits failed. Raises what else `run_sweep` raises."""
+    [trial] = _fitted(config, Fits(config, digits, split, cache), None, watch).complete()
+    return trial
+
+
+def _fitted(config: ExperimentConfig, fits: Fits, run: Run | None, watch: Watch | None) -> "_Sweep":
+    with ExitStack() as stack:
+        sweeping = _Sweep(config, fits, run, watch, stack)
+        drive(config, sweeping.fit)
+    return sweeping
 
 
 class _Sweep:
@@ -202,26 +214,31 @@ class _Sweep:
         ]
         return [self._results[place] for place in places if place in self._results]
 
-    def result(self) -> SweepResult:
-        complete = [trial for trial in self._trials if self._complete(trial)]
-        missing = self._total - self._cached - self._ran if self._stopped else 0
-        if not complete:
+    def complete(self) -> list[TrialResult]:
+        """The complete trials. Raises `Interrupted` if the time limit left none."""
+        trials = [trial for trial in self._trials if self._complete(trial)]
+        if not trials:
             raise Interrupted(
                 f"stopped at the time limit before any trial was complete; {self._cached + self._ran} of {self._total} "
                 "fits are kept: run the same command again to continue"
             )
+        return [TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in trials]
+
+    def result(self) -> SweepResult:
+        trials = self.complete()
+        missing = self._total - self._cached - self._ran if self._stopped else 0
         if missing:
-            self._notes[self._stop_note(len(complete), missing)] = None
-        trials = {trial.index: TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in complete}
-        final = self._final(complete)
-        candidates = [trials[trial.index] for trial in final]
+            self._notes[self._stop_note(len(trials), missing)] = None
+        final = self._final([trial for trial in self._trials if self._complete(trial)])
+        chosen_from = {trial.index for trial in final}
+        candidates = [trial for trial in trials if trial.index in chosen_from]
         if all(trial.failed for trial in candidates):
             error = next(fold.error for trial in candidates for fold in trial.folds if fold.error)
             raise TrialsFailed(f"every trial failed; error of the first fit: {error}")
         costs = [cost(trial.config) for trial in final]
         best, tied = choose(self._settings.select, candidates, self._fits.labels, costs)
         return SweepResult(
-            trials=tuple(trials.values()),
+            trials=tuple(trials),
             labels=self._fits.labels,
             best=best,
             tied=tied,
@@ -230,7 +247,7 @@ class _Sweep:
             fits_failed=self._failed,
             seconds=time.perf_counter() - self._began,
             notes=tuple(self._notes),
-            trials_missing=self._total // self._per_trial - len(complete) if missing else 0,
+            trials_missing=self._total // self._per_trial - len(trials) if missing else 0,
             fits_missing=missing,
         )
 

@@ -37,6 +37,7 @@ from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import find_sweeps, parts_of
 from mnistexp.sweeps.trial_cache import TrialCache
+from mnistexp.training import fitting
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +239,45 @@ def test_a_combination_that_failed_is_not_chosen() -> None:
     choice = choose_setting(winners, lambda _: trial(0, [1.0, 1.0, 1.0], error="it failed"))
     assert choice.chosen is given[0]
     assert choice.everyone == tuple(given)
+
+
+def test_what_failed_of_the_evidence_is_named_and_the_rest_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fit of the combination, one of the prediction, and all of the sweep without an outer fold fail."""
+    honest = fitting.fit
+
+    def fragile(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed: fitting.Seed, **options: Any) -> Any:
+        combined = config.optimizer.name == "nesterov" and config.model.dropout == 0.3
+        if (combined and seed.fold == 1) or len(x) in (70, 71, 72) or (len(x) == 144 and seed.fold in (4, 5)):
+            raise ArithmeticError("it failed")
+        return honest(config, x, y, validation, seed, **options)
+
+    monkeypatch.setattr(fitting, "fit", fragile)
+    config = tiny({"grid": (GRIDS[1], {"model.dropout": (0.3,)})})
+    (tmp_path / "own.yaml").write_text(to_yaml(config))
+    done = call("best", "--config", "own.yaml", "--nested", "--json", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    metrics = json.loads(done.stdout)["metrics"]
+    assert metrics["failed"] == ["combination", "nested", "prediction"]
+    *others, nested, prediction = metrics["warnings"]
+    assert "A fit of the combination failed, so it could not be chosen: ArithmeticError: it failed." in others
+    assert nested.startswith("There is no nested cross-validation: every trial failed")
+    assert prediction.endswith("4 of 20 fits failed, the first with: ArithmeticError: it failed")
+    assert "a fit of a part failed: combination, nested, prediction" in done.stderr
+    assert metrics["choice"]["combination"]["accuracy"] is None
+    assert metrics["choice"]["chosen"]["params"]["optimizer.name"] == "nesterov"
+    evidence = metrics["representative"]
+    assert evidence["nested"] is evidence["prediction"] is metrics["predicted_accuracy"] is None
+    assert evidence["test"]["accuracy"] == metrics["test_accuracy"]
+    [best] = [info for info in list_runs(tmp_path / "runs") if info.command == "best"]
+    assert (best.status, best.exit_code) == ("done", 3)
+    assert "could not be chosen" in best.read_text("report.html")
+
+    monkeypatch.setattr(fitting, "fit", honest)
+    again = call("best", "--config", "own.yaml", "--nested", "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["metrics"]["failed"] == []
 
 
 def test_a_setting_that_several_sweeps_tried_counts_once() -> None:

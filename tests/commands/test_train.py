@@ -154,9 +154,14 @@ def test_a_training_with_early_stopping_cannot_be_lengthened_and_keeps_no_state(
     assert [path.name for path in run.rglob("*.npz")] == ["predictions.npz"]
 
 
-def test_a_damaged_state_is_reported_with_its_name(copied: Path, tmp_path: Path) -> None:
-    (copied / "state.npz").write_bytes(b"damaged")
-    with pytest.raises(RunError, match=r"state\.npz is damaged"):
+@pytest.mark.parametrize("place", ["state.npz", "repeats/1/state.npz"])
+def test_a_damaged_state_is_reported_with_its_name(place: str, copied: Path, tmp_path: Path) -> None:
+    config = copied / "config.yaml"
+    config.write_text(config.read_text().replace("repeats: 1", "repeats: 2"))
+    (copied / "repeats" / "1").mkdir(parents=True)
+    shutil.copy(copied / "state.npz", copied / "repeats" / "1")
+    (copied / place).write_bytes(b"damaged")
+    with pytest.raises(RunError, match=rf"{copied.name}/{place} is damaged"):
         lengthen_training(load(copied), 2, tmp_path)
     assert run_names(tmp_path) == [copied.name]
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistexp.statistics.more_digits import RATES, more_digits
+from mnistexp.statistics import wilson
+from mnistexp.statistics.more_digits import RATES, AccuracyCurve, more_digits
 
 SIZES = (53, 133, 267, 533)
 
@@ -25,6 +26,15 @@ def test_the_gain_of_doubling_is_that_of_the_curve_which_the_accuracies_lie_on(
     assert found is not None
     assert found.doubling == pytest.approx(lost * (1 - 2**-rate), rel=1e-6)
     assert found.doubling_interval.low == pytest.approx(found.doubling_interval.high)
+
+
+def test_the_fitted_curve_goes_through_accuracies_that_lie_on_one() -> None:
+    sizes = np.array([53, 133, 267, 533, 1066])
+    accuracies = 0.97 - 0.4 * sizes**-0.5
+    curve = AccuracyCurve(
+        "accuracy", SIZES, tuple(accuracies[:4]), tuple(wilson(800 * one, 800) for one in accuracies[:4])
+    )
+    assert curve.fitted(sizes) == pytest.approx(accuracies, rel=1e-6)
 
 
 def test_a_curve_never_promises_more_than_every_digit_nor_a_loss() -> None:

@@ -17,7 +17,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.errors import Interrupted, TrialsFailed
-from mnistexp.figures.digits import curves_by_digits
+from mnistexp.figures.sweeps import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import sweeping

@@ -13,8 +13,6 @@ from mnistexp.commands.assignment.grids import submitted_rows
 from mnistexp.commands.assignment.reported import ACCURACIES, CLASS_COUNTS, FAULTS, PARAMETERS, reported_rows
 from mnistexp.runs.results import Outcome
 
-__all__ = ["table_of"]
-
 
 def table_of(done: Done, digits: data.Digits) -> list[Row]:
     """The rows in the order of the assignment. Raises RunError if a run can't be read."""
