@@ -37,7 +37,7 @@ def lines(runs: "Sequence[StoredRun]", keys: Sequence[str]) -> Iterator[str]:
 
 
 def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime, width: int) -> Table:
-    """The same as a table; the start as how long it is ago. On a narrow terminal, without the time that a run took."""
+    """The same as a table, with ages instead of starts; on a narrow terminal without the time that a run took."""
     timed = width >= WITH_TIME
     added = [_added(run, keys, _short) for run in runs]
     names = (*keys, "tags", "note")

@@ -255,7 +255,7 @@ def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str) -> Digits:
 
 
 def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> Digits:
-    """The digits with the source's own test part behind them."""
+    """The digits followed by the source's own test part."""
     test = read_labelled(part, config, digits.classes, digits.form, tick)
     both = digits, test
     joined = _frozen(
