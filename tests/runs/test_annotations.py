@@ -108,7 +108,13 @@ def test_the_file_is_plain_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["train", "sweep-dropout"])
 def test_a_run_is_tagged_and_noted_when_it_is_launched(command: str, tmp_path: Path) -> None:
     sweep = ["--grid", "dropout=0", "--executor", "serial"] if command != "train" else []
-    words = [command, *options({**NETWORK, "data.digits": 60, "training.epochs": 1}), *sweep, "--runs-dir", str(tmp_path)]
+    words = [
+        command,
+        *options({**NETWORK, "data.digits": 60, "training.epochs": 1}),
+        *sweep,
+        "--runs-dir",
+        str(tmp_path),
+    ]
     marks = ["--tag", "nightly", "--tag", "a.b", "--note", "the first"]
     done = CliRunner().invoke(app, [*words, *marks, "--json"], catch_exceptions=False)
     assert done.exit_code == 0
