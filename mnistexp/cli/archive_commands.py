@@ -1,4 +1,4 @@
-"""The commands that take runs elsewhere: tables for other programs, and archives for other machines."""
+"""The commands that export and import runs: tables for other programs, and archives for other machines."""
 
 import sys
 from pathlib import Path

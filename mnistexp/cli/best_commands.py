@@ -1,4 +1,4 @@
-"""The commands that end the assignment: the best model, and everything reproduced."""
+"""The commands `best` and `reproduce`, with which the assignment ends."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The commands of the trash: runs that go there, come back, or are removed for good."""
+"""The commands of the trash: move runs there, restore them, or delete them."""
 
 import sys
 from collections.abc import Iterator, Sequence

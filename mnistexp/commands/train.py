@@ -127,7 +127,7 @@ def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> l
     except RunError as error:
         if (stored.path / STATE).exists():
             raise
-        raise BadInput(f"{run} has no {STATE}, as runs of earlier versions don't; {restart}") from error
+        raise BadInput(f"{run} has no {STATE}, which earlier versions didn't store; {restart}") from error
     for repeat, state in enumerate(states):
         try:
             files.arrays(state)

@@ -1,4 +1,4 @@
-"""What a file holds by its first bytes, and its content, read in pieces that show progress and that Ctrl-C can end."""
+"""The type of a file by its first bytes, and its content, read in pieces that show progress and that Ctrl-C can end."""
 
 import gzip
 import stat

@@ -252,7 +252,7 @@ def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str, **about: An
 
 
 def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> Digits:
-    """The digits with the source's own test part behind them."""
+    """The digits followed by the source's own test part."""
     test = read_labelled(part, config, digits.classes, digits.form, tick)
     return _frozen(
         np.concatenate([digits.images, test.images]),

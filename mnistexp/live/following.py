@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from mnistexp.errors import RunError
 from mnistexp.live.sweep_progress import FitFiles, SweepProgress
-from mnistexp.runs.layout import HEARTBEAT, STATUS, Kind, is_sweep
+from mnistexp.runs.layout import HEARTBEAT, STATUS, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
 from mnistexp.runs.status import State, iso, read_record, read_status
@@ -23,7 +23,7 @@ from mnistexp.runs.stored_runs import StoredRun, read, run_names
 from mnistexp.runs.summary import is_number
 
 LiveState = State | Literal["dead", "damaged"]
-RESULTS = ("test_accuracy", "best_score")
+RESULTS = ("test_accuracy", "best_score", "accuracy")
 NEWEST = 10
 Signature = tuple[int, int, int]
 
@@ -35,7 +35,7 @@ class LiveRun:
     `state`: `dead` is a run with status `running` whose process is gone, `damaged` one whose status can't be read.
     `ended`: for a dead run, its last heartbeat. `silent_seconds`: since its last heartbeat, if there is one; heartbeats
     come every two seconds. `seconds_left`: None if unknown. `result`: `test_accuracy`, `mean_test_accuracy` of repeated
-    trainings or `best_score`, if an ended run has one.
+    trainings, `best_score` or `accuracy` (of `evaluate`), if an ended run has one.
     """
 
     info: StoredRun
@@ -175,7 +175,7 @@ def _read(path: Path) -> LiveRun | None:
 
 
 def _result(run: StoredRun) -> Mapping[str, float] | None:
-    if run.command == Kind.TRAIN and is_number(mean := run.numbers.get("repeats.mean")):
+    if is_number(mean := run.numbers.get("repeats.mean")):
         return {"mean_test_accuracy": mean}
     # `best` has both; its accuracy is its main result.
     return next(({key: value} for key in RESULTS if is_number(value := run.numbers.get(key))), None)

@@ -51,7 +51,8 @@ def evaluation_report(stored: StoredRun) -> RunReport:
 
 def evaluation_story(found: Mapping[str, Any]) -> Story:
     """What the metrics of `evaluate` tell."""
-    whose = "its own test digits" if found["own_test_digits"] else found["source"]
+    source = "the unseen digits" if found["source"] == "unseen" else found["source"]
+    whose = "its own test digits" if found["own_test_digits"] else source
     classes = class_table(np.array(found["confusion_matrix"]), found["class_names"])
     return Story(
         kind="evaluation",

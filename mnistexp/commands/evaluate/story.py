@@ -16,6 +16,7 @@ from mnistexp.commands.job import NOTHING_KEPT, run_job, unwatched
 from mnistexp.commands.prediction import Network, network_of
 from mnistexp.config import settings
 from mnistexp.config.models import DataConfig
+from mnistexp.config.shown import percent, span
 from mnistexp.data import Dataset, Digits, Split
 from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
@@ -133,22 +134,22 @@ def _document(stored: StoredRun, judged: Dataset, network: Network, known: Datas
 def _trained_on(images: NDArray[np.uint8], known: Dataset | None, right: NDArray[np.bool_]) -> dict[str, Any]:
     """How many of the digits the run was trained on, by their pixels, and the accuracy on the others."""
     if known is None:
-        return {"digits": None, "others": None, "sentence": "Whether the run was trained on some of them is unknown: "
-                "its own digits can't be read any more."}  # fmt: skip
+        told = "Whether the run was trained on some of these digits is unknown: its own digits can't be read any more."
+        return {"digits": None, "others": None, "sentence": told}
     rows = np.concatenate([known.split.train, known.split.validation])
     seen = {image.tobytes() for image in known.digits.images[rows]}
     familiar = np.array([image.tobytes() in seen for image in images], np.bool_)
     count, others = int(familiar.sum()), int((~familiar).sum())
     if not count:
-        return {"digits": 0, "others": None, "sentence": "The run was not trained on any of them."}
+        return {"digits": 0, "others": None, "sentence": "The run was trained on none of these digits."}
     correct = int(right[~familiar].sum())
     if not others:
-        told = "The run was trained on all of them, so the accuracy is not an estimate for other digits."
+        told = "The run was trained on all of these digits, so the accuracy is not an estimate for other digits."
         return {"digits": count, "others": None, "sentence": told}
     interval = statistics.wilson(correct, others)
     told = (
         f"The run was trained on {count:,} of these {len(right):,} digits, found by their pixels; on the other "
-        f"{others:,} its accuracy is {correct / others:.4f} (95% interval {interval.low:.4f} to {interval.high:.4f})."
+        f"{others:,} its accuracy is {percent(correct / others)} (95% interval {span(interval.low, interval.high)})."
     )
     share = {
         "digits": others,
@@ -170,13 +171,13 @@ def _expected(stored: StoredRun, trained: dict[str, Any], found: dict[str, Any])
     which = "digits that it was not trained on" if trained["others"] else "digits"
     place = "within" if holds else "above" if of["accuracy"] > ahead.high else "below"
     meaning = (
-        "as expected for digits like its test digits"
+        "as expected for digits of the same kind"
         if holds
         else "these digits differ from its test digits, or the test accuracy was off by chance"
     )
     told = (
-        f"On {of['digits']:,} {which} the accuracy is {of['accuracy']:.4f}, {place} the 95% prediction interval from "
-        f"the run's test digits, {ahead.low:.4f} to {ahead.high:.4f}: {meaning}."
+        f"The accuracy on {of['digits']:,} {which}, {percent(of['accuracy'])}, is {place} the 95% prediction interval "
+        f"from the run's test digits, {span(ahead.low, ahead.high)}: {meaning}."
     )
     return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
 
