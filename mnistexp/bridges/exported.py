@@ -13,8 +13,6 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import is_number
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["Part", "Series", "parts"]
-
 
 @dataclass(frozen=True)
 class Series:

@@ -39,8 +39,6 @@ try:
 except ImportError:
     raise BadInput("MLflow's store needs MLflow: pip install 'mnistexp[mlflow]'") from None
 
-__all__ = ["Exported", "export"]
-
 SQLITE = "sqlite:///"
 STATUS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 MOST_METRICS, MOST_PARAMS = 1000, 100

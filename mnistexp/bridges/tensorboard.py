@@ -31,8 +31,6 @@ try:
 except ImportError:
     raise BadInput("event files need TensorBoard: pip install 'mnistexp[tensorboard]'") from None
 
-__all__ = ["export"]
-
 SUFFIX = ".mnistexp"
 TUNED = ("model.", "optimizer.", "training.")
 STATUS = {"done": "STATUS_SUCCESS", "running": "STATUS_RUNNING"}

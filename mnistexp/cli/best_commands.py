@@ -1,6 +1,8 @@
-"""The commands that end the assignment: the best model, and everything reproduced."""
+"""The commands `best` and `reproduce`, with which the assignment ends."""
 
 from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from mnistexp.cli import console, console_report
 from mnistexp.cli.call import Call
@@ -8,7 +10,7 @@ from mnistexp.cli.options import DATA, RUN, SEARCH, TRAINING, OptimizersOption, 
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
-from mnistexp.errors import BadInput
+from mnistexp.errors import BadInput, TrialsFailed
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
@@ -60,6 +62,9 @@ def best(
     _write_report(outcome)
     call.result(outcome.document(), *console_report.answer(outcome))
     call.end(outcome)
+    if failed := outcome.metrics["failed"]:
+        call.error(f"done, but a fit of a part failed: {', '.join(failed)}; see the warnings")
+        raise typer.Exit(TrialsFailed.exit_code)
 
 
 @commands.add(

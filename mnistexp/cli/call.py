@@ -1,4 +1,4 @@
-"""One call of a command: its shared options, the settings that they make, and where it speaks."""
+"""One call of a command: its shared options, the settings that result, and its output."""
 
 import io
 import sys
@@ -185,11 +185,11 @@ class Call:
         print(f"mnistexp: {printable(message)}", file=own(), flush=True)
 
     def error(self, message: str) -> None:
-        """Print what went wrong though there is a result."""
+        """Print a problem of a command that still has a result."""
         self.remark(f"error: {message}")
 
     def end(self, outcome: "Outcome") -> None:
-        """The end of a command that trained. Raises `typer.Exit` where it diverged or has no figures, once said."""
+        """End a command that trained. Raises `typer.Exit`, after a message, if it diverged or has no figures."""
         from mnistexp.runs.results import over_all
 
         diverged = (told := over_all(outcome.metrics))["diverged_at"]

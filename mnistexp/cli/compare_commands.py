@@ -131,7 +131,7 @@ def _paired_report(answers: "Sequence[Paired]") -> Iterator[RenderableType]:
         for reader, digits in ((number, answer.only_second), (1, answer.only_first)):
             if digits:
                 listed = _listed(digits, of_second=reader == 1)
-                yield Text(f"correct only in {reader}, {counted(len(digits), 'digit')}:  {listed}")
+                yield Text(f"{counted(len(digits), 'digit')} that only {reader} classifies correctly: {listed}")
     if sum(answer.found is not None for answer in answers) > 1:
         yield Text("The p-values are adjusted for the number of comparisons (Holm).")
 

@@ -139,5 +139,5 @@ def divergence(metrics: Mapping[str, Any]) -> str:
     which = "a training" if "repeats" in metrics else "the training"
     return (
         f"{which} diverged: its loss was not a number in epoch {metrics['diverged_at']}; "
-        "try a lower optimizer.learning_rate. What was computed is kept"
+        "try a lower optimizer.learning_rate. Finished results are kept"
     )

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from mnistexp.cli.console import STATUS, cut, plain_table, sparkline, whole_columns
 from mnistexp.cli.printable import one_line
-from mnistexp.config.shown import counted, duration
-from mnistexp.config.shown import name as in_words
+from mnistexp.config import shown
+from mnistexp.config.shown import counted, duration, percent
 from mnistexp.runs.results import History
 from mnistexp.runs.status import iso
 
@@ -37,7 +37,7 @@ def lines(runs: "Sequence[StoredRun]", keys: Sequence[str]) -> Iterator[str]:
 
 
 def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime, width: int) -> Table:
-    """The same as a table; the start as how long it is ago. On a narrow terminal, without the time that a run took."""
+    """The same as a table, with ages instead of starts; on a narrow terminal without the time that a run took."""
     timed = width >= WITH_TIME
     added = [_added(run, keys, _short) for run in runs]
     names = (*keys, "tags", "note")
@@ -48,7 +48,8 @@ def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime, width
         took = [cut("" if run.seconds is None else _age(run.seconds))] * timed
         added_cells = (cut(row[place]) for place in shown)
         status = Text(run.status, style=STATUS[run.status])
-        found.add_row(Text(_clean(run.id)), status, age, *took, _short(run.score), *added_cells)
+        score = "" if run.score is None else percent(run.score)
+        found.add_row(Text(_clean(run.id)), status, age, *took, score, *added_cells)
     return whole_columns(found, *["time"] * timed, *keys, "tags", "note")
 
 
@@ -80,13 +81,13 @@ def run_report(
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:
         yield Text(f"Note: {note}", style="yellow")
-    for heading, values in (
-        ("Settings", {key: value for key, value in run.settings.items() if value is not None}),
-        ("Metrics", run.numbers),
+    for heading, values, show in (
+        ("Settings", {key: value for key, value in run.settings.items() if value is not None}, _plain),
+        ("Metrics", run.numbers, _short),
     ):
         if values:
             yield Text(f"\n{heading}", style="bold")
-            yield _pairs(values)
+            yield _pairs(values, show)
     if curves:
         yield Text()
         yield _curves(curves)
@@ -145,13 +146,6 @@ def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -
     return [Text(sparkline(values, bounds)), *(Text(_short(value)) for value in ends)]
 
 
-def _pairs(values: Mapping[str, Any]) -> Table:
-    """Names and values beside each other, without a heading."""
-    found = plain_table("", "", rows=((name, _clean(_plain(value))) for name, value in values.items()))
-    found.show_header = False
-    return found
-
-
 def _clean(text: str) -> str:
     """Text that stays in its line and its column, and that a terminal shows as it is."""
     return one_line(text, "?")
@@ -167,6 +161,13 @@ def _plain(value: Any) -> str:
 def _short(value: Any) -> str:
     """A value with four digits where it is a number with a fraction."""
     return f"{value:.4g}" if isinstance(value, float) else _plain(value)
+
+
+def _pairs(values: Mapping[str, Any], show: Callable[[Any], str] = _plain) -> Table:
+    """Names and values beside each other, without a heading."""
+    found = plain_table("", "", rows=((key, _clean(show(item))) for key, item in values.items()))
+    found.show_header = False
+    return found
 
 
 def grouped_document(found: "Grouped") -> dict[str, Any]:
@@ -195,9 +196,9 @@ def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
         interval = f"{told.interval.low:.4f} to {told.interval.high:.4f}" if told.interval else "-"
         std = "-" if told.std is None else f"{told.std:.4f}"
         settings = ", ".join(
-            f"{in_words(key.removesuffix('.name'))} {value}"
-            for key, value in group.settings.items()
-            if value not in (None, "None") and not key.startswith("sweep.")  # of `best`: its searches
+            f"{shown.name(key)} {shown.value(item)}"
+            for key, item in group.settings.items()
+            if item not in (None, "None") and not key.startswith("sweep.")  # of `best`: its searches
         )
         newest = Text(f"{settings or 'all settings'}\n{group.runs[0].id}")
         table.add_row(str(told.n), f"{told.mean:.4f}", std, interval, newest)

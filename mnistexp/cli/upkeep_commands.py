@@ -1,4 +1,4 @@
-"""The commands that look after runs: tags, notes, and the trash, where runs go, come back from, or end for good."""
+"""The commands that manage runs: tags, notes, and the trash."""
 
 import sys
 from collections import Counter

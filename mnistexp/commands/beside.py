@@ -14,8 +14,6 @@ from mnistexp.sweeps.executors.executors import outcomes
 from mnistexp.sweeps.executors.processes import Processes
 from mnistexp.training.repeats import fit_repeat
 
-__all__ = ["Ahead", "beside", "repeats_of", "train_beside"]
-
 
 @dataclass(frozen=True, eq=False)
 class Ahead:

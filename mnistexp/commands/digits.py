@@ -9,8 +9,6 @@ from mnistexp.runs.results import Noted, Reading, Watch
 if TYPE_CHECKING:
     from mnistexp.config.models import ExperimentConfig
 
-__all__ = ["as_sentence", "note_digits", "read_digits"]
-
 
 def read_digits(config: "ExperimentConfig", watch: Watch) -> Dataset:
     """The digits of an experiment, `watch` told of the reading and of what was converted. See `Dataset.load`."""

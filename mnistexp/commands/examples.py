@@ -18,8 +18,6 @@ from mnistexp.figures import drawings, style
 from mnistexp.runs.layout import METRICS, Kind
 from mnistexp.runs.results import Outcome
 
-__all__ = ["DEFAULT_EXAMPLES", "run_examples", "run_summary", "terminal_pictures"]
-
 DEFAULT_EXAMPLES = (37, 235, 72)
 """The assignment's three digits, by position in the training part."""
 

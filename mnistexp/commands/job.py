@@ -13,8 +13,6 @@ from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import Event
 from mnistexp.runs.run_folder import Run, add_file
 
-__all__ = ["NOTHING_KEPT", "new_run", "run_job", "unwatched"]
-
 NOTHING_KEPT = "stopped; nothing was kept"
 
 

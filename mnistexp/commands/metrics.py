@@ -14,12 +14,10 @@ from mnistexp.runs.layout import Kind
 from mnistexp.runs.results import History
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["guessing", "lengthened", "seconds", "timings", "training_metrics"]
-
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
     "curves, the test accuracy is optimistic; --validation-fraction 0.2 validates on held-out training digits and "
-    "reads the test digits once."
+    "uses the test digits once."
 )
 
 
@@ -76,12 +74,15 @@ def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
     return config.validation_digits
 
 
-def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
-    """The last values and the minimum of the curves, and the best number of epochs; None where not a number."""
+def _curves(history: History, digits: int, trainings: int = 1) -> dict[str, Any]:
+    """The last values and the minimum of the curves, and the best number of epochs; None where not a number.
+
+    `trainings`: how many the curves are the mean of.
+    """
     best = statistics.best_epochs(
         history.loss, history.val_loss, history.val_loss_se or None, val_accuracy=history.val_accuracy, digits=digits
     )
-    last = (best.diverged_at or history.epochs) - 1
+    last, said = (best.diverged_at or history.epochs) - 1, best.sentence
     ends = {
         f"final_{name}": curve[last] if (curve := getattr(history, name)) and math.isfinite(curve[last]) else None
         for name in ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -96,7 +97,7 @@ def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
             "standard_error": best.standard_error,
             "shape": best.shape,
             "overfitting_from": best.overfitting_from,
-            "sentence": of_what + best.sentence,
+            "sentence": f"Mean of {trainings} trainings: {said[0].lower()}{said[1:]}" if trainings > 1 else said,
         },
     }
 
@@ -115,7 +116,7 @@ def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
         "diverged_at": min((result.fit.diverged_at for result in results if result.fit.diverged_at), default=None),
-    } | _curves(History.mean([result.fit.history for result in results]), digits, f"Mean of {len(results)} trainings: ")
+    } | _curves(History.mean([result.fit.history for result in results]), digits, len(results))
 
 
 def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:
@@ -174,18 +175,13 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
                 f"{which} diverged in epoch {fit.diverged_at}: its loss is not a number. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}."
             )
-        elif fit.history.accuracy[-1] < guessing(config.model.classes):
+        elif fit.history.accuracy[-1] <= statistics.guessing(config.training_digits, config.model.classes):
             warnings.append(
                 f"The network has not learned: the training accuracy after the last epoch, "
                 f"{fit.history.accuracy[-1]:.0%}, is about that of guessing. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}, or more epochs."
             )
     return warnings
-
-
-def guessing(classes: int) -> float:
-    """A training accuracy below this is hardly better than guessing: 20% for ten classes."""
-    return min(1 / classes + 0.1, 2 / classes)
 
 
 def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:

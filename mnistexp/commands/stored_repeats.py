@@ -19,8 +19,6 @@ from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside
 from mnistexp.training.state import EpochRow, State
 
-__all__ = ["Checkpoints", "end_checkpoints", "lengthens", "train_repeats"]
-
 AFTERWARDS = (
     "scipy.special",
     "matplotlib.figure",

@@ -22,8 +22,6 @@ from mnistexp.sweeps.search import search
 from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.trial_cache import cache_of
 
-__all__ = ["run_sweep", "sweep_metrics", "sweep_name"]
-
 AGAIN = "run the same command again to continue"
 
 

@@ -31,15 +31,6 @@ from mnistexp.runs.stored_runs import StoredRun, load
 from mnistexp.sweeps.reuse import unfinished
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = [
-    "begin_trainings",
-    "finish_training",
-    "lengthen_training",
-    "resume_training",
-    "run_training",
-    "training_named",
-]
-
 STOPPED = "stopped; resume with: mnistexp train --resume {run}"
 
 
@@ -140,12 +131,12 @@ def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> l
     except RunError as error:
         if (stored.path / STATE).exists():
             raise
-        raise BadInput(f"{run} has no {STATE}, as runs of earlier versions don't; {restart}") from error
-    for state in states:
+        raise BadInput(f"{run} has no {STATE}, which earlier versions didn't store; {restart}") from error
+    for repeat, state in enumerate(states):
         try:
             files.arrays(state)
         except ValueError as error:
-            raise RunError(f"{stored.path / STATE} is damaged: {error}; {restart}") from error
+            raise RunError(f"{stored.path / in_repeat(repeat, STATE)} is damaged: {error}; {restart}") from error
     return states
 
 
@@ -187,17 +178,19 @@ def finish_training(
     watch: Watch,
     *,
     keep_state: bool = False,
+    exit_code: int = 0,
 ) -> Outcome:
     """Store metrics, times and figures of finished trainings, and finish the run.
 
     `watch` has the answer before the figures are drawn. The run is also done if they can't be: `Outcome.without`.
+    `exit_code`: of the run, if it has figures and didn't diverge.
     """
     run.add(METRICS, document)
     run.add(TIMINGS, metrics.timings(results))
     watch(Answered(Outcome(run.path, document)))
     without = _draw(run, results, document)
     end_checkpoints(run, config, keep=keep_state)
-    run.finish(exit_code=1 if without or over_all(document)["diverged_at"] else 0)
+    run.finish(exit_code=1 if without or over_all(document)["diverged_at"] else exit_code)
     return Outcome(run.path, document, without)
 
 

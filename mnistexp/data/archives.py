@@ -13,8 +13,6 @@ from mnistexp.data.npy import read_npy
 from mnistexp.data.part import Found, Part
 from mnistexp.errors import BadInput
 
-__all__ = ["find_npz", "holds_one_array", "read_array"]
-
 NPZ_NAMES = "x_train/y_train, train_images/train_labels, images/labels, X/y, data/target, and x_test/y_test beside them"
 SAVE_AGAIN = f"save it again as a plain array (`numpy.savez(path, images=images, labels=labels)`), or {AGAIN}"
 PIECE = 8 * 2**20

@@ -1,4 +1,4 @@
-"""What a file holds by its first bytes, and its content, read in pieces that show progress and that Ctrl-C can end."""
+"""The type of a file by its first bytes, and its content, read in pieces that show progress and that Ctrl-C can end."""
 
 import gzip
 import stat
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from mnistexp.errors import BadInput
-
-__all__ = ["AGAIN", "LIMIT", "Kind", "Tick", "kind_of", "pieces", "read", "refuse"]
 
 LIMIT = 1024 * 2**20
 """Bytes that one array or table of a local file may take when unpacked: 1.3 million digits of one byte a pixel."""

@@ -20,8 +20,6 @@ from mnistexp.errors import BadInput
 if TYPE_CHECKING:
     from mnistexp.config.models import DataConfig, ExperimentConfig
 
-__all__ = ["Dataset", "Digits", "find", "load", "load_unseen", "read_labelled", "split", "split_of"]
-
 USUAL_DIGITS = 1000
 """How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
 SUSPECTED = (
@@ -257,7 +255,7 @@ def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str) -> Digits:
 
 
 def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> Digits:
-    """The digits with the source's own test part behind them."""
+    """The digits followed by the source's own test part."""
     test = read_labelled(part, config, digits.classes, digits.form, tick)
     both = digits, test
     joined = _frozen(

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from mnistexp.data.content import AGAIN, LIMIT, Tick, kind_of, pieces, refuse
 
-__all__ = ["read_idx"]
-
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 

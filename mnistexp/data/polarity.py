@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 
 from mnistexp.data.forms import Pictures
 
-__all__ = ["Ink", "dark_ink", "orientation", "which_to_invert"]
-
 Ink = Literal["bright", "dark"]
 MIXED = 0.1
 """With a smaller share of the other kind a set is of one kind: some pieces of clothing fill their edges."""

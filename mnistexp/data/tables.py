@@ -15,8 +15,6 @@ from mnistexp.data.names import LABEL_COLUMNS
 from mnistexp.data.part import Part
 from mnistexp.errors import BadInput
 
-__all__ = ["read_csv", "read_parquet"]
-
 INDEX_COLUMNS = ("", "unnamed: 0", "index", "id", "imageid", "image_id", "__index_level_0__")
 ALLOWED = "allowed: a column of labels and the pixels of a square picture, such as 1 + 784 columns"
 

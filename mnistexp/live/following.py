@@ -15,16 +15,14 @@ from typing import Any, Literal
 from mnistexp.errors import RunError
 from mnistexp.live.sweep_progress import FitFiles, SweepProgress
 from mnistexp.runs import files
-from mnistexp.runs.layout import HEARTBEAT, METRICS, STATUS, Kind, is_sweep
+from mnistexp.runs.layout import HEARTBEAT, METRICS, STATUS, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
 from mnistexp.runs.status import State, iso, read_record, read_status
 from mnistexp.runs.stored_runs import StoredRun, read, run_names
 
-__all__ = ["Follower", "LiveRun", "LiveState", "Snapshot"]
-
 LiveState = State | Literal["dead", "damaged"]
-RESULTS = ("test_accuracy", "best_score")
+RESULTS = ("test_accuracy", "best_score", "accuracy")
 NEWEST = 10
 Signature = tuple[int, int, int]
 
@@ -36,7 +34,7 @@ class LiveRun:
     `state`: `dead` is a run with status `running` whose process is gone, `damaged` one whose status can't be read.
     `ended`: for a dead run, its last heartbeat. `silent_seconds`: since its last heartbeat, if there is one; heartbeats
     come every two seconds. `seconds_left`: None if unknown. `result`: `test_accuracy`, `mean_test_accuracy` of repeated
-    trainings or `best_score`, if an ended run has one.
+    trainings, `best_score` or `accuracy` (of `evaluate`), if an ended run has one.
     """
 
     info: StoredRun
@@ -203,8 +201,8 @@ def _result(path: Path) -> Mapping[str, float] | None:
         metrics = files.read_json(path / METRICS)
     except RunError:
         return None
-    if metrics.get("command") == Kind.TRAIN and "repeats" in metrics:
-        return {"mean_test_accuracy": metrics["repeats"]["mean"]}
+    if isinstance(repeats := metrics.get("repeats"), dict):
+        return {"mean_test_accuracy": repeats["mean"]}
     found = {key: metrics[key] for key in RESULTS if isinstance(metrics.get(key), float | int)}
     # `best` has both; its accuracy is its main result.
     return dict(list(found.items())[:1]) or None

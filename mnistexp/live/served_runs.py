@@ -14,8 +14,6 @@ from mnistexp.report.html import page_to_html
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.layout import CONFIG, HISTORY, METRICS, STATUS, TRIALS
 
-__all__ = ["ServedRuns"]
-
 NEWEST = 50
 NAMES = {CONFIG, HISTORY, METRICS, TRIALS}
 FIGURES = {".png", ".svg"}

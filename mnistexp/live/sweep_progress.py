@@ -14,8 +14,6 @@ from mnistexp.runs.layout import FITS
 from mnistexp.runs.stored_runs import load
 from mnistexp.sweeps.search import most_trials
 
-__all__ = ["FitFiles", "SweepProgress"]
-
 MOST_SCORES = 400
 
 

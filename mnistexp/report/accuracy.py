@@ -1,7 +1,7 @@
 """The report's sections on the accuracy of the best trial, and on unseen digits."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,6 @@ from mnistexp.statistics import PairedDifference, intervals
 from mnistexp.statistics.intervals import Interval
 from mnistexp.sweeps.ranking import fold_weights
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["gaps_section", "unseen_section", "worth_section"]
-
 MORE_DIGITS = 4000
 
 
@@ -26,7 +21,7 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
     """The accuracy to expect on unseen digits."""
     ahead = intervals.predict_accuracy(found["test_correct"], found["test_digits"], MORE_DIGITS)
     if not found["validated_on"]:
-        honest = "Yes: the test digits were read once, after training, so nothing was chosen on them."
+        honest = "Yes: the test digits were used once, after training, so nothing was chosen on them."
     elif found["validated_on"] == "validation":
         honest = "Yes: the number of epochs can be chosen on the validation digits, which are not test digits."
     else:
@@ -76,8 +71,8 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
         "How much better is the best trial than the worst and the average?",
         (
             Paragraph(
-                f"The best trial is {_lead(overall.versus_worst)} points of accuracy better than the worst of "
-                f"{len(whole)} and {_lead(overall.versus_average)} better than their average.",
+                f"The accuracy of the best trial is {_lead(overall.versus_worst)} points above that of the worst of "
+                f"{len(whole)}, and {_lead(overall.versus_average)} points above their average.",
                 "answer",
             ),
             Table(

@@ -26,8 +26,6 @@ from mnistexp.report.tested import test_sections
 from mnistexp.report.training import accuracy_facts, curves_section, data_section
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["best_report"]
-
 DASH = "\N{EN DASH}"
 
 

@@ -8,8 +8,6 @@ from mnistexp.runs.layout import Kind
 from mnistexp.runs.paired import compare_with_first
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["comparison"]
-
 HEADING = "How do the runs compare?"
 DASH = "\N{EN DASH}"
 

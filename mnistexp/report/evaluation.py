@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from mnistexp.figures import plots
-from mnistexp.figures.predictions import reliability_diagram
 from mnistexp.report.origin import how_it_was_made, warnings
 from mnistexp.report.page import (
     Block,
@@ -22,8 +21,6 @@ from mnistexp.report.page import (
 from mnistexp.report.tested import class_table
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.stored_runs import StoredRun
-
-__all__ = ["evaluation_report"]
 
 
 def evaluation_report(stored: StoredRun) -> RunReport:
@@ -54,7 +51,8 @@ def evaluation_report(stored: StoredRun) -> RunReport:
 
 def evaluation_story(found: Mapping[str, Any]) -> Story:
     """What the metrics of `evaluate` tell."""
-    whose = "its own test digits" if found["own_test_digits"] else found["source"]
+    source = "the unseen digits" if found["source"] == "unseen" else found["source"]
+    whose = "its own test digits" if found["own_test_digits"] else source
     classes = class_table(np.array(found["confusion_matrix"]), found["class_names"])
     return Story(
         kind="evaluation",
@@ -117,7 +115,7 @@ def _calibration(found: Mapping[str, Any]) -> Section:
             Picture(
                 "Reliability diagram",
                 "Accuracy by the probability of the predicted class; the diagonal is perfect calibration.",
-                reliability_diagram(calibration["bins"], calibration["error"]),
+                plots.reliability_diagram(calibration["bins"], calibration["error"]),
             ),
         ),
     )

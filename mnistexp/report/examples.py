@@ -10,8 +10,6 @@ from mnistexp.report.origin import how_it_was_made, warnings
 from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["examples_report", "summary_report"]
-
 DASH = "\N{EN DASH}"
 
 
@@ -55,13 +53,13 @@ def examples_story(found: Mapping[str, Any]) -> Story:
     return Story(
         "examples",
         f"{sum(found['class_counts']):,} training digits, {len(found['examples'])} of them shown",
-        f"Each label belongs to the image it is shown with: {_labels(found)}.",
+        f"Their labels: {_labels(found)}.",
         answers=(_arrays(found), *map(Paragraph, found.get("preparation", ())), *warnings(found), _one_hot(found)),
     )
 
 
 def _labels(found: Mapping[str, Any]) -> str:
-    return ", ".join(f"{example['label']} at {example['index']}" for example in found["examples"])
+    return ", ".join(f"{example['label']} (index {example['index']})" for example in found["examples"])
 
 
 def _arrays(found: Mapping[str, Any]) -> Table:

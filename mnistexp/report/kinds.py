@@ -13,8 +13,6 @@ from mnistexp.report.training import training_report, training_story
 from mnistexp.runs.layout import Kind
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["KINDS", "Telling"]
-
 
 class Telling(NamedTuple):
     """`story` needs `metrics.json` alone and draws no figure; `report` reads the run folder, and begins with it."""

@@ -15,8 +15,6 @@ from mnistexp.report.page import Page, RunReport, Section
 from mnistexp.runs.layout import CONFIG, Kind
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["page_to_notebook"]
-
 IMPORTS = """\
 from IPython.display import Image
 

@@ -9,13 +9,12 @@ from mnistexp.report.page import Block, Cell, Code, Paragraph, RunReport, Sectio
 from mnistexp.runs.layout import CONFIG
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["any_report", "how_it_was_made", "setting", "standing", "warnings"]
-
 UNFINISHED = {
     "running": "This run was not finished when this report was written.",
     "failed": "This run failed.",
     "interrupted": "This run was interrupted and can be resumed.",
 }
+LIBRARIES = ("mnistexp", "TensorFlow", "Keras", "NumPy")
 
 
 def any_report(stored: StoredRun) -> RunReport:
@@ -75,12 +74,14 @@ def how_it_was_made(stored: StoredRun) -> Section:
     ]
     if stored.seconds is not None:
         rows.insert(4, ("took", f"{stored.seconds:,.1f} seconds"))
-    rows += [(name, str(versions[name])) for name in ("mnistexp", "tensorflow", "keras", "numpy") if name in versions]
+    rows += [(name, str(versions[name.lower()])) for name in LIBRARIES if name.lower() in versions]
     return Section(
         "How was this made?",
         (
             Table("Origin of the numbers", ("item", "value"), named(*rows)),
-            Paragraph("To repeat this run, save the settings below as a file and give it to the command as --config."),
+            Paragraph(
+                "To reproduce this run, save the settings below as a file and pass it to the command as --config."
+            ),
             Code("All settings (config.yaml)", stored.config_text),
         ),
     )

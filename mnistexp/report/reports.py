@@ -25,8 +25,6 @@ from mnistexp.runs import files
 from mnistexp.runs.run_folder import add_file
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["FORMATS", "Format", "read_page", "write_report"]
-
 Format = Literal["html", "md", "pdf", "ipynb"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 

@@ -1,22 +1,20 @@
 """The report's sections on the settings of a sweep: which matter, and how the optimizers compare."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnistexp.config import shown
-from mnistexp.figures import sweeps
 from mnistexp.figures.axes import name_of, swept_parameters
-from mnistexp.figures.heat_maps import Shown
+from mnistexp.figures.heat_maps import Shown, heat_maps
+from mnistexp.figures.parallel import parallel_coordinates
+from mnistexp.figures.sweeps import marginals
 from mnistexp.report.page import Cell, Paragraph, Picture, Section, Table, number, percent
 from mnistexp.runs.results import SweepResult, TrialResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["families_section", "settings_section"]
 
 WIDTH = 8.4
 """Inches of a figure with three panels of four cells each side by side."""
@@ -66,39 +64,28 @@ def _settings_answer(sweep: SweepResult) -> str:
             worst, best = min(tops, key=tops.__getitem__), max(tops, key=tops.__getitem__)
             points = shown.signed_points(tops[best], tops[worst])
             ends = f"{shown.percent(tops[best])} with {best}, {shown.percent(tops[worst])} with {worst}"
-            told.append((points, f"{parameter.name} by {points:.1f} points ({ends})"))
+            told.append((points, f"with {parameter.name}, by {points:.1f} points ({ends})"))
     told.sort(key=lambda item: -item[0])
     if not told:
         return "Only one trial has a score, so no setting can be compared."
-    return f"The best accuracy at each value of a setting varies most by: {'; '.join(text for _, text in told)}."
+    return f"The best accuracy at each value varies most {'; then '.join(text for _, text in told)}."
 
 
 def settings_section(sweep: SweepResult, heat: Shown) -> Section:
     """How much each setting matters, in words and as figures; `heat`: which of the hidden trials heat maps show."""
-    figures: dict[str, tuple[Callable[[SweepResult], Figure], str]] = {
-        "Accuracy by pairs of settings": (
-            partial(sweeps.heat_maps, shown=heat),
-            f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings.",
-        ),
-        "Accuracy by single setting": (sweeps.marginals, "Accuracy of every trial by the value of each setting."),
-        "Parallel coordinates of all trials": (
-            sweeps.parallel_coordinates,
-            "Parallel coordinates: each trial is a line through its settings and its accuracy.",
-        ),
-    }
-    if len(swept_parameters(sweep.trials)) == 1:  # the others would show the same few numbers again
-        figures = dict([list(figures.items())[1]])
-    best = name_of(sweep.winner, sweep.trials)
-    return Section(
-        "Which settings matter?",
-        (
-            Paragraph(_settings_answer(sweep), "answer"),
-            *(
-                Picture(title, f"{said} The best trial: {best}.", _compact(draw(sweep)))
-                for title, (draw, said) in figures.items()
-            ),
-        ),
-    )
+    best = f"The best trial: {name_of(sweep.winner, sweep.trials)}."
+
+    def picture(title: str, said: str, figure: "Figure") -> Picture:
+        return Picture(title, f"{said} {best}", _compact(figure))
+
+    said = "Accuracy of every trial by the value of each setting."
+    pictures = [picture("Accuracy by single setting", said, marginals(sweep))]
+    if len(swept_parameters(sweep.trials)) != 1:  # the others would show the same few numbers again
+        said = f"Heat maps of the {heat} accuracy over all other settings, by pairs of settings."
+        pictures.insert(0, picture("Accuracy by pairs of settings", said, heat_maps(sweep, heat)))
+        said = "Parallel coordinates: each trial is a line through its settings and its accuracy."
+        pictures.append(picture("Parallel coordinates of all trials", said, parallel_coordinates(sweep)))
+    return Section("Which settings matter?", (Paragraph(_settings_answer(sweep), "answer"), *pictures))
 
 
 def _compact(figure: "Figure") -> "Figure":

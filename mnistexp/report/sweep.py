@@ -31,8 +31,6 @@ from mnistexp.statistics.more_digits import AccuracyCurve
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
 
-__all__ = ["sweep_report"]
-
 MOST_TRIALS = 500
 TERMINAL_TRIALS = 20
 DASH = "\N{EN DASH}"
@@ -99,8 +97,7 @@ def _rule(found: Mapping[str, Any]) -> str:
 
 
 def _fits(found: Mapping[str, Any]) -> str:
-    parts = [f"{found['fits_run']:,} run"]
-    parts += [f"{found['fits_cached']:,} from the cache"] * bool(found["fits_cached"])
+    parts = [f"{found['fits_cached']:,} from the cache" if found["fits_cached"] else "none from the cache"]
     return ", ".join(parts + [f"{found['fits_failed']:,} failed"] * bool(found["fits_failed"]))
 
 
@@ -161,7 +158,8 @@ def _digits_section(found: Mapping[str, Any], curves: Sequence[AccuracyCurve]) -
             Paragraph(sentence, "answer"),
             Picture(
                 "Accuracy by number of training digits",
-                f"Accuracy on the digits of the folds after training on {names} digits, with 95% Wilson intervals.",
+                f"Accuracy on the digits of the folds after training on {names} digits, with 95% Wilson intervals"
+                f"{' and the fitted curves' * bool(more)}.",
                 sweeps.accuracy_by_digits(curves),
             ),
             *([Paragraph(rule)] if more else []),

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from mnistexp.config import shown
 from mnistexp.figures import plots
-from mnistexp.figures.predictions import mistakes
+from mnistexp.figures.drawings import mistakes
 from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.class_scores import METHOD, Score, class_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["MISREAD", "Misread", "class_table", "confusions", "misread", "test_sections"]
 
 MISREAD = "Which digits are misread?"
 DASH = "\N{EN DASH}"
@@ -51,7 +49,7 @@ def _test_section(stored: StoredRun) -> Section:
             "trained network, not other handwriting or other seeds."
         ),
         Picture(
-            "Confusion matrix",
+            "Confusion matrix of the saved model" if "repeats" in found else "Confusion matrix",
             "Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
             f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is misclassified.'}",
             plots.confusion_matrix(counts, found.get("class_names")),
@@ -61,7 +59,7 @@ def _test_section(stored: StoredRun) -> Section:
     return Section("How accurate is it on the test digits?", tuple(blocks))
 
 
-def class_table(counts: NDArray[np.int64], names: Sequence[str]) -> Table:
+def class_table(counts: NDArray[np.int64], names: Sequence[str], whose: str = "") -> Table:
     """Precision, recall and F1 of each class with their intervals, of counts int64 (classes, classes)."""
     rows = tuple(
         (
@@ -73,7 +71,7 @@ def class_table(counts: NDArray[np.int64], names: Sequence[str]) -> Table:
         for name, scores in zip(names, class_scores(counts), strict=True)
     )
     return Table(
-        "Precision, recall and F1 of each class",
+        f"Precision, recall and F1 of each class{whose}",
         ("class", "digits", "correct", "precision", "recall", "F1"),
         rows,
         more="Precision: of the digits predicted as the class, the share that belong to it. Recall: of the digits of "
@@ -121,9 +119,10 @@ def misread(stored: StoredRun) -> Misread | None:
         for one in found
     )
     more = f"The {len(found)} most confident of {wrong}. " * (len(found) < wrong)
-    images = kept[0].misread
+    images, which = kept[0].misread, "The saved model" if len(stored.predictions) > 1 else "The model"
     return Misread(
-        f"{wrong:,} of {len(kept[0].labels):,} test digits. The most confident mistake: a {', '.join(captions[0])}.",
+        f"{which} misreads {wrong:,} of {len(kept[0].labels):,} test digits. The most confident mistake: a "
+        f"{', '.join(captions[0])}.",
         Table(
             "The misread digits in numbers",
             ("row", "label", "read as", "probability"),

@@ -30,15 +30,6 @@ from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = [
-    "accuracy_facts",
-    "curves_section",
-    "data_section",
-    "network_section",
-    "training_report",
-    "training_story",
-]
-
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 

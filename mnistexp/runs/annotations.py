@@ -14,16 +14,6 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import ANNOTATIONS
 from mnistexp.runs.locks import lock
 
-__all__ = [
-    "Annotations",
-    "annotate",
-    "checked",
-    "launched",
-    "parse_annotations",
-    "read_annotations",
-    "write_launched",
-]
-
 # A separate lock, because the run's own lock is held while it runs, and running runs can be annotated.
 LOCK = ".annotations.lock"
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")

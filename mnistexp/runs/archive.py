@@ -24,8 +24,6 @@ from mnistexp.runs.layout import CONFIG, STATUS
 from mnistexp.runs.staging import staging_name
 from mnistexp.runs.status import read_record, write_status
 
-__all__ = ["Imported", "import_archive", "write_archive"]
-
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip
 UNIX = 3
 FILE = (stat.S_IFREG | 0o644) << 16

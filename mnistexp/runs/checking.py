@@ -13,8 +13,6 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import compact, flat, is_number
 from mnistexp.runs.where import parse
 
-__all__ = ["Checked", "Requirement", "check"]
-
 ACCURACY = "test_accuracy"
 
 

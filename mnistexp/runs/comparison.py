@@ -11,8 +11,6 @@ from mnistexp.runs.layout import ENVIRONMENT, PATCH
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import Value, flat
 
-__all__ = ["PARTS", "Difference", "compare", "differing"]
-
 PARTS = ("run", "config", "environment", "data", "metrics")
 
 

@@ -11,16 +11,6 @@ from mnistexp.errors import BadInput
 from mnistexp.runs.stored_runs import RECORD, StoredRun
 from mnistexp.runs.summary import Value, is_number
 
-__all__ = [
-    "FIELDS",
-    "MISSING",
-    "TIMES",
-    "Comparison",
-    "Condition",
-    "malformed",
-    "value_of",
-]
-
 FIELDS = (*RECORD, "path", "part_of", "tag", "note")
 """Keys that every run has."""
 TIMES = ("started", "finished")

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-__all__ = ["VARIABLES", "code_hash", "dirty_diff", "environment", "training_code"]
-
 PACKAGE = Path(__file__).resolve().parents[1]
 OUTSIDE = {"config/models", "config/grids", "config/section", "training/kernels"}
 """Modules used in training that don't affect its numbers: settings, which are compared by value, and a cache."""

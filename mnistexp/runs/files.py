@@ -21,24 +21,6 @@ from zipfile import ZipFile
 
 from mnistexp.errors import RunError
 
-__all__ = [
-    "arrays",
-    "explained",
-    "holds",
-    "is_folder",
-    "make_folder",
-    "move",
-    "plain",
-    "read_bytes",
-    "read_json",
-    "read_text",
-    "replacing",
-    "sync",
-    "write_bytes",
-    "write_json",
-    "write_text",
-]
-
 TEMPORARY = ".tmp-"
 SCHEMA_VERSION = 1
 LARGEST_READ = 256 * 2**20

@@ -11,8 +11,6 @@ from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import Value, is_number
 from mnistexp.statistics import Repeats, over_repeats
 
-__all__ = ["SETTINGS", "Group", "Grouped", "group"]
-
 SETTINGS = "settings"
 """What `--by` takes for: all settings but the seed."""
 NOT_COMPARED = ("seed", "name")

@@ -15,8 +15,6 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import HISTORY, TIMINGS, of_repeats
 from mnistexp.runs.results import CURVES, History
 
-__all__ = ["history_from_csv", "history_to_csv", "read_histories"]
-
 HEADER = ",".join(("epoch", *CURVES))
 
 

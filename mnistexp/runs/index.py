@@ -28,8 +28,6 @@ from mnistexp.runs.layout import ANNOTATIONS, METRICS, STATUS
 from mnistexp.runs.stored_runs import StoredRun, order, run_names
 from mnistexp.runs.summary import Summary, compact
 
-__all__ = ["read_all"]
-
 INDEX = ".cache/runs.jsonl"
 FORMAT = b"mnistexp runs 3"
 SOURCES = (STATUS, METRICS, ANNOTATIONS)

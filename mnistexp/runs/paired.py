@@ -14,8 +14,6 @@ from mnistexp.runs.predictions import Predictions
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics import PairedRuns, compare_paired, holm
 
-__all__ = ["TOLD_APART", "Digit", "Paired", "compare_with_first", "other_digits"]
-
 TOLD_APART = 0.05
 """A difference counts where the p-value, adjusted for the number of comparisons, is at most this."""
 Verdict = Literal["better", "worse", "not told apart", "not comparable"]
@@ -73,8 +71,8 @@ class Paired:
             f"{shown:+.1f} points, 95% interval {low:+.1f} to {high:+.1f}; p = {self.p_value:.2g} ({found.test})"
         )
         says = {"better": "Better", "worse": "Worse", "not told apart": "No significant difference"}[self.verdict]
-        about = "networks" if max(self.trainings) == 1 else "settings"
-        return f"{says}: {numbers}. This is about the {about}{'' if about == 'settings' else ', not their settings'}."
+        about = "these two networks, not their" if max(self.trainings) == 1 else "the two"
+        return f"{says}: {numbers}. The comparison is of {about} settings."
 
 
 def compare_with_first(runs: Sequence[StoredRun]) -> list[Paired]:

@@ -17,8 +17,6 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import PROGRESS
 from mnistexp.runs.results import CURVES
 
-__all__ = ["Progress", "leave_progress", "read_progress", "remove_progress"]
-
 MOST_POINTS = 200
 RECENT = 10
 

@@ -17,8 +17,6 @@ from mnistexp.runs.stored_runs import StoredRun, run_names
 from mnistexp.runs.summary import is_number
 from mnistexp.runs.where import parse
 
-__all__ = ["best", "highest_is_best", "keys_of", "known_ids", "known_keys", "none_found", "select"]
-
 MORE_IS_BETTER = {"accuracy", "accuracies", "score", "correct"}
 LESS_IS_BETTER = {"loss", "error", "std", "seconds", "failed"}
 NEITHER = {"epoch", "epochs"}

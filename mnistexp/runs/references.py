@@ -33,8 +33,6 @@ from mnistexp.runs.layout import STATUS
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.stored_runs import StoredRun, order, run_names
 
-__all__ = ["LATEST", "Candidate", "choose", "one", "several", "started"]
-
 T = TypeVar("T")
 LATEST = "latest"
 NUMBER = re.compile(r"[0-9]{1,9}")

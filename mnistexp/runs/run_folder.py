@@ -23,8 +23,6 @@ from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publ
 from mnistexp.runs.standard_error import kept_back
 from mnistexp.runs.status import Heartbeat, Owner, State, Status, iso, now, read_status, write_status
 
-__all__ = ["Run", "add_file", "remove_file"]
-
 PARENT: ContextVar[str | None] = ContextVar("PARENT", default=None)
 """The id of the run whose steps are being created here."""
 # Not hidden, and valid on every file system.

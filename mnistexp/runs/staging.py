@@ -19,17 +19,6 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.status import Owner, now, read_record
 
-__all__ = [
-    "clean_stale_staging",
-    "id_of",
-    "make_staging",
-    "new_id",
-    "publish",
-    "staging_name",
-    "stale_staging",
-    "time_of",
-]
-
 STAGING = re.compile(r"\.staging-([0-9a-f]*)\.(\d{1,19})\.(\d{1,19})\.(.+)")
 ID = re.compile(r"(\d{8}T\d{6}Z)-[a-z0-9-]+-[0-9a-f]{4}")
 LONGEST_NAME = 40

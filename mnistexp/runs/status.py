@@ -17,8 +17,6 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import HEARTBEAT, STATUS
 
-__all__ = ["Heartbeat", "Owner", "State", "Status", "iso", "now", "read_record", "read_status", "write_status"]
-
 T = TypeVar("T")
 State = Literal["running", "done", "failed", "interrupted"]
 

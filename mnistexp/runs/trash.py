@@ -25,8 +25,6 @@ from mnistexp.runs.references import Candidate, choose
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import now, read_status
 
-__all__ = ["Trashed", "discard", "empty", "find_trashed", "list_trash", "restore"]
-
 TRASH = ".trash"
 ENTRY = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)\.([^.].*)", re.DOTALL)
 REMOVING = ".removing-"

@@ -23,8 +23,6 @@ from datetime import UTC, datetime, timedelta
 from mnistexp.errors import BadInput
 from mnistexp.runs.conditions import TIMES, Comparison, Condition, malformed
 
-__all__ = ["parse"]
-
 TOKEN = re.compile(
     r"""\s*(?: (?P<operator>!=|<=|>=|[=<>~]) | (?P<bracket>[()]) | (?P<word>[^\s()=<>~!"']+)
     | (?P<quoted>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*') )""",

@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.errors import BadInput
 
-__all__ = ["Bin", "Calibration", "calibration"]
-
 
 @dataclass(frozen=True)
 class Bin:

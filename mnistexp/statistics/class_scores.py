@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from mnistexp.statistics.intervals import Interval, wilson
 
-__all__ = ["METHOD", "ClassScores", "Score", "class_scores"]
-
 METHOD = (
     "95% intervals: Wilson (1927) for precision and recall; for F1 Wilson's of the share of correct ones among the "
     "digits that belong to the class or are predicted as it, transformed (Lam, Gopal and Qian 2023)."

@@ -8,8 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from mnistexp.errors import BadInput
 from mnistexp.statistics.intervals import Interval, check_level
 
-__all__ = ["McNemar", "PairedDifference", "holm", "mcnemar", "paired_difference"]
-
 
 @dataclass(frozen=True)
 class McNemar:

@@ -10,8 +10,6 @@ from mnistexp.errors import BadInput
 from mnistexp.statistics.comparison import mcnemar, paired_difference
 from mnistexp.statistics.intervals import Interval, check_level
 
-__all__ = ["PairedRuns", "compare_paired"]
-
 MCNEMAR = "exact McNemar test"
 SEEDS = "t test over seeds and digits"
 

@@ -15,8 +15,6 @@ from mnistexp.config.shown import percent, points, span
 from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["representative"]
-
 
 def representative(
     choice: Choice,

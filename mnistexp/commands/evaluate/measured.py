@@ -11,8 +11,6 @@ from mnistexp.runs.predictions import mistakes
 from mnistexp.statistics.calibration import calibration
 from mnistexp.statistics.class_scores import ClassScores, class_scores
 
-__all__ = ["measured"]
-
 
 def measured(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Any]:
     """The numbers of a `metrics.json`, of probabilities float32 (n, classes) and labels int64 (n,).

@@ -14,8 +14,6 @@ from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.layout import DATA, PATCH
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["Change", "changed_data", "changed_surroundings", "known_settings"]
-
 PLAIN = ("python", "implementation", "system", "machine", "cpu", "instructions", "git_commit", "training_code")
 """Keys of `environment.json` to compare; cores, memory and the kernel's release don't change results."""
 KEYED = ("packages", "variables")

@@ -21,8 +21,6 @@ from mnistexp.runs.results import Watch
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps.fold_fits import VARIABLES
 
-__all__ = ["EXIT_CODES", "FITS", "TOLERANCE", "Verdict", "Verification", "verify"]
-
 Verdict = Literal["identical", "within tolerance", "differs"]
 EXIT_CODES: Mapping[Verdict, int] = {"identical": 0, "within tolerance": 4, "differs": 5}
 TOLERANCE = 0.03
