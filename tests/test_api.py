@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import NETWORK
 
 import mnistexp
 from mnistexp import data
@@ -16,7 +17,7 @@ from mnistexp.runs.layout import STATUS, Kind
 from mnistexp.runs.stored_runs import runs_folder
 from mnistexp.sweeps import reuse
 
-TINY = {"model.filters": [2, 2], "model.dense_units": 4, "training.epochs": 1, "data.digits": 60}
+TINY = {**NETWORK, "training.epochs": 1, "data.digits": 60}
 
 
 def test_every_public_name_is_a_function_at_every_access() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from programs import call, forked, program
+from small import NETWORK, options
 
 from mnistexp.data import packaged
 
-TINY = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4"]
+TINY = options({**NETWORK, "data.digits": 200})
 
 
 BAD_COMMAND_LINES = {
@@ -267,7 +268,7 @@ def test_a_validation_part_keeps_the_test_digits_out_of_the_curves(tmp_path: Pat
     done = call("train", "--epochs", "2", "--validation-fraction", "0.25", *TINY, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     parts = json.loads((tmp_path / document["run_dir"] / "data.json").read_text())
-    assert [len(parts[name]) for name in ("train", "validation", "test")] == [600, 200, 200]
+    assert [len(parts[name]) for name in ("train", "validation", "test")] == [120, 40, 40]
     assert document["metrics"]["validated_on"] == "validation"
     assert not any("optimistic" in warning for warning in document["metrics"]["warnings"])
 

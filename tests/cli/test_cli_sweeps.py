@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from programs import call, forked
 from rich.console import Console
+from small import NETWORK, options
 
 from mnistexp.cli import console_report
 from mnistexp.runs.results import Outcome
 
-SMALL = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4", "--set", "data.digits=60", "--epochs", "1"]
+SMALL = [*options({**NETWORK, "data.digits": 60}), "--epochs", "1"]
 SWEEP = ["sweep-optimizer", "--opt", "adam", "--grid", "learning_rate=0.001,0.01", *SMALL, "--json"]
 WITHOUT_TENSORFLOW = """
 import sys

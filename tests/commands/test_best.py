@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from programs import call, program
+from small import NETWORK, options
 from tiny_best import GRIDS, tiny
 
 from mnistexp import data, statistics
@@ -647,8 +648,7 @@ def test_the_ledger_says_which_trainings_validate_on_the_test_digits() -> None:
 
 
 TINY = [
-    "--set", "data.digits=200", "--set", "model.filters=[4, 8]", "--set", "model.dense_units=16", "--set",
-    "training.batch_size=16", "--epochs", "3", "--executor", "serial", "--set", f"sweep.grid={json.dumps(GRIDS)}",
+    *options({**NETWORK, "data.digits": 200, "sweep.grid": json.dumps(GRIDS)}), "--epochs", "3", "--executor", "serial",
 ]  # fmt: skip
 """`tiny()` as a command line."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from programs import call
+from small import NETWORK, options
 
 from mnistexp import api
 from mnistexp.commands.train import begin_trainings, lengthen_training, resume_training, training_named
@@ -23,11 +24,9 @@ from mnistexp.runs.results import EpochDone, Event, Outcome, Working
 from mnistexp.runs.stored_runs import list_runs, load, run_names
 
 TINY = {
+    **NETWORK,
     "data.digits": 100,
-    "model.filters": [2, 4],
-    "model.dense_units": 8,
     "model.dropout": 0.3,
-    "training.batch_size": 16,
     "training.validate_every": 2,
     "repeats": 2,
 }
@@ -195,11 +194,10 @@ def test_the_answer_is_printed_before_the_figures_are_drawn(tmp_path: Path, monk
         return drawing(*arguments)
 
     monkeypatch.setattr(plots, "of_training", drawn)
-    small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
-    done = call("train", "--epochs", 1, *small, cwd=tmp_path)
+    done = call("train", "--epochs", 1, *options(TINY), cwd=tmp_path)
     assert printed == [done.stdout]
     assert "test accuracy, mean of" in done.stdout
-    call("train", "--epochs", 1, *small, "--json", cwd=tmp_path)
+    call("train", "--epochs", 1, *options(TINY), "--json", cwd=tmp_path)
     assert printed[1] == ""
 
 
@@ -211,8 +209,7 @@ def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
         raise ValueError("no ink")
 
     monkeypatch.setattr(plots, "of_training", fail)
-    small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
-    done = call("train", "--epochs", 1, *small, *options, cwd=tmp_path)
+    done = call("train", "--epochs", 1, *options(TINY), *options, cwd=tmp_path)
     assert done.returncode == 1
     assert "the figures can't be drawn: no ink; the run is complete without them: mnistexp report 2" in done.stderr
     (name,) = run_names(tmp_path / "runs")

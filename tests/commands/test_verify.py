@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from programs import answer
+from small import NETWORK
 
 from mnistexp import api, data
 from mnistexp.commands.verify.comparing import curve_difference, relative_difference
@@ -236,7 +237,7 @@ def test_verifying_a_sweep_compares_sampled_fits_and_the_table(copied: Callable[
 
 
 def test_a_sweep_that_chooses_trials_by_earlier_scores_is_verified(tmp_path: Path) -> None:
-    small = {"data.digits": 100, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+    small = {**NETWORK, "data.digits": 100}
     search = {"strategy": "halving", "min_epochs": 1, "factor": 2, "folds": 2, "executor": "serial", "cache": False}
     grid = {"optimizer.learning_rate": [0.001, 0.01, 0.1, 0.3]}
     settings = {f"sweep.{key}": value for key, value in {**search, "grid": grid}.items()}

@@ -18,6 +18,7 @@ import pytest
 from digit_forms import SAME_PIXELS, USUAL, changed, class_folders, csv, idx, idx_files, npy_pair, npz
 from PIL import Image, ImageFilter
 from programs import answer
+from small import NETWORK
 
 from mnistexp import api, data
 from mnistexp.commands import prediction
@@ -34,7 +35,7 @@ DIGITS = data.load(DataConfig())
 UNSEEN = data.load_unseen()
 COUNT = 200
 X, Y = DIGITS.images[:COUNT], DIGITS.labels[:COUNT]
-SMALL = {"model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16, "training.epochs": 1}
+SMALL = {**NETWORK, "training.epochs": 1}
 
 
 def load(source: Path | str, **settings: Any) -> Digits:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import NETWORK
 from typer.testing import CliRunner
 
 from mnistexp import api
@@ -29,7 +30,7 @@ from mnistexp.runs.progress import leave_progress, read_progress
 from mnistexp.runs.results import EpochDone, Event
 from mnistexp.runs.run_folder import Run
 
-SMALL = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+SMALL = {**NETWORK, "data.digits": 200}
 DIES = """
 import os, signal, sys
 from pathlib import Path

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from small import NETWORK, options
 from typer.testing import CliRunner
 
 from mnistexp.cli.app import app
@@ -106,9 +107,14 @@ def test_the_file_is_plain_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["train", "sweep-dropout"])
 def test_a_run_is_tagged_and_noted_when_it_is_launched(command: str, tmp_path: Path) -> None:
-    small = ["data.digits=60", "model.filters=[2, 2]", "model.dense_units=4", "training.epochs=1"]
     sweep = ["--grid", "dropout=0", "--executor", "serial"] if command != "train" else []
-    words = [command, *(word for pair in small for word in ("--set", pair)), *sweep, "--runs-dir", str(tmp_path)]
+    words = [
+        command,
+        *options({**NETWORK, "data.digits": 60, "training.epochs": 1}),
+        *sweep,
+        "--runs-dir",
+        str(tmp_path),
+    ]
     marks = ["--tag", "nightly", "--tag", "a.b", "--note", "the first"]
     done = CliRunner().invoke(app, [*words, *marks, "--json"], catch_exceptions=False)
     assert done.exit_code == 0

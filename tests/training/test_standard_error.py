@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from programs import program, untouched
+from small import NETWORK, options
 
 from mnistexp.data import packaged
 
@@ -26,7 +27,7 @@ thread.start()
 thread.join()
 print("ours", file=standard_error.own())
 """
-SMALL = ["--set", "data.digits=100", "--set", "model.filters=[4,8]", "--set", "model.dense_units=16", "--epochs", "1"]
+SMALL = [*options({**NETWORK, "data.digits": 100}), "--epochs", "1"]
 SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]}"]
 BEST = ["--set", "sweep.folds=2", "--set", "sweep.grid=[{optimizer.name: [adam]}, {model.dropout: [0, 0.5]}]"]
 

@@ -9,17 +9,9 @@ from typing import NamedTuple
 
 import pytest
 from programs import call, program, untouched
+from small import NETWORK, options
 
-SMALL = [
-    "-q",
-    "--set",
-    "data.digits=100",
-    "--set",
-    "model.filters=[4,8]",
-    "--set",
-    "model.dense_units=16",
-    "--epochs=2",
-]
+SMALL = ["-q", *options({**NETWORK, "data.digits": 100}), "--epochs=2"]
 SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]}", "--set", "sweep.cache=false"]
 
 
