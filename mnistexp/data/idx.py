@@ -28,8 +28,8 @@ def read_idx(path: Path, tick: Tick) -> NDArray[Any]:
     dtype, shape = np.dtype(DTYPES[start[2]]), tuple(np.frombuffer(start, ">u4", start[3], 4).tolist())
     promised = header + math.prod(shape) * dtype.itemsize
     if promised > LIMIT:
-        raise refuse(path, f"its header promises {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
+        raise refuse(path, f"its header declares {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
     content = b"".join([start, *stream])
     if len(content) != promised:
-        raise refuse(path, f"{len(content):,} bytes; its header promises {promised:,}: cut off or damaged", AGAIN)
+        raise refuse(path, f"{len(content):,} bytes; its header declares {promised:,}: cut off or damaged", AGAIN)
     return np.ndarray(shape, dtype, content, header)

@@ -35,7 +35,7 @@ KERNELS = "*.pb"
 LARGEST = 32 * 2**20
 """Bytes that are kept at most; a network takes half a million."""
 ROOM = 100 * 2**20
-"""Bytes that must be free for TensorFlow's private folder, as a training ends where it can't write there."""
+"""Bytes that must be free for TensorFlow's private folder: training fails if it can't write there."""
 HOUR, DAY = 3600.0, 86_400.0
 CHECKSUM = hashlib.sha256().digest_size
 PROCESSOR = (
