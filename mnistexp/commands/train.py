@@ -45,7 +45,8 @@ def begin_trainings(
 ) -> None:
     """Train several experiments beside each other in the workers of `sweep`, where it has several.
 
-    Each run is left interrupted after its last epoch, for `resume_training`. Interrupted runs of the same work are resumed.
+    Each run is left interrupted after its last epoch, for `resume_training`; interrupted runs of the same work are
+    resumed.
     Raises what `run_training` raises.
     """
     if beside(sweep, sum(config.repeats for config in configs)) == 1:

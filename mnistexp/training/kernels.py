@@ -162,7 +162,7 @@ def prune(older_than: float | None = None) -> KernelInfo:
 
 
 def _key(tf: Any) -> str | None:
-    """What decides how kernels are compiled, and where they run; None where the system doesn't tell the processor."""
+    """Everything that determines how kernels are compiled and where they run; None if the processor is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         keras = importlib.metadata.version("keras")
