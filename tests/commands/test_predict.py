@@ -270,7 +270,7 @@ STARVED = """
 import os, resource, sys
 from PIL import Image
 from mnistexp.data import reading
-from mnistexp.cli import app, verify_commands
+from mnistexp.cli import app, model_commands
 Image.init()
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGESIZE") + 2**25,) * 2)
@@ -399,12 +399,12 @@ def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) 
 def test_pictures_are_drawn_for_a_terminal() -> None:
     from rich.console import Console
 
-    from mnistexp.cli import verify_commands
+    from mnistexp.cli import model_commands
 
     picture = Picture(Path("five.png"), None, DIGIT, False, False)
     row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
     terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
-    terminal.print(verify_commands.predictions_table([row], [picture], drawn=True))
+    terminal.print(model_commands.predictions_table([row], [picture], drawn=True))
     said = terminal.file.getvalue()  # type: ignore[attr-defined]
     assert "five.png" in said
     assert "8 0.1778, 7 0.1556" in said
