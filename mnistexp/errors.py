@@ -17,21 +17,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-__all__ = [
-    "BadInput",
-    "ConfigError",
-    "DataError",
-    "Interrupted",
-    "MnistexpError",
-    "NotMet",
-    "Problem",
-    "RunError",
-    "TrialsFailed",
-    "nearest",
-    "nearest_name",
-    "show",
-]
-
 
 class MnistexpError(Exception):
     """A failure that mnistexp can explain in one message. Not a bug."""

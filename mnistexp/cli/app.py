@@ -35,8 +35,6 @@ from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
 from mnistexp.runs.standard_error import keep_all, own
 from mnistexp.training.runtime import own_process
 
-__all__ = ["app", "main"]
-
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command: quietly, with exit code 130, and with nothing lost. Windows lacks the last."""
 

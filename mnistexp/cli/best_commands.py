@@ -15,7 +15,6 @@ from mnistexp.errors import BadInput, TrialsFailed
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
 
-__all__ = ["commands"]
 
 commands = Commands()
 

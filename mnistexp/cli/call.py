@@ -26,7 +26,6 @@ if TYPE_CHECKING:  # it loads numpy, which --help can do without
     from mnistexp.runs.results import Outcome, Watch
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["Call"]
 
 WIDE = 100_000
 """The width of output that isn't a terminal: tables and sentences take the room that they need."""

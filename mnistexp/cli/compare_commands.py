@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.paired import Digit, Paired
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["commands"]
 
 commands = Commands()
 

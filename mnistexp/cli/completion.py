@@ -18,7 +18,6 @@ import typer
 if TYPE_CHECKING:  # it loads pydantic, which takes 0.2 s
     from mnistexp.config.catalogue import Setting
 
-__all__ = ["answer", "asked", "choices", "packaged", "run_ids", "settings", "swept", "trashed_ids"]
 
 REQUEST = "_MNISTEXP_COMPLETE"
 SOURCES = ["embedded", "unseen", "openml"]

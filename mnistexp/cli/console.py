@@ -19,8 +19,6 @@ if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.config.models import ExperimentConfig
     from mnistexp.sweeps.plan import Plan
 
-__all__ = ["STATUS", "cut", "divergence", "json_text", "plain_table", "plan_report", "settings_document"]
-__all__ += ["settings_table", "shows_unicode", "sparkline", "training_plan", "whole_columns"]
 
 STATUS = {
     "running": "cyan", "done": "green", "interrupted": "yellow", "failed": "red", "dead": "red", "damaged": "red",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.sweep_progress import SweepProgress
     from mnistexp.runs.progress import Progress
 
-__all__ = ["display", "line"]
 
 SPARK_WIDTH = 40
 LATE_SECONDS = 15.0

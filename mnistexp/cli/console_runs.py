@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.groups import Grouped
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["comparison_report", "grouped_document", "grouped_report", "lines", "run_report", "table"]
 
 ENDS = ("first", "last", "lowest", "highest")
 CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}

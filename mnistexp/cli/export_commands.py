@@ -26,8 +26,6 @@ from mnistexp.cli.printable import printable
 from mnistexp.config.shown import counted
 from mnistexp.errors import BadInput, RunError
 
-__all__ = ["bridges", "commands", "of_runs"]
-
 commands, of_runs = Commands(), Commands()
 bridges = Commands(help="Export runs to TensorBoard or MLflow.")
 

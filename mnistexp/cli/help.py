@@ -12,8 +12,6 @@ from typer.core import TyperGroup, TyperOption
 
 from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
 
-__all__ = ["EXAMPLE", "explained", "print_epilog"]
-
 EXAMPLE = re.compile(r"- `(?P<command>mnistexp [^`]*)`: (?P<meaning>.*)")
 CONFIGURATIONS = {
     "best": "best", "reproduce": "best", "sweep-dropout": "sweep-dropout", "sweep-optimizer": "sweep-optimizer",

@@ -23,7 +23,6 @@ from mnistexp.errors import BadInput, Interrupted
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.following import Follower, Snapshot
 
-__all__ = ["commands"]
 
 commands = Commands()
 SECONDS, PORT = NUMBER | {"metavar": "SECONDS"}, COUNT | {"metavar": "PORT"}

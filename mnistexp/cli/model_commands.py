@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mnistexp.commands.verify.story import Verification
     from mnistexp.data.reading import Picture
 
-__all__ = ["commands", "predictions_table"]
 
 commands = Commands()
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "differs": "bold red"}

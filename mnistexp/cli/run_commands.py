@@ -15,7 +15,6 @@ from mnistexp.errors import RunError
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["commands"]
 
 commands = Commands()
 

@@ -17,8 +17,6 @@ from mnistexp.cli.parsing import SET_UP, Commands
 from mnistexp.config import settings
 from mnistexp.errors import BadInput, ConfigError, MnistexpError, Problem
 
-__all__ = ["caches", "commands", "configurations"]
-
 commands = Commands()
 configurations = Commands(help="Create, show and check configurations.")
 caches = Commands(help="Inspect and prune the caches of fits and compiled kernels.")

@@ -17,7 +17,6 @@ from mnistexp.runs.layout import Kind
 if TYPE_CHECKING:  # it loads pydantic, which --help can do without
     from mnistexp.config.models import SweepConfig
 
-__all__ = ["commands", "commands_for"]
 
 commands = Commands()
 SHARES = (

@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.stored_runs import StoredRun
     from mnistexp.runs.trash import Trashed
 
-__all__ = ["commands"]
 
 commands = Commands()
 

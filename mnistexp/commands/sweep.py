@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mnistexp.commands.digits import note_digits, read_digits
-from mnistexp.commands.job import new_run, run_job, unwatched
+from mnistexp.commands.job import new_run, note_digits, read_digits, run_job, unwatched
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import TrialsFailed
 from mnistexp.figures import style, sweeps

@@ -9,8 +9,7 @@ from typing import Any
 
 from mnistexp.commands import metrics
 from mnistexp.commands.beside import beside, repeats_of, train_beside
-from mnistexp.commands.digits import note_digits, read_digits, read_same_digits
-from mnistexp.commands.job import new_run, run_job, unwatched
+from mnistexp.commands.job import new_run, note_digits, read_digits, read_same_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import end_checkpoints, train_repeats
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig, SweepConfig

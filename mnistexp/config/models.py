@@ -6,21 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mnistexp.config.grids import Grid, GridOrGrids, Pairs, Range, Space, Value
+from mnistexp.config.grids import Grid, GridOrGrids, Pairs, Space
 from mnistexp.config.networks import NETWORKS
 from mnistexp.config.optimizers import AnyOptimizer, Nesterov
 from mnistexp.config.section import Section
-
-__all__ = [
-    "DataConfig",
-    "EarlyStopping",
-    "ExperimentConfig",
-    "ModelConfig",
-    "Range",
-    "SweepConfig",
-    "TrainingConfig",
-    "Value",
-]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Units = Annotated[int, Field(ge=1, le=4096)]

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal, Protocol
 
-__all__ = ["INPUT_SHAPE", "NETWORKS", "Layer", "LayerRow", "Sizes", "layer_table", "layers_of", "passed", "shapes_of"]
-
 INPUT_SHAPE = (28, 28, 1)
 
 

@@ -20,19 +20,6 @@ from mnistexp.errors import ConfigError, Problem, nearest, show
 if TYPE_CHECKING:  # pydantic takes 0.2 s to load, which --help and completion can do without
     from mnistexp.config.models import ExperimentConfig
 
-__all__ = [
-    "Settings",
-    "assignments",
-    "flag",
-    "override",
-    "packaged",
-    "packaged_names",
-    "read_file",
-    "resolve",
-    "to_yaml",
-    "validate",
-    "value_of",
-]
 
 WHOLE = {"sweep.grid", "sweep.zip", "sweep.random"}
 """Keys whose value a stronger layer replaces as a whole: their keys are settings to try, not settings."""

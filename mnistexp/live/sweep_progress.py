@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from mnistexp.config.models import Value
+from mnistexp.config.grids import Value
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files

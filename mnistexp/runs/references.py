@@ -90,10 +90,8 @@ def _resolve(runs_dir: Path, reference: str) -> list[StoredRun]:
         return _counted(reference, span, runs, place)
     if run := _at_path(reference):
         return [run]
-    candidates = [
-        Candidate(run, (run.id,), tuple(filter(None, (run.name, *run.tags))))
-        for run in reversed(index.read_all(runs_dir))
-    ]
+    runs = index.read_all(runs_dir)[::-1]
+    candidates = [Candidate(run, (run.id,), (run.name, *run.tags)) for run in runs]
     return [_named(reference, candidates, place)]
 
 
@@ -144,11 +142,10 @@ def _counted(reference: str, span: tuple[int, float], items: Sequence[T], place:
 
 def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
     """The newest candidate with that tag or name, or the only one whose id starts with the reference."""
-    exact = [candidate for candidate in candidates if reference in candidate.ids]
-    labelled = [candidate for candidate in candidates if reference in candidate.labels]
-    begun = [
-        candidate for candidate in candidates if reference and any(name.startswith(reference) for name in candidate.ids)
-    ]
+    named = candidates if reference else ()  # a run may have no name
+    exact = [candidate for candidate in named if reference in candidate.ids]
+    labelled = [candidate for candidate in named if reference in candidate.labels]
+    begun = [candidate for candidate in named if any(name.startswith(reference) for name in candidate.ids)]
     found = exact or labelled[:1] or begun
     if len(found) == 1:
         return found[0].item

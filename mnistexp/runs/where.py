@@ -11,7 +11,7 @@ settings. Quoted values have a backslash before a quote or a backslash. `started
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from mnistexp.errors import BadInput
@@ -53,16 +53,14 @@ class _Parser:
         return found
 
     def _any(self, depth: int) -> Condition:
-        parts = [self._every(depth)]
-        while self._takes("word", "or"):
-            parts.append(self._every(depth))
-        return Condition(lambda run: any(part.matches(run) for part in parts), _comparisons(parts))
+        return self._joined("or", any, lambda: self._joined("and", all, lambda: self._one(depth)))
 
-    def _every(self, depth: int) -> Condition:
-        parts = [self._one(depth)]
-        while self._takes("word", "and"):
-            parts.append(self._one(depth))
-        return Condition(lambda run: all(part.matches(run) for part in parts), _comparisons(parts))
+    def _joined(self, word: str, how: Callable[[Iterable[bool]], bool], read: Callable[[], Condition]) -> Condition:
+        parts = [read()]
+        while self._takes("word", word):
+            parts.append(read())
+        compared = tuple(each for part in parts for each in part.comparisons)
+        return Condition(lambda run: how(part.matches(run) for part in parts), compared)
 
     def _one(self, depth: int) -> Condition:
         at = self._peek()[2]
@@ -119,10 +117,6 @@ class _Parser:
             return False
         self._take()
         return True
-
-
-def _comparisons(parts: Sequence[Condition]) -> tuple[Comparison, ...]:
-    return tuple(each for part in parts for each in part.comparisons)
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:

@@ -29,7 +29,6 @@ from mnistexp.sweeps.trial_cache import TrialCache
 if TYPE_CHECKING:
     from mnistexp.sweeps.executors.executors import Workers
 
-__all__ = ["cost", "cross_validated", "run_sweep"]
 
 Watch = Callable[[FitDone], None]
 WRITERS = 8

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp import data
-from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, Value
+from mnistexp.config.grids import Value
+from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig
 from mnistexp.errors import BadInput, ConfigError, Problem, RunError
 from mnistexp.runs import files, references
 from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import StoredRun, list_runs
 from mnistexp.sweeps.sweep_files import read_sweep
-
-__all__ = ["DROPOUT", "LeftAside", "Part", "Swept", "differences", "find_sweeps", "kind_of", "parts_of", "read_swept"]
 
 DROPOUT = "dropout"
 Grid = Mapping[str, tuple[Value, ...]]

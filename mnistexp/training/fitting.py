@@ -19,8 +19,6 @@ from mnistexp.training.model import DROPOUT, Seed, initial_weights
 from mnistexp.training.predicting import compiled_loop, evaluated, parts_of
 from mnistexp.training.state import EpochRow, State
 
-__all__ = ["Fit", "Seed", "fit"]
-
 Digits = tuple[NDArray[np.uint8], NDArray[Any]]
 """Images (n, 28, 28) and labels (n,), of any integer dtype."""
 PIECE_SECONDS = 0.2

@@ -25,8 +25,6 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.environment import VARIABLES, code_hash
 
-__all__ = ["KernelInfo", "end", "folder", "info", "keep", "offered", "open_private", "prune"]
-
 FLAGS = "TF_XLA_FLAGS"
 DIRECTORY = "tf_xla_persistent_cache_directory"
 OFF = "off"

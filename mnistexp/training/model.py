@@ -12,8 +12,6 @@ from mnistexp.config.networks import INPUT_SHAPE, Layer, layers_of, shapes_of
 from mnistexp.config.optimizers import Optimizer
 from mnistexp.training.runtime import import_keras
 
-__all__ = ["Seed", "build_model", "build_optimizer", "initial_weights"]
-
 WEIGHTS, ORDER, DROPOUT = range(3)
 """The purpose of random numbers: the first number of the seed's spawn key."""
 

@@ -16,7 +16,6 @@ from mnistexp.training.model import Seed, build_model, build_optimizer
 if TYPE_CHECKING:
     from mnistexp.training.loop import Loop, Part
 
-__all__ = ["compiled_loop", "evaluate", "evaluated", "keras_model", "parts_of", "predict"]
 
 EVALUATED_AT_ONCE = 4096
 

@@ -7,7 +7,8 @@ import pytest
 from sklearn.model_selection import ParameterGrid
 
 from mnistexp import api
-from mnistexp.config.models import ExperimentConfig, Range, SweepConfig, TrainingConfig
+from mnistexp.config.grids import Range
+from mnistexp.config.models import ExperimentConfig, SweepConfig, TrainingConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Adadelta, Adam
 from mnistexp.config.settings import resolve, to_yaml
 from mnistexp.config.yaml_source import parse

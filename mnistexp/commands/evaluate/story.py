@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.commands.best.ledger import Reading, read_ledger
-from mnistexp.commands.digits import as_sentence, read_same_digits
 from mnistexp.commands.evaluate.measured import measured
-from mnistexp.commands.job import NOTHING_KEPT, run_job, unwatched
+from mnistexp.commands.job import NOTHING_KEPT, as_sentence, read_same_digits, run_job, unwatched
 from mnistexp.commands.prediction import Network, network_of
 from mnistexp.config import settings
 from mnistexp.config.models import DataConfig
