@@ -45,9 +45,9 @@ def configure(
 ) -> ExperimentConfig:
     """A configuration from a file, a packaged name, or Python values.
 
-    `config`: one that is finished already, nested values or dotted keys, a YAML file, or the name of a packaged
+    `config`: a complete one, nested values or dotted keys, a YAML file, or the name of a packaged
     configuration; what it leaves open comes from the packaged configuration `base`. `changes`: keys to values, the
-    strongest; dotted, or the end of a key where that is clear, as `--set` takes them. Raises `ConfigError` with every
+    strongest; dotted, or an unambiguous end of a key, as for `--set`. Raises `ConfigError` with every
     problem.
     """
     dotted = {full_key(key, dotted_keys()): value for key, value in (changes or {}).items()}

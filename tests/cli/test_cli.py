@@ -213,8 +213,8 @@ def test_summary_counts_every_parameter(tmp_path: Path) -> None:
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"]) == 108_618
     assert [layer["arithmetic"] for layer in found["layers"] if layer["parameters"]] == [
         "(3*3*1+1)*16 = 160",
-        "(3*3*16+1)*32 = 4640",
-        "(800+1)*128 = 102528",
+        "(3*3*16+1)*32 = 4,640",
+        "(800+1)*128 = 102,528",
         "(128+1)*10 = 1290",
     ]
     assert found["updates_per_epoch"] == 25

@@ -639,9 +639,9 @@ def test_the_ledger_counts_every_use_of_the_test_digits(tmp_path: Path) -> None:
 
 def test_the_ledger_says_which_trainings_validate_on_the_test_digits() -> None:
     final = Reading("b", "best", 1, False)
-    assert "read once in this runs folder, by 1 run, each time by a finished network" in Ledger((final,)).sentence
+    assert "used once in this runs folder, by 1 run, each time by a finished network" in Ledger((final,)).sentence
     watched = Ledger((Reading("a", "train", 150, True), final)).sentence
-    assert "read 151 times in this runs folder, by 2 runs; 150 of these are the epochs of 1 training whose" in watched
+    assert "used 151 times in this runs folder, by 2 runs; 150 of these uses are the epochs of 1 training" in watched
 
 
 # Interruption

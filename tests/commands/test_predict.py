@@ -223,7 +223,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "complex": (array(np.zeros((28, 28), np.complex64)), "the pictures are complex numbers; save them as numbers"),
     "standardised": (array((DIGIT / 255 - 0.13) / 0.31), "hold -0.419355 to 2.80645, allowed: 0 to 255, or 0 to 1; if"),
     "not a number": (array(np.full((28, 28), np.nan)), "holds nan, not a number; replace missing values"),
-    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "promises 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
+    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "declares 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
     "array that claims to be huge": (
         array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "= 6,272,000,000 bytes, and holds 0",
     ),

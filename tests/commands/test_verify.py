@@ -1,4 +1,4 @@
-"""Stored runs done again: the same bits where nothing has changed, and told apart where something has."""
+"""Stored runs repeated: the same bits where nothing has changed, and differences where something has."""
 
 import json
 import shutil

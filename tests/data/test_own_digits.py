@@ -425,13 +425,13 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "one dimension": (wrong(x=lambda x: x[:, 0, 0]), "the pictures have the shape (200,); allowed"),
     "blank": (wrong(x=lambda x: 0 * x), "all pictures are blank"),
     "wrong magic": (wrong_idx(lambda raw: b"\0\1" + raw[2:]), "begins with magic number"),
-    "cut off IDX": (wrong_idx(lambda raw: raw[:-1]), "156,815 bytes; its header promises 156,816: cut off"),
-    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "156,817 bytes; its header promises 156,816"),
-    "a huge promise": (wrong_idx(lambda raw: raw[:4] + b"\xff" * 12), "its header promises 79,"),
+    "cut off IDX": (wrong_idx(lambda raw: raw[:-1]), "156,815 bytes; its header declares 156,816: cut off"),
+    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "156,817 bytes; its header declares 156,816"),
+    "a huge promise": (wrong_idx(lambda raw: raw[:4] + b"\xff" * 12), "its header declares 79,"),
     "half an IDX header": (wrong_idx(lambda raw: raw[:9]), "9 bytes; an IDX header alone takes 16"),
     "cut off gzip": (wrong_idx(lambda raw: gzip.compress(raw)[:-9]), "cut off while it was downloaded?"),
     "gzip with a flipped bit": (wrong_idx(lambda raw: gzip.compress(raw)[:-8] + bytes(8)), "a damaged gzip file"),
-    "labels cut off": (wrong_idx(lambda raw: raw[:-1], 1), "207 bytes; its header promises 208"),
+    "labels cut off": (wrong_idx(lambda raw: raw[:-1], 1), "207 bytes; its header declares 208"),
     "labels of another file": (wrong_idx(lambda _: idx(Y[:9]), 1), "holds 200 pictures and 9 labels"),
     "IDX without labels": (holds(**{USUAL[0].replace("-", "-"): idx(X)}), "and no train-labels-idx1-ubyte; add"),
     "a row cut off": (wrong_csv(lambda raw: raw[:-50]), "columns, the first one 785"),
@@ -495,7 +495,7 @@ def test_oversized_files_are_refused_before_unpacking(tmp_path: Path, monkeypatc
     with pytest.raises(BadInput, match=r"x_train\.npy takes 156,928 bytes; at most 1,000"):
         load(changed()(tmp_path, X, Y))
     (tmp_path / "idx").mkdir()
-    with pytest.raises(BadInput, match="its header promises 156,816 bytes; at most 1,000 are read"):
+    with pytest.raises(BadInput, match="its header declares 156,816 bytes; at most 1,000 are read"):
         load(idx_files(*USUAL)(tmp_path / "idx", X, Y))
 
 

@@ -98,7 +98,7 @@ def test_a_full_disk_under_a_sweep_keeps_the_fits(forks: Forks, tmp_path: Path, 
     tried(
         "disk that fills up under a sweep, then made larger",
         1,
-        "exit code 1; the same command went on from the kept fits",
+        "exit code 1; the same command continued from the stored fits",
     )
 
 

@@ -36,8 +36,8 @@ FAULTS = {
         "test_input.py::test_nothing_fills_the_memory[aliases]",
     ),
     "cached fits are unpickled": Planted(
-        "runs/files.py", "        return read_npy(content).copy()\n",
-        "        import numpy\n        return numpy.load(io.BytesIO(content), allow_pickle=True)\n",
+        "runs/files.py", "= read_npy(archive.read(entry)).copy()\n",
+        "= __import__('numpy').load(io.BytesIO(archive.read(entry)), allow_pickle=True)\n",
         "test_input.py::test_cached_fits",
     ),
     "models run their code": Planted(

@@ -180,7 +180,7 @@ def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
     assert "0 0 0 0 1 0 0 0 0 0" in examples.texts("td")
     summary = Reader(finished_html(finished["summary"]))
     assert summary.texts("h1") == ["A network of 108,618 parameters"]
-    assert "(3*3*16+1)*32 = 4640" in summary.texts("td")
+    assert "(3*3*16+1)*32 = 4,640" in summary.texts("td")
 
 
 def test_the_report_of_best_says_how_it_was_chosen_and_how_accurate_it_is(finished: dict[str, Path]) -> None:

@@ -72,8 +72,8 @@ def test_a_better_run_is_called_better_with_the_digits_that_only_it_reads(make: 
     assert (other["verdict"], other["p_value"]) == ("worse", found["p_value"])
     text = invoke(tmp_path, "compare", first, second).stdout
     assert "2 against 1  Better: 95.0% against 75.0% of the same 40 test digits: +20.0 points" in text
-    assert "correct only in 2, 9 digits:" in text
-    assert "correct only in 1, 1 digit:" in text
+    assert "9 digits that only 2 classifies correctly:" in text
+    assert "1 digit that only 1 classifies correctly:" in text
 
 
 def test_several_runs_are_compared_with_the_first_and_adjusted_as_statsmodels_does(make: Make, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs out of sight and back; nothing is lost by accident, and nothing outside the trash is ever removed."""
+"""Runs moved to the trash and back; nothing is lost by accident, and nothing outside the trash is ever removed."""
 
 import json
 import os

@@ -717,7 +717,7 @@ def test_bbc_equals_the_published_loop() -> None:
 def test_selection_bias_in_plain_language() -> None:
     near = statistics.Interval(0.9, 0.96, 0.95, "")
     assert statistics.SelectionBias(3, 0.94, 0.86, 0.08, near, near, 0.4).sentence == (
-        "The best score is 94.0%; corrected for selection, about 8.0 points lower, it is 86.0% (95% interval 90.0% to "
+        "The best score is 94.0%; corrected for selection it is about 8.0 points lower, 86.0% (95% interval 90.0% to "
         "96.0%). The same trial is the best in 40% of the resamples."
     )
 

@@ -1,4 +1,4 @@
-"""The loop against Keras on real digits, and what a training promises: the same bits, whatever happens on the way."""
+"""The loop against Keras on real digits, and what a training guarantees: the same bits, whatever happens on the way."""
 
 import math
 import signal

@@ -67,7 +67,7 @@ def swept(trained: Place) -> Place:
     return trained.run("sweep-dropout", *SMALL, *SWEEP)
 
 
-def test_trainings_at_once_and_afterwards_give_the_bits_of_one_without_kernels(trained: Place, tmp_path: Path) -> None:
+def test_concurrent_and_later_trainings_give_the_bits_of_one_without_kernels(trained: Place, tmp_path: Path) -> None:
     assert call("train", *SMALL, cwd=tmp_path).returncode == 0
     found = trained.histories()
     assert len(found) == 3
