@@ -21,7 +21,7 @@ from mnistexp.commands.best.story import run_best
 from mnistexp.commands.evaluate.story import evaluate as judge
 from mnistexp.commands.job import unwatched
 from mnistexp.commands.sweep import run_sweep
-from mnistexp.commands.train import run_training
+from mnistexp.commands.train import continue_training, run_training
 from mnistexp.config import settings
 from mnistexp.config.catalogue import dotted_keys, full_key
 from mnistexp.config.models import ExperimentConfig
@@ -65,15 +65,24 @@ def train(
     config: Configuration = "train",
     changes: Mapping[str, Any] | None = None,
     *,
+    resume: Folder | int | None = None,
     runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
     """Train as `mnistexp train` does, and give back the run folder and the document of its `metrics.json`.
 
-    `watch` is called with each `EpochDone`. Raises `BadInput` for the configuration of a sweep, and `ConfigError`,
-    `DataError`, `RunError`, `Interrupted`.
+    `resume`: an unfinished training to resume, by any reference; with `changes={"training.epochs": 100}` a finished one
+    to lengthen in a new run, to which `changes` may also give a `name`. `watch` is called with each `EpochDone`. Raises
+    `BadInput` for the configuration of a sweep and for other settings with `resume`, and `ConfigError`, `DataError`,
+    `RunError`, `Interrupted`.
     """
     found = configure(config, changes)
+    if resume is not None:
+        asked = {full_key(key, dotted_keys()) for key in changes or {}}
+        if config != "train" or (asked and asked | {"name"} != {"training.epochs", "name"}):
+            raise BadInput("resume uses the settings of its run, allowed: changes of training.epochs, also with a name")
+        epochs = found.training.epochs if asked else None
+        return continue_training(runs_folder(runs_dir), str(resume), epochs, watch, name=found.name)
     if found.sweep:
         raise BadInput("the configuration has a sweep section: call sweep")
     return run_training(found, runs_folder(runs_dir), watch)

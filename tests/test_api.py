@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import call
 from small import NETWORK
 
 import mnistexp
@@ -38,6 +39,32 @@ def test_progress_is_printed_on_standard_error(tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr()
     assert said.out == ""
     assert "epoch 1/1: loss " in said.err
+
+
+def test_a_finished_training_is_lengthened_to_the_bytes_of_the_command(tmp_path: Path) -> None:
+    short = mnistexp.train(changes=TINY, runs_dir=tmp_path).run_dir
+    longer = mnistexp.train(resume=short, changes={"epochs": 2, "name": "longer"}, runs_dir=tmp_path).run_dir
+    done = call("train", "--resume", short, "--epochs", 2, "--runs-dir", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    of_the_command = mnistexp.load_run(runs_dir=tmp_path)
+    whole = mnistexp.train(changes=TINY | {"training.epochs": 2}, runs_dir=tmp_path).run_dir
+    assert longer.name.rpartition("-")[0].endswith("longer")
+    for name in ("history.csv", "predictions.npz", "state.npz"):
+        expected = (whole / name).read_bytes()
+        assert (longer / name).read_bytes() == (of_the_command.path / name).read_bytes() == expected, name
+
+
+def test_a_training_is_resumed_with_its_own_settings_only(tmp_path: Path) -> None:
+    done = mnistexp.train(changes=TINY, runs_dir=tmp_path).run_dir
+    for others in ({"seed": 1}, {"name": "a"}, {"epochs": 2, "seed": 1}):
+        with pytest.raises(BadInput, match="resume uses the settings of its run"):
+            mnistexp.train(resume=done, changes=others, runs_dir=tmp_path)
+    with pytest.raises(BadInput, match="resume uses the settings of its run"):
+        mnistexp.train("best", resume=done, runs_dir=tmp_path)
+    with pytest.raises(BadInput, match="allowed: more than the 1 epochs"):
+        mnistexp.train(resume=done, changes={"epochs": 1}, runs_dir=tmp_path)
+    with pytest.raises(BadInput, match="is done"):
+        mnistexp.train(resume=done, runs_dir=tmp_path)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

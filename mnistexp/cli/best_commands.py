@@ -120,9 +120,5 @@ def _optimizers(layers: list[Source], opt: list[str]) -> list[Source]:
         return []
     from mnistexp.sweeps.space import default_grid
 
-    configured = settings.resolve(layers).config.sweep
-    others = [grid for grid in (configured.grids if configured else ()) if "model.dropout" in grid]
-    grids: list[dict[str, Any]] = [
-        {key: list(values) for key, values in grid.items()} for grid in (*default_grid(opt), *others)
-    ]
-    return [settings.flag("--opt", "sweep.grid", grids)]
+    others = [grid for grid in settings.resolve(layers).config.search.grids if "model.dropout" in grid]
+    return [settings.flag("--opt", "sweep.grid", [*default_grid(opt), *others])]

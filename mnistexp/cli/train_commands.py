@@ -99,7 +99,7 @@ def train(
     if call.dry_run:
         call.plan(found, {}, console.training_plan(found.config), with_settings=True)
         return
-    from mnistexp.commands.train import lengthen_training, resume_training, run_training, training_named
+    from mnistexp.commands.train import continue_training, run_training
 
     def answer(outcome: "Outcome") -> None:
         call.result(outcome.document(), *console_report.answer(outcome))
@@ -108,11 +108,8 @@ def train(
     with call.working(None if call.json else answer) as watch:
         if resume is None:
             outcome = run_training(found.config, call.runs_dir, watch)
-        elif epochs is None:
-            outcome = resume_training(training_named(call.runs_dir, resume), watch)
         else:
-            stored = training_named(call.runs_dir, resume, finished=True)
-            outcome = lengthen_training(stored, epochs, call.runs_dir, watch, name=call.flags.get("name"))
+            outcome = continue_training(call.runs_dir, resume, epochs, watch, name=call.flags.get("name"))
     if call.json:
         answer(outcome)
     call.end(outcome)

@@ -25,8 +25,8 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     """Score every setting of `config.sweep` by cross-validation, and keep trials, ranking and figures in a run folder.
 
     Fits in the cache of `runs_dir` are not repeated, so the same call continues an interrupted sweep. Raises `BadInput`
-    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `Interrupted` on Ctrl-C or if the
-    time limit left no complete trial. A run that the limit ended with a ranking is marked interrupted.
+    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `OutOfTime` if the time limit left
+    no complete trial, and `Interrupted` on Ctrl-C. A run that the limit ended is marked interrupted.
     """
     dataset = read_digits(config, watch)
     config, digits, split = dataset.config, dataset.digits, dataset.split

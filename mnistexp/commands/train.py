@@ -82,6 +82,19 @@ def training_named(runs_dir: Path, reference: str, *, finished: bool = False) ->
     return load(run.path)
 
 
+def continue_training(
+    runs_dir: Path, reference: str, epochs: int | None, watch: Watch = unwatched, *, name: str | None = None
+) -> Outcome:
+    """Resume the training of a reference; with `epochs` lengthen it in a new run, which may have a `name`.
+
+    Raises what `training_named`, `resume_training` and `lengthen_training` raise.
+    """
+    stored = training_named(runs_dir, reference, finished=epochs is not None)
+    if epochs is None:
+        return resume_training(stored, watch)
+    return lengthen_training(stored, epochs, runs_dir, watch, name=name)
+
+
 def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
     """Resume an interrupted training; the result is bit-identical to an uninterrupted one.
 

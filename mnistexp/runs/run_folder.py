@@ -190,7 +190,7 @@ class Run:
             elif not self._added and (isinstance(error, BadInput) or not self._published):
                 self.discard()
             elif isinstance(error, KeyboardInterrupt | Interrupted):
-                self.interrupt()
+                self.interrupt(getattr(error, "exit_code", Interrupted.exit_code))
             else:
                 self.fail(error)
         self._holds.close()

@@ -13,7 +13,7 @@ from mnistexp import data
 from mnistexp.config import shown
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
-from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.errors import OutOfTime, TrialsFailed
 from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps.executors.executors import Lost, open_executor, outcomes
@@ -56,7 +56,7 @@ def run_sweep(
     are left out of the result; `fits_missing` counts their fits.
 
     Raises `ConfigError` with every problem of `config.sweep`, `TrialsFailed` for the first failed fit with `fail_fast`
-    or if every trial failed, `Interrupted` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
+    or if every trial failed, `OutOfTime` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
     after ending the workers.
     """
     result = _fitted(config, Fits(config, digits, split, cache), run, watch).result()
@@ -215,12 +215,17 @@ class _Sweep:
         return [self._results[place] for place in places if place in self._results]
 
     def complete(self) -> list[TrialResult]:
-        """The complete trials. Raises `Interrupted` if the time limit left none."""
+        """The complete trials. Raises `OutOfTime` if the time limit left none."""
         trials = [trial for trial in self._trials if self._complete(trial)]
         if not trials:
-            raise Interrupted(
-                f"stopped at the time limit before any trial was complete; {self._cached + self._ran} of {self._total} "
-                "fits are kept: run the same command again to continue"
+            done = f"{self._cached + self._ran} of {self._total} fits are"
+            raise OutOfTime(
+                f"stopped at the time limit of {self._settings.max_seconds:g} seconds before any trial was complete; "
+                + (
+                    f"{done} kept: run the same command again to continue, or give it more time"
+                    if self._settings.cache
+                    else f"{done} done, but not cached: give it more time, or leave out --no-cache"
+                )
             )
         return [TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in trials]
 

@@ -84,6 +84,15 @@ def test_a_sweep_that_reaches_its_time_limit_has_results_and_the_same_command_co
         assert ("time limit" in (run / "report.md").read_text()) == bool(missing)
 
 
+def test_a_time_limit_before_any_trial_is_complete_fails_and_says_what_is_kept(tmp_path: Path) -> None:
+    words = forked(*SWEEP, "--max-time", "0.001", "--executor", "serial")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == json.loads(done.stdout)["exit_code"] == 1
+    assert "before any trial was complete; 1 of 6 fits are kept: run the same command again" in done.stderr
+    [status] = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/status.json")]
+    assert (status["status"], status["exit_code"]) == ("interrupted", 1)
+
+
 def test_a_dry_run_counts_the_cached_fits_and_writes_nothing(swept: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = swept
     before = sorted(folder.rglob("*"))

@@ -17,7 +17,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.config.shown import percent
-from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.errors import OutOfTime, TrialsFailed
 from mnistexp.figures.sweeps import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
@@ -266,7 +266,7 @@ def test_incomplete_trials_before_complete_ones_keep_their_numbers(tmp_path: Pat
 def test_repeated_calls_finish_however_short_the_time_limit(tmp_path: Path) -> None:
     limited, cache = over(0.6, 0.0, max_seconds=0.001), TrialCache(tmp_path)
     for fits in (1, 2):
-        with pytest.raises(Interrupted, match=f"before any trial was complete; {fits} of 6 fits are kept"):
+        with pytest.raises(OutOfTime, match=f"before any trial was complete; {fits} of 6 fits are kept"):
             run_tiny(limited, cache=cache)
     assert [run_tiny(limited, cache=cache).fits_missing for _ in range(4)] == [3, 2, 1, 0]
 
