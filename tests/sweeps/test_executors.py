@@ -28,10 +28,15 @@ def open_plain(kind: Kind, workers: int = 2):
     return open_executor(kind, workers, None, worker_tasks.initialize_nothing, ())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_task_is_returned_once_with_its_result(kind: Kind) -> None:
-    with open_plain(kind) as executor:
-        found = list(outcomes(executor, worker_tasks.square, range(50), retries=0))
+@pytest.fixture(scope="module", params=KINDS)
+def plain(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """An executor of each kind, opened once for the tests that leave it as it is."""
+    with open_plain(request.param) as executor:
+        yield executor
+
+
+def test_each_task_is_returned_once_with_its_result(plain: Any) -> None:
+    found = list(outcomes(plain, worker_tasks.square, range(50), retries=0))
     assert sorted(found) == [(number, number**2) for number in range(50)]
 
 
@@ -129,8 +134,7 @@ def test_a_worker_that_dies_idle_costs_one_try_at_most() -> None:
     assert other != worker
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_few_tasks_are_under_way_however_many_there_are(kind: Kind) -> None:
+def test_few_tasks_are_under_way_however_many_there_are(plain: Any) -> None:
     taken = 0
 
     def tasks() -> Iterator[int]:
@@ -140,20 +144,17 @@ def test_few_tasks_are_under_way_however_many_there_are(kind: Kind) -> None:
             yield taken
 
     most = 0
-    with open_plain(kind) as executor:
-        for done, _ in enumerate(outcomes(executor, worker_tasks.square, tasks(), retries=0)):
-            most = max(most, taken - done)
-        assert most <= executor.at_once
+    for done, _ in enumerate(outcomes(plain, worker_tasks.square, tasks(), retries=0)):
+        most = max(most, taken - done)
+    assert most <= plain.at_once
     assert taken == 400
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_once_there_is_no_more_time_only_the_tasks_under_way_are_finished(kind: Kind) -> None:
+def test_once_there_is_no_more_time_only_the_tasks_under_way_are_finished(plain: Any) -> None:
     done: list[int] = []
-    with open_plain(kind) as executor:
-        for task, _ in outcomes(executor, worker_tasks.square, range(50), retries=0, more=lambda: len(done) < 3):
-            done.append(task)
-        assert 3 <= len(done) < 3 + executor.workers
+    for task, _ in outcomes(plain, worker_tasks.square, range(50), retries=0, more=lambda: len(done) < 3):
+        done.append(task)
+    assert 3 <= len(done) < 3 + plain.workers
     assert sorted(done) == list(range(len(done)))
 
 
