@@ -34,7 +34,7 @@ def test_a_running_run_can_be_annotated(tmp_path: Path) -> None:
     assert read_annotations(tmp_path).tags == ("now",)
 
 
-def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     together = threading.Barrier(8)
 
     def write(writer: int) -> None:
@@ -87,7 +87,7 @@ def test_what_is_not_allowed_is_refused_and_nothing_is_written(
         '{"schema_version": 1, "tags": []}',
     ],
 )
-def test_damage_is_named_and_not_written_over(tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_is_named_and_not_overwritten(tmp_path: Path, text: str) -> None:
     (tmp_path / ANNOTATIONS).write_text(text)
     for use in (read_annotations, lambda folder: annotate(folder, add=["a"])):
         with pytest.raises(RunError) as caught:
@@ -96,7 +96,7 @@ def test_damage_is_named_and_not_written_over(tmp_path: Path, text: str) -> None
     assert (tmp_path / ANNOTATIONS).read_text() == text
 
 
-def test_the_file_is_json_for_anyone(tmp_path: Path) -> None:
+def test_the_file_is_plain_json(tmp_path: Path) -> None:
     annotate(tmp_path, add=["a"], note="why")
     document = json.loads((tmp_path / ANNOTATIONS).read_text())
     assert document == {"schema_version": 1, "tags": ["a"], "note": "why"}

@@ -123,7 +123,7 @@ def test_gradients_with_dropout_are_those_of_the_layers(config: ModelConfig) -> 
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-6 * np.abs(theirs).max())
 
 
-def test_a_compiled_loop_serves_all_settings_and_each_of_them_counts() -> None:
+def test_one_compiled_loop_serves_all_settings_and_each_has_an_effect() -> None:
     for name, optimizer in OPTIMIZERS.items():
         changes = [{}, *({key: value} for key, value in OTHERS[name].items())]
         configs = [experiment(optimizer(**change), epochs=1) for change in changes]
@@ -190,7 +190,7 @@ def test_fold_repeat_and_root_seed_each_give_another_training() -> None:
     assert len({bits(trained(experiment(epochs=1), seed)) for seed in seeds}) == 4
 
 
-def test_pieces_of_an_epoch_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_splitting_an_epoch_into_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     config = experiment(dropout=0.3)
     whole, seen = bits(trained(config)), list[float]()
     monkeypatch.setattr(fitting, "PIECE_SECONDS", 0.0)
