@@ -28,15 +28,10 @@ def open_plain(kind: Kind, workers: int = 2):
     return open_executor(kind, workers, None, worker_tasks.initialize_nothing, ())
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def plain(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """An executor of each kind, opened once for the tests that leave it as it is."""
-    with open_plain(request.param) as executor:
-        yield executor
-
-
-def test_each_task_is_returned_once_with_its_result(plain: Any) -> None:
-    found = list(outcomes(plain, worker_tasks.square, range(50), retries=0))
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_task_is_returned_once_with_its_result(kind: Kind) -> None:
+    with open_plain(kind) as executor:
+        found = list(outcomes(executor, worker_tasks.square, range(50), retries=0))
     assert sorted(found) == [(number, number**2) for number in range(50)]
 
 
@@ -134,7 +129,8 @@ def test_a_worker_that_dies_idle_costs_at_most_one_attempt() -> None:
     assert other != worker
 
 
-def test_few_tasks_are_in_flight_however_many_there_are(plain: Any) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_tasks_are_in_flight_however_many_there_are(kind: Kind) -> None:
     taken = 0
 
     def tasks() -> Iterator[int]:
@@ -144,17 +140,20 @@ def test_few_tasks_are_in_flight_however_many_there_are(plain: Any) -> None:
             yield taken
 
     most = 0
-    for done, _ in enumerate(outcomes(plain, worker_tasks.square, tasks(), retries=0)):
-        most = max(most, taken - done)
-    assert most <= plain.at_once
+    with open_plain(kind) as executor:
+        for done, _ in enumerate(outcomes(executor, worker_tasks.square, tasks(), retries=0)):
+            most = max(most, taken - done)
+        assert most <= executor.at_once
     assert taken == 400
 
 
-def test_at_the_time_limit_only_the_tasks_in_flight_are_finished(plain: Any) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_the_time_limit_only_the_tasks_in_flight_are_finished(kind: Kind) -> None:
     done: list[int] = []
-    for task, _ in outcomes(plain, worker_tasks.square, range(50), retries=0, more=lambda: len(done) < 3):
-        done.append(task)
-    assert 3 <= len(done) < 3 + plain.workers
+    with open_plain(kind) as executor:
+        for task, _ in outcomes(executor, worker_tasks.square, range(50), retries=0, more=lambda: len(done) < 3):
+            done.append(task)
+        assert 3 <= len(done) < 3 + executor.workers
     assert sorted(done) == list(range(len(done)))
 
 
