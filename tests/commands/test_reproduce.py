@@ -244,6 +244,7 @@ def test_the_best_model_comes_from_the_intended_sweeps_alone(outcome: Outcome, r
     assert best.metrics["representative"]["unseen"] is not None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_sweep_in_between_changes_nothing(outcome: Outcome, runs: Path) -> None:
     [task] = [task for task in tasks_of(small(), SIZE) if task.part == "as intended" and task.name == "adam"]
     assert task.config.sweep is not None
