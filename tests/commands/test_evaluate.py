@@ -127,7 +127,7 @@ def test_the_folder_holds_what_a_report_shows(finished: dict[str, Path]) -> None
         "How accurate is it on these digits?",
         "Which classes does it confuse?",
         "Are its probabilities calibrated?",
-        "Which mistakes were most confident?",
+        "Which digits are misread?",
     ]
     code, _, _ = answer("report", outcome.run_dir, "--format", "md")
     assert code == 0

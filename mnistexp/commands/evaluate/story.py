@@ -244,9 +244,8 @@ def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, 
         document["ledger"] = ledger.document()
     names = classes.names
     worst = [Mistake(**mistake) for mistake in document["mistakes"]]
-    shown = None if names == Classes().names else names
     drawn = {
-        "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), shown),
+        "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), names),
         "reliability": plots.reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
         "mistakes": drawings.mistakes(
             judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]
