@@ -69,10 +69,10 @@ def how_it_was_made(stored: StoredRun) -> Section:
 
 
 def _sentences(value: Any) -> Iterator[str]:
-    """Every `sentence` in the metrics, in order."""
+    """Every `sentence` and `answer` in the metrics, in order."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if key == "sentence" and isinstance(item, str):
+            if key in ("sentence", "answer") and isinstance(item, str):
                 yield item
             else:
                 yield from _sentences(item)

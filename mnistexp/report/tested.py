@@ -78,7 +78,7 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
         "Is the test accuracy representative of unseen data?",
         Paragraph(
             f"{honest} On {MORE_DIGITS:,} further digits of the same kind, expect an accuracy of "
-            f"{shown.span(ahead.low, ahead.high)} (95% prediction interval).",
+            f"{shown.span(*ahead.ends)} (95% prediction interval).",
             "answer",
         ),
         Paragraph(
@@ -111,7 +111,7 @@ def class_table(counts: NDArray[np.int64], names: Sequence[str]) -> Table:
 def _score(score: Score | None) -> Cell:
     if score is None:
         return Cell(DASH)
-    low, high = (shown.percent(end).rstrip("%") for end in (score.interval.low, score.interval.high))
+    low, high = (shown.percent(end).rstrip("%") for end in score.interval.ends)
     return Cell(f"{shown.percent(score.value)} ({low}{DASH}{high})", score.value)
 
 

@@ -164,7 +164,7 @@ def worth_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], swee
                 (
                     Cell("corrected for selection"),
                     percent(bias.corrected),
-                    Cell(shown.span(bias.interval.low, bias.interval.high)),
+                    Cell(shown.span(*bias.interval.ends)),
                 ),
             ),
         ),

@@ -89,7 +89,7 @@ class SelectionBias:
         return (
             f"The best score is {percent(self.raw)}; corrected for selection, {change}, it is "
             f"{percent(self.corrected)} "
-            f"({self.interval.level:.0%} interval {span(self.interval.low, self.interval.high)}). The same trial is "
+            f"({self.interval.level:.0%} interval {span(*self.interval.ends)}). The same trial is "
             f"the best in {self.stability:.0%} of the resamples."
         )
 

@@ -17,7 +17,7 @@ from mnistexp.commands.evaluate.measured import measured
 from mnistexp.report.reports import read_page
 from mnistexp.runs import stored_runs
 from mnistexp.statistics import predict_accuracy, wilson
-from mnistexp.statistics.calibration import calibration
+from mnistexp.statistics.class_scores import calibration
 
 UNSEEN = data.load_unseen()
 GENERATOR = np.random.default_rng(0)

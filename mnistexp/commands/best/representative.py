@@ -50,12 +50,12 @@ def _test(result: TrainingResult) -> dict[str, Any]:
     interval = wilson(result.correct, n)
     return {
         "accuracy": result.test_accuracy,
-        "interval": [interval.low, interval.high],
+        "interval": interval.ends,
         "correct": result.correct,
         "digits": n,
         "sentence": (
             f"The final network classifies {result.correct} of {n} test digits correctly: "
-            f"{percent(result.test_accuracy)} (95% Wilson interval {span(interval.low, interval.high)})."
+            f"{percent(result.test_accuracy)} (95% Wilson interval {span(*interval.ends)})."
         ),
     }
 
@@ -74,7 +74,7 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
         "standard_error": trial.standard_error,
         "digits": n,
         "gap": gap,
-        "gap_interval": [interval.low, interval.high],
+        "gap_interval": interval.ends,
         "sentence": (
             f"In cross-validation the same setting scores {percent(score)} on {n} digits, "
             f"{points(score, result.test_accuracy)} points {'above' if gap > 0 else 'below'} the test accuracy (95% "
@@ -101,8 +101,8 @@ def _selection(choice: Choice) -> dict[str, Any]:
         "raw": found.raw,
         "corrected": found.corrected,
         "bias": found.bias,
-        "interval": [found.interval.low, found.interval.high],
-        "percentiles": [found.percentiles.low, found.percentiles.high],
+        "interval": found.interval.ends,
+        "percentiles": found.percentiles.ends,
         "stability": found.stability,
         "sentence": f"Selection from {many} settings by the highest score{who}. {found.sentence}",
     }
@@ -116,7 +116,7 @@ def _nested(nested: Nested) -> dict[str, Any]:
     same = "the same setting each time" if different == 1 else f"{different} different settings"
     return {
         "accuracy": found.accuracy,
-        "interval": [found.interval.low, found.interval.high],
+        "interval": found.interval.ends,
         "std": found.std,
         "scores": list(nested.scores),
         "sizes": list(nested.sizes),
@@ -124,7 +124,7 @@ def _nested(nested: Nested) -> dict[str, Any]:
         "sentence": (
             f"Nested cross-validation repeated the whole selection without each of {found.folds} outer folds and "
             f"scored the chosen setting on that fold: {percent(found.accuracy)} (95% interval "
-            f"{span(found.interval.low, found.interval.high)}). It chose {same}."
+            f"{span(*found.interval.ends)}). It chose {same}."
         ),
     }
 
@@ -138,7 +138,7 @@ def _seeds(results: Sequence[TrainingResult], unseen: Sequence[NDArray[np.bool_]
         "test_accuracies": [result.test_accuracy for result in results],
         "mean": spread.mean,
         "std": spread.std,
-        "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
+        "interval": spread.interval.ends if spread.interval else None,
         "unseen_accuracies": shares,
         "sentence": f"Test accuracy with different seeds: {spread.sentence}",
     }
@@ -155,19 +155,19 @@ def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
     gap = accuracy_difference(result.correct, tests, correct, n)
     holds = correct / n in predicted
     place = "inside" if holds else "outside"
-    verdict = f"{place} the 95% prediction interval from the test digits, {span(predicted.low, predicted.high)}"
+    verdict = f"{place} the 95% prediction interval from the test digits, {span(*predicted.ends)}"
     return {
         "accuracy": correct / n,
-        "interval": [own.low, own.high],
+        "interval": own.ends,
         "correct": correct,
         "digits": n,
-        "predicted": [predicted.low, predicted.high],
+        "predicted": predicted.ends,
         "holds": holds,
         "gap": result.test_accuracy - correct / n,
-        "gap_interval": [gap.low, gap.high],
+        "gap_interval": gap.ends,
         "sentence": (
             f"On {n:,} unseen digits the same network has an accuracy of {percent(correct / n)} (95% interval "
-            f"{span(own.low, own.high)}), {verdict}."
+            f"{span(*own.ends)}), {verdict}."
         ),
     }
 
