@@ -173,14 +173,14 @@ class LoadedRun(StoredRun):
             array = np.asarray(grey(array, "images")[0])
         if array.shape[1:] != (28, 28):
             raise BadInput(f"images has the shape {np.shape(images)}, allowed: (n, 28, 28), (n, 28, 28, 1) or (n, 784)")
-        return prediction.probabilities(self._model, array, prediction.learnt_by(self))
+        return self._network.probabilities(self._network.as_seen(array))
 
     def predict(self, images: NDArray[Any]) -> NDArray[Any]:
         """The most probable class of each image, (n,), as the labels write it: int64 where these are numbers.
 
         `images` and errors: as `probabilities`.
         """
-        keys = prediction.learnt_by(self).classes.keys
+        keys = self._network.classes.keys
         known = np.array([int(key) for key in keys] if all(map(str.isdecimal, keys)) else keys)
         likeliest: NDArray[Any] = known[self.probabilities(images).argmax(axis=1)]
         return likeliest
@@ -190,8 +190,8 @@ class LoadedRun(StoredRun):
         return trials_of(self)
 
     @cached_property
-    def _model(self) -> Any:
-        return prediction.load_model(prediction.model_path(self))
+    def _network(self) -> prediction.Network:
+        return prediction.network_of(self)
 
 
 def load_run(reference: Folder | int = LATEST, *, runs_dir: Folder | None = None) -> LoadedRun:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mnistexp.cli.console import plain_table
-from mnistexp.config.shown import counted, name
+from mnistexp.config.shown import counted, name, value
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.groups import Grouped
@@ -47,10 +47,10 @@ def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
         told = group.over_runs
         interval = f"{told.interval.low:.4f} to {told.interval.high:.4f}" if told.interval else "-"
         std = "-" if told.std is None else f"{told.std:.4f}"
-        told_apart = {key: value for key, value in group.settings.items() if value not in (None, "None")}
+        told_apart = {key: item for key, item in group.settings.items() if item not in (None, "None")}
         settings = ", ".join(
-            f"{name(key.removesuffix('.name'))} {value}"
-            for key, value in told_apart.items()
+            f"{name(key)} {value(item)}"
+            for key, item in told_apart.items()
             if not key.startswith("sweep.")  # of `best`: its searches
         )
         newest = Text(f"{settings or 'all settings'}\n{group.runs[0].id}")
@@ -92,7 +92,7 @@ def paired_report(answers: "Sequence[Paired]") -> Iterator[RenderableType]:
         for reader, digits in ((number, answer.only_second), (1, answer.only_first)):
             if digits:
                 listed = _listed(digits, of_second=reader == 1)
-                yield Text(f"correct only in {reader}, {counted(len(digits), 'digit')}:  {listed}")
+                yield Text(f"{counted(len(digits), 'digit')} that only {reader} classifies correctly: {listed}")
     if sum(answer.found is not None for answer in answers) > 1:
         yield Text("The p-values are adjusted for the number of comparisons (Holm).")
 

@@ -113,7 +113,8 @@ def classes_report(stored: "StoredRun", width: int | None, *, unicode: bool) -> 
             yield from map(Text, side_by_side(pictures, width))
         elif misread.table:
             yield from table(misread.table)
-    yield from blocks([tested.class_table(*tested.confusions(stored))])
+    whose = ", of the saved model" if "repeats" in (stored.metrics or {}) else ""
+    yield from blocks([tested.class_table(*tested.confusions(stored), whose)])
 
 
 def _captions(words: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mnistexp.cli.console import BLOCKS, SHADES, cut, plain_table, sparkline, whole_columns
 from mnistexp.cli.printable import one_line
-from mnistexp.config.shown import duration
+from mnistexp.config.shown import duration, percent
 from mnistexp.runs.results import History
 from mnistexp.runs.status import iso
 
@@ -48,7 +48,8 @@ def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime, width
         took = [cut("" if run.seconds is None else _age(run.seconds))] * timed
         added_cells = (cut(row[place]) for place in shown)
         status = Text(run.status, style=COLOURS[run.status])
-        found.add_row(Text(_clean(run.id)), status, age, *took, _short(run.score), *added_cells)
+        score = "" if run.score is None else percent(run.score)
+        found.add_row(Text(_clean(run.id)), status, age, *took, score, *added_cells)
     return whole_columns(found, *["time"] * timed, *keys, "tags", "note")
 
 
@@ -80,13 +81,13 @@ def run_report(
     yield _pairs({key: value for key, value in about.items() if value})
     for note in notes:
         yield Text(f"Note: {note}", style="yellow")
-    for heading, values in (
-        ("Settings", {key: value for key, value in run.settings.items() if value is not None}),
-        ("Metrics", run.numbers),
+    for heading, values, show in (
+        ("Settings", {key: value for key, value in run.settings.items() if value is not None}, _plain),
+        ("Metrics", run.numbers, _short),
     ):
         if values:
             yield Text(f"\n{heading}", style="bold")
-            yield _pairs(values)
+            yield _pairs(values, show)
     if curves:
         yield Text()
         yield _curves(curves)
@@ -149,15 +150,6 @@ def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -
     return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
 
 
-def _pairs(values: Mapping[str, Any]) -> Table:
-    """Names and values beside each other, without a heading."""
-    found = plain_table("", "")
-    found.show_header = False
-    for name, value in values.items():
-        found.add_row(Text(name), Text(_clean(_plain(value))))
-    return found
-
-
 def _clean(text: str) -> str:
     """Text that stays in its line and its column, and that a terminal shows as it is."""
     return one_line(text, "?")
@@ -173,3 +165,12 @@ def _plain(value: Any) -> str:
 def _short(value: Any) -> str:
     """A value with four digits where it is a number with a fraction."""
     return f"{value:.4g}" if isinstance(value, float) else _plain(value)
+
+
+def _pairs(values: Mapping[str, Any], show: Callable[[Any], str] = _plain) -> Table:
+    """Names and values beside each other, without a heading."""
+    found = plain_table("", "")
+    found.show_header = False
+    for name, value in values.items():
+        found.add_row(Text(name), Text(_clean(show(value))))
+    return found

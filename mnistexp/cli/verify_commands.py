@@ -129,19 +129,21 @@ def predict(
     top: Annotated[int, count_option(OUTPUT, "--top", "Number of most likely digits to show")] = 3,
 ) -> None:
     """Classify images of digits with the model of a run."""
+    import numpy as np
+
     from mnistexp.commands import prediction
     from mnistexp.data.reading import read_pictures
 
     info = prediction.run_with_model(call.runs_dir, run)
-    path = prediction.model_path(info)
-    learnt = prediction.learnt_by(info)
-    if not 1 <= top <= len(learnt.classes):
-        raise BadInput(f"--top is {top}, allowed: 1 to {len(learnt.classes)}")
-    pictures = read_pictures(images, invert, centre, learnt.transposed)
+    network = prediction.network_of(info)
+    if not 1 <= top <= len(network.classes):
+        raise BadInput(f"--top is {top}, allowed: 1 to {len(network.classes)}")
+    pictures = read_pictures(images, invert, centre, network.transposed)
     with call.waiting("loading the model"):
-        probabilities = prediction.probabilities(prediction.load_model(path), pictures, learnt)
+        seen = network.as_seen(np.stack([picture.pixels for picture in pictures]))
+        probabilities = network.probabilities(seen)
     rows = [
-        prediction.row(picture, values, top, learnt.classes)
+        prediction.row(picture, values, top, network.classes)
         for picture, values in zip(pictures, probabilities, strict=True)
     ]
     terminal = Console().is_terminal

@@ -17,7 +17,7 @@ from mnistexp.training.repeats import TrainingResult
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
     "curves, the test accuracy is optimistic; --validation-fraction 0.2 validates on held-out training digits and "
-    "reads the test digits once."
+    "uses the test digits once."
 )
 
 
@@ -74,12 +74,15 @@ def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
     return config.validation_digits
 
 
-def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
-    """The last values and the minimum of the curves, and the best number of epochs; None where not a number."""
+def _curves(history: History, digits: int, trainings: int = 1) -> dict[str, Any]:
+    """The last values and the minimum of the curves, and the best number of epochs; None where not a number.
+
+    `trainings`: how many the curves are the mean of.
+    """
     best = statistics.best_epochs(
         history.loss, history.val_loss, history.val_loss_se or None, val_accuracy=history.val_accuracy, digits=digits
     )
-    last = (best.diverged_at or history.epochs) - 1
+    last, said = (best.diverged_at or history.epochs) - 1, best.sentence
     ends = {
         f"final_{name}": curve[last] if (curve := getattr(history, name)) and math.isfinite(curve[last]) else None
         for name in ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -94,7 +97,7 @@ def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
             "standard_error": best.standard_error,
             "shape": best.shape,
             "overfitting_from": best.overfitting_from,
-            "sentence": of_what + best.sentence,
+            "sentence": f"Mean of {trainings} trainings: {said[0].lower()}{said[1:]}" if trainings > 1 else said,
         },
     }
 
@@ -113,7 +116,7 @@ def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
         "diverged_at": min((result.fit.diverged_at for result in results if result.fit.diverged_at), default=None),
-    } | _curves(History.mean([result.fit.history for result in results]), digits, f"Mean of {len(results)} trainings: ")
+    } | _curves(History.mean([result.fit.history for result in results]), digits, len(results))
 
 
 def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:

@@ -60,7 +60,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One row of the network's table. `arithmetic` counts the parameters, such as `(3*3*16+1)*32 = 4640`."""
+    """One row of the network's table. `arithmetic` counts the parameters, such as `(3*3*16+1)*32 = 4,640`."""
 
     name: str
     kind: str
@@ -113,7 +113,7 @@ def layer_table(config: Sizes) -> list[LayerRow]:
     for layer, shape, kernel in shapes_of(config):
         parameters = (prod(kernel[:-1]) + 1) * kernel[-1] if kernel else 0
         inputs = "*".join(str(size) for size in kernel[:-1])
-        arithmetic = f"({inputs}+1)*{kernel[-1]} = {parameters}" if kernel else ""
+        arithmetic = f"({inputs}+1)*{kernel[-1]} = {parameters:,}" if kernel else ""
         does = f"rate {layer.rate:g}" if layer.keras_class == "Dropout" else layer.activation
         rows.append(LayerRow(layer.name, layer.keras_class, shape, parameters, arithmetic, does))
     return rows

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CURVES = 6
+MARKERS = "osD^vP"
 CROWD = 150
 """With more trials than this, their mean is drawn over the dots, not behind them."""
 
@@ -95,7 +96,7 @@ def _points(axes: "Axes", parameter: Parameter, sweep: SweepResult, *, spread: b
         ms=3.5 if spread else 6,
         mec="none",
         mfc=BLUE,
-        alpha=0.6,
+        alpha=0.75,
         rasterized=many,
     )
     axes.plot(place[diverged], scores[diverged], "x", ms=4.5, color=VERMILLION)
@@ -174,7 +175,7 @@ def accuracy_by_digits(curves: Sequence[AccuracyCurve]) -> "Figure":
             np.maximum(0, [y - ends[:, 0], ends[:, 1] - y]),
             color=colour,
             ls="-" if fitted is None else "none",
-            marker="o",
+            marker=MARKERS[number],
             ms=4,
             capsize=2,
             elinewidth=1,

@@ -26,14 +26,14 @@ def evaluation_sections(stored: StoredRun) -> list[Section]:
     """Of a finished evaluation. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
     names, digits = found["class_names"], f"{found['digits']:,} digits"
-    mistakes = [Mistake(**one) for one in found["mistakes"]]
+    mistakes, wrong = [Mistake(**one) for one in found["mistakes"]], found["digits"] - found["correct"]
     return [
         Section("How accurate is it on these digits?", *_accuracy(found)),
         _classes(found),
         _calibration(found),
         Section(
             MISREAD,
-            Paragraph(misread_sentence(mistakes, names, found["digits"] - found["correct"], digits), "answer"),
+            Paragraph(misread_sentence(mistakes, names, wrong, digits, "The model"), "answer"),
             Picture(MISREAD_TITLE, f"{MISREAD_TITLE}, each with its label.", stored.read_bytes("mistakes.png")),
         ),
     ]
@@ -41,7 +41,8 @@ def evaluation_sections(stored: StoredRun) -> list[Section]:
 
 def evaluation_story(found: Mapping[str, Any]) -> Story:
     """What the metrics of `evaluate` tell."""
-    whose = "its own test digits" if found["own_test_digits"] else found["source"]
+    source = "the unseen digits" if found["source"] == "unseen" else found["source"]
+    whose = "its own test digits" if found["own_test_digits"] else source
     classes = class_table(np.array(found["confusion_matrix"]), found["class_names"])
     return Story(
         kind="evaluation",

@@ -47,13 +47,13 @@ def examples_story(found: Mapping[str, Any]) -> Story:
     return Story(
         "examples",
         f"{sum(found['class_counts']):,} training digits, {len(found['examples'])} of them shown",
-        f"Each label belongs to the image it is shown with: {_labels(found)}.",
+        f"Their labels: {_labels(found)}.",
         answers=(_arrays(found), *map(Paragraph, found.get("preparation", ())), *warnings(found), _one_hot(found)),
     )
 
 
 def _labels(found: Mapping[str, Any]) -> str:
-    return ", ".join(f"{example['label']} at {example['index']}" for example in found["examples"])
+    return ", ".join(f"{example['label']} (index {example['index']})" for example in found["examples"])
 
 
 def _arrays(found: Mapping[str, Any]) -> Table:

@@ -12,6 +12,7 @@ UNFINISHED = {
     "failed": "This run failed.",
     "interrupted": "This run was interrupted and can be resumed.",
 }
+LIBRARIES = ("mnistexp", "TensorFlow", "Keras", "NumPy")
 
 
 def any_sections(stored: StoredRun) -> list[Section]:
@@ -59,11 +60,11 @@ def how_it_was_made(stored: StoredRun) -> Section:
     ]
     if stored.seconds is not None:
         rows.insert(4, ("took", f"{stored.seconds:,.1f} seconds"))
-    rows += [(name, str(versions[name])) for name in ("mnistexp", "tensorflow", "keras", "numpy") if name in versions]
+    rows += [(name, str(versions[name.lower()])) for name in LIBRARIES if name.lower() in versions]
     return Section(
         "How was this made?",
         Table("Origin of the numbers", ("item", "value"), named(*rows)),
-        Paragraph("To repeat this run, save the settings below as a file and give it to the command as --config."),
+        Paragraph("To reproduce this run, save the settings below as a file and pass it to the command as --config."),
         Code("All settings (config.yaml)", stored.config_text),
     )
 

@@ -61,8 +61,9 @@ class Table:
 
     @property
     def is_sortable(self) -> bool:
-        """Whether the table can be sorted."""
-        return len(self.rows) > 2 and any(self.is_numeric(column) for column in range(len(self.headings)))
+        """Whether sorting helps: there are several rows, and a column beside the first holds nothing but numbers."""
+        columns = list(zip(*self.rows, strict=True))[1:]
+        return len(self.rows) > 3 and any(all(cell.number is not None for cell in column) for column in columns)
 
     def is_numeric(self, column: int) -> bool:
         """Whether a column holds numbers."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mnistexp.commands.assignment.assignment import LONG, TITLES, WITH_DROPOUT
 from mnistexp.config import shown
 from mnistexp.report.origin import warnings
 from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, Section, Story, Table, number
@@ -16,8 +17,7 @@ PARTS = {
 }
 FIGURES = {
     "curves": {
-        "reported_sgd_150_epochs.png": "150 epochs of SGD: reported validation loss and ours",
-        "reported_adam_dropout_50_epochs.png": "50 epochs of Adam with dropout: reported validation loss and ours",
+        f"reported_{name}.png": f"{TITLES[name]}: reported validation loss and ours" for name in (LONG, WITH_DROPOUT)
     },
     "as submitted": {"reported_rows.png": "Every row of the grids, reported and ours"},
 }
@@ -29,7 +29,8 @@ def reproduce_sections(stored: StoredRun) -> list[Section]:
     found = stored.metrics or {}
     rows = found["table"]
     first, *others = (_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS)
-    first = Section(first.heading, *warnings(found), *first.blocks)
+    notes = (note for note in warnings(found) if note.text != found["label"])  # the lead says it
+    first = Section(first.heading, *notes, *first.blocks)
     return [first, *others, *_disagreements(rows), _steps_section(found["steps"])]
 
 
@@ -64,7 +65,7 @@ def _counts(found: Mapping[str, Any]) -> Iterator[Fact]:
 def _disagreements(rows: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
     """Each number that disagrees: by how much, and which bug of the notebook affects it."""
     lines = [
-        (Cell(row["what"]), Cell(_off(row)), Cell(row["fault"] or "unknown: no bug of the notebook explains it"))
+        (Cell(_titled(row["what"])), Cell(_off(row)), Cell(row["fault"] or "unknown: not a bug of the notebook"))
         for row in rows
         if row["agrees"] is False
     ]
@@ -124,9 +125,15 @@ def _part_blocks(rows: Sequence[Mapping[str, Any]], title: str = "") -> list[Blo
 
 def _row(row: Mapping[str, Any]) -> tuple[Cell, ...]:
     low, high = row["interval"] or (None, None)
-    span = "\N{EN DASH}" if low is None else f"{low:.4g} to {high:.4g}"
-    verdict = Cell(AGREES[row["agrees"]])
-    return Cell(row["what"]), _value(row["reported"]), _value(row["ours"]), Cell(span), verdict, Cell(row["how"])
+    span = "\N{EN DASH}" if low is None else f"{low:#.4g} to {high:#.4g}"
+    values = _value(row["reported"]), _value(row["ours"])
+    return Cell(_titled(row["what"])), *values, Cell(span), Cell(AGREES[row["agrees"]]), Cell(row["how"])
+
+
+def _titled(text: str) -> str:
+    """The name of a number or a task, with that of its training in words."""
+    name = text.partition(":")[0]
+    return text.replace(name, TITLES.get(name, name), 1)
 
 
 def _value(value: Any) -> Cell:
@@ -134,13 +141,13 @@ def _value(value: Any) -> Cell:
         return Cell(", ".join(map(str, value)))
     if isinstance(value, str | bool):
         return Cell(str(value))
-    return number(value, ".4g" if isinstance(value, float) else ",")
+    return number(value, "#.4g" if isinstance(value, float) and not value.is_integer() else ",g")
 
 
 def _steps_section(steps: Sequence[Mapping[str, Any]]) -> Section:
     rows = tuple(
         (
-            Cell(step["name"].replace("_", " ")),
+            Cell(_titled(step["name"])),
             Cell(step["part"]),
             Cell("reused" if step["reused"] else "run"),
             number(step["seconds"], ",.1f"),

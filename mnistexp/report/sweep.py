@@ -97,8 +97,7 @@ def _rule(found: Mapping[str, Any]) -> str:
 
 
 def _fits(found: Mapping[str, Any]) -> str:
-    parts = [f"{found['fits_run']:,} run"]
-    parts += [f"{found['fits_cached']:,} from the cache"] * bool(found["fits_cached"])
+    parts = [f"{found['fits_cached']:,} from the cache" if found["fits_cached"] else "none from the cache"]
     return ", ".join(parts + [f"{found['fits_failed']:,} failed"] * bool(found["fits_failed"]))
 
 

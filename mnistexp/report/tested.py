@@ -52,7 +52,7 @@ def _test_section(stored: StoredRun) -> Section:
             "trained network, not other handwriting or other seeds."
         ),
         Picture(
-            "Confusion matrix",
+            "Confusion matrix of the saved model" if "repeats" in found else "Confusion matrix",
             "Confusion matrix of the test digits: rows are the correct digits, columns the predicted ones. "
             f"{'Most frequent confusions: ' + common + '.' if common else 'No digit is misclassified.'}",
             plots.confusion_matrix(counts, found.get("class_names")),
@@ -66,7 +66,7 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
     """The accuracy to expect on unseen digits."""
     ahead = predict_accuracy(found["test_correct"], found["test_digits"], MORE_DIGITS)
     if not found["validated_on"]:
-        honest = "Yes: the test digits were read once, after training, so nothing was chosen on them."
+        honest = "Yes: the test digits were used once, after training, so nothing was chosen on them."
     elif found["validated_on"] == "validation":
         honest = "Yes: the number of epochs can be chosen on the validation digits, which are not test digits."
     else:
@@ -88,7 +88,7 @@ def unseen_section(found: Mapping[str, Any]) -> Section:
     )
 
 
-def class_table(counts: NDArray[np.int64], names: Sequence[str]) -> Table:
+def class_table(counts: NDArray[np.int64], names: Sequence[str], whose: str = "") -> Table:
     """Precision, recall and F1 of each class with their intervals, of counts int64 (classes, classes)."""
     rows = tuple(
         (
@@ -100,7 +100,7 @@ def class_table(counts: NDArray[np.int64], names: Sequence[str]) -> Table:
         for name, scores in zip(names, class_scores(counts), strict=True)
     )
     return Table(
-        "Precision, recall and F1 of each class",
+        f"Precision, recall and F1 of each class{whose}",
         ("class", "digits", "correct", "precision", "recall", "F1"),
         rows,
         more="Precision: of the digits predicted as the class, the share that belong to it. Recall: of the digits of "
@@ -135,7 +135,8 @@ def misread(stored: StoredRun) -> Misread | None:
     if not kept:
         return None
     found, names, wrong = kept[0].mistakes, confusions(stored)[1], int((~kept[0].correct).sum())
-    sentence = misread_sentence(found, names, wrong, f"{len(kept[0].labels):,} test digits")
+    which = "The saved model" if len(stored.predictions) > 1 else "The model"
+    sentence = misread_sentence(found, names, wrong, f"{len(kept[0].labels):,} test digits", which)
     if not found:
         return Misread(sentence)
     captions = [one.captions(names) for one in found]
@@ -165,11 +166,11 @@ def misread(stored: StoredRun) -> Misread | None:
     )
 
 
-def misread_sentence(found: Sequence[Mistake], names: Sequence[str], wrong: int, of: str) -> str:
-    """How many digits are misread, and the most confident mistake; `of` names the digits: `200 test digits`."""
+def misread_sentence(found: Sequence[Mistake], names: Sequence[str], wrong: int, of: str, which: str) -> str:
+    """How many digits a model misreads, and its most confident mistake; `of`: all of them, as `200 test digits`."""
     if not found:
         return f"None: all {of} are classified correctly."
-    return f"{wrong:,} of {of}. The most confident mistake: a {', '.join(found[0].captions(names))}."
+    return f"{which} misreads {wrong:,} of {of}. The most confident mistake: a {', '.join(found[0].captions(names))}."
 
 
 def _misread_section(stored: StoredRun) -> list[Section]:

@@ -67,11 +67,11 @@ def _settings_answer(sweep: SweepResult) -> str:
             worst, best = min(tops, key=tops.__getitem__), max(tops, key=tops.__getitem__)
             points = shown.signed_points(tops[best], tops[worst])
             ends = f"{shown.percent(tops[best])} with {best}, {shown.percent(tops[worst])} with {worst}"
-            told.append((points, f"{parameter.name} by {points:.1f} points ({ends})"))
+            told.append((points, f"with {parameter.name}, by {points:.1f} points ({ends})"))
     told.sort(key=lambda item: -item[0])
     if not told:
         return "Only one trial has a score, so no setting can be compared."
-    return f"The best accuracy at each value of a setting varies most by: {'; '.join(text for _, text in told)}."
+    return f"The best accuracy at each value varies most {'; then '.join(text for _, text in told)}."
 
 
 def settings_section(sweep: SweepResult, heat: Shown) -> Section:
@@ -117,8 +117,8 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
     return Section(
         "How much better is the best trial than the worst and the average?",
         Paragraph(
-            f"The best trial is {_lead(overall.versus_worst)} points of accuracy better than the worst of "
-            f"{len(whole)} and {_lead(overall.versus_average)} better than their average.",
+            f"The accuracy of the best trial is {_lead(overall.versus_worst)} points above that of the worst of "
+            f"{len(whole)}, and {_lead(overall.versus_average)} points above their average.",
             "answer",
         ),
         Table(

@@ -71,8 +71,8 @@ class Paired:
             f"{shown:+.1f} points, 95% interval {low:+.1f} to {high:+.1f}; p = {self.p_value:.2g} ({found.test})"
         )
         says = {"better": "Better", "worse": "Worse", "not told apart": "No significant difference"}[self.verdict]
-        about = "networks" if max(self.trainings) == 1 else "settings"
-        return f"{says}: {numbers}. This is about the {about}{'' if about == 'settings' else ', not their settings'}."
+        about = "these two networks, not their" if max(self.trainings) == 1 else "the two"
+        return f"{says}: {numbers}. The comparison is of {about} settings."
 
 
 def compare_with_first(runs: Sequence[StoredRun]) -> list[Paired]:

@@ -103,9 +103,13 @@ class StoredRun:
     @cached_property
     def config(self) -> "ExperimentConfig":
         """Its settings, as `train` and `sweep` take them. Raises `ConfigError` too."""
+        return self.config_in(CONFIG)
+
+    def config_in(self, name: str) -> "ExperimentConfig":
+        """The settings in one of its YAML files. Raises `RunError` and `ConfigError`."""
         from mnistexp.config import settings, yaml_source
 
-        return settings.resolve([yaml_source.parse(self.config_text, str(self.path / CONFIG))]).config
+        return settings.resolve([yaml_source.parse(self.read_text(name), str(self.path / name))]).config
 
     @cached_property
     def environment(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from math import isfinite, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mnistexp.config.shown import percent, span
 from mnistexp.errors import BadInput
 
 
@@ -100,14 +101,14 @@ class Repeats:
 
     @property
     def sentence(self) -> str:
-        """The mean, its standard deviation and its confidence interval, as a sentence."""
+        """The mean of accuracies, their standard deviation and its confidence interval, as a sentence."""
         if self.interval is None or self.std is None:
             over = "1 seed" if self.n == 1 else f"{self.n} seeds"
-            return f"Mean {self.mean:.4f} over {over}. A confidence interval needs at least 3 seeds."
+            return f"Mean {percent(self.mean)} over {over}. A confidence interval needs at least 3 seeds."
         return (
-            f"Mean {self.mean:.4f} over {self.n} seeds, standard deviation {self.std:.4f}; "
-            f"{self.interval.level:.0%} confidence interval of the mean {self.interval.low:.4f} to "
-            f"{self.interval.high:.4f} (Student's t)."
+            f"Mean {percent(self.mean)} over {self.n} seeds, standard deviation {100 * self.std:.1f} points; "
+            f"{self.interval.level:.0%} confidence interval of the mean {span(self.interval.low, self.interval.high)} "
+            "(Student's t)."
         )
 
 

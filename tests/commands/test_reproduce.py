@@ -59,7 +59,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcome(runs: Path) -> Outcome:
     """A reproduction that was stopped twice on its way: in the second training, and in a sweep."""
-    for wanted in ("sgd_150_epochs", "dropout (as intended)"):
+    for wanted in ("SGD, 150 epochs", "dropout (as intended)"):
         current = ""
 
         def stop(event: Any, wanted: str = wanted) -> None:

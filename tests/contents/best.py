@@ -15,6 +15,8 @@ def quantities(record: Record) -> dict[str, Any]:
     found = training.quantities(record) | chosen.quantities(record)
     n, right = found["test digits"], found["correct"]
     score, digits = found["score"], len(record.json("data.json")["train"])
+    swept = [Record(record.path.parent / one["run"]).config for one in record.metrics["choice"]["sweeps"]]
+    found["epochs of sweeps"] = [config["training"]["epochs"] for config in swept]
     found |= {"scored digits": digits, "score gap": About(100 * (score - found["saved accuracy"]), 0.06)}
     found["score gap interval"] = [100 * end for end in newcombe(score * digits, digits, right, n)]
     evidence = record.metrics["representative"]
@@ -120,6 +122,7 @@ RULES = [
 ^how much better|^terminal :: chosen setting scores|points :: score, better than worst, better than average
 ^how much better|^terminal :: arithmetic|notebook reported :: arithmetic, notebook's
 .* :: Sweeps not used :: left aside
+.* :: sweeps trained for|the cross-validation score is that of :: epochs of sweeps, asked, epochs
 ^is the test accuracy|^terminal :: final network classifies :: correct, test digits, saved accuracy
 ^is the test accuracy|^terminal :: final network classifies :: interval of digits
 ^is the test accuracy|^terminal :: same setting scores :: score, scored digits, score gap, score gap interval

@@ -156,10 +156,10 @@ def _curves(record: Record, row: str, every: Steps) -> dict[str, Any]:
     seeds: dict[str, Any] = {"words": [len(ours)]}
     if field == "loss":
         theirs, ours = np.log(theirs), np.log(ours)
-    theirs = theirs[: ours.shape[1]]
     if "share of" in what:
         alone = [_inside(np.delete(ours, seed, axis=0), ours[seed]) for seed in range(len(ours))]
-        return seeds | {"reported": _inside(ours, theirs), "ours": np.mean(alone), "range": [min(alone), 1.0]}
+        share = _inside(ours, theirs[: ours.shape[1]])
+        return seeds | {"reported": share, "ours": np.mean(alone), "range": [min(alone), 1.0]}
     if what.endswith("test accuracy"):
         values = np.array([np.trace(one) / one.sum() for one in own.confusions])
         low, high = predicted(values, 0.5 / own.metrics["test_digits"])
@@ -170,7 +170,8 @@ def _curves(record: Record, row: str, every: Steps) -> dict[str, Any]:
     elif "lowest" in what:
         values, given, step = ours.min(axis=1), theirs.min(), 0.0
     else:
-        values, given, step = ours[:, -1], theirs[-1], 0.0
+        at = int(re.findall(r"epoch (\d+)", what)[0]) - 1
+        values, given, step = ours[:, at], theirs[at], 0.0
     back: Callable[[float], float] = np.exp if field == "loss" else float
     ends = [back(end) for end in predicted(values, step)] if len(values) > 2 else None
     if ends:  # no loss is below 0, no epoch before 1
@@ -282,7 +283,7 @@ def _intended(record: Record, row: str, every: Steps, own: dict[str, Any]) -> di
 RULES = table(
     r"""
 ^headline|^lead|^terminal :: agree :: yes, compared
-^lead|^terminal :: not comparable\. :: not comparable
+^lead|^terminal :: not comparable\.|are shown, not compared :: not comparable
 ^tile agree :: . :: yes, compared
 ^tile disagree :: . :: no
 ^tile not comparable|^tile shown :: . :: not comparable

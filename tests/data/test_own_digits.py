@@ -171,8 +171,8 @@ def test_a_network_that_is_shown_dark_ink_is_warned_of(dark: bool, invert: bool,
         SMALL | {"data.digits": COUNT, "data.source": str(source), "data.invert": invert},
         runs_dir=tmp_path / "runs",
     )
-    learnt = prediction.learnt_by(stored_runs.load(outcome.run_dir))
-    np.testing.assert_array_equal(learnt.as_seen(read_pictures([source])[0].pixels), 255 - X[0])
+    network = prediction.network_of(stored_runs.load(outcome.run_dir))
+    np.testing.assert_array_equal(network.as_seen(read_pictures([source])[0].pixels), 255 - X[0])
 
 
 def test_a_grey_ground_is_made_black(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_a_killed_process_is_dead_and_its_progress_is_kept(tmp_path: Path) -> No
     assert dead.seconds_left is None
     assert dead.ended is not None
     assert dead.ended.timestamp() == pytest.approx((dead.path / HEARTBEAT).stat().st_mtime, abs=1e-5)
-    told = "dead, epoch 1/9, loss 0.5000, accuracy 0.8000, validation loss 0.6000, validation accuracy 0.7000"
+    told = "dead, epoch 1/9, loss 0.5000, accuracy 80.0%, validation loss 0.6000, validation accuracy 70.0%"
     assert line(dead) == f"{dead.id}: {told}, its process is gone"
 
 
@@ -172,7 +172,9 @@ def test_a_sweep_is_counted_by_the_files_of_its_fits(sweeping: Run, finished: di
         assert found.scores == tuple(means.values())
     best = max(means, key=means.__getitem__)
     assert found.best_params == next(one["params"] for one in documents if one["trial"] == best)
-    assert line(only(follower.look().running)).startswith(f"{sweeping.id}: running, fit 8/8, 2 cached, best so far ")
+    assert line(only(follower.look().running)).startswith(
+        f"{sweeping.id}: running, fit 8/8, 2 cached, best accuracy so far "
+    )
 
 
 def test_failed_and_damaged_fits(sweeping: Run, finished: dict[str, Path], tmp_path: Path) -> None:
@@ -261,10 +263,10 @@ def test_watch_once_prints_the_current_state(finished: dict[str, Path], running:
     done = CliRunner().invoke(app, ["watch", "--once", "--runs-dir", str(tmp_path)])
     first, second = done.stdout.splitlines()
     assert done.exit_code == 0
-    figures = "loss 0.2500, accuracy 0.4000, validation loss 0.5000, validation accuracy 0.2000"
+    figures = "loss 0.2500, accuracy 40.0%, validation loss 0.5000, validation accuracy 20.0%"
     assert first == f"{running.id}: running, epoch 4/10, {figures}"
     score = json.loads((finished["sweep"] / "metrics.json").read_text())["best_score"]
-    assert second == f"{finished['sweep'].name}: done, best score {score:.4f}"
+    assert second == f"{finished['sweep'].name}: done, best score {score:.1%}"
     document = json.loads(CliRunner().invoke(app, ["watch", "--once", "--json", "--runs-dir", str(tmp_path)]).stdout)
     assert document["running"][0]["training"]["epoch"] == 4
     assert document["ended"][0]["result"] == {"best_score": score}
@@ -305,7 +307,7 @@ def test_a_pipe_gets_a_line_for_each_change_until_the_named_run_ends(running: Ru
             assert process.stdout.readline().startswith(f"{running.id}: running, epoch {epoch}/10, loss ")
         running.add("metrics.json", {"test_accuracy": 0.925})
         running.finish()
-        assert process.stdout.read() == f"{running.id}: done, test accuracy 0.9250\n"
+        assert process.stdout.read() == f"{running.id}: done, test accuracy 92.5%\n"
     assert process.returncode == 0
 
 

@@ -13,6 +13,8 @@ from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
 BEST = "best model"
 SHORT, LONG, WITH_DROPOUT = "sgd_60_epochs", "sgd_150_epochs", "adam_dropout_50_epochs"
 """The trainings, named like the reported curves."""
+TITLES = {SHORT: "SGD, 60 epochs", LONG: "SGD, 150 epochs", WITH_DROPOUT: "Adam with dropout, 50 epochs"}
+"""Their names for readers."""
 FIXED = "the dropout sweep's optimizer, without dropout"
 DROPOUT_OF_THE_FINAL_MODEL = 0.4
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mnistexp import data
 from mnistexp.commands import examples
-from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, Size, Task, assignment, tasks_of
+from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, TITLES, Size, Task, assignment, tasks_of
 from mnistexp.commands.assignment.comparison_row import Row, shown_only
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
@@ -89,7 +89,7 @@ def _do_all(
     steps: list[dict[str, Any]] = []
     waiting = [task for task in tasks if task.command == Kind.TRAIN]
     for number, task in enumerate(tasks, start=1):
-        watch(Step(number, len(tasks), f"{task.name} ({task.part})"))
+        watch(Step(number, len(tasks), f"{TITLES.get(task.name, task.name)} ({task.part})"))
         started = time.perf_counter()
         try:
             with run.steps():

@@ -92,8 +92,8 @@ def _notebook(scores: dict[str, list[float]]) -> dict[str, Any]:
         "ours": vars(ours),
         "reported": vars(NOTEBOOK),
         "sentence": (
-            f"The notebook compares the best scores of the sweeps only. That arithmetic gives best {ours.best:.6f}, "
-            f"worst {ours.worst:.6f}, average {ours.average:.6f} here; the notebook reported {NOTEBOOK.best:.6f}, "
-            f"{NOTEBOOK.worst:.6f} and {NOTEBOOK.average:.6f}."
+            f"The notebook compares only the best scores of its sweeps. The same arithmetic gives {percent(ours.best)} "
+            f"as best, {percent(ours.worst)} as worst and {percent(ours.average)} as average here; the notebook "
+            f"reported {percent(NOTEBOOK.best)}, {percent(NOTEBOOK.worst)} and {percent(NOTEBOOK.average)}."
         ),
     }

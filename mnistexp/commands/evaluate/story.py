@@ -8,28 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import statistics
-from mnistexp.commands import prediction
 from mnistexp.commands.best.ledger import Reading, read_ledger
 from mnistexp.commands.digits import as_sentence, read_digits
 from mnistexp.commands.evaluate.measured import measured
 from mnistexp.commands.job import NOTHING_KEPT, run_job, unwatched
-from mnistexp.commands.prediction import Learnt
+from mnistexp.commands.prediction import Network, network_of
 from mnistexp.config import settings
-from mnistexp.config.models import DataConfig, ExperimentConfig
+from mnistexp.config.models import DataConfig
+from mnistexp.config.shown import percent, span
 from mnistexp.data import Dataset, Digits, Split
 from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
-from mnistexp.data.reading import part_to_judge
 from mnistexp.errors import BadInput, MnistexpError, RunError
 from mnistexp.figures import drawings, plots, style
-from mnistexp.runs.layout import DATA, FINAL, METRICS, Kind
+from mnistexp.runs.layout import DATA, METRICS, Kind
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.results import Noted, Outcome, Watch
 from mnistexp.runs.results import Reading as ReadingDone
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.training.predicting import predict
 
 PartChoice = Literal["auto", "train", "test"]
 PARTS: tuple[PartChoice, ...] = ("auto", "train", "test")
@@ -74,32 +72,20 @@ def evaluate(
     `ledger` (of the run's own test digits), `converted` and `warnings`. Raises `BadInput`, `DataError` and `RunError`
     before anything is written, and `Interrupted` on Ctrl-C.
     """
-    path = prediction.model_path(stored)
-    learnt = prediction.learnt_by(stored)
-    config = _settings(stored)
-    judged, known = _digits(stored, config, learnt, source, part, invert, transpose, watch)
-    probabilities = _probabilities(path, config, judged)
-    document = _document(stored, judged, learnt, known, probabilities)
+    network = network_of(stored)
+    config = network.config
+    judged, known = _digits(stored, network, source, part, invert, transpose, watch)
+    document = _document(stored, judged, network, known)
     evaluated = config.model_copy(update={"data": config.data.model_copy(update={"source": judged.digits.source})})
     new = Run.create(runs_dir, Kind.EVALUATE, name or stored.name, settings.to_yaml(evaluated))
     with run_job(new, NOTHING_KEPT) as run:
-        _store(run, runs_dir, document, judged, learnt.classes)
+        _store(run, runs_dir, document, judged, network.classes)
     return Outcome(run.path, document)
-
-
-def _settings(stored: StoredRun) -> ExperimentConfig:
-    """The settings of the training, of `best` those of its final one."""
-    if FINAL in stored.files():
-        from mnistexp.config import yaml_source
-
-        return settings.resolve([yaml_source.parse(stored.read_text(FINAL), FINAL)]).config
-    return stored.config
 
 
 def _digits(
     stored: StoredRun,
-    config: ExperimentConfig,
-    learnt: Learnt,
+    network: Network,
     source: str | None,
     part: PartChoice,
     invert: bool | Literal["auto"],
@@ -107,13 +93,14 @@ def _digits(
     watch: Watch,
 ) -> tuple[_Judged, Dataset | None]:
     """The digits of the evaluation, and those of the run, None if they can't be read any more."""
+    config = network.config
     if source is None:
         dataset = read_digits(config, watch)
         if not dataset.digits.match(stored.read_json(DATA)):
             raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now contains")
         return _Judged(dataset.digits, dataset.split.test, dataset.split), dataset
     data = config.data.model_copy(update={"source": source, "invert": invert, "transpose": False})
-    digits = _other(data, learnt, part, transpose, watch)
+    digits = _other(data, network, part, transpose, watch)
     try:
         known = Dataset.load(config)
         same = known.digits.match(stored.read_json(DATA))
@@ -122,44 +109,31 @@ def _digits(
     return _Judged(digits, np.arange(len(digits))), known if same else None
 
 
-def _other(data: DataConfig, learnt: Learnt, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
+def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
     """All digits of a source, or of a part of it, converted like the training digits."""
 
     def tick(done: float) -> None:
         watch(ReadingDone(done))
 
     found = find(data)
-    turned = found.form == learnt.transposed if transpose is None else transpose
+    turned = found.form == network.transposed if transpose is None else transpose
     data = data.model_copy(update={"transpose": turned})
-    told: tuple[str, ...] = ()
-    if part == "auto":
-        read, said = part_to_judge(found, data.source, tick)
-        told = (f"evaluated on {said}",) if said else ()
-    elif part == "test":
-        if found.test is None:
-            raise BadInput(f"--part is test, and {data.source!r} has no test part of its own; allowed: auto, train")
-        read = opened(found.test, data.source, tick)
-    else:
-        read = opened(found.main, data.source, tick)
-    digits = read_labelled(read, data, learnt.classes, found.form, tick)
+    if part == "test" and found.test is None:
+        raise BadInput(f"--part is test, and {data.source!r} has no test part of its own; allowed: auto, train")
+    own = found.test if part == "test" or (part == "auto" and not found.named) else None
+    told = (f"evaluated on its own test part, {found.test_name}",) if own and part == "auto" else ()
+    read = opened(own or found.main, data.source, tick)
+    digits = read_labelled(read, data, network.classes, found.form, tick)
     warnings = (*digits.warnings, *suspicions(digits, found, data))
-    images = learnt.as_seen(digits.images)
+    images = network.as_seen(digits.images)
     digits = replace(digits, images=images, told=(*digits.told, *told), warnings=warnings)
     if digits.notes:
         watch(Noted(digits.notes))
     return digits
 
 
-def _probabilities(path: Path, config: ExperimentConfig, judged: _Judged) -> NDArray[np.float32]:
-    """The model's probabilities, computed as in training: bit-identical for the run's own test digits."""
-    weights = [np.asarray(weight) for weight in prediction.load_model(path).get_weights()]
-    return predict(config, weights, judged.images)
-
-
-def _document(
-    stored: StoredRun, judged: _Judged, learnt: Learnt, known: Dataset | None, probabilities: NDArray[np.float32]
-) -> dict[str, Any]:
-    labels = judged.labels
+def _document(stored: StoredRun, judged: _Judged, network: Network, known: Dataset | None) -> dict[str, Any]:
+    labels, probabilities = judged.labels, network.probabilities(judged.images)
     found = measured(probabilities, labels)
     right = probabilities.argmax(axis=1) == labels
     trained = _trained_on(judged, known, right)
@@ -172,7 +146,7 @@ def _document(
         "trained_on": trained,
         "expected": _expected(stored, judged, trained, found),
         "ledger": None,
-        "class_names": list(learnt.classes.names),
+        "class_names": list(network.classes.names),
         "converted": list(judged.digits.told),
         "warnings": [as_sentence(text) for text in judged.digits.warnings],
     }
@@ -184,22 +158,22 @@ def _document(
 def _trained_on(judged: _Judged, known: Dataset | None, right: NDArray[np.bool_]) -> dict[str, Any]:
     """How many of the digits the run was trained on, by their pixels, and the accuracy on the others."""
     if known is None:
-        return {"digits": None, "others": None, "sentence": "Whether the run was trained on some of them is unknown: "
-                "its own digits can't be read any more."}  # fmt: skip
+        told = "Whether the run was trained on some of these digits is unknown: its own digits can't be read any more."
+        return {"digits": None, "others": None, "sentence": told}
     rows = np.concatenate([known.split.train, known.split.validation])
     seen = {image.tobytes() for image in known.digits.images[rows]}
     familiar = np.array([image.tobytes() in seen for image in judged.images], np.bool_)
     count, others = int(familiar.sum()), int((~familiar).sum())
     if not count:
-        return {"digits": 0, "others": None, "sentence": "The run was not trained on any of them."}
+        return {"digits": 0, "others": None, "sentence": "The run was trained on none of these digits."}
     correct = int(right[~familiar].sum())
     if not others:
-        told = "The run was trained on all of them, so the accuracy is not an estimate for other digits."
+        told = "The run was trained on all of these digits, so the accuracy is not an estimate for other digits."
         return {"digits": count, "others": None, "sentence": told}
     interval = statistics.wilson(correct, others)
     told = (
         f"The run was trained on {count:,} of these {len(right):,} digits, found by their pixels; on the other "
-        f"{others:,} its accuracy is {correct / others:.4f} (95% interval {interval.low:.4f} to {interval.high:.4f})."
+        f"{others:,} its accuracy is {percent(correct / others)} (95% interval {span(interval.low, interval.high)})."
     )
     share = {
         "digits": others,
@@ -223,13 +197,13 @@ def _expected(
     which = "digits that it was not trained on" if trained["others"] else "digits"
     place = "within" if holds else "above" if of["accuracy"] > ahead.high else "below"
     meaning = (
-        "as expected for digits like its test digits"
+        "as expected for digits of the same kind"
         if holds
         else "these digits differ from its test digits, or the test accuracy was off by chance"
     )
     told = (
-        f"On {of['digits']:,} {which} the accuracy is {of['accuracy']:.4f}, {place} the 95% prediction interval from "
-        f"the run's test digits, {ahead.low:.4f} to {ahead.high:.4f}: {meaning}."
+        f"The accuracy on {of['digits']:,} {which}, {percent(of['accuracy'])}, is {place} the 95% prediction interval "
+        f"from the run's test digits, {span(ahead.low, ahead.high)}: {meaning}."
     )
     return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistexp.commands.prediction import load_model
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
 from mnistexp.data import Dataset, Rows
 from mnistexp.errors import RunError
@@ -17,6 +16,7 @@ from mnistexp.runs.results import Watch
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
+from mnistexp.training.saved_model import OtherNetworkError, read_weights
 
 
 def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list[Compared]:
@@ -64,8 +64,9 @@ def _history(folder: Path, result: TrainingResult, before: str) -> Compared:
 
 def _model(folder: Path, dataset: Dataset, result: TrainingResult, before: str) -> Iterator[Compared]:
     """Compare the weights in `model.keras`, and that model's predictions of the test digits."""
-    weights = [np.asarray(weight) for weight in load_model(folder / MODEL).get_weights()]
-    if [weight.shape for weight in weights] != [weight.shape for weight in result.fit.weights]:
+    try:
+        weights = read_weights(folder / MODEL, dataset.config.model)
+    except OtherNetworkError:
         yield Compared(f"{before}weights", False, math.inf, f"{MODEL} has a different network")
         return
     pairs = list(zip(weights, result.fit.weights, strict=True))
