@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mnistexp.report.page import Block, Cell, Code, Paragraph, Section, Table, named, number
+from mnistexp.report.page import Block, Cell, Code, Paragraph, Section, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import is_number
 
@@ -63,7 +63,7 @@ def how_it_was_made(stored: StoredRun) -> Section:
     rows += [(name, str(versions[name.lower()])) for name in LIBRARIES if name.lower() in versions]
     return Section(
         "How was this made?",
-        Table("Origin of the numbers", ("item", "value"), named(*rows)),
+        Table("Origin of the numbers", ("item", "value"), tuple((Cell(name), Cell(value)) for name, value in rows)),
         Paragraph("To reproduce this run, save the settings below as a file and pass it to the command as --config."),
         Code("All settings (config.yaml)", stored.config_text),
     )

@@ -155,11 +155,6 @@ def percent_range(interval: Sequence[float] | None) -> str:
     return DASH if interval is None else shown.span(*interval)
 
 
-def named(*rows: tuple[str, str]) -> tuple[tuple[Cell, ...], ...]:
-    """Names and values as the rows of a table."""
-    return tuple((Cell(name), Cell(value)) for name, value in rows)
-
-
 def thinned(count: int, most: int = MOST_ROWS) -> list[int]:
     """Evenly spaced numbers from 0 up to `count`, at most so many, including the first and the last."""
     if count <= most:

@@ -14,7 +14,6 @@ from mnistexp.figures.parallel import parallel_coordinates
 from mnistexp.figures.sweeps import marginals
 from mnistexp.report.page import DASH, Cell, Paragraph, Picture, Section, Table, number, percent, points
 from mnistexp.runs.results import SweepResult, TrialResult
-from mnistexp.statistics import PairedDifference
 from mnistexp.sweeps.ranking import fold_weights
 
 if TYPE_CHECKING:
@@ -113,12 +112,12 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
             interval = 100 * versus.interval.low, 100 * versus.interval.high
             cells = difference(versus.first, versus.second, interval, versus.error_reduction)
             rows.append((Cell(f"{name}: best against {other}"), *cells))
-    overall = gaps[0]
+    worst, average = (shown.points(one.first, one.second) for one in (gaps[0].versus_worst, gaps[0].versus_average))
     return Section(
         "How much better is the best trial than the worst and the average?",
         Paragraph(
-            f"The accuracy of the best trial is {_lead(overall.versus_worst)} points above that of the worst of "
-            f"{len(whole)}, and {_lead(overall.versus_average)} points above their average.",
+            f"The accuracy of the best trial is {worst} points above that of the worst of "
+            f"{len(whole)}, and {average} points above their average.",
             "answer",
         ),
         Table(
@@ -129,10 +128,6 @@ def gaps_section(whole: Sequence[TrialResult], correct: NDArray[np.bool_], famil
             "overestimated; the smaller the lead, the larger the bias.",
         ),
     )
-
-
-def _lead(versus: PairedDifference) -> str:
-    return shown.points(versus.first, versus.second)
 
 
 def difference(

@@ -1,6 +1,6 @@
 """Is the test accuracy representative of unseen data? The evidence, each part with a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,14 @@ from mnistexp.commands.best.ledger import Ledger
 from mnistexp.commands.best.nested import Nested
 from mnistexp.commands.best.predicted import Predicted
 from mnistexp.config.shown import percent, points, span
-from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
+from mnistexp.statistics import accuracy_difference, bbc_cv, predict_accuracy, wilson
 from mnistexp.training.repeats import TrainingResult
 
 
 def representative(
     choice: Choice,
-    results: Sequence[TrainingResult],
+    first: TrainingResult,
+    repeats: Mapping[str, Any] | None,
     ledger: Ledger,
     unseen: Sequence[NDArray[np.bool_]] | None,
     nested: Nested | None,
@@ -26,11 +27,11 @@ def representative(
 ) -> dict[str, Any]:
     """The section `representative` of `metrics.json`; accuracies are shares from 0 to 1.
 
+    `first`: the training whose network is saved; `repeats`: that section of `metrics.json`, None for a single training.
     `unseen`: for each trained network, which unseen digits it classifies correctly, bool (digits,); None if not scored.
     Sections `test`, `cross_validation`, `selection`, `nested`, `prediction`, `ledger`, `seeds` and `unseen`, each with
     a `sentence`, null where not measured; `sentences` has them in this order, and `answer` sums up.
     """
-    first = results[0]
     sections: dict[str, Any] = {
         "test": _test(first),
         "cross_validation": _cross_validation(choice, first),
@@ -38,7 +39,7 @@ def representative(
         "nested": None if nested is None else _nested(nested),
         "prediction": None if predicted is None else predicted.document(),
         "ledger": ledger.document(),
-        "seeds": None if len(results) == 1 else _seeds(results, unseen),
+        "seeds": repeats and _seeds(repeats, unseen),
         "unseen": None if unseen is None else _unseen(first, unseen[0]),
     }
     sentences = [section["sentence"] for section in sections.values() if section]
@@ -129,18 +130,12 @@ def _nested(nested: Nested) -> dict[str, Any]:
     }
 
 
-def _seeds(results: Sequence[TrainingResult], unseen: Sequence[NDArray[np.bool_]] | None) -> dict[str, Any]:
+def _seeds(repeats: Mapping[str, Any], unseen: Sequence[NDArray[np.bool_]] | None) -> dict[str, Any]:
     """Mean, `std` and `interval` of the test accuracy over repeats; `unseen_accuracies` of the same networks."""
-    spread = over_repeats([result.test_accuracy for result in results], resolution=1 / len(results[0].test.labels))
-    shares = None if unseen is None else [float(right.mean()) for right in unseen]
     return {
-        "count": spread.n,
-        "test_accuracies": [result.test_accuracy for result in results],
-        "mean": spread.mean,
-        "std": spread.std,
-        "interval": spread.interval.ends if spread.interval else None,
-        "unseen_accuracies": shares,
-        "sentence": f"Test accuracy with different seeds: {spread.sentence}",
+        **{key: repeats[key] for key in ("count", "test_accuracies", "mean", "std", "interval")},
+        "unseen_accuracies": None if unseen is None else [float(right.mean()) for right in unseen],
+        "sentence": f"Test accuracy with different seeds: {repeats['sentence']}",
     }
 
 

@@ -164,7 +164,9 @@ def _finish(
         results = train_repeats(run, dataset, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
-        document = metrics.training_metrics(final, results) | {
+        trained = metrics.training_metrics(final, results)
+        found = representative(choice, results[0], trained.get("repeats"), ledger, right, evidence.nested, predicted)
+        document = trained | {
             "command": Kind.BEST,
             "best_params": choice.chosen.params,
             "best_score": choice.chosen.trial.mean,
@@ -173,7 +175,7 @@ def _finish(
             "choice": chosen,
             "left_aside": [vars(one) for one in sources.left_aside],
             "better": how_much_better(choice),
-            "representative": representative(choice, results, ledger, right, evidence.nested, predicted),
+            "representative": found,
             "failed": failed,
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
