@@ -149,7 +149,7 @@ def reproduce(
 
 
 def evaluate(run: Folder | int = LATEST, data: str | None = None, *, runs_dir: Folder | None = None) -> Outcome:
-    """Judge a run's model as `mnistexp evaluate` does, by the labelled digits of `data` or its own test digits.
+    """Evaluate a run's model as `mnistexp evaluate` does, on the labelled digits of `data` or its own test digits.
 
     Raises `BadInput`, `DataError`, `RunError`, `Interrupted`.
     """
@@ -158,7 +158,7 @@ def evaluate(run: Folder | int = LATEST, data: str | None = None, *, runs_dir: F
 
 
 class LoadedRun(StoredRun):
-    """A stored run, and what its network says of other digits."""
+    """A stored run, and its network's predictions for other digits."""
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """The probability of each class for images: float32 (n, classes), by the network of the first training.

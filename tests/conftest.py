@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from small import NETWORK
 
 from mnistexp import api
 from mnistexp.commands import examples
@@ -94,7 +95,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pat
 
 
 def _finish(runs: Path) -> dict[str, Path]:
-    small = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+    small = {**NETWORK, "data.digits": 200}
     held_out = {"training.epochs": 4, "training.validation_fraction": 0.2, "repeats": 2}
     grid = {"model.dropout": [0.0, 0.5], "optimizer.beta_1": [0.5, 0.9]}
     grids = [{"optimizer.name": ["adam", "nadam"]}, {"model.dropout": [0.0, 0.5]}]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import NETWORK
 
 import mnistexp
 from mnistexp import data
@@ -16,10 +17,10 @@ from mnistexp.runs.layout import STATUS, Kind
 from mnistexp.runs.stored_runs import runs_folder
 from mnistexp.sweeps import reuse
 
-TINY = {"model.filters": [2, 2], "model.dense_units": 4, "training.epochs": 1, "data.digits": 60}
+TINY = {**NETWORK, "training.epochs": 1, "data.digits": 60}
 
 
-def test_every_name_is_a_function_however_often_it_is_asked_for() -> None:
+def test_every_public_name_is_a_function_at_every_access() -> None:
     for _ in range(2):
         for name in ("best", "configure", "load_run", "reproduce", "sweep", "train"):
             assert callable(getattr(mnistexp, name))
@@ -31,7 +32,7 @@ def test_the_help_of_the_package_fits_two_screens() -> None:
     assert {"ExperimentConfig", "MnistCnnClassifier"} <= set(dir(mnistexp))
 
 
-def test_progress_is_told_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_printed_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with mnistexp.progress() as watch:
         mnistexp.train("train", TINY, runs_dir=tmp_path, watch=watch)
     said = capsys.readouterr()
@@ -135,7 +136,7 @@ def test_a_loaded_run_gives_its_figures_trials_and_settings(finished: dict[str, 
     assert (again.run_dir / "history.csv").read_bytes() == (trained.path / "history.csv").read_bytes()
 
 
-def test_a_notebook_shows_what_a_run_found_as_plain_text(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_a_notebook_shows_the_results_of_a_run_as_plain_text(finished: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(finished["train"], tmp_path / finished["train"].name)
     annotate(folder, add=["good"], note="<b>bold</b>")
     shown = mnistexp.load_run(folder)._repr_html_()

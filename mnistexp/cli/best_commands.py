@@ -1,13 +1,12 @@
-"""The commands that end the assignment: the best model, and everything reproduced."""
+"""The commands `best` and `reproduce`, with which the assignment ends."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnistexp.cli import completion, console, console_report
+from mnistexp.cli import console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.option_kinds import DATA, SEARCH, TRAINING, option
-from mnistexp.cli.options import OptimizersOption
+from mnistexp.cli.options import DATA, RUN, SEARCH, TRAINING, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
@@ -36,14 +35,7 @@ def best(
     call: Call,
     sweep: Annotated[
         list[str] | None,
-        option(
-            SEARCH,
-            "--sweep",
-            "Choose only from this sweep; repeatable",
-            metavar="RUN",
-            show_default="all matching sweeps",
-            autocompletion=completion.run_ids,
-        ),
+        option(SEARCH, "--sweep", "Choose only from this sweep; repeatable", **RUN, show_default="all matching sweeps"),
     ] = None,
     opt: OptimizersOption = None,
     nested: Annotated[

@@ -148,7 +148,13 @@ class Commands(typer.Typer):
         )
 
     def add(
-        self, name: str, explained: Mapping[str, str], *, shares: str = "", panel: str | None = None, about: str = ""
+        self,
+        name: str,
+        explained: Mapping[str, str],
+        *,
+        shares: str = "... runs_dir json",
+        panel: str | None = None,
+        about: str = "",
     ) -> Callable[[Function], Function]:
         """Add a function as a command: it gets its `Call`, and then its own arguments and options by name.
 

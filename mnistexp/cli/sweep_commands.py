@@ -6,8 +6,7 @@ import typer
 
 from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.option_kinds import SEARCH, option
-from mnistexp.cli.options import OptimizersOption
+from mnistexp.cli.options import SEARCH, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings, yaml_source
 from mnistexp.config.settings import Settings

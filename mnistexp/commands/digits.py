@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from mnistexp.data.dataset import Dataset, Digits
 from mnistexp.data.forms import Classes
+from mnistexp.errors import RunError
 from mnistexp.runs.results import Noted, Reading, Watch
+from mnistexp.runs.stored_runs import StoredRun
 
 if TYPE_CHECKING:
     from mnistexp.config.models import ExperimentConfig
@@ -15,6 +17,15 @@ def read_digits(config: "ExperimentConfig", watch: Watch) -> Dataset:
     dataset = Dataset.load(config, lambda done: watch(Reading(done)))
     if dataset.digits.notes:
         watch(Noted(dataset.digits.notes))
+    return dataset
+
+
+def read_same_digits(run: StoredRun, config: "ExperimentConfig", watch: Watch) -> Dataset:
+    """The digits of a run, read again. Raises `RunError` if they have changed, and what `read_digits` raises."""
+    dataset = read_digits(config, watch)
+    # A run without their document was stopped before training began.
+    if run.data is not None and not dataset.digits.match(run.data):
+        raise RunError(f"{run.id} was trained on other digits than {config.data.source} now contains")
     return dataset
 
 

@@ -30,7 +30,7 @@ ABBREVIATIONS = {
     "opt": "optimizer.name",
     "optimizer": "optimizer.name",
 }
-"""Common other names of settings."""
+"""Common alternative names of settings."""
 
 
 @dataclass(frozen=True)

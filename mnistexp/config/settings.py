@@ -5,6 +5,7 @@ belong to it: once a stronger layer names another one, they are dropped.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "resolve",
     "to_yaml",
     "validate",
+    "value_of",
 ]
 
 WHOLE = {"sweep.grid", "sweep.zip", "sweep.random"}
@@ -230,14 +232,8 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any], above: str, layer: S
                 into[name] = {}
             _merge(into[name], value, key, layer, places)
         else:
-            into[name] = _copied(value)
+            into[name] = deepcopy(value)
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(item) for name, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -247,6 +243,14 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield from _leaves(value, key)
         else:
             yield key
+
+
+def value_of(values: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key in nested values; None in a section that is null."""
+    found: Any = values
+    for part in key.split("."):
+        found = found.get(part) if found else None
+    return found
 
 
 def override(config: "ExperimentConfig", changes: Mapping[str, Any], where: str = "override") -> "ExperimentConfig":

@@ -1,19 +1,7 @@
-"""References to runs, with the same meaning in every command and in the Python API.
+"""References to runs, with the same meaning in every command and in the Python API: docs/runs.md lists them.
 
-    latest                     the newest run
-    3                          the third newest; 1 is the newest
-    1:5   3:   :5              a range of these, both ends included: the five newest
-    20261124T053712Z-...       an id, or the beginning of just one id
-    runs/20261124T...          the path of a run's folder, here or elsewhere
-    baseline                   a tag, or the name of a run: the newest run that has it
-
-Only runs started by the user are counted, so `latest` and `1` never mean a step of a `reproduce` whose run is in the
-same folder; steps have ids, paths, names and tags like any run.
-
-If several meanings are possible, the first in this order applies: `latest`, a folder of exactly that name, a range or a
-number, a path, a tag or a name, the beginning of an id. A number of up to three digits always counts from the newest,
-because ids begin with a year. A longer one is the beginning of an id if any id begins with it; `2026:2026` is always a
-range.
+A number of up to three digits always counts from the newest, because ids begin with a year. A longer one is the
+beginning of an id if any id begins with it; `2026:2026` is always a range.
 """
 
 import os

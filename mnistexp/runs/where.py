@@ -6,14 +6,8 @@
     command=train and test_accuracy>0.92 and started>-6h
     (tag=baseline or note~"second try") and not status=failed
 
-Keys are the fields of a listing (`FIELDS`), `tag`, `note`, keys of metrics.json and dotted settings; for equal names,
-fields take precedence over metrics, and metrics over settings. A run that lacks the key doesn't match. Values are bare,
-or in single or double quotes, with a backslash before a quote or a backslash. `~` finds the text anywhere, ignoring
-case. Numbers are compared as numbers; text with < and > by its characters.
-
-`started` and `finished` are compared with ISO dates, with or without time, in UTC unless a zone is given, or with a
-time before now such as -6h (s, m, h, d, w). A date means the whole day: `started=2026-11-24` matches any time of that
-day, and `started>2026-11-24` from the next day on.
+docs/runs.md explains keys, values and times. For equal names, fields take precedence over metrics, and metrics over
+settings. Quoted values have a backslash before a quote or a backslash. `started>2026-11-24` begins with the next day.
 """
 
 import re

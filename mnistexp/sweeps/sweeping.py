@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistexp import data
+from mnistexp.config import shown
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.errors import Interrupted, TrialsFailed
@@ -166,7 +167,7 @@ class _Sweep:
             self._notes[OTHER_WORKERS] = None
         self._note(work, result)
         self._write(work, result, outcome.traceback)
-        said = f"failed: {result.error}" if result.error else f"accuracy {result.score:.4f}"
+        said = f"failed: {result.error}" if result.error else f"accuracy {shown.percent(result.score)}"
         if result.diverged_at:
             said += f", diverged in epoch {result.diverged_at}"
         self._tell(f"{_label(self._trials[work.trial])}, fold {work.fold + 1}: {said}")
@@ -268,7 +269,9 @@ class _Sweep:
 
 
 def _label(trial: Trial) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in trial.params.items()) or "as configured"
+    return (
+        ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in trial.params.items()) or "as configured"
+    )
 
 
 def cost(config: ExperimentConfig) -> float:

@@ -73,7 +73,7 @@ def build_optimizer(optimizer: Optimizer) -> Any:
     if decay:
         schedules = keras.optimizers.schedules
         options["learning_rate"] = schedules.InverseTimeDecay(options["learning_rate"], decay_steps=1, decay_rate=decay)
-    # Keras' automatic names, such as `sgd_1`, depend on the number of optimizers created before in this process.
+    # Keras' automatic names, such as `sgd_1`, depend on the optimizers created earlier in this process.
     name = optimizer.keras_class.lower()
     return getattr(keras.optimizers, optimizer.keras_class)(**options, **optimizer.keras_options, name=name)
 

@@ -1,4 +1,4 @@
-"""What a trained network says of digits, computed as in training; and the network as a Keras model.
+"""Predictions of a trained network, computed as in training; and the network as a Keras model.
 
 TensorFlow is loaded by the first call that needs it, not by importing this module.
 """

@@ -79,7 +79,7 @@ def test_defaults_of_the_program_are_those_in_the_help(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("name", RUNNABLE)
 @pytest.mark.parametrize("width", [80, 140])
-def test_examples_are_lines_of_their_own(name: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_example_is_a_line_of_its_own(name: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = help_of(name, monkeypatch, width).splitlines()
     commands = [line.partition("  # ")[0].strip() for line in lines[lines.index(" Examples") + 1 :]]
     written = re.findall(r"^- `([^`]*)`", COMMANDS[name].epilog or "", re.MULTILINE)

@@ -235,7 +235,7 @@ def test_a_sweep_survives_the_death_of_its_workers(
     tried(f"`kill -9` of a {kind} worker of a sweep", killed, "the sweep went on, to the same bytes")
 
 
-def test_a_killed_report_is_not_there_or_whole(
+def test_a_killed_report_is_missing_or_complete(
     killer: Callable[[list[str]], Killer], of_size: OfSize, tried: Tried
 ) -> None:
     one = killer(["report", "latest"])

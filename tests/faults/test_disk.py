@@ -143,7 +143,7 @@ def test_a_folder_deleted_under_a_running_command(whole: bool, place: Path, fork
     tried("runs folder deleted under train", 1, "exit code 1, the folder named, nothing written elsewhere")
 
 
-def test_circles_of_links(place: Path, forks: Forks, tried: Tried) -> None:
+def test_loops_of_links(place: Path, forks: Forks, tried: Tried) -> None:
     (place / "circle").symlink_to("circle")
     for command in (["summary"], ["runs", "list"], ["report", "latest"]):
         refused(forks.run(*command, "--runs-dir", "circle", cwd=place), "its symbolic links form a loop")

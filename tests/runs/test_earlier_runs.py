@@ -76,7 +76,7 @@ def test_an_earlier_tag_note_and_archive_are_read(earlier: Path, tmp_path: Path)
         assert (tmp_path / "others" / first.name / name).read_bytes() == (first / name).read_bytes()
 
 
-def test_an_earlier_interrupted_training_goes_on(earlier: Path) -> None:
+def test_an_interrupted_training_of_an_earlier_version_is_resumed(earlier: Path) -> None:
     run = run_of(earlier, "train", "interrupted")
     assert not (run / "metrics.json").exists()
     done = call("train", "--resume", run.name, "--runs-dir", earlier, cwd=earlier)

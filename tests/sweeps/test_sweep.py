@@ -120,7 +120,7 @@ def workers_of(process: int) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_kill_9_of_parents_and_workers_costs_no_finished_fit(tmp_path: Path, reference: SweepResult) -> None:
+def test_kill_9_of_parents_and_workers_loses_no_finished_fit(tmp_path: Path, reference: SweepResult) -> None:
     killed = program(tmp_path)
     wait_for_fits(killed, tmp_path, 1)
     first, second = workers_of(killed.pid)
@@ -171,7 +171,7 @@ SWEPT = [
 
 
 @pytest.mark.parametrize("swept", SWEPT, ids=lambda swept: f"{swept[0]}-{swept[3]}" if len(swept) > 3 else swept[0])
-def test_each_swept_key_changes_what_is_learnt(swept: Any) -> None:
+def test_each_swept_key_changes_the_result(swept: Any) -> None:
     key, low, high, *name = swept
     base = override(tiny({}, training=TrainingConfig(epochs=1)), {"optimizer.name": name[0]} if name else {})
     results = [fold_fit(override(base, {key: value})) for value in (low, high)]
@@ -197,7 +197,7 @@ BLOWS_UP = {
 }
 
 
-def test_a_diverged_trial_scores_what_its_predictions_score_and_says_so() -> None:
+def test_a_diverged_trial_is_scored_by_its_predictions_and_marked() -> None:
     said: list[FitDone] = []
     result = run_tiny(tiny({"grid": BLOWS_UP}, training=TrainingConfig(epochs=2, batch_size=8)), watch=said.append)
     wild = result.trials[1]
@@ -228,7 +228,9 @@ def one_bad_trial(monkeypatch: pytest.MonkeyPatch) -> ExperimentConfig:
     return tiny({"grid": {"model.dropout": [0.1, 0.5]}}, training=TrainingConfig(epochs=1))
 
 
-def test_a_trial_that_raises_is_recorded_and_the_rest_goes_on(one_bad_trial: ExperimentConfig, tmp_path: Path) -> None:
+def test_a_trial_that_raises_is_recorded_and_the_others_continue(
+    one_bad_trial: ExperimentConfig, tmp_path: Path
+) -> None:
     with Run.create(tmp_path, "sweep", "tiny", to_yaml(one_bad_trial), visible=True) as run:
         result = run_tiny(one_bad_trial, cache=TrialCache(tmp_path), run=run)
     assert (result.fits_run, result.fits_failed, result.best, result.tied) == (6, 1, 0, (0,))
@@ -247,7 +249,7 @@ def test_a_trial_that_raises_is_recorded_and_the_rest_goes_on(one_bad_trial: Exp
     assert same(read_sweep(run.path), result)
 
 
-def test_fits_of_workers_that_compute_otherwise_are_kept_and_not_cached(
+def test_fits_of_workers_with_other_numerics_are_kept_and_not_cached(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reference: SweepResult
 ) -> None:
     monkeypatch.setattr("mnistexp.sweeps.sweeping.numerics", lambda: "of another processor")
@@ -426,7 +428,7 @@ def test_the_table_has_the_fields_of_scikit_learn_and_exact_numbers() -> None:
 
 
 @pytest.mark.parametrize(("rule", "epochs"), [("best", 3), ("cheapest", 1), ("one-se", 1)])
-def test_the_rule_that_was_asked_for_selects(rule: str, epochs: int) -> None:
+def test_the_requested_selection_rule_is_applied(rule: str, epochs: int) -> None:
     grid = {"training.epochs": [1, 2, 3], "optimizer.name": ["sgd"], "optimizer.learning_rate": [1e-6]}
     result = run_tiny(tiny({"grid": grid, "select": rule}))
     assert set(result.tied) == {0, 1, 2}

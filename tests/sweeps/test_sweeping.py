@@ -16,6 +16,7 @@ from tiny_sweep import run_tiny, tiny
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
+from mnistexp.config.shown import percent
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures.sweeps import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
@@ -77,7 +78,7 @@ def test_every_fit_is_reported_with_the_best_mean_so_far_and_the_time_left() -> 
             done=number + 1,
             total=6,
             cached=0,
-            what=f"dropout {trial.params['model.dropout']}, fold {fold.fold + 1}: accuracy {fold.score:.4f}",
+            what=f"dropout {trial.params['model.dropout']:g}, fold {fold.fold + 1}: accuracy {percent(fold.score)}",
             best=best,
             seconds_left=SECONDS * (5 - number),
         )
@@ -112,7 +113,7 @@ def test_cached_fits_are_reported_at_once_and_only_new_ones_count_for_the_time_l
     assert said == [FitDone(3, 3, 3, "3 from the cache", best=first.trials[0].mean)]
 
 
-def test_halving_tells_the_whole_number_of_fits_from_the_start() -> None:
+def test_halving_reports_the_total_number_of_fits_from_the_start() -> None:
     config = override(over(0.0, 0.3, 0.6, strategy="halving", min_epochs=1), {"training.epochs": 3})
     _, said = watched(override(config, {"repeats": 2}))
     assert {event.total for event in said} == {4 * 3 * 2}
@@ -125,11 +126,11 @@ def test_grids_that_overlap_do_what_they_share_once() -> None:
     assert {event.total for event in said} == {3 * 3}
 
 
-def test_a_sweep_of_nothing_tells_of_the_configuration() -> None:
+def test_a_sweep_without_a_grid_scores_the_configuration() -> None:
     _, said = watched(tiny({"grid": {}}))
     assert [event.what.partition(":")[0] for event in said] == [f"as configured, fold {fold}" for fold in (1, 2, 3)]
     _, said = watched(tiny({"grid": {"model.dropout": [0.0], "training.batch_size": [8]}}))
-    assert said[0].what.startswith("dropout 0.0, batch_size 8, fold 1: accuracy 0.")
+    assert said[0].what.startswith("dropout 0, batch size 8, fold 1: accuracy ")
 
 
 # What is stored
@@ -203,7 +204,7 @@ def test_accuracy_by_digits_has_a_curve_for_each_other_setting_best_first() -> N
     assert found.tuning == pytest.approx((curves[0].accuracies[-1] - curves[1].accuracies[-1]) / 2)
 
 
-def test_without_swept_shares_there_is_nothing_to_tell_of_more_digits() -> None:
+def test_without_swept_shares_more_digits_are_not_assessed() -> None:
     result = run_tiny(over(0.0, 0.6))
     assert curves_by_digits(result) == []
     assert more_digits_of(result) is None
@@ -262,7 +263,7 @@ def test_incomplete_trials_before_complete_ones_keep_their_numbers(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("a_second_each")
-def test_however_short_the_time_repeated_calls_get_to_the_end(tmp_path: Path) -> None:
+def test_repeated_calls_finish_however_short_the_time_limit(tmp_path: Path) -> None:
     limited, cache = over(0.6, 0.0, max_seconds=0.001), TrialCache(tmp_path)
     for fits in (1, 2):
         with pytest.raises(Interrupted, match=f"before any trial was complete; {fits} of 6 fits are kept"):
@@ -307,7 +308,7 @@ def test_with_fail_fast_the_first_failure_ends_the_sweep_and_is_stored(tmp_path:
     assert run_tiny(over(0.0, fail_fast=True)).fits_run == 3
 
 
-def test_where_no_trial_came_through_the_first_error_is_named() -> None:
+def test_if_all_trials_fail_the_first_error_is_named() -> None:
     with pytest.raises(TrialsFailed, match=r"^every trial failed; error of the first fit: line$"):
         run_tiny(over(0.5))
 
@@ -315,7 +316,7 @@ def test_where_no_trial_came_through_the_first_error_is_named() -> None:
 def test_a_divergence_is_reported_with_its_epoch() -> None:
     result, said = watched(over(0.7))
     assert [event.what for event in said] == [
-        f"dropout 0.7, fold {fold.fold + 1}: accuracy {fold.score:.4f}, diverged in epoch 1"
+        f"dropout 0.7, fold {fold.fold + 1}: accuracy {percent(fold.score)}, diverged in epoch 1"
         for fold in result.trials[0].folds
     ]
 

@@ -101,7 +101,7 @@ def test_a_saved_model_is_made_of_keras_parts_only(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_saved_model_does_not_tell_how_many_were_made_before_it(tmp_path: Path) -> None:
+def test_a_saved_model_does_not_depend_on_models_made_before_it(tmp_path: Path) -> None:
     config, contents = ExperimentConfig(), []
     for _ in range(2):
         keras_model(config, initial_weights(config.model)).save(tmp_path / "model.keras")
