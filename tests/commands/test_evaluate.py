@@ -17,7 +17,7 @@ from mnistexp.commands.evaluate.measured import measured
 from mnistexp.report.reports import read_page
 from mnistexp.runs import stored_runs
 from mnistexp.statistics import predict_accuracy, wilson
-from mnistexp.statistics.calibration import calibration
+from mnistexp.statistics.class_scores import calibration
 
 UNSEEN = data.load_unseen()
 GENERATOR = np.random.default_rng(0)
@@ -129,7 +129,7 @@ def test_the_folder_holds_what_a_report_shows(finished: dict[str, Path]) -> None
         "How accurate is it on these digits?",
         "Which classes does it confuse?",
         "Are its probabilities calibrated?",
-        "Which mistakes were most confident?",
+        "Which digits are misread?",
     ]
     code, _, _ = answer("report", outcome.run_dir, "--format", "md")
     assert code == 0
