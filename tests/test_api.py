@@ -33,6 +33,7 @@ def test_the_help_of_the_package_fits_two_screens() -> None:
     assert {"ExperimentConfig", "MnistCnnClassifier"} <= set(dir(mnistexp))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_progress_is_printed_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with mnistexp.progress() as watch:
         mnistexp.train("train", TINY, runs_dir=tmp_path, watch=watch)
@@ -90,6 +91,7 @@ def test_keys_may_be_dotted_and_changes_may_name_their_end() -> None:
         mnistexp.configure({"training": 3}, {"epochs": 1})
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_go_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for variable, folder in (("kept", "kept"), ("", "runs")):
@@ -103,6 +105,7 @@ def test_runs_go_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.
         mnistexp.load_run(runs_dir="")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:
     said: list[object] = []
     trained = mnistexp.train("train", TINY, runs_dir=tmp_path, watch=said.append)
@@ -119,6 +122,7 @@ def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:
     assert stored.history.epochs == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_python_records_the_kind_of_a_sweep_as_the_command_line_does_and_finds_it_again(tmp_path: Path) -> None:
     rates = {"sweep.executor": "serial", "sweep.grid": {"model.dropout": [0.0]}, "sweep.folds": 2}
     config = mnistexp.configure("sweep-dropout", TINY | rates)
@@ -151,6 +155,7 @@ def test_a_loaded_run_reads_images_of_any_usual_form_as_its_network_read_the_tes
         mnistexp.load_run(finished["sweep"]).predict(images)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_loaded_run_gives_its_figures_trials_and_settings(finished: dict[str, Path], tmp_path: Path) -> None:
     trained, swept = (mnistexp.load_run(finished[name]) for name in ("train", "sweep"))
     assert set(trained.figures()) >= {"loss_curves", "confusion_matrix"}

@@ -1,7 +1,7 @@
 """What the commands that make a run folder have in common: its digits, its status, and the answer to Ctrl-C."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset, Digits
 from mnistexp.data.forms import Classes
 from mnistexp.errors import Interrupted, RunError
+from mnistexp.runs import files
 from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import Event, Noted, Reading, Watch
 from mnistexp.runs.run_folder import Run, add_file
 from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.sweeps import reuse
 
 NOTHING_KEPT = "stopped; nothing was kept"
 
@@ -26,6 +28,14 @@ def unwatched(event: Event) -> None:
 def new_run(runs_dir: Path, kind: str, config: ExperimentConfig, name: str, *, visible: bool = True) -> Run:
     """The run folder of a command with these settings; `name` unless they have one. See `Run.create`."""
     return Run.create(runs_dir, kind, config.name or name, settings.to_yaml(config), visible=visible)
+
+
+def begun_run(
+    runs_dir: Path, kind: str, config: ExperimentConfig, digits: Digits, name: str, content: Mapping[str, object]
+) -> Run | None:
+    """The interrupted run of this work whose JSON file `name` holds `content`, resumed; None if there is none."""
+    begun = reuse.unfinished(runs_dir, kind, config, digits)
+    return Run.resume(begun.path) if begun is not None and files.holds(begun.path / name, content) else None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from programs import call, forked, program
-from small import NETWORK, options
+from small import NETWORK, options, undrawn
 
 from mnistexp.data import packaged
 
@@ -246,6 +246,7 @@ def test_train_stores_all_documented_files_and_the_same_bytes_again(tmp_path: Pa
     assert (stored["epochs"], stored["seed"]) == (3, 2)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_stored_configuration_trains_the_same_bits_again(tmp_path: Path) -> None:
     first = json.loads(call("train", "--epochs", "2", "--seed", "7", *TINY, "--json", cwd=tmp_path).stdout)
     config = f"{first['run_dir']}/config.yaml"
@@ -254,6 +255,7 @@ def test_a_stored_configuration_trains_the_same_bits_again(tmp_path: Path) -> No
     assert histories[0] == histories[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_repeats_differ_and_are_summed_up(tmp_path: Path) -> None:
     done = call("train", "--epochs", "2", "--repeats", "3", *TINY, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
@@ -264,6 +266,7 @@ def test_repeats_differ_and_are_summed_up(tmp_path: Path) -> None:
     assert len(document["metrics"]["repeats"]["test_accuracies"]) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_validation_part_keeps_the_test_digits_out_of_the_curves(tmp_path: Path) -> None:
     done = call("train", "--epochs", "2", "--validation-fraction", "0.25", *TINY, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
@@ -299,7 +302,8 @@ LONG = ["train", "--epochs", "60", *TINY, "--json"]
 def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of `LONG`, trained without a stop."""
     folder = tmp_path_factory.mktemp("never-stopped")
-    return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
+    with undrawn():
+        return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
 
 
 STOPPED_AT_A_CHECKPOINT = """
@@ -317,6 +321,7 @@ main()
 """
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "sign", [*(pytest.param(sign, marks=pytest.mark.slow) for sign in ("SIGINT", "SIGTERM")), "SIGKILL"]
 )

@@ -25,7 +25,7 @@ from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import run_best
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import run_training
-from mnistexp.config.models import ExperimentConfig, SweepConfig, TrainingConfig
+from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.config.shown import percent
 from mnistexp.data import Digits
@@ -95,6 +95,7 @@ def test_the_folder_contains_the_documented_files(outcome: Outcome) -> None:
     assert stored.history.val_loss == ()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_same_call_uses_the_same_sweeps_and_gives_the_same_bits(outcome: Outcome, runs: Path) -> None:
     before = {info.id for info in list_runs(runs)}
     said: list[Any] = []
@@ -120,6 +121,7 @@ def spoiled(load_digits: Callable[..., Digits], rows: Any) -> Callable[..., Digi
     return load_spoiled
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_neither_test_nor_unseen_digits_influence_the_choice(
     outcome: Outcome, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,10 +309,11 @@ def test_failed_trials_take_no_part() -> None:
 # Which sweeps
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_comparable_finished_sweep_is_used_and_others_are_named_with_the_reason(
     tmp_path: Path,
 ) -> None:
-    config = tiny({"grid": GRIDS[:1]}, training=TrainingConfig(epochs=1))
+    config = tiny({"grid": GRIDS[:1]}, epochs=1)
     digits, split = digits_and_split(config)
     [part] = parts_of(config)
 
@@ -359,6 +362,7 @@ def test_every_comparable_finished_sweep_is_used_and_others_are_named_with_the_r
     assert found()[0] == [right.name, newer.name]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_small_later_sweep_does_not_set_the_earlier_one_aside(tmp_path: Path) -> None:
     """A good grid, then one of bad values with a setting of the first, another optimizer's, and one of other epochs."""
 
@@ -398,6 +402,7 @@ def test_a_small_later_sweep_does_not_set_the_earlier_one_aside(tmp_path: Path) 
     assert alone.metrics["left_aside"] == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_winner_no_better_than_chance_gets_a_warning(tmp_path: Path) -> None:
     rate = {"optimizer.name": ("adam",), "optimizer.learning_rate": (100.0,)}
     found = run_best(tiny({"grid": (rate,)}), tmp_path).metrics
@@ -405,6 +410,7 @@ def test_a_winner_no_better_than_chance_gets_a_warning(tmp_path: Path) -> None:
     assert any("the chosen setting has not learned" in warning.lower() for warning in found["warnings"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sweeps_can_be_named_and_anything_else_is_refused_before_anything_is_written(
     outcome: Outcome, runs: Path
 ) -> None:
@@ -419,7 +425,7 @@ def test_sweeps_can_be_named_and_anything_else_is_refused_before_anything_is_wri
     with pytest.raises(BadInput, match=r"is not comparable: seed is 2 there and 3 here"):
         run_best(tiny(seed=3), runs, names)
     assert {info.id for info in list_runs(runs)} == before
-    longer = run_best(tiny(training=TrainingConfig(epochs=4, batch_size=16)), runs, names)
+    longer = run_best(tiny(epochs=4), runs, names)
     assert longer.metrics["epochs"] == 4
     assert without_runs(longer.metrics["choice"]) == without_runs(outcome.metrics["choice"])
     assert any("trained for 3 epochs, the final model for 4" in warning for warning in longer.metrics["warnings"])
@@ -603,6 +609,7 @@ def predictions(choice: Choice) -> list[bytes]:
 # The ledger
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_ledger_counts_every_use_of_the_test_digits(tmp_path: Path) -> None:
     base = tiny().model_copy(update={"sweep": None})
     digits, split = digits_and_split(base)
@@ -690,12 +697,13 @@ def test_after_kill_9_the_same_command_continues_to_the_same_bits(outcome: Outco
     assert said.splitlines()[-1].endswith(survived.id)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
     def stop(event: Any) -> None:
         if isinstance(event, EpochDone):
             raise KeyboardInterrupt
 
-    config = tiny({"grid": GRIDS[:1]}, training=TrainingConfig(epochs=2, batch_size=16))
+    config = tiny({"grid": GRIDS[:1]}, epochs=2)
     with pytest.raises(Interrupted, match="run the same command again to continue"):
         run_best(config, tmp_path, watch=stop)
     said: list[Any] = []

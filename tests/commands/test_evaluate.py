@@ -17,7 +17,7 @@ from mnistexp.commands.evaluate.measured import measured
 from mnistexp.report.reports import read_page
 from mnistexp.runs import stored_runs
 from mnistexp.statistics import predict_accuracy, wilson
-from mnistexp.statistics.calibration import calibration
+from mnistexp.statistics.class_scores import calibration
 
 UNSEEN = data.load_unseen()
 GENERATOR = np.random.default_rng(0)
@@ -69,6 +69,7 @@ def test_calibration_is_nearly_perfect_for_true_probabilities_and_not_for_overco
     assert "overconfident" in braggart.sentence
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_evaluating_the_own_test_digits_counts_as_one_more_use(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     outcome = api.evaluate(finished["train"], runs_dir=runs)
@@ -87,6 +88,7 @@ def test_evaluating_the_own_test_digits_counts_as_one_more_use(finished: dict[st
     assert outcome.run_dir.name in [reading.run for reading in again.readings]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_digits_are_compared_with_what_the_test_digits_predicted(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     code, out, _ = answer("evaluate", finished["train"], "--data", "unseen", "--runs-dir", runs, "--json")
@@ -104,6 +106,7 @@ def test_other_digits_are_compared_with_what_the_test_digits_predicted(finished:
     assert document["accuracy"] == (expected == UNSEEN.labels).mean()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_digits_that_the_run_was_trained_on_are_found_by_content(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     outcome = api.evaluate(finished["train"], "embedded", runs_dir=runs)
@@ -126,12 +129,13 @@ def test_the_folder_holds_what_a_report_shows(finished: dict[str, Path]) -> None
         "How accurate is it on these digits?",
         "Which classes does it confuse?",
         "Are its probabilities calibrated?",
-        "Which mistakes were most confident?",
+        "Which digits are misread?",
     ]
     code, _, _ = answer("report", outcome.run_dir, "--format", "md")
     assert code == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_latest_is_the_newest_run_with_a_model(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     api.evaluate(finished["train"], runs_dir=runs)
@@ -139,6 +143,7 @@ def test_latest_is_the_newest_run_with_a_model(finished: dict[str, Path]) -> Non
     assert (found.path / "model.keras").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_transposed_digits_get_a_warning_and_the_option_transposes_them(
     finished: dict[str, Path], tmp_path: Path
 ) -> None:

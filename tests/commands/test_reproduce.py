@@ -32,7 +32,7 @@ from mnistexp.errors import ConfigError, Interrupted
 from mnistexp.report import reports
 from mnistexp.report.markdown import page_to_markdown
 from mnistexp.report.page import Table
-from mnistexp.report.reproduce import reproduce_report
+from mnistexp.report.reports import read_page
 from mnistexp.runs import references, stored_runs
 from mnistexp.runs.results import FitDone, Outcome, Step
 from mnistexp.runs.status import read_record
@@ -203,13 +203,13 @@ def test_a_quick_run_compares_no_training_and_counts_no_agreement(outcome: Outco
                 full["ours"],
                 "not compared: a quick run trains too few epochs and rows",
             )
-    page = reproduce_report(stored_runs.load(quick.run_dir))
+    [page] = read_page([stored_runs.load(quick.run_dir)]).runs
     assert "agree" not in page.story.headline
     assert [fact.label for fact in page.story.facts.items] == ["shown, not compared", "took"]
 
 
 def test_a_page_gives_the_known_cause_of_each_figure_that_disagrees(outcome: Outcome) -> None:
-    page = reproduce_report(stored_runs.load(outcome.run_dir))
+    [page] = read_page([stored_runs.load(outcome.run_dir)]).runs
     disagree = [row for row in outcome.metrics["table"] if row["agrees"] is False]
     [section] = [section for section in page.sections if section.heading == "Which numbers disagree?"]
     [table] = section.blocks
@@ -244,6 +244,7 @@ def test_the_best_model_comes_from_the_intended_sweeps_alone(outcome: Outcome, r
     assert best.metrics["representative"]["unseen"] is not None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_sweep_in_between_changes_nothing(outcome: Outcome, runs: Path) -> None:
     [task] = [task for task in tasks_of(small(), SIZE) if task.part == "as intended" and task.name == "adam"]
     assert task.config.sweep is not None

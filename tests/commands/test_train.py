@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from programs import call
-from small import NETWORK, options
+from small import NETWORK, options, undrawn
 
 from mnistexp import api
 from mnistexp.commands.train import begin_trainings, lengthen_training, resume_training, training_named
@@ -31,6 +31,7 @@ TINY = {
     "repeats": 2,
 }
 """Two repeats, shuffled, with dropout; the last of three epochs is validated only because it is the last."""
+SMALL = options(TINY)
 
 
 def train(runs: Path, epochs: int, **changes: Any) -> Outcome:
@@ -49,17 +50,10 @@ def results(run: Path, repeats: int = 2) -> dict[str, bytes]:
     return {name.removeprefix(f"{run.name}/"): content for name, content in found.items()}
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take half of the time of these trainings, and these tests don't look at them."""
-    monkeypatch.setattr(plots, "of_training", lambda *_: {})
-
-
 @pytest.fixture(scope="module")
 def one_epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished training of one epoch, to be copied."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "of_training", lambda *_: {})
+    with undrawn():
         return train(tmp_path_factory.mktemp("one-epoch"), 1, repeats=1).run_dir
 
 
@@ -194,29 +188,29 @@ def test_the_answer_is_printed_before_the_figures_are_drawn(tmp_path: Path, monk
         return drawing(*arguments)
 
     monkeypatch.setattr(plots, "of_training", drawn)
-    done = call("train", "--epochs", 1, *options(TINY), cwd=tmp_path)
+    done = call("train", "--epochs", 1, *SMALL, cwd=tmp_path)
     assert printed == [done.stdout]
     assert "test accuracy, mean of" in done.stdout
-    call("train", "--epochs", 1, *options(TINY), "--json", cwd=tmp_path)
+    call("train", "--epochs", 1, *SMALL, "--json", cwd=tmp_path)
     assert printed[1] == ""
 
 
-@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("how", [(), ("--json",)])
 def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
-    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise ValueError("no ink")
 
     monkeypatch.setattr(plots, "of_training", fail)
-    done = call("train", "--epochs", 1, *options(TINY), *options, cwd=tmp_path)
+    done = call("train", "--epochs", 1, *SMALL, *how, cwd=tmp_path)
     assert done.returncode == 1
     assert "the figures can't be drawn: no ink; the run is complete without them: mnistexp report 2" in done.stderr
     (name,) = run_names(tmp_path / "runs")
     run = load(tmp_path / "runs" / name)
     assert (run.status, run.exit_code) == ("done", 1)
     assert run.metrics is not None
-    if options:
+    if how:
         assert json.loads(done.stdout)["metrics"]["test_accuracy"] == run.metrics["test_accuracy"]
     else:
         assert percent(run.metrics["repeats"]["mean"]) in done.stdout

@@ -60,6 +60,7 @@ def running(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_real_training_is_followed_from_its_folder_alone(tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     seen: list[LiveRun] = []

@@ -401,14 +401,12 @@ def printer() -> None:
 
 
 @pytest.mark.usefixtures("printer")
-def test_pdf_has_pages_with_described_figures_and_the_same_bytes_each_time(hostile: Path, tmp_path: Path) -> None:
-    run = stored_runs.load(hostile)
-    content = reports.write_report([run], "pdf", tmp_path / "report.pdf").read_bytes()
+def test_pdf_has_pages_with_described_figures(hostile: Path, tmp_path: Path) -> None:
+    content = reports.write_report([stored_runs.load(hostile)], output=tmp_path / "Report.PDF").read_bytes()
     assert content.startswith(b"%PDF-")
     assert content.count(b"<</Type /Page\n") >= 3
     assert content.count(b"/Alt (") >= 4
     assert b"/Lang (en)" in content
-    assert reports.write_report([run], output=tmp_path / "Again.PDF").read_bytes() == content
 
 
 def test_without_a_browser_pdf_is_refused_with_what_to_install(
@@ -458,6 +456,7 @@ def test_jupyter_runs_the_notebook(finished: dict[str, Path], tmp_path: Path) ->
     assert len(pictures) == 5
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("kind", "table"), [("train", "history.csv"), ("sweep", "trials.csv")])
 def test_the_notebook_computes_the_same_numbers_again(
     kind: str, table: str, finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -105,16 +105,12 @@ def test_the_file_is_plain_json(tmp_path: Path) -> None:
 # At launch
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("command", ["train", "sweep-dropout"])
 def test_a_run_is_tagged_and_noted_when_it_is_launched(command: str, tmp_path: Path) -> None:
+    small = options({**NETWORK, "data.digits": 60, "training.epochs": 1})
     sweep = ["--grid", "dropout=0", "--executor", "serial"] if command != "train" else []
-    words = [
-        command,
-        *options({**NETWORK, "data.digits": 60, "training.epochs": 1}),
-        *sweep,
-        "--runs-dir",
-        str(tmp_path),
-    ]
+    words = [command, *small, *sweep, "--runs-dir", str(tmp_path)]
     marks = ["--tag", "nightly", "--tag", "a.b", "--note", "the first"]
     done = CliRunner().invoke(app, [*words, *marks, "--json"], catch_exceptions=False)
     assert done.exit_code == 0

@@ -3,6 +3,7 @@
 Here the mean image of each class does the learning, in a millisecond; test_sweep.py has the networks.
 """
 
+import csv
 import itertools
 import json
 import math
@@ -24,7 +25,7 @@ from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import sweeping
 from mnistexp.sweeps.fold_fits import Fitted, FoldFit, fit_fold
 from mnistexp.sweeps.shares import more_digits_of
-from mnistexp.sweeps.sweep_files import read_sweep
+from mnistexp.sweeps.sweep_files import read_sweep, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
 from mnistexp.training.state import State
@@ -288,8 +289,15 @@ def test_a_trial_with_a_failed_fit_is_reported_and_stored_and_never_the_best(tmp
     assert said[1].what == "dropout 0.5, fold 2: failed: line"
     assert [event.best for event in said] == [None] * 5 + [result.trials[1].mean]
     assert (result.best, result.tied, result.fits_run, result.fits_failed, result.notes) == (1, (1,), 6, 1, ())
-    assert [path.name for path in folder.glob("trials/*.txt")] == ["00000-0-1.traceback.txt"]
+    [traceback] = folder.glob("trials/*.txt")
+    assert traceback.name == "00000-0-1.traceback.txt"
+    assert traceback.read_text().startswith("Traceback")
+    assert "ArithmeticError: the second\nline" in traceback.read_text()
     assert math.isnan(result.trials[0].mean)
+    *_, last = csv.DictReader((folder / "trials.csv").read_text().splitlines())
+    columns = ("rank_test_score", "mean_test_score", "failed", "tied")
+    assert [last[name] for name in columns] == ["2", "nan", "1", "false"]
+    assert sweep_documents(read_sweep(folder)) == sweep_documents(result)
 
 
 def test_a_failed_trial_does_not_survive_a_round_of_halving() -> None:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.runs.predictions import mistakes
-from mnistexp.statistics.calibration import calibration
-from mnistexp.statistics.class_scores import ClassScores, class_scores
+from mnistexp.statistics.class_scores import ClassScores, calibration, class_scores
 
 
 def measured(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Any]:

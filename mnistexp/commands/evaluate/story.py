@@ -185,9 +185,8 @@ def _drawn(document: dict[str, Any], judged: Dataset, classes: Classes) -> dict[
     names = classes.names
     worst = [Mistake(**mistake) for mistake in document["mistakes"]]
     images = judged.digits.images[judged.split.test[[one.index for one in worst]]]
-    shown = None if names == Classes().names else names
     return {
-        "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), shown),
+        "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), names),
         "reliability": plots.reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
         "mistakes": drawings.mistakes(images, [one.captions(names) for one in worst]),
     }
