@@ -50,7 +50,7 @@ def test_a_finished_training_is_lengthened_to_the_bytes_of_the_command(tmp_path:
     of_the_command = mnistexp.load_run(runs_dir=tmp_path)
     whole = mnistexp.train(changes=TINY | {"training.epochs": 2}, runs_dir=tmp_path).run_dir
     assert longer.name.rpartition("-")[0].endswith("longer")
-    for name in ("history.csv", "predictions.npz", "state.npz"):
+    for name in ("history.csv", "predictions.npz"):
         expected = (whole / name).read_bytes()
         assert (longer / name).read_bytes() == (of_the_command.path / name).read_bytes() == expected, name
 

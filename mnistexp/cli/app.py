@@ -28,7 +28,7 @@ from mnistexp.cli import (
     train_commands,
     upkeep_commands,
 )  # fmt: skip
-from mnistexp.cli.options import examples
+from mnistexp.cli.help import with_examples
 from mnistexp.cli.parsing import SET_UP, USE, Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
@@ -38,22 +38,26 @@ from mnistexp.training.runtime import own_process
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command: quietly, with exit code 130, and with nothing lost. Windows lacks the last."""
 
+ABOUT, EXAMPLES = with_examples(
+    """Run experiments on the first 1,000 MNIST digits: train on 800, test on 200; each run has its own folder.
+
+mnistexp train --epochs 150  # train, and plot the loss curves
+mnistexp sweep-optimizer --opt adam  # search Adam's grid by cross-validation
+mnistexp best --unseen  # train the best setting and evaluate it
+mnistexp reproduce  # run the whole assignment
+mnistexp COMMAND --help  # show the options and examples of a command
+"""
+)
+CODES = (
+    "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
+    "tolerance, 5 differs; runs check: 6 a requirement is not met.\n"
+)
 app = Commands(
     name="mnistexp",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Run experiments on the first 1,000 MNIST digits: train on 800, test on 200; each run has its own folder.",
-    epilog=examples(
-        {
-            "mnistexp train --epochs 150": "train, and plot the loss curves",
-            "mnistexp sweep-optimizer --opt adam": "search Adam's grid by cross-validation",
-            "mnistexp best --unseen": "train the best setting and evaluate it",
-            "mnistexp reproduce": "run the whole assignment",
-            "mnistexp COMMAND --help": "show the options and examples of a command",
-        }
-    )
-    + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
-    "tolerance, 5 differs; runs check: 6 a requirement is not met.\n",
+    help=ABOUT,
+    epilog=EXAMPLES + CODES,
 )
 runs = Commands(help="List, show, compare and manage runs.")
 for group in (run_commands.commands, compare_commands.commands, upkeep_commands.commands, export_commands.of_runs):

@@ -21,11 +21,6 @@ commands = Commands()
 
 @commands.add(
     "best",
-    {
-        "mnistexp best --dry-run": "list the sweeps it would use and run",
-        "mnistexp best --unseen": "also evaluate on 4,000 unseen digits",
-        "mnistexp best --opt adam --opt nadam --select one-se --repeats 5": "choose the cheapest good setting",
-    },
     shares="config sets ... select epochs batch_size repeats seed data executor workers scheduler name tag note"
     " runs_dir dry_run json quiet verbose",
     panel=TRAIN,
@@ -45,7 +40,12 @@ def best(
     ] = True,
     unseen: Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")] = False,
 ) -> None:
-    """Train the best setting of all sweeps and evaluate it."""
+    """Train the best setting of all sweeps and evaluate it.
+
+    mnistexp best --dry-run  # list the sweeps it would use and run
+    mnistexp best --unseen  # also evaluate on 4,000 unseen digits
+    mnistexp best --opt adam --opt nadam --select one-se --repeats 5  # choose the cheapest good setting
+    """
     layers = call.layers()
     config = settings.resolve([*layers, *_optimizers(layers, opt or []), *call.flag_layers()])
     from mnistexp.commands.best import story
@@ -68,11 +68,6 @@ def best(
 
 @commands.add(
     "reproduce",
-    {
-        "mnistexp reproduce --dry-run": "list the steps and the time they take",
-        "mnistexp reproduce --quick": "test everything in a minute or two",
-        "mnistexp reproduce": "reproduce the assignment",
-    },
     shares="config sets ... seed data executor workers scheduler name runs_dir dry_run json quiet verbose",
     panel=TRAIN,
 )
@@ -86,7 +81,12 @@ def reproduce(
         option(TRAINING, "--all-rows", "Reproduce the notebook's bug on all 93 rows; takes minutes longer"),
     ] = False,
 ) -> None:
-    """Run the whole assignment; compare with its notebook."""
+    """Run the whole assignment; compare with its notebook.
+
+    mnistexp reproduce --dry-run  # list the steps and the time they take
+    mnistexp reproduce --quick  # test everything in a minute or two
+    mnistexp reproduce  # reproduce the assignment
+    """
     if quick and all_rows:
         raise BadInput("--quick and --all-rows exclude each other: give only one")
     packaged, *own = call.layers("best")

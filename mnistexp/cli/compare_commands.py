@@ -30,15 +30,7 @@ MOST_DIGITS = 12
 FORMATS = ("text", "md", "junit")
 
 
-@commands.add(
-    "compare",
-    {
-        "mnistexp runs compare 2 1": "is the newest run better?",
-        "mnistexp runs compare 1:4 --output curves.png": "plot the newest four",
-        "mnistexp runs compare --by settings": "group all runs by settings",
-        "mnistexp runs compare 1:9 --by optimizer.name": "compare optimizers",
-    },
-)
+@commands.add("compare")
 def compare(
     call: Call,
     runs: RunsArgument = None,
@@ -59,7 +51,13 @@ def compare(
         option(RUN_SELECTION, "--metric", "Number to compare with --by", metavar="KEY", show_default="test_accuracy"),
     ] = None,
 ) -> None:
-    """Compare runs: which is better, and what differs."""
+    """Compare runs: which is better, and what differs.
+
+    mnistexp runs compare 2 1  # is the newest run better?
+    mnistexp runs compare 1:4 --output curves.png  # plot the newest four
+    mnistexp runs compare --by settings  # group all runs by settings
+    mnistexp runs compare 1:9 --by optimizer.name  # compare optimizers
+    """
     from mnistexp.runs import comparison, groups, paired
 
     if by is not None:
@@ -145,14 +143,7 @@ def _listed(digits: "Sequence[Digit]", *, of_second: bool) -> str:
     return ", ".join(shown) + more
 
 
-@commands.add(
-    "check",
-    {
-        "mnistexp runs check latest --require 'test_accuracy>=0.9'": "require an accuracy",
-        "mnistexp runs check latest --baseline released": "require no drop beyond noise",
-        "mnistexp runs check latest --require 'test_accuracy>=0.9' --format junit": "for CI servers",
-    },
-)
+@commands.add("check")
 def check(
     call: Call,
     run: RunArgument,
@@ -173,7 +164,12 @@ def check(
         str, choice(OUTPUT, "--format", "text, md (a Markdown table) or junit (XML)", FORMATS, metavar="FORMAT")
     ] = "text",
 ) -> None:
-    """Check a run against requirements, for CI: exit code 0 or 6."""
+    """Check a run against requirements, for CI: exit code 0 or 6.
+
+    mnistexp runs check latest --require 'test_accuracy>=0.9'  # require an accuracy
+    mnistexp runs check latest --baseline released  # require no drop beyond noise
+    mnistexp runs check latest --require 'test_accuracy>=0.9' --format junit  # for CI servers
+    """
     if within_noise and (tolerance is not None or baseline is None):
         raise BadInput("--within-noise needs --baseline, and can't be combined with --tolerance")
     from mnistexp.runs import checking, references

@@ -33,15 +33,7 @@ PAGES = ("html", "md", "pdf", "ipynb")
 TABLES = ("csv", "json", "md", "zip")
 
 
-@commands.add(
-    "report",
-    {
-        "mnistexp report latest": "write report.html into the newest run",
-        "mnistexp report latest --format md --output answers.md": "write Markdown and its figures",
-    },
-    shares="... runs_dir json quiet verbose",
-    panel=USE,
-)
+@commands.add("report", shares="... runs_dir json quiet verbose", panel=USE)
 def report(
     call: Call,
     runs: Annotated[list[str], argument("RUN...", REFERENCES, completion.run_ids)],
@@ -61,7 +53,11 @@ def report(
         option(OUTPUT, "--output -o", "File to write", metavar="FILE", show_default="report in the run's folder"),
     ] = None,
 ) -> None:
-    """Write a report of runs, with figures and tables."""
+    """Write a report of runs, with figures and tables.
+
+    mnistexp report latest  # write report.html into the newest run
+    mnistexp report latest --format md --output answers.md  # write Markdown and its figures
+    """
     from mnistexp.report import reports
     from mnistexp.runs import references, stored_runs
 
@@ -71,14 +67,7 @@ def report(
     call.result(document, Text.assemble(("Report        ", "bold"), str(written)))
 
 
-@of_runs.add(
-    "export",
-    {
-        "mnistexp runs export --where command=train --output runs.csv": "write a table for a spreadsheet",
-        "mnistexp runs export 1:5 --format md": "print the newest five as Markdown",
-        "mnistexp runs export latest --output run.zip": "archive a whole run",
-    },
-)
+@of_runs.add("export")
 def export(
     call: Call,
     runs: RunsArgument = None,
@@ -96,7 +85,12 @@ def export(
     ] = None,
     output: OutputOption = None,
 ) -> None:
-    """Export runs as a table, or archive them as a zip."""
+    """Export runs as a table, or archive them as a zip.
+
+    mnistexp runs export --where command=train --output runs.csv  # write a table for a spreadsheet
+    mnistexp runs export 1:5 --format md  # print the newest five as Markdown
+    mnistexp runs export latest --output run.zip  # archive a whole run
+    """
     from mnistexp.runs import archive, export, files
 
     form = _format(form, output, call.json)
@@ -133,11 +127,13 @@ def _format(form: str | None, output: Path | None, json: bool) -> str:
     return form
 
 
-@of_runs.add("import", {"mnistexp runs import run.zip": "import runs from another machine"})
+@of_runs.add("import")
 def import_runs(call: Call, file: Annotated[Path, argument("FILE", "Zip written by `mnistexp runs export`.")]) -> None:
     """Import runs from an archive.
 
     All are checked before any is imported; runs that already exist are kept.
+
+    mnistexp runs import run.zip  # import runs from another machine
     """
     from mnistexp.runs.archive import import_archive
 
@@ -148,13 +144,7 @@ def import_runs(call: Call, file: Annotated[Path, argument("FILE", "Zip written 
     call.result(document, *lines)
 
 
-@bridges.add(
-    "tensorboard",
-    {
-        "mnistexp bridge tensorboard latest --output events": "then: tensorboard --logdir events",
-        "mnistexp bridge tensorboard --where command=train --output events": "export all trainings",
-    },
-)
+@bridges.add("tensorboard")
 def tensorboard(
     call: Call,
     output: Annotated[Path, option(OUTPUT, "--output -o", "Folder for the event files", **FOLDER)],
@@ -166,6 +156,9 @@ def tensorboard(
     Writes curves, metrics, settings, and the trials of sweeps for the HParams page. Replaces earlier exports.
 
     Needs the extra `mnistexp[tensorboard]`.
+
+    mnistexp bridge tensorboard latest --output events  # then: tensorboard --logdir events
+    mnistexp bridge tensorboard --where command=train --output events  # export all trainings
     """
     from mnistexp.bridges import tensorboard as bridge
 
@@ -174,13 +167,7 @@ def tensorboard(
     call.result(document, f"{counted(len(folders), 'run')} in {output}; view with: tensorboard --logdir {output}")
 
 
-@bridges.add(
-    "mlflow",
-    {
-        "mnistexp bridge mlflow 1:5 --tracking-uri sqlite:///mlflow.db": "export to a SQLite file",
-        "mnistexp bridge mlflow latest --tracking-uri mlruns --no-artifacts": "export to a folder, without files",
-    },
-)
+@bridges.add("mlflow")
 def mlflow(
     call: Call,
     tracking_uri: Annotated[
@@ -200,6 +187,9 @@ def mlflow(
     Logs settings, curves, metrics, tags and files; trials become nested runs. A changed run replaces its earlier log.
 
     Needs the extra `mnistexp[mlflow]`.
+
+    mnistexp bridge mlflow 1:5 --tracking-uri sqlite:///mlflow.db  # export to a SQLite file
+    mnistexp bridge mlflow latest --tracking-uri mlruns --no-artifacts  # export to a folder, without files
     """
     from mnistexp.bridges import mlflow_store
 

@@ -13,10 +13,18 @@ from typer.core import TyperGroup, TyperOption
 from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
 
 EXAMPLE = re.compile(r"- `(?P<command>mnistexp [^`]*)`: (?P<meaning>.*)")
+WRITTEN = re.compile(r"^(mnistexp .*?)  # (.*)\n?", re.MULTILINE)
+"""An example as the docstring of a command has it."""
 CONFIGURATIONS = {
     "best": "best", "reproduce": "best", "sweep-dropout": "sweep-dropout", "sweep-optimizer": "sweep-optimizer",
 }  # fmt: skip
 """The packaged configuration that a command starts from; `train` for any other."""
+
+
+def with_examples(text: str) -> tuple[str, str]:
+    """The text of a docstring without its examples; and these in Markdown, as the end of a command's help."""
+    listed = "\n".join(f"- `{line}`: {what}" for line, what in WRITTEN.findall(text))
+    return WRITTEN.sub("", text).strip(), f"**Examples**\n\n{listed}\n"
 
 
 def explained(command: Any, context: Any) -> Any:

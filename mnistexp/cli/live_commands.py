@@ -29,16 +29,7 @@ SECONDS, PORT = NUMBER | {"metavar": "SECONDS"}, COUNT | {"metavar": "PORT"}
 Show = Callable[["Snapshot"], None]
 
 
-@commands.add(
-    "watch",
-    {
-        "mnistexp watch": "follow all running work until Ctrl-C",
-        "mnistexp watch latest": "follow the newest run until it ends",
-        "mnistexp watch --once --json": "print the current state as JSON",
-    },
-    shares="runs_dir ...",
-    panel=USE,
-)
+@commands.add("watch", shares="runs_dir ...", panel=USE)
 def watch(
     call: Call,
     runs: Annotated[
@@ -54,6 +45,10 @@ def watch(
 
     Ends when all named runs have ended; without names, at Ctrl-C, with exit code 130. If the output is not a terminal,
     prints one plain line per change.
+
+    mnistexp watch  # follow all running work until Ctrl-C
+    mnistexp watch latest  # follow the newest run until it ends
+    mnistexp watch --once --json  # print the current state as JSON
     """
     if not 0.1 <= interval <= 3600:
         raise BadInput(f"--interval is {interval:g}, allowed: 0.1 <= value <= 3600")
@@ -137,14 +132,7 @@ class _JsonLines:
             self._said = lines
 
 
-@commands.add(
-    "serve",
-    {
-        "mnistexp serve": "serve the page until Ctrl-C",
-        "mnistexp serve --port 8080 --open": "choose the port and open the browser",
-    },
-    panel=USE,
-)
+@commands.add("serve", panel=USE)
 def serve(
     call: Call,
     port: Annotated[int, option(EXECUTION, "--port", "Port to listen on; 0 picks a free one", **PORT)] = 0,
@@ -154,6 +142,9 @@ def serve(
 
     Prints the address of the page on 127.0.0.1. It contains a secret token: only those who know it, on this machine,
     can see the page, and nobody can change anything. Ctrl-C ends the command with exit code 0.
+
+    mnistexp serve  # serve the page until Ctrl-C
+    mnistexp serve --port 8080 --open  # choose the port and open the browser
     """
     if not 0 <= port <= 65_535:
         raise BadInput(f"--port is {port}, allowed: 0 <= value <= 65535")

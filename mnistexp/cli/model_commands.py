@@ -33,15 +33,7 @@ InvertOption = Annotated[
 ]
 
 
-@commands.add(
-    "verify",
-    {
-        "mnistexp verify latest": "retrain and compare bit for bit",
-        "mnistexp verify latest --tolerance 0.1 --json": "allow larger differences",
-    },
-    shares="... runs_dir json quiet verbose",
-    panel=USE,
-)
+@commands.add("verify", shares="... runs_dir json quiet verbose", panel=USE)
 def verify(
     call: Call,
     run: RunArgument,
@@ -67,6 +59,9 @@ def verify(
 
     Exit code 0: identical, 4: within tolerance, 5: different. Nothing is written to the run. For a sweep, only
     some fits are retrained.
+
+    mnistexp verify latest  # retrain and compare bit for bit
+    mnistexp verify latest --tolerance 0.1 --json  # allow larger differences
     """
     from mnistexp.commands.verify import story
     from mnistexp.runs import references, stored_runs
@@ -103,15 +98,7 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-@commands.add(
-    "predict",
-    {
-        "mnistexp predict latest three.png seven.jpg": "classify two images",
-        "mnistexp predict latest digits.npy --top 1 --json": "classify many; print JSON",
-    },
-    shares="... runs_dir json quiet verbose",
-    panel=USE,
-)
+@commands.add("predict", shares="... runs_dir json quiet verbose", panel=USE)
 def predict(
     call: Call,
     run: RunArgument,
@@ -125,7 +112,11 @@ def predict(
     ] = None,
     top: Annotated[int, option(OUTPUT, "--top", "Number of most likely digits to show", **COUNT)] = 3,
 ) -> None:
-    """Classify images of digits with the model of a run."""
+    """Classify images of digits with the model of a run.
+
+    mnistexp predict latest three.png seven.jpg  # classify two images
+    mnistexp predict latest digits.npy --top 1 --json  # classify many; print JSON
+    """
     import numpy as np
 
     from mnistexp.commands import prediction
@@ -167,16 +158,7 @@ def predictions_table(rows: list[dict[str, Any]], pictures: "list[Picture]", *, 
     return table
 
 
-@commands.add(
-    "evaluate",
-    {
-        "mnistexp evaluate latest --data t10k/": "evaluate on your own labelled digits",
-        "mnistexp evaluate latest --data unseen": "evaluate on 4,000 unseen packaged digits",
-        "mnistexp evaluate latest": "evaluate on the test digits of the run",
-    },
-    shares="... name runs_dir json quiet verbose",
-    panel=USE,
-)
+@commands.add("evaluate", shares="... name runs_dir json quiet verbose", panel=USE)
 def evaluate(
     call: Call,
     run: Annotated[str, argument("RUN", WITH_MODEL, completion.run_ids)],
@@ -201,7 +183,12 @@ def evaluate(
         option(DATA, "--transpose/--no-transpose", "Swap rows and columns", show_default="as in the run"),
     ] = None,
 ) -> None:
-    """Evaluate the model of a run on labelled digits."""
+    """Evaluate the model of a run on labelled digits.
+
+    mnistexp evaluate latest --data t10k/  # evaluate on your own labelled digits
+    mnistexp evaluate latest --data unseen  # evaluate on 4,000 unseen packaged digits
+    mnistexp evaluate latest  # evaluate on the test digits of the run
+    """
     from mnistexp.commands import prediction
     from mnistexp.commands.evaluate import story
     from mnistexp.runs import stored_runs

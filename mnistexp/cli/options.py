@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from inspect import Parameter
 from pathlib import Path
@@ -214,8 +214,3 @@ def shared(name: str) -> Parameter:
     annotation = _SHARED[name][1]
     default = {bool: False, Path: RUNS}.get(get_args(annotation)[0])
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def examples(explained: Mapping[str, str]) -> str:
-    """The end of a command's help, in Markdown: command lines, each with what it does."""
-    return "**Examples**\n\n" + "\n".join(f"- `{line}`: {what}" for line, what in explained.items()) + "\n"

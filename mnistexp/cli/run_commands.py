@@ -22,14 +22,7 @@ ON_A_SCREEN = 50
 """How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""
 
 
-@commands.add(
-    "list",
-    {
-        "mnistexp runs list": "list all runs, newest first",
-        "mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy": "recent, best first",
-        "mnistexp runs list 1:5 --json": "print the newest five in full as JSON",
-    },
-)
+@commands.add("list")
 def list_(
     call: Call,
     runs: RunsArgument = None,
@@ -46,6 +39,10 @@ def list_(
     """List runs, newest first.
 
     Prints a table on a terminal, tab-separated lines on a pipe. Keys of --where and --sort become columns.
+
+    mnistexp runs list  # list all runs, newest first
+    mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy  # recent, best first
+    mnistexp runs list 1:5 --json  # print the newest five in full as JSON
     """
     from mnistexp.runs import query, status
 
@@ -73,15 +70,13 @@ def list_(
         call.result({}, f"... and {len(found) - len(cut):,} more; show all with --limit {len(found)}")
 
 
-@commands.add(
-    "show",
-    {
-        "mnistexp runs show": "show the newest run",
-        "mnistexp runs show 2 --json": "print the second newest as JSON",
-    },
-)
+@commands.add("show")
 def show(call: Call, run: RunArgument = "latest") -> None:
-    """Show settings, metrics, curves and files of a run."""
+    """Show settings, metrics, curves and files of a run.
+
+    mnistexp runs show  # show the newest run
+    mnistexp runs show 2 --json  # print the second newest as JSON
+    """
     from mnistexp.runs import references
 
     found = references.one(call.runs_dir, run)
@@ -100,13 +95,7 @@ def show(call: Call, run: RunArgument = "latest") -> None:
     call.result(document, *first, *console_runs.run_report(found, notes, curves, names), *told)
 
 
-@commands.add(
-    "best",
-    {
-        "mnistexp runs best": "print the run with the highest test accuracy",
-        "mnistexp runs best --metric min_val_loss --where optimizer.name=adam": "lowest loss with Adam",
-    },
-)
+@commands.add("best")
 def best(
     call: Call,
     metric: Annotated[str, option(RUN_SELECTION, "--metric", "Metric to compare", metavar="KEY")] = "test_accuracy",
@@ -116,7 +105,11 @@ def best(
     ] = None,
     where: WhereOption = None,
 ) -> None:
-    """Print the id of the best run."""
+    """Print the id of the best run.
+
+    mnistexp runs best  # print the run with the highest test accuracy
+    mnistexp runs best --metric min_val_loss --where optimizer.name=adam  # lowest loss with Adam
+    """
     from mnistexp.runs import query
     from mnistexp.runs.conditions import value_of
 
@@ -128,17 +121,14 @@ def best(
         call.write(run.id, errors="surrogateescape")
 
 
-@commands.add(
-    "path",
-    {
-        "mnistexp runs path": "print the folder of the newest run",
-        "mnistexp runs path --where tag=baseline": "print the folders of all that match",
-    },
-)
+@commands.add("path")
 def path(call: Call, runs: RunsArgument = None, where: WhereOption = None) -> None:
     """Print the folders of runs, one per line.
 
     Without a selection: of the newest run.
+
+    mnistexp runs path  # print the folder of the newest run
+    mnistexp runs path --where tag=baseline  # print the folders of all that match
     """
     from mnistexp.runs import query
 

@@ -26,30 +26,26 @@ COMMAND = re.compile(r"^(# Command: +mnistexp [\w-]+).*$", re.MULTILINE)
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
-@configurations.add(
-    "show",
-    {
-        "mnistexp config show": "show the settings of mnistexp train",
-        "mnistexp config show sweep-dropout --set training.epochs=10": "change a setting",
-    },
-    shares="... config sets epochs opt learning_rate batch_size dropout seed runs_dir json",
-)
+@configurations.add("show", shares="... config sets epochs opt learning_rate batch_size dropout seed runs_dir json")
 def show(
     call: Call,
     name: Annotated[str, argument("NAME", "Packaged configuration to start from.", completion.packaged)] = "train",
 ) -> None:
-    """Show the resolved settings and where each comes from."""
+    """Show the resolved settings and where each comes from.
+
+    mnistexp config show  # show the settings of mnistexp train
+    mnistexp config show sweep-dropout --set training.epochs=10  # change a setting
+    """
     found = call.settings(name)
     call.result(console.settings_document(found), console.settings_table(found))
 
 
-@configurations.add(
-    "validate",
-    {"mnistexp config validate configs/train.yaml configs/best.yaml": "check two files"},
-    shares="... json",
-)
+@configurations.add("validate", shares="... json")
 def validate(call: Call, files: Annotated[list[str], argument("FILE...", "YAML files to check.")]) -> None:
-    """Check configuration files and report all problems."""
+    """Check configuration files and report all problems.
+
+    mnistexp config validate configs/train.yaml configs/best.yaml  # check two files
+    """
     problems: list[Problem] = []
     for file in files:
         try:
@@ -61,14 +57,7 @@ def validate(call: Call, files: Annotated[list[str], argument("FILE...", "YAML f
     call.result({"valid": files}, *(f"{file}: valid" for file in files))
 
 
-@configurations.add(
-    "init",
-    {
-        "mnistexp config init mine": "copy the settings of mnistexp train to mine.yaml",
-        "mnistexp config init mine --from sweep-optimizer --schema": "copy a sweep, with a schema for your editor",
-    },
-    shares="... json",
-)
+@configurations.add("init", shares="... json")
 def init(
     call: Call,
     name: Annotated[str, argument("NAME", "File to write; .yaml is added if missing.")],
@@ -78,7 +67,11 @@ def init(
     with_schema: Annotated[bool, option(OUTPUT, "--schema", f"Also write {SCHEMA} and refer to it")] = False,
     force: Annotated[bool, option(OUTPUT, "--force", "Overwrite an existing file")] = False,
 ) -> None:
-    """Copy a packaged configuration to a file."""
+    """Copy a packaged configuration to a file.
+
+    mnistexp config init mine  # copy the settings of mnistexp train to mine.yaml
+    mnistexp config init mine --from sweep-optimizer --schema  # copy a sweep, with a schema for your editor
+    """
     from mnistexp.runs.files import write_text
 
     path = _target(name, force)
@@ -110,16 +103,13 @@ def _target(name: str, force: bool) -> Path:
     return path
 
 
-@configurations.add(
-    "schema",
-    {
-        "mnistexp config schema": "print the schema",
-        "mnistexp config schema --output mnistexp.schema.json": "write it to a file",
-    },
-    shares="... json",
-)
+@configurations.add("schema", shares="... json")
 def schema(call: Call, output: OutputOption = None) -> None:
-    """Print the JSON Schema of configurations, for editors."""
+    """Print the JSON Schema of configurations, for editors.
+
+    mnistexp config schema  # print the schema
+    mnistexp config schema --output mnistexp.schema.json  # write it to a file
+    """
     if output is None:
         print(_schema_text(), end="", flush=True)
         return
@@ -135,9 +125,12 @@ def _schema_text() -> str:
     return f"{console.json_text(config_schema())}\n"
 
 
-@caches.add("info", {"mnistexp cache info": "show the number and size of cached fits and compiled kernels"})
+@caches.add("info")
 def info(call: Call) -> None:
-    """Show the size of the caches of fits and compiled kernels."""
+    """Show the size of the caches of fits and compiled kernels.
+
+    mnistexp cache info  # show the number and size of cached fits and compiled kernels
+    """
     from mnistexp.sweeps.trial_cache import TrialCache
     from mnistexp.training import kernels
 
@@ -159,14 +152,17 @@ def info(call: Call) -> None:
     )
 
 
-@caches.add("prune", {"mnistexp cache prune --older-than 30d": "remove fits not used for 30 days"})
+@caches.add("prune")
 def prune(
     call: Call,
     older_than: Annotated[
         float | None, option(CHANGES, "--older-than", "Minimum age, e.g. 30d, 12h or 90m", **AGE, show_default="all")
     ] = None,
 ) -> None:
-    """Remove cached fits and kernels; they are rebuilt when needed."""
+    """Remove cached fits and kernels; they are rebuilt when needed.
+
+    mnistexp cache prune --older-than 30d  # remove fits not used for 30 days
+    """
     from mnistexp.sweeps.trial_cache import TrialCache
     from mnistexp.training import kernels
 
@@ -184,19 +180,16 @@ def prune(
     call.result(document, text)
 
 
-@commands.add(
-    "doctor",
-    {
-        "mnistexp doctor": "check everything, with a short training",
-        "mnistexp doctor --quick --json": "skip the training; print JSON for a script",
-    },
-    panel=SET_UP,
-)
+@commands.add("doctor", panel=SET_UP)
 def doctor(
     call: Call,
     quick: Annotated[bool, option(EXECUTION, "--quick", "Skip the timed training, which takes 5 s")] = False,
 ) -> None:
-    """Check machine and installation; suggest fixes."""
+    """Check machine and installation; suggest fixes.
+
+    mnistexp doctor  # check everything, with a short training
+    mnistexp doctor --quick --json  # skip the training; print JSON for a script
+    """
     from mnistexp.doctor.examination import examine
 
     with call.err.status("checking the machine and the installation"):

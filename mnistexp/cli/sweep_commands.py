@@ -29,25 +29,25 @@ LISTS = "model.filters"
 
 @commands.add(
     "sweep-dropout",
-    {
-        "mnistexp sweep-dropout": "compare five dropout rates with the assignment's Adam",
-        "mnistexp sweep-dropout --opt nadam --grid dropout=0,0.2,0.4 --repeats 3": "three rates, three seeds each",
-    },
     shares=SHARES,
     panel=TRAIN,
-    about="Search dropout rates by cross-validation.",
+    about="""Search dropout rates by cross-validation.
+
+    mnistexp sweep-dropout  # compare five dropout rates with the assignment's Adam
+    mnistexp sweep-dropout --opt nadam --grid dropout=0,0.2,0.4 --repeats 3  # three rates, three seeds each
+    """,
 )
 @commands.add(
     "sweep-optimizer",
-    {
-        "mnistexp sweep-optimizer --opt adam": "search Adam's grid: 36 settings, 3 folds each",
-        "mnistexp sweep-optimizer --opt all --dry-run": "count the fits for all optimizers",
-        "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "search your own grid",
-        "mnistexp sweep-optimizer --opt all --max-time 10m": "stop after 10 minutes; repeat it to continue",
-    },
     shares=SHARES,
     panel=TRAIN,
-    about="Search optimizer settings by cross-validation.",
+    about="""Search optimizer settings by cross-validation.
+
+    mnistexp sweep-optimizer --opt adam  # search Adam's grid: 36 settings, 3 folds each
+    mnistexp sweep-optimizer --opt all --dry-run  # count the fits for all optimizers
+    mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5  # search your own grid
+    mnistexp sweep-optimizer --opt all --max-time 10m  # stop after 10 minutes; repeat it to continue
+    """,
 )
 def sweep(
     call: Call,

@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 commands = Commands()
 
 
-@commands.add(
-    "show-examples",
-    {
-        "mnistexp show-examples": "the assignment's three digits",
-        "mnistexp show-examples --index 0 --index 799": "the first and the last training digit",
-        "mnistexp show-examples --count 5 --seed 7": "five random digits; the same five for the same seed",
-    },
-    shares="config sets ... seed data runs_dir json quiet verbose",
-    panel=EXPLORE,
-)
+@commands.add("show-examples", shares="config sets ... seed data runs_dir json quiet verbose", panel=EXPLORE)
 def show_examples(
     call: Call,
     index: Annotated[
@@ -37,7 +28,12 @@ def show_examples(
     ] = None,
     count: Annotated[int | None, option(DATA, "--count", "Number of random digits to show instead", **COUNT)] = None,
 ) -> None:
-    """Show training digits, their labels and one-hot rows."""
+    """Show training digits, their labels and one-hot rows.
+
+    mnistexp show-examples  # the assignment's three digits
+    mnistexp show-examples --index 0 --index 799  # the first and the last training digit
+    mnistexp show-examples --count 5 --seed 7  # five random digits; the same five for the same seed
+    """
     found = call.settings("train")
     from mnistexp.commands import examples
 
@@ -49,17 +45,13 @@ def show_examples(
     call.result(outcome.document(), *pictures, *console_report.answer(outcome))
 
 
-@commands.add(
-    "summary",
-    {
-        "mnistexp summary": "the network of the assignment",
-        "mnistexp summary --set model.dense_units=64": "a smaller network",
-    },
-    shares="config sets runs_dir json quiet verbose",
-    panel=EXPLORE,
-)
+@commands.add("summary", shares="config sets runs_dir json quiet verbose", panel=EXPLORE)
 def summary(call: Call) -> None:
-    """Show the layers, output shapes and parameter counts."""
+    """Show the layers, output shapes and parameter counts.
+
+    mnistexp summary  # the network of the assignment
+    mnistexp summary --set model.dense_units=64  # a smaller network
+    """
     found = call.settings("train")
     from mnistexp.commands import examples
 
@@ -69,12 +61,6 @@ def summary(call: Call) -> None:
 
 @commands.add(
     "train",
-    {
-        "mnistexp train": "the assignment: 60 epochs of SGD",
-        "mnistexp train --epochs 150 --validation-fraction 0.2": "validate on 160 held-out digits",
-        "mnistexp train --opt adam --lr 0.003 --repeats 3": "three seeds",
-        "mnistexp train --resume latest --epochs 100": "lengthen the newest finished training",
-    },
     shares="config sets epochs opt seed repeats learning_rate batch_size dropout validation_fraction data name tag note"
     " ... runs_dir dry_run json quiet verbose",
     panel=TRAIN,
@@ -86,7 +72,13 @@ def train(
         option(EXECUTION, "--resume", "Resume an unfinished training; with --epochs lengthen a finished one", **RUN),
     ] = None,
 ) -> None:
-    """Train the network and plot its loss curves."""
+    """Train the network and plot its loss curves.
+
+    mnistexp train  # the assignment: 60 epochs of SGD
+    mnistexp train --epochs 150 --validation-fraction 0.2  # validate on 160 held-out digits
+    mnistexp train --opt adam --lr 0.003 --repeats 3  # three seeds
+    mnistexp train --resume latest --epochs 100  # lengthen the newest finished training
+    """
     epochs = call.flags.get("epochs")
     if resume is not None:
         lengthens = {"--epochs", "--name", "--tag", "--note"} if epochs is not None else set()

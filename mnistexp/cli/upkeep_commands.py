@@ -43,14 +43,7 @@ def _chosen(call: Call, references: list[str] | None, where: str | None) -> "lis
     return call.runs(references, where)
 
 
-@commands.add(
-    "tag",
-    {
-        "mnistexp runs tag latest --add baseline": "tag the newest run",
-        "mnistexp runs tag --where 'test_accuracy<0.5' --add broken --remove baseline": "tag all that match",
-        "mnistexp runs tag": "list the tags and their number of runs",
-    },
-)
+@commands.add("tag")
 def tag(
     call: Call,
     runs: RunsArgument = None,
@@ -58,7 +51,12 @@ def tag(
     remove: Annotated[list[str] | None, option(CHANGES, "--remove", "Tag to remove; repeatable", metavar="TAG")] = None,
     where: WhereOption = None,
 ) -> None:
-    """Add, remove or list tags."""
+    """Add, remove or list tags.
+
+    mnistexp runs tag latest --add baseline  # tag the newest run
+    mnistexp runs tag --where 'test_accuracy<0.5' --add broken --remove baseline  # tag all that match
+    mnistexp runs tag  # list the tags and their number of runs
+    """
     from mnistexp.runs.annotations import annotate
 
     add, remove = add or [], remove or []
@@ -82,20 +80,18 @@ def _count_tags(call: Call) -> None:
     call.result({"tags": counts}, plain_table("tag", "runs", rows=counts.items()) if counts else "No run has a tag.")
 
 
-@commands.add(
-    "note",
-    {
-        "mnistexp runs note latest promising": "write or replace the note",
-        "mnistexp runs note latest": "show the note",
-    },
-)
+@commands.add("note")
 def note(
     call: Call,
     run: RunArgument,
     text: Annotated[str | None, argument("TEXT", "Note, one line; without it the note is shown.")] = None,
     clear: Annotated[bool, option(CHANGES, "--clear", "Remove the note")] = False,
 ) -> None:
-    """Write or show the note of a run."""
+    """Write or show the note of a run.
+
+    mnistexp runs note latest promising  # write or replace the note
+    mnistexp runs note latest  # show the note
+    """
     from mnistexp.runs import references
     from mnistexp.runs.annotations import annotate, read_annotations
 
@@ -125,15 +121,13 @@ def _agreed(question: str, *, yes: bool, harmless: bool) -> None:
         raise BadInput(f"{question} Can't ask, as this isn't a terminal: add --yes")
 
 
-@commands.add(
-    "rm",
-    {
-        "mnistexp runs rm latest": "move the newest run to the trash",
-        "mnistexp runs rm --where 'command=show-examples' --yes": "move several without asking",
-    },
-)
+@commands.add("rm")
 def remove(call: Call, runs: RunsArgument = None, where: WhereOption = None, yes: YesOption = False) -> None:
-    """Move runs to the trash; undo with `mnistexp runs restore`."""
+    """Move runs to the trash; undo with `mnistexp runs restore`.
+
+    mnistexp runs rm latest  # move the newest run to the trash
+    mnistexp runs rm --where 'command=show-examples' --yes  # move several without asking
+    """
     _discard(call, _chosen(call, runs, where), yes)
 
 
@@ -153,13 +147,7 @@ def _places(runs: "Iterable[StoredRun | Trashed]") -> list[dict[str, str]]:
     return [{"id": run.id, "path": str(run.path)} for run in runs]
 
 
-@commands.add(
-    "restore",
-    {
-        "mnistexp runs restore": "list the trash",
-        "mnistexp runs restore latest": "restore the run trashed last",
-    },
-)
+@commands.add("restore")
 def restore(
     call: Call,
     runs: Annotated[
@@ -171,7 +159,11 @@ def restore(
         ),
     ] = None,
 ) -> None:
-    """Restore runs from the trash, or list the trash."""
+    """Restore runs from the trash, or list the trash.
+
+    mnistexp runs restore  # list the trash
+    mnistexp runs restore latest  # restore the run trashed last
+    """
     from mnistexp.runs import trash
 
     if runs:
@@ -190,14 +182,7 @@ def _entries(trashed: "Iterable[Trashed]") -> list[dict[str, str]]:
     return [{"id": entry.id, "moved": iso(entry.moved, "seconds"), "path": str(entry.path)} for entry in trashed]
 
 
-@commands.add(
-    "prune",
-    {
-        "mnistexp runs prune --failed --older-than 30d": "move old failed runs to the trash",
-        "mnistexp runs prune --failed --interrupted --dry-run": "only list the runs",
-        "mnistexp runs prune --trash --older-than 30d --yes": "delete old trash permanently",
-    },
-)
+@commands.add("prune")
 def prune(
     call: Call,
     failed: Annotated[bool, option(RUN_SELECTION, "--failed", "Select failed runs")] = False,
@@ -213,6 +198,10 @@ def prune(
     """Move old or failed runs to the trash, or empty it.
 
     Running runs are never moved.
+
+    mnistexp runs prune --failed --older-than 30d  # move old failed runs to the trash
+    mnistexp runs prune --failed --interrupted --dry-run  # only list the runs
+    mnistexp runs prune --trash --older-than 30d --yes  # delete old trash permanently
     """
     from mnistexp.runs.status import now
 
