@@ -53,7 +53,7 @@ def _mean_and_range(panel: Panel, curves: np.ndarray, colour: str, what: str) ->
     epochs = np.flatnonzero(np.isfinite(mean)) + 1
     if not _follows(panel, epochs, mean[epochs - 1], colour):
         yield f"no line shows {what}"
-    if len(curves) > 1:
+    if len(curves) > 1 and some.sum() > 1:
         every = np.flatnonzero(some) + 1
         edges = np.nanmin(curves[:, some], axis=0), np.nanmax(curves[:, some], axis=0)
         ends = np.concatenate([panel.places(every, edge) for edge in edges])
@@ -130,18 +130,24 @@ def _is(values: pd.Series, label: str) -> Any:
 
 
 def _shade_faults(colour: str, score: float, key: Panel) -> Iterator[str]:
-    """A colour that stands for another score: by its place in viridis, between two labels of the key."""
+    """A colour that stands for another score: by its place in viridis and the labels of the key."""
     from matplotlib import colormaps
 
     own = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
     place = np.abs(colormaps["viridis"](range(256))[:, :3] * 255 - own).max(axis=1).argmin() / 255
-    labels = sorted(number(label) for _, label in key.ticks["y"])
-    steps = len(labels) - 1
-    low, high = int(max(0, np.floor(steps * (place - 0.01)))), int(min(steps, np.ceil(steps * (place + 0.01))))
-    if colour == FAINT if np.isfinite(score) else colour != FAINT:
+    labels = np.sort([number(label) for _, label in key.ticks["y"]])
+    span, power = np.ptp(labels), 1 if np.ptp(np.diff(labels)) < 0.21 else 2  # a wide scale stretches the best
+    if (colour == FAINT) == np.isfinite(score):
         yield f"{score:.1f} has the colour {colour}"
-    elif np.isfinite(score) and not labels[low] - 0.06 <= score <= labels[high] + 0.06:
-        yield f"the colour of {score:.1f} is that of {labels[low]} to {labels[high]}"
+    elif np.isfinite(score):
+        expected = max(0.0, (score - labels[0]) / span) ** power
+        if abs(place - expected) > 0.006 + power * 0.06 / span:
+            yield f"the colour of {score:.1f} is that of {labels[0] + span * place ** (1 / power):.1f}"
+
+
+def _key(shown: Drawn) -> Panel:
+    """The key of the colours."""
+    return next(one for one in shown.panels if one.names["y"].startswith("accuracy") and not one.names["x"])
 
 
 def _heat_maps(shown: Drawn, known: Known) -> Iterator[str]:
@@ -149,7 +155,7 @@ def _heat_maps(shown: Drawn, known: Known) -> Iterator[str]:
     record: Record = known["record"]
     trials, summary = record.trials, np.mean if record.config["sweep"].get("heat_maps") == "mean" else np.max
     scores, bad, best = _scores(trials)
-    key = next(panel for panel in shown.panels if panel.names["y"].startswith("accuracy") and not panel.names["x"])
+    key = _key(shown)
     for panel in shown.axes:
         boxes = [(box, colour) for box, colour in panel.boxes if colour != WHITE]
         lefts = sorted({round(float(box[0, 0])) for box, _ in boxes})
@@ -213,7 +219,7 @@ def _parallel(shown: Drawn, known: Known) -> Iterator[str]:
     """Each trial's line: at the level of each setting, and at its score, in the colour of that; the best in black."""
     record: Record = known["record"]
     trials, (scores, _, best) = record.trials, _scores(record.trials)
-    panel, key = (panel for panel in shown.panels if panel.lines)
+    panel, key = next(panel for panel in shown.panels if panel.lines), _key(shown)
     scales = sorted((line for line, _ in panel.lines if len(line) == 2), key=lambda line: float(line[0, 0]))
     x, bottom, top = np.array([line[0, 0] for line in scales]), scales[0][:, 1].max(), scales[0][:, 1].min()
     heads = sorted((float(place[0]), text) for place, text in panel.texts if place[1] < top - 3)
