@@ -87,7 +87,8 @@ def terminal(command: list[str], runs: Path, width: int) -> bytes:
     code, said = on_terminal(program(*command), width, os.environ | place)
     if code not in (0, 3):
         sys.exit(f"{' '.join(command)} ended with {code}: {said.decode()}")
-    return re.sub(rb"(?:\x1b\[\?25[lh]|\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*)+", b"", said)
+    erased = re.sub(rb"[^\n]*\r\x1b\[2K|\x1b\[\?25[lh]", b"", said)
+    return re.sub(rb"[^\n]*\n\x1b\[1A\x1b\[2K", b"", erased)
 
 
 def draw_screens(screens: Path) -> Iterator[Path]:
@@ -126,14 +127,22 @@ def draw_pages(runs: Path, pages: Path, browser: webdriver.Chrome) -> Iterator[P
         }.items():
             yield screenshot(browser, page, pages / f"{name}.{view}.png", width, theme, media)
     for drawn in sorted((pages.parent / "terminal").glob("*.svg")):
-        yield screenshot(browser, drawn, drawn.with_suffix(".png"), 1600 if ".140." in drawn.name else 1000)
+        across, down = map(float, re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn.read_text("utf-8"))[0])
+        wanted = 1600 if ".140." in drawn.name else 1000
+        yield screenshot(browser, drawn, drawn.with_suffix(".png"), wanted, height=round(down * wanted / across))
 
 
 def screenshot(
-    browser: webdriver.Chrome, page: Path, target: Path, width: int, theme: str = "light", media: str = "screen"
+    browser: webdriver.Chrome,
+    page: Path,
+    target: Path,
+    width: int,
+    theme: str = "light",
+    media: str = "screen",
+    height: int = 900,
 ) -> Path:
     """The whole page as one PNG."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     features = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})

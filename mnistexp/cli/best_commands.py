@@ -1,20 +1,20 @@
-"""The commands that end the assignment: the best model, and everything reproduced."""
+"""The commands `best` and `reproduce`, with which the assignment ends."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mnistexp.cli import completion, console, console_report
+import typer
+
+from mnistexp.cli import console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.option_kinds import DATA, SEARCH, TRAINING, option
-from mnistexp.cli.options import OptimizersOption
+from mnistexp.cli.options import DATA, RUN, SEARCH, TRAINING, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
-from mnistexp.errors import BadInput
+from mnistexp.errors import BadInput, TrialsFailed
 
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
 
-__all__ = ["commands"]
 
 commands = Commands()
 
@@ -34,14 +34,7 @@ def best(
     call: Call,
     sweep: Annotated[
         list[str] | None,
-        option(
-            SEARCH,
-            "--sweep",
-            "Choose only from this sweep; repeatable",
-            metavar="RUN",
-            show_default="all matching sweeps",
-            autocompletion=completion.run_ids,
-        ),
+        option(SEARCH, "--sweep", "Choose only from this sweep; repeatable", **RUN, show_default="all matching sweeps"),
     ] = None,
     opt: OptimizersOption = None,
     nested: Annotated[
@@ -68,6 +61,9 @@ def best(
     _write_report(outcome)
     call.result(outcome.document(), *console_report.answer(outcome))
     call.end(outcome)
+    if failed := outcome.metrics["failed"]:
+        call.error(f"done, but a fit of a part failed: {', '.join(failed)}; see the warnings")
+        raise typer.Exit(TrialsFailed.exit_code)
 
 
 @commands.add(
@@ -124,9 +120,5 @@ def _optimizers(layers: list[Source], opt: list[str]) -> list[Source]:
         return []
     from mnistexp.sweeps.space import default_grid
 
-    configured = settings.resolve(layers).config.sweep
-    others = [grid for grid in (configured.grids if configured else ()) if "model.dropout" in grid]
-    grids: list[dict[str, Any]] = [
-        {key: list(values) for key, values in grid.items()} for grid in (*default_grid(opt), *others)
-    ]
-    return [settings.flag("--opt", "sweep.grid", grids)]
+    others = [grid for grid in settings.resolve(layers).config.search.grids if "model.dropout" in grid]
+    return [settings.flag("--opt", "sweep.grid", [*default_grid(opt), *others])]

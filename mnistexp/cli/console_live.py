@@ -2,39 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import BLOCKS, SHADES, plain_table, sparkline
+from mnistexp.cli.console import STATUS, plain_table, sparkline
 from mnistexp.cli.printable import one_line
-from mnistexp.config.shown import duration
+from mnistexp.config import shown
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.following import LiveRun, Snapshot
     from mnistexp.live.sweep_progress import SweepProgress
     from mnistexp.runs.progress import Progress
 
-__all__ = ["display", "line"]
 
 SPARK_WIDTH = 40
 LATE_SECONDS = 15.0
-STYLES = {
-    "running": "green",
-    "done": "green",
-    "failed": "red",
-    "dead": "red",
-    "damaged": "red",
-    "interrupted": "yellow",
-}
 
 
-def display(snapshot: "Snapshot", *, unicode: bool = True) -> RenderableType:
+def display(snapshot: "Snapshot") -> RenderableType:
     """All of it, for a terminal."""
-    blocks = [block for run in snapshot.running for block in (*_block(run, unicode), Text())]
+    blocks = [block for run in snapshot.running for block in (*_block(run), Text())]
     if not blocks:
         blocks = [Text(f"Nothing is running in {one_line(str(snapshot.runs_dir))}.", style="dim"), Text()]
     return Group(*blocks, *([_ended(snapshot)] if snapshot.ended else []))
@@ -42,26 +33,26 @@ def display(snapshot: "Snapshot", *, unicode: bool = True) -> RenderableType:
 
 def line(run: "LiveRun") -> str:
     """One run in one line, for output that isn't a terminal; it changes with the run, not with the clock alone."""
-    parts = [run.state, *_so_far(run), *_came_out(run)]
+    parts = [run.state, *_so_far(run), *_result(run)]
     return one_line(f"{run.id}: {', '.join(parts)}")
 
 
-def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
-    yield Text.assemble((one_line(run.id), "bold"), "  ", (run.state, STYLES[run.state]), "  ", _beat(run))
+def _block(run: "LiveRun") -> Iterator[RenderableType]:
+    yield Text.assemble((one_line(run.id), "bold"), "  ", (run.state, STATUS[run.state]), "  ", _beat(run))
     done, total = _done(run)
     row = Table.grid(padding=(0, 2))
-    left = f"{duration(run.seconds_left)} left" if run.seconds_left is not None else ""
+    left = f"{shown.duration(run.seconds_left)} left" if run.seconds_left is not None else ""
     row.add_row(ProgressBar(total=total or 1, completed=done, width=SPARK_WIDTH), Text(left, style="cyan"))
     yield row
     yield Text(one_line(", ".join(_so_far(run)) or "starting"))
     for name, values in _curves(run):
-        yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, BLOCKS if unicode else SHADES, width=SPARK_WIDTH))
+        yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, width=SPARK_WIDTH))
 
 
 def _beat(run: "LiveRun") -> Text:
     if run.silent_seconds is None:
         return Text()
-    said = f"heartbeat {duration(run.silent_seconds)} ago"
+    said = f"heartbeat {shown.duration(run.silent_seconds)} ago"
     return Text(said, style="yellow" if run.silent_seconds > LATE_SECONDS else "dim")
 
 
@@ -96,7 +87,7 @@ def _training(training: "Progress") -> Iterator[str]:
     yield f"epoch {training.epoch}/{training.epochs}"
     for name, values in training.curves.items():
         if values and values[-1] is not None:
-            yield f"{name.replace('val_', 'validation ')} {values[-1]:.4f}"
+            yield _number(name.replace("val_", "validation "), values[-1])
 
 
 def _sweep(sweep: "SweepProgress") -> Iterator[str]:
@@ -106,17 +97,19 @@ def _sweep(sweep: "SweepProgress") -> Iterator[str]:
     if sweep.failed:
         yield f"{sweep.failed} failed"
     if sweep.best is not None:
-        yield f"best so far {sweep.best:.4f} ({_setting(sweep.best_params or {})})"
+        setting = ", ".join(f"{shown.name(key)} {shown.value(item)}" for key, item in (sweep.best_params or {}).items())
+        yield f"{_number('best accuracy so far', sweep.best)} ({setting or 'as configured'})"
 
 
-def _setting(params: Any) -> str:
-    return " ".join(f"{key.rpartition('.')[2]} {value}" for key, value in params.items()) or "as configured"
+def _number(what: str, number: float) -> str:
+    """A number with its name: an accuracy in per cent, another one with four decimals."""
+    return f"{what} {shown.percent(number) if 'accuracy' in what or 'score' in what else f'{number:.4f}'}"
 
 
-def _came_out(run: "LiveRun") -> Iterator[str]:
+def _result(run: "LiveRun") -> Iterator[str]:
     if run.result:
-        for name, value in run.result.items():
-            yield f"{name.replace('_', ' ')} {value:.4f}"
+        for key, number in run.result.items():
+            yield _number(key.replace("_", " "), number)
     if run.info.error:
         yield run.info.error
     elif run.state == "dead":
@@ -127,7 +120,7 @@ def _ended(snapshot: "Snapshot") -> Table:
     table = plain_table("ended", "run", "status", "result")
     table.title, table.title_justify, table.title_style = "Ended, most recent first", "left", "dim"
     for run in snapshot.ended:
-        ago = duration((snapshot.moment - run.ended).total_seconds()) if run.ended else ""
-        outcome = one_line(", ".join((*_so_far(run), *_came_out(run))))
-        table.add_row(f"{ago} ago", Text(one_line(run.id)), Text(run.state, style=STYLES[run.state]), Text(outcome))
+        ago = shown.duration((snapshot.moment - run.ended).total_seconds()) if run.ended else ""
+        outcome = one_line(", ".join((*_so_far(run), *_result(run))))
+        table.add_row(f"{ago} ago", Text(one_line(run.id)), Text(run.state, style=STATUS[run.state]), Text(outcome))
     return table

@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.results import Outcome
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["answer", "blocks", "classes_report", "headline"]
 
 CUT = ("folds", "run")
 """Columns that give way on a narrow terminal."""
@@ -113,7 +112,8 @@ def classes_report(stored: "StoredRun", width: int | None, *, unicode: bool) -> 
             yield from map(Text, side_by_side(pictures, width))
         elif misread.table:
             yield from table(misread.table)
-    yield from blocks([tested.class_table(*tested.confusions(stored))])
+    whose = ", of the saved model" if "repeats" in (stored.metrics or {}) else ""
+    yield from blocks([tested.class_table(*tested.confusions(stored), whose)])
 
 
 def _captions(words: Sequence[str]) -> list[str]:

@@ -10,10 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 from typer.core import TyperGroup, TyperOption
 
-from mnistexp.cli.option_kinds import OUTPUT, PANELS
-from mnistexp.cli.options import FLAGS
-
-__all__ = ["EXAMPLE", "explained", "print_epilog"]
+from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
 
 EXAMPLE = re.compile(r"- `(?P<command>mnistexp [^`]*)`: (?P<meaning>.*)")
 CONFIGURATIONS = {
@@ -85,9 +82,7 @@ def _defaults(command: Any) -> dict[str, str]:
     found = settings.resolve([yaml_source.parse(settings.packaged(name), name)])
     defaults = {}
     for option, key in FLAGS.items():
-        value: Any = found.config.model_dump(mode="json")
-        for part in key.split("."):
-            value = value.get(part) if value else None
+        value = settings.value_of(found.config.model_dump(mode="json"), key)
         if option in names and value is not None:
             origin = "" if found.origins[key] == "default" else f", from {name}.yaml"
             defaults[option] = _in_words(value) + origin

@@ -13,8 +13,6 @@ from mnistexp.cli.help import EXAMPLE, explained, print_epilog
 from mnistexp.cli.options import FLAGS, examples, shared
 from mnistexp.errors import BadInput, nearest_name, show
 
-__all__ = ["EXPLORE", "SET_UP", "TRAIN", "USE", "Commands"]
-
 TRAIN, USE, EXPLORE, SET_UP = "Train and search", "Use runs", "Explore the digits and the network", "Set up"
 """Panels of commands in the help."""
 
@@ -25,6 +23,7 @@ class Command(TyperCommand):
     """A command that refuses an option given twice, and names the option or the setting that an unknown one means."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, with hints for what is unknown, missing or given twice."""
         given = list(args)
         try:
             left: list[str] = super().parse_args(ctx, args)
@@ -121,6 +120,7 @@ class Group(TyperGroup):
         print_epilog(self.epilog or "")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of that name, or an error that names those which may be meant."""
         try:
             return super().resolve_command(ctx, args)
         except typer.TyperException as error:
@@ -148,7 +148,13 @@ class Commands(typer.Typer):
         )
 
     def add(
-        self, name: str, explained: Mapping[str, str], *, shares: str = "", panel: str | None = None, about: str = ""
+        self,
+        name: str,
+        explained: Mapping[str, str],
+        *,
+        shares: str = "... runs_dir json",
+        panel: str | None = None,
+        about: str = "",
     ) -> Callable[[Function], Function]:
         """Add a function as a command: it gets its `Call`, and then its own arguments and options by name.
 

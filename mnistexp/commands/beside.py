@@ -14,8 +14,6 @@ from mnistexp.sweeps.executors.executors import outcomes
 from mnistexp.sweeps.executors.processes import Processes
 from mnistexp.training.repeats import fit_repeat
 
-__all__ = ["Ahead", "beside", "repeats_of", "train_beside"]
-
 
 @dataclass(frozen=True, eq=False)
 class Ahead:
@@ -38,7 +36,7 @@ def beside(sweep: SweepConfig, repeats: int) -> int:
 
 
 def train_beside(ahead: Sequence[Ahead], sweep: SweepConfig, watch: Watch) -> None:
-    """Train repeats in worker processes, each up to a checkpoint of its last epoch, from which `train_repeats` goes on.
+    """Train repeats in worker processes, each up to a checkpoint of its last epoch, where `train_repeats` continues.
 
     Does nothing where `beside` is 1. What fails here is left to `train_repeats`, which says why. Ctrl-C ends the
     workers; the checkpoints stay.

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 
 from mnistexp import data
-from mnistexp.commands.digits import as_sentence
-from mnistexp.commands.job import NOTHING_KEPT, new_run, run_job
+from mnistexp.commands.job import NOTHING_KEPT, as_sentence, new_run, run_job
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.errors import BadInput
 from mnistexp.figures import drawings, style
 from mnistexp.runs.layout import METRICS, Kind
 from mnistexp.runs.results import Outcome
-
-__all__ = ["DEFAULT_EXAMPLES", "run_examples", "run_summary", "terminal_pictures"]
 
 DEFAULT_EXAMPLES = (37, 235, 72)
 """The assignment's three digits, by position in the training part."""

@@ -14,12 +14,10 @@ from mnistexp.runs.layout import Kind
 from mnistexp.runs.results import History
 from mnistexp.training.repeats import TrainingResult
 
-__all__ = ["guessing", "lengthened", "seconds", "timings", "training_metrics"]
-
 OPTIMISTIC = (
     "The curves are validated on the test digits, as in the assignment. If the number of epochs is chosen from these "
     "curves, the test accuracy is optimistic; --validation-fraction 0.2 validates on held-out training digits and "
-    "reads the test digits once."
+    "uses the test digits once."
 )
 
 
@@ -40,7 +38,7 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
         "kept_epoch": first.fit.kept_epoch,
         "early_stopping": _early_stopping(config, results),
     }
-    digits = _validated(config, first)
+    digits = config.validation_digits if config.training.validation_fraction else len(first.test.labels)
     document |= _test(first) | _curves(first.fit.history, digits)
     if len(results) > 1:
         document["repeats"] = _repeats(results, digits)
@@ -69,19 +67,15 @@ def _test(result: TrainingResult) -> dict[str, Any]:
     }
 
 
-def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
-    """How many digits the curves are validated on."""
-    if not config.training.validation_fraction:
-        return len(result.test.labels)
-    return config.validation_digits
+def _curves(history: History, digits: int, trainings: int = 1) -> dict[str, Any]:
+    """The last values and the minimum of the curves, and the best number of epochs; None where not a number.
 
-
-def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
-    """The last values and the minimum of the curves, and the best number of epochs; None where not a number."""
+    `trainings`: how many the curves are the mean of.
+    """
     best = statistics.best_epochs(
         history.loss, history.val_loss, history.val_loss_se or None, val_accuracy=history.val_accuracy, digits=digits
     )
-    last = (best.diverged_at or history.epochs) - 1
+    last, said = (best.diverged_at or history.epochs) - 1, best.sentence
     ends = {
         f"final_{name}": curve[last] if (curve := getattr(history, name)) and math.isfinite(curve[last]) else None
         for name in ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -96,7 +90,7 @@ def _curves(history: History, digits: int, of_what: str = "") -> dict[str, Any]:
             "standard_error": best.standard_error,
             "shape": best.shape,
             "overfitting_from": best.overfitting_from,
-            "sentence": of_what + best.sentence,
+            "sentence": f"Mean of {trainings} trainings: {said[0].lower()}{said[1:]}" if trainings > 1 else said,
         },
     }
 
@@ -111,11 +105,11 @@ def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
         "mean": spread.mean,
         "std": spread.std,
         "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
-        "min_val_losses": [_minimum(result.fit.history.val_loss) for result in results],
+        "min_val_losses": [min(filter(math.isfinite, result.fit.history.val_loss), default=None) for result in results],
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
         "diverged_at": min((result.fit.diverged_at for result in results if result.fit.diverged_at), default=None),
-    } | _curves(History.mean([result.fit.history for result in results]), digits, f"Mean of {len(results)} trainings: ")
+    } | _curves(History.mean([result.fit.history for result in results]), digits, len(results))
 
 
 def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:
@@ -160,10 +154,6 @@ def _confusion(result: TrainingResult) -> NDArray[np.int64]:
     return statistics.confusion_matrix(result.test.labels, result.test.read, result.test.probabilities.shape[1])
 
 
-def _minimum(values: Sequence[float]) -> float | None:
-    return min((value for value in values if math.isfinite(value)), default=None)
-
-
 def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> list[str]:
     warnings = [OPTIMISTIC] if _validated_on(config, results[0]) == "test" else []
     for result in results:
@@ -174,18 +164,13 @@ def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> li
                 f"{which} diverged in epoch {fit.diverged_at}: its loss is not a number. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}."
             )
-        elif fit.history.accuracy[-1] < guessing(config.model.classes):
+        elif fit.history.accuracy[-1] <= statistics.guessing(config.training_digits, config.model.classes):
             warnings.append(
                 f"The network has not learned: the training accuracy after the last epoch, "
                 f"{fit.history.accuracy[-1]:.0%}, is about that of guessing. Try a learning rate below "
                 f"{config.optimizer.learning_rate:g}, or more epochs."
             )
     return warnings
-
-
-def guessing(classes: int) -> float:
-    """A training accuracy below this is hardly better than guessing: 20% for ten classes."""
-    return min(1 / classes + 0.1, 2 / classes)
 
 
 def seconds(results: Sequence[TrainingResult], total: float) -> dict[str, float]:

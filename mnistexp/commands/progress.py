@@ -10,10 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from mnistexp.config.shown import duration
+from mnistexp.config.shown import duration, percent
 from mnistexp.runs.results import Answered, EpochDone, Event, FitDone, Noted, Outcome, Reading, Step, Watch, Working
-
-__all__ = ["Watch", "cursor_kept", "watching"]
 
 Shown = EpochDone | FitDone | Noted | Reading | Step | Working
 
@@ -116,7 +114,7 @@ class _BarWatch:
                 name = f"training {event.repeat + 1}/{event.repeats}, {name}"
             self._show(name, done, total, self._figures(event))
         else:
-            figures = f"best accuracy {event.best:.4f}" if event.best is not None else ""
+            figures = f"best accuracy {percent(event.best)}" if event.best is not None else ""
             self._show(f"fit {event.done}/{event.total}", event.done, event.total, figures, event.seconds_left)
 
     def _show(self, name: str, done: float, total: float, figures: str, left: float | None = None) -> None:
@@ -159,7 +157,7 @@ class _LineWatch:
             self._say(step_line(event))
             self._said = self._started = now
         elif isinstance(event, FitDone):
-            best = f", best so far {event.best:.4f}" if event.best is not None else ""
+            best = f", best so far {percent(event.best)}" if event.best is not None else ""
             left = f", about {duration(event.seconds_left)} left" if event.seconds_left is not None else ""
             self._say(f"fit {event.done}/{event.total}: {event.what}{best}{left}")
         elif event.epoch == event.epochs or now - self._said > self.SECONDS:
@@ -178,8 +176,8 @@ def step_line(event: Step) -> str:
 
 def figures_of(event: EpochDone, *, short: bool = False) -> str:
     """The losses and accuracies of an epoch in one line; `short` writes `val.` for `validation`."""
-    figures = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    figures = f"loss {event.loss:.4f}, accuracy {percent(event.accuracy)}"
     if event.val_loss is not None and event.val_accuracy is not None:
         word = "val." if short else "validation"
-        figures += f", {word} loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
+        figures += f", {word} loss {event.val_loss:.4f}, accuracy {percent(event.val_accuracy)}"
     return figures

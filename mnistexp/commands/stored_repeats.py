@@ -19,14 +19,7 @@ from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside
 from mnistexp.training.state import EpochRow, State
 
-__all__ = ["Checkpoints", "end_checkpoints", "lengthens", "train_repeats"]
-
-AFTERWARDS = (
-    "scipy.special",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg",
-)
+AFTERWARDS = "scipy.special", "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"
 """Modules that metrics and figures of a training use."""
 CHECKPOINT_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
@@ -40,11 +33,6 @@ def train_repeats(run: Run, dataset: Dataset, held_out: Rows | None, watch: Watc
     """
     load_beside(*AFTERWARDS)
     return [_repeat(run, dataset, held_out, repeat, watch) for repeat in range(dataset.config.repeats)]
-
-
-def lengthens(config: ExperimentConfig) -> bool:
-    """Whether more epochs continue a training that was to end before: early stopping would have decided otherwise."""
-    return config.training.early_stopping is None
 
 
 def end_checkpoints(run: Run, config: ExperimentConfig, *, keep: bool) -> None:

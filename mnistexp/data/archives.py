@@ -13,8 +13,6 @@ from mnistexp.data.npy import read_npy
 from mnistexp.data.part import Found, Part
 from mnistexp.errors import BadInput
 
-__all__ = ["find_npz", "holds_one_array", "read_array"]
-
 NPZ_NAMES = "x_train/y_train, train_images/train_labels, images/labels, X/y, data/target, and x_test/y_test beside them"
 SAVE_AGAIN = f"save it again as a plain array (`numpy.savez(path, images=images, labels=labels)`), or {AGAIN}"
 PIECE = 8 * 2**20
@@ -30,12 +28,11 @@ def find_npz(path: Path) -> Found:
         if not unnamed:
             raise refuse(path, f"holds {', '.join(stems) or 'nothing'}", f"allowed: {NPZ_NAMES}")
         return Found("npz", partial(_unnamed, path, unnamed))
-    main, *rest = found
-    read = partial(_pair, path, *found[main])
-    if "test" not in rest:
-        return Found("npz", read)
-    images, labels = found["test"]
-    return Found("npz", read, partial(_pair, path, images, labels), images.removesuffix(".npy"))
+    (_, main), *rest = found.items()
+    own = dict(rest).get("test")
+    if own is None:
+        return Found("npz", partial(_pair, path, *main))
+    return Found("npz", partial(_pair, path, *main), partial(_pair, path, *own), own[0].removesuffix(".npy"))
 
 
 def _pair(path: Path, images: str, labels: str | None, tick: Tick) -> Part:

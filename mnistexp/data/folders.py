@@ -12,8 +12,6 @@ from mnistexp.data.names import natural, part_of
 from mnistexp.data.part import Found, Part
 from mnistexp.data.pictures import decode_file
 
-__all__ = ["find_class_folders", "is_picture"]
-
 ENDINGS = (".png", ".jpg", ".jpeg")
 OTHERS = (".bmp", ".gif", ".tif", ".tiff", ".webp", ".svg", ".heic", ".pgm")
 

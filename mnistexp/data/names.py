@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Literal, TypeVar
 
-__all__ = ["LABEL_COLUMNS", "natural", "pair", "pairs", "part_of", "role_of", "set_of"]
-
 Role = Literal["images", "labels"]
 PartName = Literal["train", "test", ""]
 T = TypeVar("T")

@@ -20,8 +20,6 @@ from mnistexp.errors import DataError
 if TYPE_CHECKING:
     from mnistexp.config.models import DataConfig
 
-__all__ = ["EMBEDDED", "embedded", "find_named", "sha256"]
-
 EMBEDDED = {
     "first_1000": (
         "2304e0137aea1f236247daacc2dcaf275996895e40c4bb0760c448434d361d1a",
@@ -61,7 +59,7 @@ def embedded(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             images, labels = archive["images"], archive["labels"]
         intact = (sha256(images), sha256(labels)) == EMBEDDED[name]
-    except Exception:  # whatever numpy makes of a damaged file
+    except Exception:  # numpy raises many kinds of errors for a damaged file
         intact = False
     if not intact:
         raise DataError(f"{path}: damaged: not the digits that mnistexp was published with; reinstall mnistexp")

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from mnistexp.data.content import AGAIN, Tick, refuse
 from mnistexp.errors import MnistexpError
 
-__all__ = ["Found", "Part", "Read", "opened"]
-
 
 @dataclass(frozen=True, eq=False)
 class Part:

@@ -19,8 +19,6 @@ from mnistexp.errors import BadInput
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["LARGEST_FILE", "SIDE", "decode_file", "decoded", "prepare"]
-
 SIDE = 28
 Grey = NDArray[np.float64]
 """A picture (height, width), 0 black to 1 white."""

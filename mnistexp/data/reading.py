@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.data.content import Tick
-from mnistexp.data.part import Found, Part, opened
+from mnistexp.data.part import Found, opened
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
 from mnistexp.errors import BadInput, MnistexpError
-
-__all__ = ["Invert", "Picture", "part_to_judge", "read_pictures"]
 
 Invert = Literal["auto", "yes", "no"]
 MOST_PICTURES = 100_000
@@ -70,13 +68,6 @@ def read_pictures(
     return pictures
 
 
-def part_to_judge(found: Found, source: str, tick: Tick) -> tuple[Part, str]:
-    """The part of a source to evaluate a model on: its own test part if it has one, else all; and its description."""
-    if found.test is None or found.named:
-        return opened(found.main, source, tick), ""
-    return opened(found.test, source, tick), f"its own test part, {found.test_name}"
-
-
 def _found(path: Path) -> Found:
     try:
         return find_source(str(path))
@@ -88,7 +79,7 @@ def _found(path: Path) -> Found:
 
 def _pictures(path: Path, invert: Invert, centre: bool | None, transposed: str, room: int, tick: Tick) -> list[Picture]:
     found = _found(path)
-    part, _ = part_to_judge(found, str(path), tick)
+    part = opened(found.main if found.test is None or found.named else found.test, str(path), tick)
     if len(part.images) > room:
         raise BadInput(f"{path}: more than {MOST_PICTURES:,} pictures in all; give fewer files")
     single = found.form == "pictures" or (len(part.images) == 1 and found.form == "npy" and part.labels is None)

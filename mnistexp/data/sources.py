@@ -21,8 +21,6 @@ from mnistexp.data.pictures import decode_file
 from mnistexp.data.tables import read_csv, read_parquet
 from mnistexp.errors import BadInput, nearest
 
-__all__ = ["FORMS", "NAMED", "find_source"]
-
 NAMED = ("embedded", "unseen", "openml")
 """Sources that are no files; `packaged.py` gives them."""
 FORMS = ".npz, .npy pairs, IDX, CSV, Parquet, or folders of PNG or JPEG files, one a class"

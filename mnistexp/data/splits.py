@@ -12,8 +12,6 @@ from mnistexp.errors import BadInput
 if TYPE_CHECKING:
     from mnistexp.config.models import DataConfig
 
-__all__ = ["Labels", "Rows", "Split", "folds", "share_of", "split_rows"]
-
 SHARE = 0x5A
 """Sets the draw of a share apart from the other draws of the same seed."""
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from mnistexp.config import shown
 from mnistexp.runs.results import TrialResult
 
-__all__ = ["Parameter", "name_of", "swept_parameters"]
-
 MANY = 10
 """With more different numbers than this, the axis has bins instead of one level per value."""
 BINS = 6

@@ -1,4 +1,4 @@
-"""Drawings of digits, as figures and as text, and of a network."""
+"""Drawings of digits, misread ones too, as figures and as text, and of a network."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["examples", "network", "side_by_side", "terminal_digit"]
-
 Image = NDArray[np.uint8]
 """Grey values, 0 to 255, of one digit (28, 28) or of several (n, 28, 28)."""
 TIMES = " \N{MULTIPLICATION SIGN} "
+ABOVE: Any = {"ha": "center", "va": "bottom", "fontsize": 9}
+BELOW: Any = {"ha": "center", "va": "top", "fontsize": 8, "color": GREY}
 FILLS = {"Conv2D": "#cfe3f1", "Dense": "#f7ddc8", "Input": "#ffffff"}
 """Colours of layers with parameters; others are grey."""
 
@@ -36,6 +36,29 @@ def examples(images: Image, labels: NDArray[np.int64], indices: Sequence[int]) -
         axes.set(xticks=[], yticks=[])
         axes.grid(visible=False)
         axes.spines[:].set(visible=True, color="#cccccc")
+    return figure
+
+
+@styled
+def mistakes(images: NDArray[np.uint8], captions: Sequence[tuple[str, str]], columns: int = 6) -> "Figure":
+    """Misread digits (n, 28, 28), each with two captions: what was read instead of its label, and how sure.
+
+    All are in one panel, whose layout takes a tenth of the time of one panel for each.
+    """
+    columns = min(max(len(images), 1), columns)
+    rows, height = max(-(-len(images) // columns), 1), 1.4
+    figure = new_figure(max(1.3 * columns, 2.6), 1.82 * rows)
+    axes = figure.add_subplot()
+    if not len(images):
+        axes.text(0.5, -0.5, "No digit was misread", ha="center", va="center")
+    for place, (image, (read, sure)) in enumerate(zip(images, captions, strict=True)):
+        left, top = place % columns + 0.06, -height * (place // columns) - 0.25
+        box, middle = (left, left + 0.88, top - 0.88, top), left + 0.44
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none", extent=box)
+        axes.text(middle, top + 0.03, read, **ABOVE)
+        axes.text(middle, top - 0.92, sure, **BELOW)
+    axes.set(xlim=(0, columns), ylim=(-height * rows, 0))
+    axes.set_axis_off()
     return figure
 
 

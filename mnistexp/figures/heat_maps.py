@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.figures.axes import Parameter, swept_parameters
-from mnistexp.figures.style import BLACK, ORANGE, VERMILLION, Cell, Cells, new_figure, point_at, styled
+from mnistexp.figures.style import BLACK, VERMILLION, Cell, Cells, new_figure, point_at, styled
 from mnistexp.figures.trials import CROSS, Floats, colour_key, has_diverged, label_axis, scores_of, shades, titled
 from mnistexp.runs.results import SweepResult
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
-
-__all__ = ["Shown", "heat_maps"]
 
 Shown = Literal["best", "mean"]
 
@@ -29,6 +27,8 @@ def heat_maps(sweep: SweepResult, shown: Shown = "best") -> "Figure":
     A panel has only the values that some trial combines: settings that an optimizer doesn't have are left out. For a
     single setting, one row.
     """
+    from matplotlib.patches import Rectangle
+
     scores = scores_of(sweep)
     pairs = _pairs(swept_parameters(sweep.trials), len(scores))
     columns = min(len(pairs), 3)
@@ -42,8 +42,10 @@ def heat_maps(sweep: SweepResult, shown: Shown = "best") -> "Figure":
     diverged = has_diverged(sweep.trials)
     best = next(place for place, trial in enumerate(sweep.trials) if trial.index == sweep.best)
     for axes, (one, other), cells in zip(panels, pairs, values, strict=False):
-        _heat_map(axes, one, other, cells, shade)
-        _mark_cells(axes, one, other, diverged, best if np.isfinite(scores[best]) else None)
+        _heat_map(axes, one, other, cells, shade, diverged)
+        if np.isfinite(scores[best]) and one.level[best] >= 0 and other.level[best] >= 0:
+            corner = other.level[best] - 0.5, one.level[best] - 0.5
+            axes.add_patch(Rectangle(corner, 1, 1, fc="none", ec=VERMILLION, lw=2.2, zorder=3, clip_on=False))
     for axes in panels[len(pairs) :]:
         axes.set_axis_off()
     colour_key(figure, shade, list(panels), rows)
@@ -76,19 +78,30 @@ def _cell_values(one: Parameter, other: Parameter, scores: Floats, shown: Shown)
     return values
 
 
-def _heat_map(axes: "Axes", one: Parameter, other: Parameter, values: Floats, shade: "ScalarMappable") -> None:
+def _heat_map(
+    axes: "Axes",
+    one: Parameter,
+    other: Parameter,
+    values: Floats,
+    shade: "ScalarMappable",
+    diverged: NDArray[np.bool_],
+) -> None:
+    """The cells with their accuracies, and a cross in those with a diverged or failed trial."""
     from matplotlib.patches import Rectangle
 
     size = 7.5 if values.size <= 100 else 6
     cells = []
     for (row, column), value in np.ndenumerate(values):
-        if not ((one.level == row) & (other.level == column)).any():
+        inside = (one.level == row) & (other.level == column)
+        if not inside.any():
             continue
         colour = shade.to_rgba(np.asarray(value))
         ink = BLACK if sum(colour[:3]) > 1.4 else "white"
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fc=colour, ec="white", lw=0.8))
         text = "failed" if np.isnan(value) else f"{value:.1f}"
         axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)
+        if (inside & diverged).any():
+            axes.text(column + 0.46, row + 0.4, CROSS, ha="right", va="top", fontsize=8, fontweight="bold", color=ink)
         setting = ", ".join(filter(None, [one.level_name(row), other.level_name(column)]))
         cells.append(Cell(column, row, f"{setting}: {text}"))
     point_at(axes, Cells(tuple(cells)))
@@ -98,15 +111,3 @@ def _heat_map(axes: "Axes", one: Parameter, other: Parameter, values: Floats, sh
     axes.spines[:].set_visible(False)
     label_axis(axes, one, "y")
     label_axis(axes, other, "x")
-
-
-def _mark_cells(axes: "Axes", one: Parameter, other: Parameter, diverged: NDArray[np.bool_], best: int | None) -> None:
-    """Mark the cells with a diverged or failed trial by a cross, and frame that of the best trial."""
-    from matplotlib.patches import Rectangle
-
-    inside = diverged & (one.level >= 0) & (other.level >= 0)
-    for row, column in sorted({*zip(one.level[inside].tolist(), other.level[inside].tolist(), strict=True)}):
-        axes.text(column + 0.46, row + 0.4, CROSS, ha="right", va="top", fontsize=8, fontweight="bold", color=ORANGE)
-    if best is not None and one.level[best] >= 0 and other.level[best] >= 0:
-        corner = other.level[best] - 0.5, one.level[best] - 0.5
-        axes.add_patch(Rectangle(corner, 1, 1, fc="none", ec=VERMILLION, lw=2.2, zorder=3, clip_on=False))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistexp.figures.axes import Parameter, swept_parameters
-from mnistexp.figures.style import BLACK, new_figure, styled
+from mnistexp.figures.style import BLACK, BLUE, VERMILLION, new_figure, styled
 from mnistexp.figures.trials import MANY, Floats, colour_key, finite_range, has_diverged, scores_of, shades, titled
 from mnistexp.runs.results import SweepResult
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
-
-__all__ = ["parallel_coordinates"]
 
 BELOW = -0.12
 ABSENT = "not used"
@@ -32,7 +30,7 @@ def parallel_coordinates(sweep: SweepResult) -> "Figure":
     heights = _heights(parameters, scores)
     figure = new_figure(max(5.2, 1.6 * (len(parameters) + 1) + 1.4), 3.8)
     axes = figure.add_subplot()
-    shade = shades(scores)
+    shade = shades(scores, (VERMILLION, BLUE))  # light ends, as of viridis, would vanish as lines on white
     _lines(axes, heights, scores, sweep, shade)
     for column, parameter in enumerate(parameters):
         ticks = [((place + 0.5) / parameter.levels, label) for place, label in parameter.ticks]
@@ -75,7 +73,6 @@ def _lines(axes: "Axes", heights: Floats, scores: Floats, sweep: SweepResult, sh
         colors=shade.to_rgba(scores)[order],
         linestyles=[dashes[trial] for trial in order],
         linewidths=1,
-        alpha=0.75,
         rasterized=len(scores) > MANY,
     )
     axes.add_collection(lines)

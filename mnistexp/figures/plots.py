@@ -1,4 +1,4 @@
-"""Learning curves and confusion matrices as matplotlib figures."""
+"""Learning curves, confusion matrices and reliability diagrams as matplotlib figures."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["accuracy_curves", "confusion_matrix", "curve_notes", "learning_curves", "loss_curves", "of_training"]
-
 DASHES = ("-", "--", "-.", ":")
+"""Curves differ by their dashes too, for prints in grey."""
 
 
 def of_training(histories: Sequence[History], document: Mapping[str, Any]) -> dict[str, "Figure"]:
@@ -84,7 +83,7 @@ def loss_curves(
         axes.plot(epochs, [lowest] * len(epochs), "o", ms=7, mfc="none", mec=BLACK, mew=1.4, label="minimum", zorder=4)
     if flat is not None and validation.size > 1:
         label = f"epochs {flat[0]} to {flat[1]}: within one standard error"
-        axes.axvspan(flat[0] - 0.5, flat[1] + 0.5, color="#f0e9d2", lw=0, zorder=0, label=label)
+        axes.axvspan(flat[0] - 0.5, flat[1] + 0.5, fc="#f0e9d2", ec=GREY, lw=0.6, zorder=0, label=label)
     if overfitting is not None:
         axes.axvline(overfitting, color=BLACK, ls=":", lw=1.2, label=f"overfitting from epoch {overfitting} on")
     finite = np.concatenate([curve.y for curve in curves])
@@ -125,9 +124,8 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
     for axes, field, unit in zip(panels, ("loss", "accuracy"), ("cross-entropy", "%"), strict=True):
         lines = []
         for number, (name, histories) in enumerate(named.items()):
-            dashes = DASHES[number // len(COLOURS) % len(DASHES)]
-            colour = COLOURS[number % len(COLOURS)]
-            lines.append(_curve(axes, histories, prefix + field, name, colour, dashes, opacity=0.07))
+            look = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+            lines.append(_curve(axes, histories, prefix + field, name, *look, opacity=0.07))
         axes.set(ylabel=f"{what}{field} ({unit})")
         if not np.isfinite(axes.dataLim.bounds).all():
             axes.set_yticks([])
@@ -144,15 +142,16 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
 def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = None) -> "Figure":
     """Counts int64 (classes, classes): rows are the correct classes, columns the predicted ones.
 
-    `names`: of the classes; None for numbers.
+    `names`: of the classes, if they are others than the digits 0 to 9.
     """
+    digits = [str(digit) for digit in range(len(matrix))]
+    what, levels = ("digit", digits) if list(names or digits) == digits else ("class", list(names or ()))
     total, right = int(matrix.sum()), int(np.trace(matrix))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = max(4.6, 1.4 + 0.24 * len(matrix))
     figure = new_figure(side, side)
     axes = figure.add_subplot()
     axes.imshow(shares**0.5, cmap="Blues", vmin=0, vmax=1.15)
-    what, levels = ("class", names) if names else ("digit", [str(digit) for digit in range(len(matrix))])
     cells = []
     for (row, column), count in np.ndenumerate(matrix):
         cells.append(Cell(column, row, f"correct {what} {levels[row]}, predicted {what} {levels[column]}: {count}"))
@@ -162,9 +161,9 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
     point_at(axes, Cells(tuple(cells)))
     ticks = range(len(matrix))
     axes.set(xticks=ticks, yticks=ticks, xlabel=f"predicted {what}", ylabel=f"correct {what}")
-    if names:
-        axes.set_yticklabels(names)
-        axes.set_xticklabels(names, rotation=0 if max(map(len, names)) < 3 else 90)
+    if levels != digits:
+        axes.set_yticklabels(levels)
+        axes.set_xticklabels(levels, rotation=0 if max(map(len, levels)) < 3 else 90)
     axes.set_title(f"{right:,} of {total:,} digits classified correctly ({percent(right / max(total, 1))})")
     axes.tick_params(length=0)
     axes.grid(visible=False)
@@ -172,9 +171,30 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
     return figure
 
 
+@styled
+def reliability_diagram(bins: Sequence[Mapping[str, Any]], error: float) -> "Figure":
+    """Accuracy by predicted probability, bin by bin, and the number of digits in each bin."""
+    figure = new_figure(4.8, 5.4)
+    upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    filled = [one for one in bins if one["digits"]]
+    upper.plot([0, 1], [0, 1], ls="--", color=GREY, label="perfect calibration")
+    confidence, accuracy = [one["confidence"] for one in filled], [one["accuracy"] for one in filled]
+    gap = "gap; its mean over the digits is the calibration error"
+    upper.vlines(confidence, confidence, accuracy, color=VERMILLION, lw=1, label=gap)
+    upper.plot(confidence, accuracy, "o", color=BLUE, clip_on=False, zorder=3, label="share classified correctly")
+    upper.set(
+        title=f"Reliability: calibration error {error:.3f}", ylabel="share classified correctly", ylim=(-0.02, 1.05)
+    )
+    lows = [one["low"] for one in bins]
+    lower.bar(lows, [one["digits"] for one in bins], width=1 / max(len(bins), 1), align="edge", color=BLUE)
+    lower.set(xlabel="probability of the predicted class", ylabel="number of digits", xlim=(0, 1), yscale="log")
+    legend_below(upper, columns=1)
+    return figure
+
+
 def _training_and_validation(axes: "Axes", histories: Sequence[History], field: str, *, on_test: bool) -> list[Line]:
     """Draw both curves of one field and mark the epoch of a divergence; returns the means, training first."""
-    of_many = f", mean and range of {len(histories)}" if len(histories) > 1 else ""
+    of_many = f", mean and range of {len(histories)} seeds" if len(histories) > 1 else ""
     lines = [_curve(axes, histories, field, f"training{of_many}", BLUE, "--")]
     if any(history.val_loss for history in histories):
         name = "validation (test digits)" if on_test else "validation"

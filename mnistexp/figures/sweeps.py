@@ -1,39 +1,39 @@
 """Figures of a sweep: accuracy by settings and by the number of digits, and curves of the best trials."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnistexp.config.shown import percent
 from mnistexp.figures.axes import Parameter, name_of, swept_parameters
-from mnistexp.figures.digits import accuracy_by_digits, curves_by_digits
 from mnistexp.figures.heat_maps import Shown, heat_maps
 from mnistexp.figures.parallel import parallel_coordinates
 from mnistexp.figures.plots import learning_curves
 from mnistexp.figures.style import (
     BLACK,
     BLUE,
+    COLOURS,
     VERMILLION,
+    Line,
+    Lines,
+    legend_below,
     new_figure,
+    point_at,
     styled,
-)  # fmt: skip
+)
 from mnistexp.figures.trials import CROSS, FAINT, MANY, Floats, has_diverged, label_axis, scores_of, titled
 from mnistexp.runs.results import SweepResult
+from mnistexp.statistics import wilson
+from mnistexp.statistics.more_digits import AccuracyCurve
+from mnistexp.sweeps.shares import by_digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "accuracy_by_digits",
-    "curves_by_digits",
-    "heat_maps",
-    "marginals",
-    "of_sweep",
-    "parallel_coordinates",
-    "top_learning_curves",
-]
-
+MOST_CURVES = 6
+MARKERS = "osD^vP"
 CROWD = 150
 """With more trials than this, their mean is drawn over the dots, not behind them."""
 
@@ -96,7 +96,7 @@ def _points(axes: "Axes", parameter: Parameter, sweep: SweepResult, *, spread: b
         ms=3.5 if spread else 6,
         mec="none",
         mfc=BLUE,
-        alpha=0.6,
+        alpha=0.75,
         rasterized=many,
     )
     axes.plot(place[diverged], scores[diverged], "x", ms=4.5, color=VERMILLION)
@@ -127,3 +127,70 @@ def top_learning_curves(sweep: SweepResult, n: int = 5) -> "Figure":
         score = "no score" if np.isnan(trial.mean) else percent(trial.mean)
         named[f"{name_of(trial, sweep.trials)} ({score})"] = [fold.history for fold in trial.folds]
     return learning_curves(named, f"Best {len(named)} of {len(sweep.trials)} trials: mean and range over folds")
+
+
+def curves_by_digits(sweep: SweepResult) -> list[AccuracyCurve]:
+    """Accuracy by number of digits for each other setting, that with the highest accuracy first.
+
+    Empty unless shares were swept. The intervals are Wilson's, of the out-of-fold digits.
+    """
+    groups = by_digits(sweep)
+    alike = [next(iter(trials.values())) for trials in groups]
+    n = len(sweep.labels)
+    return [
+        AccuracyCurve(
+            name=name_of(one, alike) if len(groups) > 1 else "accuracy",
+            digits=tuple(trials),
+            accuracies=tuple(trial.mean for trial in trials.values()),
+            intervals=tuple(wilson(trial.mean * n, n) for trial in trials.values()),
+        )
+        for one, trials in zip(alike, groups, strict=True)
+    ]
+
+
+@styled
+def accuracy_by_digits(curves: Sequence[AccuracyCurve]) -> "Figure":
+    """Accuracy in per cent over the number of training digits, with 95% intervals; at most six curves, best first.
+
+    Dashed, from three numbers of digits on: the curves that are fitted to them, up to twice the largest number.
+    """
+    from matplotlib.ticker import NullLocator
+
+    drawn = curves[:MOST_CURVES]
+    figure = new_figure(6.4, 3.6 + 0.17 * len(drawn))
+    axes = figure.add_subplot()
+    lines = []
+    for number, (curve, colour) in enumerate(zip(drawn, COLOURS, strict=False)):
+        x, y = np.array(curve.digits, float), 100 * np.array(curve.accuracies)
+        ends = 100 * np.array([(held.low, held.high) for held in curve.intervals])
+        lines.append(Line(curve.name, colour, x, y))
+        beyond = np.append(x, 2 * x[-1])
+        if (fitted := curve.fitted(beyond)) is not None:
+            lines.append(Line(f"{curve.name}, fitted", colour, beyond, 100 * fitted))
+            smooth = np.geomspace(x[0], beyond[-1], 50)
+            axes.plot(smooth, 100 * np.asarray(curve.fitted(smooth)), "--", color=colour, lw=1)
+        axes.errorbar(
+            x * (1 + 0.012 * (number - (len(drawn) - 1) / 2)),  # side by side
+            y,
+            np.maximum(0, [y - ends[:, 0], ends[:, 1] - y]),
+            color=colour,
+            ls="-" if fitted is None else "none",
+            marker=MARKERS[number],
+            ms=4,
+            capsize=2,
+            elinewidth=1,
+            label=curve.name,
+        )
+    point_at(axes, Lines("training digits", "accuracy (%)", tuple(lines)))
+    digits = sorted({int(size) for line in lines for size in line.x})
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(digits, [f"{size:,}" for size in digits])
+    dashed = "; dashed: fitted curves, to twice the digits" * any(line.x[-1] > curves[0].digits[-1] for line in lines)
+    about = f"training digits of a fit (logarithmic scale)\nbars: 95% intervals{dashed}"
+    axes.set(xlabel=about, ylabel="accuracy (%)")
+    if len(curves) > 1:
+        legend_below(axes, columns=1)
+    cut = f", the best {MOST_CURVES} of {len(curves)} settings" if len(curves) > MOST_CURVES else ""
+    figure.suptitle(f"Accuracy by number of training digits{cut}", x=0.01, ha="left")
+    return figure

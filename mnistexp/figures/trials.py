@@ -16,27 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-__all__ = [
-    "CROSS",
-    "FAINT",
-    "MANY",
-    "Floats",
-    "colour_key",
-    "finite_range",
-    "has_diverged",
-    "label_axis",
-    "scores_of",
-    "shades",
-    "titled",
-]
-
 WIDE = 20.0
 """If worst and best differ by at least this many points, the colour scale emphasises differences among the best."""
 MANY = 500
 """With more trials than this, lines and dots are rasterised in the SVG, to keep it small."""
 LETTERS = 14
 """Letters of a legend that fit in an inch."""
-FAINT = "#b0b0b0"
+FAINT = "#8c8c8c"
 CROSS = "\N{MULTIPLICATION SIGN}"
 
 Floats = NDArray[np.float64]
@@ -59,16 +45,16 @@ def finite_range(scores: Floats) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 100.0)
 
 
-def shades(scores: Floats) -> "ScalarMappable":
-    """From accuracies in per cent to colours, grey for NaN."""
+def shades(scores: Floats, ends: Sequence[str] = ()) -> "ScalarMappable":
+    """From accuracies in per cent to colours, grey for NaN; `ends`: of the lowest and the highest, else viridis."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import PowerNorm
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     low, high = finite_range(scores)
     low = min(low, high - 1)
-    viridis = colormaps["viridis"].with_extremes(bad=FAINT)
-    return ScalarMappable(PowerNorm(2 if high - low > WIDE else 1, low, high), viridis)
+    colours = LinearSegmentedColormap.from_list("", list(ends)) if ends else colormaps["viridis"]
+    return ScalarMappable(PowerNorm(2 if high - low > WIDE else 1, low, high), colours.with_extremes(bad=FAINT))
 
 
 def colour_key(figure: "Figure", shade: "ScalarMappable", panels: "list[Axes]", rows: int = 1) -> None:

@@ -24,8 +24,6 @@ from mnistexp.errors import MnistexpError, RunError
 from mnistexp.live.served_runs import ServedRuns
 from mnistexp.report.html import content_policy, page_template, report_policy, template_text
 
-__all__ = ["Server"]
-
 ADDRESS = "127.0.0.1"
 HOSTS = (ADDRESS, "localhost")
 LARGEST_BODY = 4096

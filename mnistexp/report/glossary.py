@@ -6,8 +6,6 @@ from importlib import resources
 
 from markupsafe import Markup
 
-__all__ = ["Tooltips", "definitions"]
-
 TERM = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)
 GENERAL = "\n## Runs\n"
 """The terms from here on are about the program, and too general for tooltips: "run", "tag"."""
@@ -23,11 +21,15 @@ def definitions() -> dict[str, str]:
 @cache
 def _pattern() -> re.Pattern[str]:
     longest_first = sorted(definitions(), key=len, reverse=True)
-    return re.compile(rf"\b({'|'.join(map(re.escape, longest_first))})(?=s?\b)", re.IGNORECASE)
+    terms = "|".join(map(re.escape, longest_first))
+    return re.compile(rf"(?<!\w)(?<![a-z]-)(--[a-z][a-z-]*|(?:{terms})(?=s?(?![\w-])))", re.IGNORECASE)
 
 
 class Tooltips:
-    """Escapes the texts of one page, and marks the first occurrence of each term in it with its definition."""
+    """Escapes the texts of one page; marks the first occurrence of each term with its definition, and options as code.
+
+    Parts of compounds are not marked: the names of runs contain terms.
+    """
 
     def __init__(self) -> None:
         self._waiting = {term.lower(): definition for term, definition in definitions().items()}
@@ -38,5 +40,7 @@ class Tooltips:
         return Markup("").join(self._marked(part) if place % 2 else part for place, part in enumerate(parts))
 
     def _marked(self, term: str) -> str:
+        if term.startswith("--"):
+            return Markup("<code>{}</code>").format(term)
         definition = self._waiting.pop(term.lower(), None)
         return term if definition is None else Markup('<abbr title="{}">{}</abbr>').format(definition, term)

@@ -13,8 +13,6 @@ from mnistexp.report.glossary import Tooltips
 from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, Section, Table
 from mnistexp.report.svg import draw
 
-__all__ = ["content_policy", "page_template", "page_to_html", "report_policy", "template_text"]
-
 PHONE_INCHES = 5.6
 """Wider figures would be too small to read on a phone, so they scroll there."""
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from mnistexp.figures.style import render
 from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, RunReport, Section, Table
 
-__all__ = ["escaped", "page_to_markdown", "section_lines"]
-
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&])")
 START = re.compile(r"^([-+#=]|\d+(?=[.)](?:\s|$)))")
 

@@ -15,8 +15,6 @@ from mnistexp.report.page import Page, RunReport, Section
 from mnistexp.runs.layout import CONFIG, Kind
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["page_to_notebook"]
-
 IMPORTS = """\
 from IPython.display import Image
 
@@ -163,7 +161,7 @@ def _cells(report: RunReport, run: StoredRun) -> "Iterator[str | tuple[str, dict
     if settings.get("data", {}).get("source", "embedded") != "embedded":
         yield "The digits come from a file or a download, which must be available to this notebook.", {}
     there = [section.heading for section in report.sections]
-    asked = [Section(heading, ()) for heading in (DATA, NETWORK) if heading not in there]
+    asked = [Section(heading) for heading in (DATA, NETWORK) if heading not in there]
     for section in (*asked, *report.sections):
         yield _markdown(section)
         if section.heading == "How do the loss curves behave?" and run.command == Kind.TRAIN:

@@ -9,28 +9,8 @@ from mnistexp.config import shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "Block",
-    "Cell",
-    "Code",
-    "Fact",
-    "Facts",
-    "Page",
-    "Paragraph",
-    "Picture",
-    "RunReport",
-    "Section",
-    "Story",
-    "Table",
-    "named",
-    "number",
-    "percent",
-    "percent_range",
-    "points",
-    "thinned",
-]
-
 MOST_ROWS = 500
+DASH = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -50,11 +30,11 @@ class Fact:
     note: str = ""
 
 
-@dataclass(frozen=True)
 class Facts:
     """Some facts side by side."""
 
-    items: tuple[Fact, ...]
+    def __init__(self, *items: Fact) -> None:
+        self.items = items
 
 
 @dataclass(frozen=True)
@@ -81,8 +61,9 @@ class Table:
 
     @property
     def is_sortable(self) -> bool:
-        """Whether the table can be sorted."""
-        return len(self.rows) > 2 and any(self.is_numeric(column) for column in range(len(self.headings)))
+        """Whether sorting helps: there are several rows, and a column beside the first holds nothing but numbers."""
+        columns = list(zip(*self.rows, strict=True))[1:]
+        return len(self.rows) > 3 and any(all(cell.number is not None for cell in column) for column in columns)
 
     def is_numeric(self, column: int) -> bool:
         """Whether a column holds numbers."""
@@ -109,12 +90,11 @@ class Code:
 Block = Paragraph | Facts | Table | Picture | Code
 
 
-@dataclass(frozen=True, eq=False)
 class Section:
     """A question and its answer."""
 
-    heading: str
-    blocks: tuple[Block, ...]
+    def __init__(self, heading: str, *blocks: Block) -> None:
+        self.heading, self.blocks = heading, blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +108,7 @@ class Story:
     kind: str
     headline: str
     lead: str
-    facts: Facts = field(default_factory=lambda: Facts(()))
+    facts: Facts = field(default_factory=Facts)
     answers: tuple[Block, ...] = ()
 
 
@@ -156,12 +136,12 @@ class Page:
 
 def number(value: float | None, spec: str = "") -> Cell:
     """A formatted number; a dash for None."""
-    return Cell("\N{EN DASH}") if value is None else Cell(format(value, spec), float(value))
+    return Cell(DASH) if value is None else Cell(format(value, spec), float(value))
 
 
 def percent(value: float | None) -> Cell:
     """A share in per cent with one decimal; a dash for None."""
-    return Cell("\N{EN DASH}") if value is None else Cell(shown.percent(value), 100 * value)
+    return Cell(DASH) if value is None else Cell(shown.percent(value), 100 * value)
 
 
 def points(better: float, other: float) -> Cell:
@@ -172,12 +152,7 @@ def points(better: float, other: float) -> Cell:
 
 def percent_range(interval: Sequence[float] | None) -> str:
     """Two shares as `87.4% to 95.0%`."""
-    return "\N{EN DASH}" if interval is None else shown.span(*interval)
-
-
-def named(*rows: tuple[str, str]) -> tuple[tuple[Cell, ...], ...]:
-    """Names and values as the rows of a table."""
-    return tuple((Cell(name), Cell(value)) for name, value in rows)
+    return DASH if interval is None else shown.span(*interval)
 
 
 def thinned(count: int, most: int = MOST_ROWS) -> list[int]:

@@ -12,8 +12,6 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.report.html import page_to_html
 from mnistexp.report.page import Page
 
-__all__ = ["page_to_pdf"]
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 OPTIONS = (
     "--headless",

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mnistexp.commands.assignment.assignment import LONG, TITLES, WITH_DROPOUT
 from mnistexp.config import shown
-from mnistexp.report.origin import how_it_was_made, standing, warnings
-from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
+from mnistexp.report.origin import warnings
+from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
-
-__all__ = ["reproduce_report"]
 
 PARTS = {
     "data": "Is it the same data and the same network?",
@@ -18,25 +17,21 @@ PARTS = {
 }
 FIGURES = {
     "curves": {
-        "reported_sgd_150_epochs.png": "150 epochs of SGD: reported validation loss and ours",
-        "reported_adam_dropout_50_epochs.png": "50 epochs of Adam with dropout: reported validation loss and ours",
+        f"reported_{name}.png": f"{TITLES[name]}: reported validation loss and ours" for name in (LONG, WITH_DROPOUT)
     },
     "as submitted": {"reported_rows.png": "Every row of the grids, reported and ours"},
 }
 AGREES = {True: "yes", False: "no", None: "\N{EN DASH}"}
 
 
-def reproduce_report(stored: StoredRun) -> RunReport:
-    """A finished reproduction. Raises RunError where its files are missing or damaged."""
+def reproduce_sections(stored: StoredRun) -> list[Section]:
+    """Of a finished reproduction. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
     rows = found["table"]
-    sections = [_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS]
-    sections[0] = Section(sections[0].heading, (*standing(stored), *warnings(found), *sections[0].blocks))
-    return RunReport(
-        stored.id,
-        reproduce_story(found),
-        (*sections, *_disagreements(rows), _steps_section(found["steps"]), how_it_was_made(stored)),
-    )
+    first, *others = (_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS)
+    notes = (note for note in warnings(found) if note.text != found["label"])  # the lead says it
+    first = Section(first.heading, *notes, *first.blocks)
+    return [first, *others, *_disagreements(rows), _steps_section(found["steps"])]
 
 
 def reproduce_story(found: Mapping[str, Any]) -> Story:
@@ -51,7 +46,7 @@ def reproduce_story(found: Mapping[str, Any]) -> Story:
         if found.get("quick")
         else f"{counts['yes']} of {compared} reported numbers agree with ours",
         lead=f"{found['label']} {' '.join(found['sentences'])}",
-        facts=Facts((*_counts(found), took)),
+        facts=Facts(*_counts(found), took),
         answers=tuple(block for blocks in parts for block in blocks),
     )
 
@@ -70,13 +65,13 @@ def _counts(found: Mapping[str, Any]) -> Iterator[Fact]:
 def _disagreements(rows: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
     """Each number that disagrees: by how much, and which bug of the notebook affects it."""
     lines = [
-        (Cell(row["what"]), Cell(_off(row)), Cell(row["fault"] or "unknown: no bug of the notebook explains it"))
+        (Cell(_titled(row["what"])), Cell(_off(row)), Cell(row["fault"] or "unknown: not a bug of the notebook"))
         for row in rows
         if row["agrees"] is False
     ]
     if lines:
         table = Table("Numbers that disagree", ("number", "difference", "known cause"), tuple(lines))
-        yield Section("Which numbers disagree?", (table,))
+        yield Section("Which numbers disagree?", table)
 
 
 def _off(row: Mapping[str, Any]) -> str:
@@ -97,7 +92,7 @@ def _part_section(stored: StoredRun, part: str, rows: Sequence[Mapping[str, Any]
         for name, title in FIGURES.get(part, {}).items()
         if name in there
     ]
-    return Section(PARTS[part], (*told, *pictures, table))
+    return Section(PARTS[part], *told, *pictures, table)
 
 
 def _part_blocks(rows: Sequence[Mapping[str, Any]], title: str = "") -> list[Block]:
@@ -130,9 +125,15 @@ def _part_blocks(rows: Sequence[Mapping[str, Any]], title: str = "") -> list[Blo
 
 def _row(row: Mapping[str, Any]) -> tuple[Cell, ...]:
     low, high = row["interval"] or (None, None)
-    span = "\N{EN DASH}" if low is None else f"{low:.4g} to {high:.4g}"
-    verdict = Cell(AGREES[row["agrees"]])
-    return Cell(row["what"]), _value(row["reported"]), _value(row["ours"]), Cell(span), verdict, Cell(row["how"])
+    span = "\N{EN DASH}" if low is None else f"{low:#.4g} to {high:#.4g}"
+    values = _value(row["reported"]), _value(row["ours"])
+    return Cell(_titled(row["what"])), *values, Cell(span), Cell(AGREES[row["agrees"]]), Cell(row["how"])
+
+
+def _titled(text: str) -> str:
+    """The name of a number or a task, with that of its training in words."""
+    name = text.partition(":")[0]
+    return text.replace(name, TITLES.get(name, name), 1)
 
 
 def _value(value: Any) -> Cell:
@@ -140,13 +141,13 @@ def _value(value: Any) -> Cell:
         return Cell(", ".join(map(str, value)))
     if isinstance(value, str | bool):
         return Cell(str(value))
-    return number(value, ".4g" if isinstance(value, float) else ",")
+    return number(value, "#.4g" if isinstance(value, float) and not value.is_integer() else ",g")
 
 
 def _steps_section(steps: Sequence[Mapping[str, Any]]) -> Section:
     rows = tuple(
         (
-            Cell(step["name"].replace("_", " ")),
+            Cell(_titled(step["name"])),
             Cell(step["part"]),
             Cell("reused" if step["reused"] else "run"),
             number(step["seconds"], ",.1f"),
@@ -154,4 +155,4 @@ def _steps_section(steps: Sequence[Mapping[str, Any]]) -> Section:
         )
         for step in steps
     )
-    return Section("Which tasks were run?", (Table("The tasks", ("task", "part", "status", "seconds", "run"), rows),))
+    return Section("Which tasks were run?", Table("The tasks", ("task", "part", "status", "seconds", "run"), rows))

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Drawing", "draw"]
-
 POINTS_PER_INCH = 72
 PIXELS_PER_INCH = 102
 """Pixels of the page per inch of a figure at full size: its text is then about as large as that of the page."""
@@ -28,7 +26,7 @@ REFERENCE = re.compile(r"url\(#([^)]+)\)")
 FONT = re.compile(r"(?:(?P<weight>bold|\d{3}) )?(?P<size>[\d.]+px)")
 UNWANTED = ("metadata", "style")
 KEPT = {"#000000": "#010101", "white": "#fefefe"}
-BY_VALUE, TURNED = CLASSES = ("by-value", "turned")
+TURNED = "turned"
 
 
 @dataclass(frozen=True)
@@ -67,18 +65,13 @@ def _prepare(figure: "Figure") -> None:
 
     The page recolours black and white; text on a coloured cell gets almost these colours, which stay as they are.
     """
-    from matplotlib.collections import LineCollection
-
     for axes in figure.axes:
         axes.set_title("", loc="left")
-        if isinstance(record_of(axes), Cells):
+        if isinstance(record_of(axes), Cells) and not axes.images:  # text on an image turns with it
             for text in axes.texts:
                 text.set_color(KEPT.get(str(text.get_color()), text.get_color()))
         for image in axes.images:
             image.set_gid(TURNED)
-        for collection in axes.collections:
-            if isinstance(collection, LineCollection):
-                collection.set_gid(BY_VALUE)
     if figure.get_suptitle():
         figure.suptitle("")
 
@@ -109,7 +102,7 @@ def _adapt(element: ElementTree.Element, used: set[str], prefix: str) -> None:
     element.tag = _plain(element.tag)
     attributes = {_plain(name): value for name, value in element.attrib.items()}
     attributes |= _from_style(attributes.pop("style", ""))
-    if attributes.get("id") in CLASSES:
+    if attributes.get("id") == TURNED:
         attributes["class"] = attributes.pop("id")
     elif attributes.get("id") not in used:
         attributes.pop("id", None)

@@ -11,8 +11,6 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import STATUS
 from mnistexp.runs.run_folder import PART
 
-__all__ = ["check_name", "check_sizes", "runs_in"]
-
 MOST_MEMBERS = 1_000_000
 LARGEST_TOTAL = 64 * 2**30
 LARGEST_PARSED = 32 * 2**20

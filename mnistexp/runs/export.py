@@ -16,8 +16,6 @@ from mnistexp.runs.status import iso
 from mnistexp.runs.stored_runs import RECORD, StoredRun
 from mnistexp.runs.summary import Value, nested
 
-__all__ = ["listed", "runs_csv", "runs_document", "runs_markdown"]
-
 # Characters that start a formula in spreadsheets, including full-width forms.
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&])")

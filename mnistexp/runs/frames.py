@@ -13,8 +13,6 @@ from mnistexp.runs.layout import TRIALS
 from mnistexp.runs.results import CURVES, History
 from mnistexp.runs.stored_runs import RECORD, StoredRun, runs_folder
 
-__all__ = ["histories", "load", "trials", "trials_of"]
-
 Folder = str | PathLike[str]
 TIMES = ("started", "finished")
 COLUMNS = (*RECORD, "tags", "note", "path")

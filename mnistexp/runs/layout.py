@@ -12,8 +12,6 @@ Names that start with a dot are internal: listings, reports and archives skip th
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["Kind", "in_repeat", "is_sweep", "of_repeats"]
-
 STATUS = "status.json"  # see status.py
 CONFIG = "config.yaml"  # the resolved settings, re-runnable as they are
 FINAL = "final.yaml"  # the chosen setting of a `best`

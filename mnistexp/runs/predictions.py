@@ -23,8 +23,6 @@ if TYPE_CHECKING:  # --help does without numpy
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Mistake", "Predictions", "mistakes", "read_predictions"]
-
 KINDS = ["float32", "int64", "int64"]
 MOST_MISTAKES = 24
 

@@ -17,8 +17,6 @@ from mnistexp.runs.stored_runs import StoredRun, run_names
 from mnistexp.runs.summary import is_number
 from mnistexp.runs.where import parse
 
-__all__ = ["best", "highest_is_best", "keys_of", "known_ids", "known_keys", "none_found", "select"]
-
 MORE_IS_BETTER = {"accuracy", "accuracies", "score", "correct"}
 LESS_IS_BETTER = {"loss", "error", "std", "seconds", "failed"}
 NEITHER = {"epoch", "epochs"}
@@ -69,12 +67,17 @@ def best(runs: Sequence[StoredRun], metric: str, *, highest: bool | None = None)
     """
     found = [(value, run) for run in runs if is_number(value := value_of(run, metric))]
     if not found:
-        known = {key for run in runs for key, value in run.numbers.items() if is_number(value)}
-        raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
+        raise none_has(metric, runs)
     if highest is None:
         highest = highest_is_best(metric)
     # `max` and `min` return the first of equal values.
     return (max if highest else min)(found, key=lambda pair: pair[0])[1]
+
+
+def none_has(metric: str, runs: Sequence[StoredRun]) -> BadInput:
+    """The error for a metric that none of some runs has."""
+    known = {key for run in runs for key, value in run.numbers.items() if is_number(value)}
+    return BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
 
 
 def highest_is_best(metric: str) -> bool:

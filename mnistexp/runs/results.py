@@ -12,27 +12,7 @@ if TYPE_CHECKING:  # listing runs is twice as fast without numpy and pydantic
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnistexp.config.models import Value
-
-__all__ = [
-    "CURVES",
-    "Answered",
-    "EpochDone",
-    "Event",
-    "FitDone",
-    "FoldResult",
-    "History",
-    "Noted",
-    "Outcome",
-    "Reading",
-    "Step",
-    "SweepResult",
-    "TrialResult",
-    "Watch",
-    "Working",
-    "over_all",
-]
-
+    from mnistexp.config.grids import Value
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -187,9 +167,14 @@ class TrialResult:
         return float(self.scores.std(ddof=1) / fits**0.5) if fits > 1 else 0.0
 
     @property
+    def errors(self) -> list[str]:
+        """The errors of the fits that failed."""
+        return [fold.error for fold in self.folds if fold.error]
+
+    @property
     def failed(self) -> bool:
         """Whether a fit raised; a diverged fit has a score like any other."""
-        return any(fold.error for fold in self.folds)
+        return bool(self.errors)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, TextIO
 
-__all__ = ["give_back", "keep_all", "kept_back", "kept_while", "own", "watch_for_a_crash"]
-
 LONGEST = 20_000
 """At most this many bytes of the end of the captured output are shown."""
 # It reads until this process has ended; what it reads is empty where that wasn't announced.

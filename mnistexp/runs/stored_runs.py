@@ -23,8 +23,6 @@ from mnistexp.runs.summary import Summary, Value, over_repeats, summarize
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config.models import ExperimentConfig
 
-__all__ = ["StoredRun", "list_runs", "load", "order", "read", "run_names", "runs_folder"]
-
 RECORD = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
 """The fields that listings and tables show."""
 RUNS_DIR = "MNISTEXP_RUNS_DIR"
@@ -57,11 +55,6 @@ class StoredRun:
         accuracy = self.numbers.get("test_accuracy")
         told = f", test accuracy {accuracy:.4f}" if isinstance(accuracy, float) else ""
         return f"<run {self.id}: {self.command}, {self.status}{told}>"
-
-    @property
-    def info(self) -> "StoredRun":
-        """The run itself, for scripts of earlier versions, in which its record was apart."""
-        return self
 
     @cached_property
     def summary(self) -> Summary:
@@ -110,9 +103,13 @@ class StoredRun:
     @cached_property
     def config(self) -> "ExperimentConfig":
         """Its settings, as `train` and `sweep` take them. Raises `ConfigError` too."""
+        return self.config_in(CONFIG)
+
+    def config_in(self, name: str) -> "ExperimentConfig":
+        """The settings in one of its YAML files. Raises `RunError` and `ConfigError`."""
         from mnistexp.config import settings, yaml_source
 
-        return settings.resolve([yaml_source.parse(self.config_text, str(self.path / CONFIG))]).config
+        return settings.resolve([yaml_source.parse(self.read_text(name), str(self.path / name))]).config
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -187,10 +184,7 @@ def runs_folder(given: str | os.PathLike[str] | None = None) -> Path:
 
 
 def list_runs(runs_dir: Path) -> list[StoredRun]:
-    """All runs in the folder, oldest first; hidden and foreign folders are ignored. Raises RunError.
-
-    The order is by the time in the id, then the recorded start, then the id. A missing folder has no runs.
-    """
+    """All runs in the folder, in `order`; hidden and foreign folders are ignored. Raises RunError."""
     found = (read(runs_dir / name) for name in run_names(runs_dir))
     return sorted((run for run in found if run), key=order)
 
@@ -226,14 +220,14 @@ def run_names(runs_dir: Path) -> list[str]:
     with files.explained("list", runs_dir):
         try:
             with os.scandir(runs_dir) as entries:
-                return [entry.name for entry in entries if not entry.name.startswith(".") and _leads_to_folder(entry)]
+                return [
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                    and (entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and files.is_folder(Path(entry))))
+                ]
         except FileNotFoundError:
             return []
-
-
-def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
-    # `is_dir` raises for a loop of links.
-    return files.is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
 def order(run: StoredRun) -> tuple[datetime, datetime, str]:

@@ -16,8 +16,6 @@ from mnistexp.runs import files
 from mnistexp.runs.annotations import Annotations, read_annotations
 from mnistexp.runs.layout import CONFIG, METRICS
 
-__all__ = ["Summary", "Value", "compact", "flat", "is_number", "nested", "over_repeats", "summarize"]
-
 T = TypeVar("T")
 Value = str | int | float | bool | None
 TEXTS = ("data.source", "data.cache_dir", "sweep.scheduler")

@@ -9,8 +9,6 @@ from mnistexp.config.shown import percent, span
 from mnistexp.errors import BadInput
 from mnistexp.statistics.intervals import Interval, check_level, score_ends, t_quantile
 
-__all__ = ["FinalAccuracy", "final_accuracy"]
-
 EXPONENT = 1 / 3
 """The error is taken to fall as (training digits)^-EXPONENT from a fold's training part to all digits."""
 
@@ -34,10 +32,10 @@ class FinalAccuracy:
         low, high = self.interval.low, self.interval.high
         return (
             f"The final model is expected to classify {percent(self.accuracy)} of further digits correctly "
-            f"({self.interval.level:.0%} prediction interval {span(low, high)}): its setting, cross-validated "
-            f"{self.repeats} times in {self.folds} other folds with other seeds, scores "
-            f"{percent(self.cross_validated)} when trained on {1 - 1 / self.folds:.0%} of the training digits, and is "
-            "expected to gain a little from all of them."
+            f"({self.interval.level:.0%} prediction interval {span(low, high)}). Its setting scores "
+            f"{percent(self.cross_validated)} in {self.folds}-fold cross-validation, repeated {self.repeats} times "
+            f"with other folds and seeds. Those networks trained on {1 - 1 / self.folds:.0%} of the training digits; "
+            "the final one, trained on all, is expected to be slightly better."
         )
 
 

@@ -1,26 +1,13 @@
 """Confidence intervals of an accuracy and of a difference of two; prediction intervals; means over repeats."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mnistexp.config.shown import percent, span
 from mnistexp.errors import BadInput
-
-__all__ = [
-    "Interval",
-    "Repeats",
-    "accuracy_difference",
-    "check_level",
-    "over_repeats",
-    "predict_accuracy",
-    "prediction_interval",
-    "score_ends",
-    "t_quantile",
-    "wilson",
-]
 
 
 @dataclass(frozen=True)
@@ -31,6 +18,11 @@ class Interval:
     high: float
     level: float
     method: str
+
+    @property
+    def ends(self) -> list[float]:
+        """`low` and `high`."""
+        return [self.low, self.high]
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -109,14 +101,14 @@ class Repeats:
 
     @property
     def sentence(self) -> str:
-        """The mean, its standard deviation and its confidence interval, as a sentence."""
+        """The mean of accuracies, their standard deviation and its confidence interval, as a sentence."""
         if self.interval is None or self.std is None:
             over = "1 seed" if self.n == 1 else f"{self.n} seeds"
-            return f"Mean {self.mean:.4f} over {over}. A confidence interval needs at least 3 seeds."
+            return f"Mean {percent(self.mean)} over {over}. A confidence interval needs at least 3 seeds."
         return (
-            f"Mean {self.mean:.4f} over {self.n} seeds, standard deviation {self.std:.4f}; "
-            f"{self.interval.level:.0%} confidence interval of the mean {self.interval.low:.4f} to "
-            f"{self.interval.high:.4f} (Student's t)."
+            f"Mean {percent(self.mean)} over {self.n} seeds, standard deviation {100 * self.std:.1f} points; "
+            f"{self.interval.level:.0%} confidence interval of the mean {span(self.interval.low, self.interval.high)} "
+            "(Student's t)."
         )
 
 
@@ -176,12 +168,8 @@ def _finite(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     if not len(x):
         raise BadInput("values: none given, allowed: at least 1")
     if not np.isfinite(x).all():
-        raise BadInput(f"values: {_first_odd(x)} is not a finite number")
+        raise BadInput(f"values: {float(x[~np.isfinite(x)][0])} is not a finite number")
     return x
-
-
-def _first_odd(x: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    return next(float(value) for value in x if not isfinite(value))
 
 
 def _normal_quantile(level: float) -> float:
@@ -191,7 +179,7 @@ def _normal_quantile(level: float) -> float:
     return float(ndtri(0.5 + level / 2))
 
 
-def t_quantile(level: float, degrees: int) -> float:
+def t_quantile(level: float, degrees: float) -> float:
     """How many standard errors a Student t interval reaches to each side. Source: Student (1908), Biometrika 6."""
     from scipy.special import stdtrit
 

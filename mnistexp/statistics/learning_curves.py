@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from mnistexp.errors import BadInput
 
-__all__ = ["BestEpochs", "best_epochs", "guessing"]
-
 SPREAD_OF_LOSS = 4.0
 """Standard deviation of the digits' cross-entropy over its mean, near the minimum: 2.9 to 4.4 with the CNN here."""
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mnistexp.statistics.intervals import Interval
-
-__all__ = ["AccuracyCurve", "MoreDigits", "more_digits"]
 
 FEWEST = 3
 """Numbers of digits that the curve, which has three parameters, takes at least."""
@@ -28,6 +26,13 @@ class AccuracyCurve:
     digits: tuple[int, ...]
     accuracies: tuple[float, ...]
     intervals: tuple[Interval, ...]
+
+    def fitted(self, digits: ArrayLike) -> Floats | None:
+        """The fitted curve at these numbers of digits (n,): float64 (n,), see `more_digits`; None below three."""
+        if len(self.digits) < FEWEST:
+            return None
+        level, fall, rate = _fitted(np.array(self.digits, np.float64), np.array([self.accuracies]))[:, 0]
+        return np.asarray(level - fall * (np.asarray(digits) / self.digits[-1]) ** -rate, np.float64)
 
 
 @dataclass(frozen=True)
@@ -51,23 +56,19 @@ class MoreDigits:
         """`digits`, `tuning` or `undecided`; None for a single setting."""
         if self.difference_interval is None:
             return None
-        low, high = self.difference_interval.low, self.difference_interval.high
+        low, high = self.difference_interval.ends
         return "digits" if low > 0 else "tuning" if high < 0 else "undecided"
 
     def document(self) -> dict[str, Any]:
         """The document for `metrics.json`: numbers, intervals as pairs, the verdict and the sentence."""
-
-        def ends(interval: Interval | None) -> list[float] | None:
-            return None if interval is None else [interval.low, interval.high]
-
         return {
             "digits": self.digits,
             "settings": self.settings,
             "doubling_gain": self.doubling,
-            "doubling_interval": ends(self.doubling_interval),
+            "doubling_interval": self.doubling_interval.ends,
             "tuning_gain": self.tuning,
-            "tuning_interval": ends(self.tuning_interval),
-            "difference_interval": ends(self.difference_interval),
+            "tuning_interval": self.tuning_interval and self.tuning_interval.ends,
+            "difference_interval": self.difference_interval and self.difference_interval.ends,
             "verdict": self.verdict,
             "sentence": self.sentence,
         }
@@ -114,7 +115,8 @@ def more_digits(sizes: Sequence[int], correct: Floats, seed: int = 0, draws: int
     drawn = np.moveaxis(correct @ weights.T, -1, 0)
     means = np.concatenate([correct.mean(axis=-1)[None], drawn])  # (1 + draws, settings, sizes)
     best = int(means[0, :, -1].argmax())
-    doubling = _gain_of_doubling(np.array(sizes, np.float64), means[:, best])
+    _, fall, rate = _fitted(np.array(sizes, np.float64), means[:, best])
+    doubling = fall * (1 - 2**-rate)
     tuning = means[:, best, -1] - np.median(means[:, :, -1], axis=1)
     gained = float(doubling[0]), _percentiles(doubling[1:])
     if len(correct) == 1:
@@ -128,10 +130,9 @@ def _percentiles(values: Floats) -> Interval:
     return Interval(float(low), float(high), 0.95, "bootstrap over the digits")
 
 
-def _gain_of_doubling(sizes: Floats, accuracies: Floats) -> Floats:
-    """What a - b n^-c, fitted to accuracies (curves, sizes), gains from the largest size to its double: (curves,)."""
-    least = np.full(len(accuracies), np.inf)
-    gains = np.zeros(len(accuracies))
+def _fitted(sizes: Floats, accuracies: Floats) -> Floats:
+    """The a, b and c of a - b (n / the largest)^-c, fitted to accuracies (curves, sizes): float64 (3, curves)."""
+    least, found = np.full(len(accuracies), np.inf), np.zeros((3, len(accuracies)))
     mean = accuracies.mean(axis=1)
     for rate in RATES:
         x = (sizes / sizes[-1]) ** -rate
@@ -144,5 +145,5 @@ def _gain_of_doubling(sizes: Floats, accuracies: Floats) -> Floats:
         errors = ((accuracies - level[:, None] + fall[:, None] * x) ** 2).sum(axis=1)
         better = errors < least
         least = np.where(better, errors, least)
-        gains = np.where(better, fall * (1 - 2**-rate), gains)
-    return gains
+        found = np.where(better, [level, fall, np.full(len(fall), rate)], found)
+    return found

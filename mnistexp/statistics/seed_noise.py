@@ -9,8 +9,6 @@ from mnistexp.errors import BadInput
 from mnistexp.statistics.comparison import holm
 from mnistexp.statistics.intervals import Interval, prediction_interval
 
-__all__ = ["Band", "Compatibility", "compatible", "seed_band"]
-
 
 @dataclass(frozen=True, eq=False)
 class Band:

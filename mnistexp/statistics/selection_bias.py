@@ -12,16 +12,6 @@ from mnistexp.errors import BadInput, nearest
 from mnistexp.statistics.intervals import Interval, check_level, wilson
 from mnistexp.statistics.trials import earnings
 
-__all__ = [
-    "NestedScore",
-    "SelectionBias",
-    "SelectionRule",
-    "bbc_cv",
-    "nested_summary",
-    "one_standard_error",
-    "select",
-]
-
 SelectionRule = Literal["best", "one-se", "cheapest"]
 
 SCORES_AT_ONCE = 2**22
@@ -95,11 +85,10 @@ class SelectionBias:
     def sentence(self) -> str:
         """The score before and after correction, as a sentence."""
         side, off = "lower" if self.raw >= self.corrected else "higher", points(self.raw, self.corrected)
-        change = "unchanged" if off == "0.0" else f"about {off} points {side}"
+        change = "no lower" if off == "0.0" else f"about {off} points {side}"
         return (
-            f"The best score is {percent(self.raw)}; corrected for selection, {change}, it is "
-            f"{percent(self.corrected)} "
-            f"({self.interval.level:.0%} interval {span(self.interval.low, self.interval.high)}). The same trial is "
+            f"The best score is {percent(self.raw)}; corrected for selection it is {change}, {percent(self.corrected)} "
+            f"({self.interval.level:.0%} interval {span(*self.interval.ends)}). The same trial is "
             f"the best in {self.stability:.0%} of the resamples."
         )
 

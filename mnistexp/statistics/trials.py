@@ -10,16 +10,6 @@ from mnistexp.errors import BadInput
 from mnistexp.statistics.comparison import PairedDifference, holm, paired_difference
 from mnistexp.statistics.intervals import check_level
 
-__all__ = [
-    "Gap",
-    "NotebookFigures",
-    "compare_trials",
-    "counts_of",
-    "earnings",
-    "notebook_figures",
-    "tied_with_best",
-]
-
 
 def tied_with_best(correct: NDArray[np.bool_], best: int, level: float = 0.95) -> tuple[int, ...]:
     """Sorted indices, `best` included, of the trials whose predictions don't differ significantly from trial `best`.

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistexp import data
+from mnistexp.config import shown
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
-from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.errors import OutOfTime, TrialsFailed
 from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps.executors.executors import Lost, open_executor, outcomes
@@ -28,7 +29,6 @@ from mnistexp.sweeps.trial_cache import TrialCache
 if TYPE_CHECKING:
     from mnistexp.sweeps.executors.executors import Workers
 
-__all__ = ["cost", "run_sweep"]
 
 Watch = Callable[[FitDone], None]
 WRITERS = 8
@@ -56,17 +56,29 @@ def run_sweep(
     are left out of the result; `fits_missing` counts their fits.
 
     Raises `ConfigError` with every problem of `config.sweep`, `TrialsFailed` for the first failed fit with `fail_fast`
-    or if every trial failed, `Interrupted` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
+    or if every trial failed, `OutOfTime` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
     after ending the workers.
     """
-    with ExitStack() as stack:
-        sweeping = _Sweep(config, Fits(config, digits, split, cache), run, watch, stack)
-        drive(config, sweeping.fit)
-    result = sweeping.result()
+    result = _fitted(config, Fits(config, digits, split, cache), run, watch).result()
     if run is not None:
         for name, content in sweep_documents(result).items():
             run.add(name, content)
     return result
+
+
+def cross_validated(
+    config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None, watch: Watch | None
+) -> TrialResult:
+    """The only trial of a sweep without keys, even if its fits failed. Raises what else `run_sweep` raises."""
+    [trial] = _fitted(config, Fits(config, digits, split, cache), None, watch).complete()
+    return trial
+
+
+def _fitted(config: ExperimentConfig, fits: Fits, run: Run | None, watch: Watch | None) -> "_Sweep":
+    with ExitStack() as stack:
+        sweeping = _Sweep(config, fits, run, watch, stack)
+        drive(config, sweeping.fit)
+    return sweeping
 
 
 class _Sweep:
@@ -154,7 +166,7 @@ class _Sweep:
             self._notes[OTHER_WORKERS] = None
         self._note(work, result)
         self._write(work, result, outcome.traceback)
-        said = f"failed: {result.error}" if result.error else f"accuracy {result.score:.4f}"
+        said = f"failed: {result.error}" if result.error else f"accuracy {shown.percent(result.score)}"
         if result.diverged_at:
             said += f", diverged in epoch {result.diverged_at}"
         self._tell(f"{_label(self._trials[work.trial])}, fold {work.fold + 1}: {said}")
@@ -202,26 +214,36 @@ class _Sweep:
         ]
         return [self._results[place] for place in places if place in self._results]
 
-    def result(self) -> SweepResult:
-        complete = [trial for trial in self._trials if self._complete(trial)]
-        missing = self._total - self._cached - self._ran if self._stopped else 0
-        if not complete:
-            raise Interrupted(
-                f"stopped at the time limit before any trial was complete; {self._cached + self._ran} of {self._total} "
-                "fits are kept: run the same command again to continue"
+    def complete(self) -> list[TrialResult]:
+        """The complete trials. Raises `OutOfTime` if the time limit left none."""
+        trials = [trial for trial in self._trials if self._complete(trial)]
+        if not trials:
+            done = f"{self._cached + self._ran} of {self._total} fits are"
+            raise OutOfTime(
+                f"stopped at the time limit of {self._settings.max_seconds:g} seconds before any trial was complete; "
+                + (
+                    f"{done} kept: run the same command again to continue, or give it more time"
+                    if self._settings.cache
+                    else f"{done} done, but not cached: give it more time, or leave out --no-cache"
+                )
             )
+        return [TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in trials]
+
+    def result(self) -> SweepResult:
+        trials = self.complete()
+        missing = self._total - self._cached - self._ran if self._stopped else 0
         if missing:
-            self._notes[self._stop_note(len(complete), missing)] = None
-        trials = {trial.index: TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in complete}
-        final = self._final(complete)
-        candidates = [trials[trial.index] for trial in final]
+            self._notes[self._stop_note(len(trials), missing)] = None
+        final = self._final([trial for trial in self._trials if self._complete(trial)])
+        chosen_from = {trial.index for trial in final}
+        candidates = [trial for trial in trials if trial.index in chosen_from]
         if all(trial.failed for trial in candidates):
             error = next(fold.error for trial in candidates for fold in trial.folds if fold.error)
             raise TrialsFailed(f"every trial failed; error of the first fit: {error}")
         costs = [cost(trial.config) for trial in final]
         best, tied = choose(self._settings.select, candidates, self._fits.labels, costs)
         return SweepResult(
-            trials=tuple(trials.values()),
+            trials=tuple(trials),
             labels=self._fits.labels,
             best=best,
             tied=tied,
@@ -230,7 +252,7 @@ class _Sweep:
             fits_failed=self._failed,
             seconds=time.perf_counter() - self._began,
             notes=tuple(self._notes),
-            trials_missing=self._total // self._per_trial - len(complete) if missing else 0,
+            trials_missing=self._total // self._per_trial - len(trials) if missing else 0,
             fits_missing=missing,
         )
 
@@ -251,7 +273,9 @@ class _Sweep:
 
 
 def _label(trial: Trial) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in trial.params.items()) or "as configured"
+    return (
+        ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in trial.params.items()) or "as configured"
+    )
 
 
 def cost(config: ExperimentConfig) -> float:

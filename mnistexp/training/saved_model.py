@@ -1,92 +1,59 @@
-"""Checks of a saved model's description against its size, before Keras allocates memory for it."""
+"""The weights in a saved model, read without Keras: nothing in the file can run code or fill the memory."""
 
-import json
-import math
+import io
 import zipfile
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from mnistexp.config.networks import INPUT_SHAPE, Layer, passed
-from mnistexp.errors import RunError, show
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistexp.config.models import ModelConfig
+from mnistexp.config.networks import shapes_of
+from mnistexp.errors import RunError
 from mnistexp.runs import files
 
-__all__ = ["check_saved_model"]
-
-LARGEST_MODEL = 1024 * 2**20
-"""Limit for the unpacked bytes of a saved model; the largest network that a configuration describes takes less."""
-LARGEST_CONFIG = 2**20
-WEIGHT_BYTES = 4
+WEIGHTS = "model.weights.h5"
+LARGEST = 1024 * 2**20
+"""Bytes of the weights of a saved model; the largest network that a configuration describes takes less."""
 
 
-def check_saved_model(path: Path) -> None:
-    """Check that a `.keras` file is an archive of a network that a run may have, with all its weights.
+class OtherNetworkError(RunError):
+    """The file holds another network than that of the settings."""
 
-    Raises `RunError` for anything else: such a file could make Keras fill the memory.
+
+def read_weights(path: Path, model: ModelConfig) -> list[NDArray[np.float32]]:
+    """The weights in a `.keras` file for the network of `model`, float32 in the order of Keras' `get_weights`.
+
+    Raises `RunError` if the file is missing or damaged, and `OtherNetworkError`.
     """
+    import h5py
+
     with files.explained("read", path):
         try:
             with zipfile.ZipFile(path) as archive:
-                sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-                if sum(sizes.values()) > LARGEST_MODEL or sizes.get("config.json", 0) > LARGEST_CONFIG:
-                    raise RunError(
-                        f"{path} is too large for the model of a run: {sum(sizes.values()):,} bytes when unpacked"
-                    )
-                promised = weights_of(json.loads(archive.read("config.json")))
-        except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError, EOFError) as error:
+                if (size := archive.getinfo(WEIGHTS).file_size) > LARGEST:
+                    raise RunError(f"{path} is too large for the model of a run: {size:,} bytes when unpacked")
+                content = archive.read(WEIGHTS)
+        except (OSError, MemoryError, RunError):
+            raise
+        except Exception as error:  # zipfile and its decompressors raise many kinds
             raise RunError(f"{path} is damaged: {error}") from error
-    if promised * WEIGHT_BYTES > (held := sizes.get("model.weights.h5", 0)):
-        raise RunError(f"{path} is damaged: a network of {promised:,} weights, whose file takes {held:,} bytes")
-
-
-def weights_of(document: Any) -> int:
-    """The weights of a Keras configuration (`config.json` of a saved model) with the layers that runs' models have.
-
-    Raises ValueError if a layer is of another kind, or its input shape differs from the output of the layer before.
-    """
-    match document:
-        case {"class_name": "Sequential", "config": {"layers": [*layers]}}:
-            pass
-        case _:
-            raise ValueError("config.json describes no sequence of layers")
-    shape: tuple[int, ...] = INPUT_SHAPE
-    weights = 0
-    for number, entry in enumerate(layers):
-        given = shape
-        match entry:
-            case {"class_name": "InputLayer", "config": {"batch_shape": [None, *sides]}} if all(
-                isinstance(side, int) and side > 0 for side in sides
-            ):
-                shape = given = tuple(sides)
-            case _:
-                layer = _layer(entry)
-                if layer is None or not _fits(layer, shape):
-                    kind = show(entry.get("class_name")) if isinstance(entry, dict) else "of no kind"
-                    raise ValueError(f"layer {number}, {kind}, is not allowed here in the model of a run")
-                shape, kernel = passed(layer, shape)
-                weights += (math.prod(kernel[:-1]) + 1) * kernel[-1] if kernel else 0
-        if entry.get("build_config") not in (None, {"input_shape": [None, *given]}):
-            raise ValueError(f"layer {number} has an input shape that differs from its input")
-    return weights
-
-
-def _layer(entry: object) -> Layer | None:
-    """A layer of Keras' configuration that the model of a run may have."""
-    match entry:
-        case {"class_name": ("Dropout" | "Flatten") as kind}:
-            return Layer("", kind)
-        case {"class_name": "Dense", "config": {"units": int(units)}} if units > 0:
-            return Layer("", "Dense", units)
-        case {"class_name": "Conv2D", "config": {"filters": int(filters), "kernel_size": [int(side), int(other)]}} if (
-            filters > 0 and 0 < side == other
-        ):
-            return Layer("", "Conv2D", filters, side)
-        case {"class_name": "MaxPooling2D", "config": {"pool_size": [int(side), int(other)]}} if 0 < side == other:
-            return Layer("", "MaxPooling2D", side=side)
-    return None
-
-
-def _fits(layer: Layer, shape: tuple[int, ...]) -> bool:
-    """Whether inputs of this shape can pass the layer."""
-    if layer.keras_class == "Dense":
-        return len(shape) == 1
-    return not layer.side or (len(shape) == 3 and layer.side <= min(shape[:2]))
+    expected: dict[str, tuple[int, ...]] = {}
+    number = Counter[str]()
+    for layer, _, kernel in shapes_of(model):
+        if kernel:
+            name = layer.keras_class.lower()  # Keras numbers the layers of a class
+            place = f"layers/{name}_{number[name]}/vars" if number[name] else f"layers/{name}/vars"
+            number[name] += 1
+            expected |= {f"{place}/0": kernel, f"{place}/1": kernel[-1:]}
+    try:
+        with h5py.File(io.BytesIO(content), "r") as held:
+            found = {place: held[place] for place in expected if place in held}
+            if {place: array.shape for place, array in found.items()} != expected:
+                raise OtherNetworkError(f"{path} has a different network than that of the run's settings")
+            return [np.asarray(array[()], np.float32) for array in found.values()]
+    except (MemoryError, RunError):
+        raise
+    except Exception as error:  # so does h5py
+        raise RunError(f"{path} is damaged: {error}") from error

@@ -26,6 +26,7 @@ from mnistexp.data.reading import Picture, read_pictures
 from mnistexp.data.ready import Ready, make_ready
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import stored_runs
+from mnistexp.training.saved_model import read_weights
 
 Digit = NDArray[np.uint8]
 UNSEEN = data.load_unseen()
@@ -34,15 +35,16 @@ SOME = np.arange(0, 4000, 100)
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
-    """A network that has learnt to read."""
+def reads() -> Callable[[Digit], NDArray[np.int64]]:
+    """What a network that has learned to read takes pictures for."""
     from mnistexp.training import fitting
-    from mnistexp.training.predicting import keras_model
+    from mnistexp.training.predicting import predict
 
     settings = {"optimizer.name": "adam", "optimizer.learning_rate": 0.003, "training.epochs": 6}
     config = api.configure("train", settings | {"model.filters": [8, 16], "model.dense_units": 64})
     digits = data.load(config.data)
-    return keras_model(config, fitting.fit(config, digits.images, digits.labels, None, fitting.Seed(2)).weights)
+    weights = fitting.fit(config, digits.images, digits.labels, None, fitting.Seed(2)).weights
+    return lambda pictures: predict(config, weights, pictures).argmax(axis=1)
 
 
 def enlarged(digit: Digit, times: int = 7, kind: Any = Image.Resampling.BICUBIC) -> Image.Image:
@@ -105,7 +107,9 @@ EXACT = {"28 x 28", "28 x 28, inverted", "array", "array of floats", "array by c
 
 
 @pytest.mark.parametrize("kind", SAVED)
-def test_a_picture_of_a_digit_is_read_as_the_digit(kind: str, model: Any, tmp_path: Path) -> None:
+def test_a_picture_of_a_digit_is_classified_correctly(
+    kind: str, reads: Callable[[Digit], NDArray[np.int64]], tmp_path: Path
+) -> None:
     ending, save = SAVED[kind]
     chosen = SOME[::4] if "larger" in kind else SOME
     paths = [tmp_path / f"{row}{ending}" for row in chosen]
@@ -117,9 +121,7 @@ def test_a_picture_of_a_digit_is_read_as_the_digit(kind: str, model: Any, tmp_pa
     if kind in EXACT:
         np.testing.assert_array_equal(pixels, UNSEEN.images[chosen])
         assert not any(picture.centred for picture in pictures)
-    expected = np.asarray(model(data.as_input(UNSEEN.images[chosen]))).argmax(axis=1)
-    agree = prediction.probabilities(model, pictures).argmax(axis=1) == expected
-    assert agree.mean() >= 0.9
+    assert (reads(pixels) == reads(UNSEEN.images[chosen])).mean() >= 0.9
 
 
 def made_ready(grey: Any, invert: bool | Literal["auto"] = "auto", centre: bool | None = None) -> Ready:
@@ -128,7 +130,7 @@ def made_ready(grey: Any, invert: bool | Literal["auto"] = "auto", centre: bool 
     return make_ready([picture], "digit", invert=invert, centre=centre, need_ink=True)
 
 
-def test_centring_leaves_what_mnist_has_centred_where_it_is() -> None:
+def test_centring_does_not_move_the_digits_of_mnist() -> None:
     for digit in UNSEEN.images[SOME]:
         ready = made_ready(digit, centre=True)
         pixels = ready.images[0]
@@ -140,7 +142,9 @@ def test_centring_leaves_what_mnist_has_centred_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", [off_centre, photographed])
-def test_a_digit_lies_in_20_x_20_with_its_centre_of_mass_in_the_middle(kind: Callable[[Digit], Image.Image]) -> None:
+def test_a_digit_is_scaled_to_20_x_20_with_its_centre_of_mass_in_the_middle(
+    kind: Callable[[Digit], Image.Image],
+) -> None:
     for digit in UNSEEN.images[SOME]:
         pixels = made_ready(kind(digit)).images[0]
         rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
@@ -164,7 +168,7 @@ def test_proportions_are_kept_and_a_digit_at_the_edge_stays_inside() -> None:
     assert made_ready(255 * heavy_end, False).images.shape == (1, 28, 28)
 
 
-def test_inversion_can_be_decided_by_hand() -> None:
+def test_inversion_can_be_set_explicitly() -> None:
     digit = UNSEEN.images[0]
     np.testing.assert_array_equal(made_ready(digit, True).images, 255 - made_ready(digit).images)
     ways: tuple[bool | Literal["auto"], ...] = ("auto", True, False)
@@ -219,7 +223,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "complex": (array(np.zeros((28, 28), np.complex64)), "the pictures are complex numbers; save them as numbers"),
     "standardised": (array((DIGIT / 255 - 0.13) / 0.31), "hold -0.419355 to 2.80645, allowed: 0 to 255, or 0 to 1; if"),
     "not a number": (array(np.full((28, 28), np.nan)), "holds nan, not a number; replace missing values"),
-    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "promises 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
+    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "declares 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
     "array that claims to be huge": (
         array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "= 6,272,000,000 bytes, and holds 0",
     ),
@@ -241,7 +245,7 @@ def test_a_bad_file_is_named_and_explained(kind: str, tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_special_files_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "large").open("wb") as file:
         file.write(saved(on_paper(DIGIT), "PNG"))
@@ -266,7 +270,7 @@ STARVED = """
 import os, resource, sys
 from PIL import Image
 from mnistexp.data import reading
-from mnistexp.cli import app, verify_commands
+from mnistexp.cli import app, model_commands
 Image.init()
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGESIZE") + 2**25,) * 2)
@@ -276,14 +280,14 @@ app.main()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads its own size in /proc")
-def test_want_of_memory_is_not_the_pictures_fault(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_too_little_memory_is_not_reported_as_a_bad_picture(finished: dict[str, Path], tmp_path: Path) -> None:
     Image.new("RGB", (5000, 5000), "white").save(tmp_path / "large.png")
     command = [sys.executable, "-c", STARVED, "predict", finished["train"], tmp_path / "large.png"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "mnistexp: error: not enough memory\n")
 
 
-def test_wrong_sizes_and_wrong_inversion_are_told_with_what_would_help() -> None:
+def test_wrong_sizes_and_wrong_inversion_are_reported_with_a_fix() -> None:
     with pytest.raises(BadInput, match="is 420 x 300 pixels, allowed without centring: 28 x 28"):
         made_ready(off_centre(DIGIT), centre=False)
     with pytest.raises(BadInput, match="no ink that is brighter than its background; --invert yes"):
@@ -329,16 +333,15 @@ def test_predict_answers_in_the_order_of_the_files(finished: dict[str, Path], tm
     assert [line.split()[0] for line in lines[1:]] == [*map(str, files[:2]), f"{files[2]}[0]", f"{files[2]}[1]"]
 
 
-def test_the_model_says_what_the_training_code_says(finished: dict[str, Path]) -> None:
-    from mnistexp.training.predicting import predict
+@pytest.mark.parametrize("kind", ["train", "best"])
+def test_a_run_says_what_keras_says_of_its_saved_model(kind: str, finished: dict[str, Path]) -> None:
+    import keras
 
-    path = finished["best"] / "model.keras"
-    config = api.configure(finished["best"] / "final.yaml")
-    model = prediction.load_model(path)
-    pictures = [Picture(path, None, pixels, False, False) for pixels in UNSEEN.images[:300]]
-    expected = predict(config, model.get_weights(), UNSEEN.images[:300])
-    np.testing.assert_allclose(prediction.probabilities(model, pictures), expected, atol=1e-5)
-    assert prediction.probabilities(model, []).shape == (0, 10)
+    model = keras.models.load_model(finished[kind] / "model.keras", compile=False)
+    images = UNSEEN.images[:300]
+    run = api.load_run(finished[kind])
+    np.testing.assert_allclose(run.probabilities(images), model.predict(data.as_input(images), verbose=0), atol=1e-5)
+    assert run.probabilities(images[:0]).shape == (0, 10)
 
 
 @pytest.mark.parametrize(
@@ -367,59 +370,41 @@ def test_bad_requests(
     assert out == ""
 
 
-def kept(model: Any, path: Path, **changes: Any) -> None:
-    """Save a model, its first Dense layer described otherwise than it is."""
-    model.save(path)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    described = json.loads(members["config.json"])
-    dense = next(layer for layer in described["config"]["layers"] if layer["class_name"] == "Dense")
-    dense["config"] |= changes.pop("config", {})
-    dense |= changes
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, json.dumps(described) if name == "config.json" else content)
-
-
 def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) -> None:
     import keras
 
     path, layers = tmp_path / "model.keras", keras.layers
+    config = api.load_run(finished["train"]).config.model
+    logistic = config.model_copy(update={"kind": "logistic"})
     path.write_bytes(b"no archive")
     with pytest.raises(RunError, match="is damaged"):
-        prediction.load_model(path)
+        read_weights(path, config)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
-    with pytest.raises(RunError, match=r"is damaged: config\.json describes no sequence of layers"):
-        prediction.load_model(path)
-    keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save(path)
-    with pytest.raises(RunError, match=r"takes \(4,\) and gives \(2,\)"):
-        prediction.load_model(path)
-    keras.Sequential([keras.Input((28, 28, 1)), layers.Lambda(lambda x: x), layers.Flatten()]).save(path)
-    with pytest.raises(RunError, match="layer 1, 'Lambda', is not allowed here in the model of a run"):
-        prediction.load_model(path)
-    small = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)])
-    kept(small, path)
-    assert prediction.load_model(path).count_params() == 7850
-    kept(small, path, config={"units": 10**9})
-    with pytest.raises(RunError, match="a network of 785,000,000,000 weights, whose file takes"):
-        prediction.load_model(path)
-    kept(small, path, build_config={"input_shape": [None, 10**9]})
-    with pytest.raises(RunError, match="layer 2 has an input shape that differs from its input"):
-        prediction.load_model(path)
+    with pytest.raises(RunError, match=r"is damaged: .*no item named 'model.weights.h5'"):
+        read_weights(path, config)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", "not HDF5")
+    with pytest.raises(RunError, match="is damaged"):
+        read_weights(path, config)
+    keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10)]).save(path)
+    assert [weight.shape for weight in read_weights(path, logistic)] == [(784, 10), (10,)]
+    for other in (config, logistic.model_copy(update={"classes": 11})):
+        with pytest.raises(RunError, match="has a different network than that of the run's settings"):
+            read_weights(path, other)
     with pytest.raises(BadInput, match="has no model"):
-        prediction.model_path(stored_runs.load(finished["sweep"]))
+        prediction.network_of(stored_runs.load(finished["sweep"]))
 
 
 def test_pictures_are_drawn_for_a_terminal() -> None:
     from rich.console import Console
 
-    from mnistexp.cli import verify_commands
+    from mnistexp.cli import model_commands
 
     picture = Picture(Path("five.png"), None, DIGIT, False, False)
     row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
     terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
-    terminal.print(verify_commands.predictions_table([row], [picture], drawn=True))
+    terminal.print(model_commands.predictions_table([row], [picture], drawn=True))
     said = terminal.file.getvalue()  # type: ignore[attr-defined]
     assert "five.png" in said
     assert "8 0.1778, 7 0.1556" in said

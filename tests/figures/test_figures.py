@@ -83,7 +83,10 @@ def test_accuracy_curves_are_in_per_cent() -> None:
 def test_several_trainings_give_a_mean_and_a_band_of_their_range() -> None:
     other = History((4.0, 2.0), (0.4, 0.6), (2.5, 1.5), (0.4, 0.6))
     (axes,) = plots.loss_curves([CURVES, other]).axes
-    assert line(axes, "training, mean and range of 2").get_ydata().tolist() == [3.0, 1.5]  # the epochs that both have
+    assert line(axes, "training, mean and range of 2 seeds").get_ydata().tolist() == [
+        3.0,
+        1.5,
+    ]  # the epochs that both have
     band = next(item for item in axes.collections if isinstance(item, PolyCollection))
     corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
     assert corners >= {(1, 2), (1, 4), (2, 1), (2, 2), (3, 0.5), (4, 0.25)}
@@ -418,15 +421,32 @@ def test_accuracy_by_digits_shows_each_setting_with_its_intervals_and_the_best_s
     figure = sweeps.accuracy_by_digits(curves)
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["53", "133", "533"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["53", "133", "533", "1,066"]
     assert len(axes.containers) == 6
     record = style.record_of(axes)
     assert isinstance(record, style.Lines)
-    assert record.lines[0].y == pytest.approx([80, 85, 90])
+    points, fitted = record.lines[:2]
+    assert points.y == pytest.approx([80, 85, 90])
+    assert fitted.name == "beta_1 0, fitted"
+    assert fitted.x.tolist() == [53, 133, 533, 1066]
+    assert fitted.y == pytest.approx(100 * curves[0].fitted(fitted.x))
+    dashed = next(drawn for drawn in axes.get_lines() if drawn.get_linestyle() == "--")
+    assert (dashed.get_xdata()[-1], dashed.get_ydata()[-1]) == pytest.approx((1066, fitted.y[-1]))
     _, _, (bars,) = axes.containers[0].lines
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     assert ends == pytest.approx(100 * np.array([(one.low, one.high) for one in held]))
     assert "best 6 of 8 settings" in str(figure.get_suptitle())
+
+
+def test_two_numbers_of_digits_are_joined_by_a_line_without_a_fitted_curve() -> None:
+    held = (wilson(640, 800), wilson(720, 800))
+    curve = AccuracyCurve("accuracy", (266, 533), (0.8, 0.9), held)
+    (axes,) = sweeps.accuracy_by_digits([curve]).axes
+    assert curve.fitted([533]) is None
+    assert axes.get_lines()[0].get_linestyle() == "-"
+    record = style.record_of(axes)
+    assert isinstance(record, style.Lines)
+    assert [line.name for line in record.lines] == ["accuracy"]
 
 
 def test_top_learning_curves_are_those_of_the_best_trials_in_order() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import NETWORK
 from typer.testing import CliRunner
 
 from mnistexp import api
@@ -29,7 +30,7 @@ from mnistexp.runs.progress import leave_progress, read_progress
 from mnistexp.runs.results import EpochDone, Event
 from mnistexp.runs.run_folder import Run
 
-SMALL = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+SMALL = {**NETWORK, "data.digits": 200}
 DIES = """
 import os, signal, sys
 from pathlib import Path
@@ -59,6 +60,7 @@ def running(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_real_training_is_followed_from_its_folder_alone(tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     seen: list[LiveRun] = []
@@ -79,7 +81,7 @@ def test_a_real_training_is_followed_from_its_folder_alone(tmp_path: Path) -> No
     assert not (outcome.run_dir / PROGRESS).exists()
 
 
-def test_progress_tells_epochs_curves_and_the_time_left(running: Run, tmp_path: Path) -> None:
+def test_progress_has_epochs_curves_and_the_time_left(running: Run, tmp_path: Path) -> None:
     leave(running, 4, repeat=1, repeats=3)
     written = (running.path / PROGRESS).stat().st_mtime
     found = read_progress(running.path, now=written + 5)
@@ -111,7 +113,7 @@ def test_unreadable_progress_is_none(content: str, running: Run, tmp_path: Path)
     assert only(Follower(tmp_path).look().running).training is None
 
 
-def test_progress_goes_where_a_run_ends_and_never_stops_it(tmp_path: Path) -> None:
+def test_progress_files_are_removed_at_the_end_and_never_stop_a_run(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "train", "stopped", "", visible=True)
     leave(run, 2)
     run.interrupt()
@@ -131,7 +133,7 @@ def test_a_killed_process_is_dead_and_its_progress_is_kept(tmp_path: Path) -> No
     assert dead.seconds_left is None
     assert dead.ended is not None
     assert dead.ended.timestamp() == pytest.approx((dead.path / HEARTBEAT).stat().st_mtime, abs=1e-5)
-    told = "dead, epoch 1/9, loss 0.5000, accuracy 0.8000, validation loss 0.6000, validation accuracy 0.7000"
+    told = "dead, epoch 1/9, loss 0.5000, accuracy 80.0%, validation loss 0.6000, validation accuracy 70.0%"
     assert line(dead) == f"{dead.id}: {told}, its process is gone"
 
 
@@ -172,7 +174,9 @@ def test_a_sweep_is_counted_by_the_files_of_its_fits(sweeping: Run, finished: di
         assert found.scores == tuple(means.values())
     best = max(means, key=means.__getitem__)
     assert found.best_params == next(one["params"] for one in documents if one["trial"] == best)
-    assert line(only(follower.look().running)).startswith(f"{sweeping.id}: running, fit 8/8, 2 cached, best so far ")
+    assert line(only(follower.look().running)).startswith(
+        f"{sweeping.id}: running, fit 8/8, 2 cached, best accuracy so far "
+    )
 
 
 def test_failed_and_damaged_fits(sweeping: Run, finished: dict[str, Path], tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ def test_the_time_left_of_a_sweep_follows_from_its_pace() -> None:
     assert replace(sweep, total=None).seconds_left(1000.0, now=1052.0) is None
 
 
-def test_what_vanishes_is_no_error(sweeping: Run, tmp_path: Path) -> None:
+def test_a_run_that_vanishes_is_not_an_error(sweeping: Run, tmp_path: Path) -> None:
     follower, named = Follower(tmp_path), Follower(tmp_path, ["latest"])
     assert only(follower.look().running).id == only(named.look().running).id == sweeping.id
     shutil.move(sweeping.path, tmp_path / ".elsewhere")
@@ -243,7 +247,7 @@ def test_durations_are_shown_in_their_two_largest_units() -> None:
     assert said == ["0 s", "59 s", "1 min", "1 min 1 s", "1 h", "2 h 1 min", "1 d 1 h"]
 
 
-def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+def test_names_cannot_send_escape_sequences_to_the_terminal(tmp_path: Path) -> None:
     with Run.create(tmp_path, "train", "x", "", visible=True) as run:
         pass
     status = json.loads((run.path / "status.json").read_text())
@@ -261,17 +265,17 @@ def test_watch_once_prints_the_current_state(finished: dict[str, Path], running:
     done = CliRunner().invoke(app, ["watch", "--once", "--runs-dir", str(tmp_path)])
     first, second = done.stdout.splitlines()
     assert done.exit_code == 0
-    figures = "loss 0.2500, accuracy 0.4000, validation loss 0.5000, validation accuracy 0.2000"
+    figures = "loss 0.2500, accuracy 40.0%, validation loss 0.5000, validation accuracy 20.0%"
     assert first == f"{running.id}: running, epoch 4/10, {figures}"
     score = json.loads((finished["sweep"] / "metrics.json").read_text())["best_score"]
-    assert second == f"{finished['sweep'].name}: done, best score {score:.4f}"
+    assert second == f"{finished['sweep'].name}: done, best score {score:.1%}"
     document = json.loads(CliRunner().invoke(app, ["watch", "--once", "--json", "--runs-dir", str(tmp_path)]).stdout)
     assert document["running"][0]["training"]["epoch"] == 4
     assert document["ended"][0]["result"] == {"best_score": score}
 
 
 @pytest.mark.parametrize("arguments", [["--once"], ["--once", "--json"]])
-def test_nothing_to_see(arguments: list[str], tmp_path: Path) -> None:
+def test_an_empty_folder_has_nothing_to_watch(arguments: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["watch", *arguments, "--runs-dir", str(tmp_path / "none")])
     assert done.exit_code == 0
     assert list(tmp_path.iterdir()) == []
@@ -305,11 +309,11 @@ def test_a_pipe_gets_a_line_for_each_change_until_the_named_run_ends(running: Ru
             assert process.stdout.readline().startswith(f"{running.id}: running, epoch {epoch}/10, loss ")
         running.add("metrics.json", {"test_accuracy": 0.925})
         running.finish()
-        assert process.stdout.read() == f"{running.id}: done, test accuracy 0.9250\n"
+        assert process.stdout.read() == f"{running.id}: done, test accuracy 92.5%\n"
     assert process.returncode == 0
 
 
-def test_ctrl_c_leaves_a_terminal_as_it_was(running: Run, tmp_path: Path) -> None:
+def test_ctrl_c_restores_the_terminal_of_watch(running: Run, tmp_path: Path) -> None:
     leave(running, 3)
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm"}

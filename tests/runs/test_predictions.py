@@ -34,16 +34,18 @@ def test_each_training_keeps_what_its_metrics_were_computed_from(
         assert [float(each.correct.mean()) for each in found] == metrics["repeats"]["test_accuracies"]
 
 
-def test_the_stored_network_says_the_same(finished: dict[str, Path]) -> None:
-    from mnistexp.commands import prediction
+def test_the_stored_network_gives_the_same_predictions(finished: dict[str, Path]) -> None:
     from mnistexp.data import load as digits_of
     from mnistexp.runs.stored_runs import load
+    from mnistexp.training.predicting import predict
+    from mnistexp.training.saved_model import read_weights
 
     folder = finished["repeats"]
-    images = digits_of(load(folder).config.data).images
+    config = load(folder).config
+    images = digits_of(config.data).images
     for place, kept in zip((folder, folder / "repeats/1"), read_predictions(folder), strict=True):
-        said = prediction.probabilities(prediction.load_model(place / "model.keras"), images[kept.rows])
-        np.testing.assert_allclose(said, kept.probabilities, atol=1e-5)
+        said = predict(config, read_weights(place / "model.keras", config.model), images[kept.rows])
+        np.testing.assert_array_equal(said, kept.probabilities)
 
 
 def test_a_run_without_them_is_read_and_has_none(finished: dict[str, Path], tmp_path: Path) -> None:

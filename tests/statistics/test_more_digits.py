@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistexp.statistics.more_digits import RATES, more_digits
+from mnistexp.statistics import wilson
+from mnistexp.statistics.more_digits import RATES, AccuracyCurve, more_digits
 
 SIZES = (53, 133, 267, 533)
 
@@ -27,6 +28,15 @@ def test_the_gain_of_doubling_is_that_of_the_curve_which_the_accuracies_lie_on(
     assert found.doubling_interval.low == pytest.approx(found.doubling_interval.high)
 
 
+def test_the_fitted_curve_goes_through_accuracies_that_lie_on_one() -> None:
+    sizes = np.array([53, 133, 267, 533, 1066])
+    accuracies = 0.97 - 0.4 * sizes**-0.5
+    curve = AccuracyCurve(
+        "accuracy", SIZES, tuple(accuracies[:4]), tuple(wilson(800 * one, 800) for one in accuracies[:4])
+    )
+    assert curve.fitted(sizes) == pytest.approx(accuracies, rel=1e-6)
+
+
 def test_a_curve_never_promises_more_than_every_digit_nor_a_loss() -> None:
     falling = more_digits(SIZES, readings([[0.9, 0.88, 0.86, 0.85]]))
     assert falling is not None
@@ -36,7 +46,7 @@ def test_a_curve_never_promises_more_than_every_digit_nor_a_loss() -> None:
     assert 0 < steep.doubling <= 0.4
 
 
-def test_what_helps_more_is_said_where_the_intervals_tell() -> None:
+def test_more_digits_or_tuning_is_recommended_only_where_the_intervals_allow() -> None:
     climbing, level = [0.3, 0.5, 0.65, 0.8], [0.79, 0.795, 0.8, 0.8]
     digits = more_digits(SIZES, readings([climbing, climbing, climbing]))
     assert digits is not None

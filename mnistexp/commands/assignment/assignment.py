@@ -10,11 +10,11 @@ from mnistexp.errors import ConfigError, Problem
 from mnistexp.runs.layout import Kind
 from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
 
-__all__ = ["BEST", "FIXED", "FULL", "LONG", "QUICK", "SHORT", "WITH_DROPOUT", "Size", "Task", "assignment", "tasks_of"]
-
 BEST = "best model"
 SHORT, LONG, WITH_DROPOUT = "sgd_60_epochs", "sgd_150_epochs", "adam_dropout_50_epochs"
 """The trainings, named like the reported curves."""
+TITLES = {SHORT: "SGD, 60 epochs", LONG: "SGD, 150 epochs", WITH_DROPOUT: "Adam with dropout, 50 epochs"}
+"""Their names for readers."""
 FIXED = "the dropout sweep's optimizer, without dropout"
 DROPOUT_OF_THE_FINAL_MODEL = 0.4
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from mnistexp.commands.assignment.reported import FAULTS
 from mnistexp.runs.results import Outcome
 
-__all__ = ["ROUNDED", "Done", "Floats", "Row", "compared", "finite", "shown_only"]
-
 Done = Mapping[tuple[str, str], Outcome]
 """The outcome of each task of the assignment by its part and name."""
 Floats = NDArray[np.float64]

@@ -14,8 +14,6 @@ from mnistexp.commands.assignment.reported import ACCURACIES, reported_curves
 from mnistexp.runs.history_csv import read_histories
 from mnistexp.runs.results import Outcome
 
-__all__ = ["band_row", "curve_rows", "seeds_row"]
-
 RECORDED_AS = {LONG: 0.0, WITH_DROPOUT: ROUNDED}
 """The trainings whose validation loss and accuracy were reported, and the tolerance of the accuracy."""
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnistexp.commands.assignment.assignment import FIXED, LONG, WITH_DROPOUT
+from mnistexp.commands.assignment.assignment import FIXED, LONG, TITLES, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import Done
 from mnistexp.commands.assignment.grids import row_scores, seed_scores
 from mnistexp.commands.assignment.reported import reported_curves, reported_rows
@@ -14,9 +14,6 @@ from mnistexp.statistics import seed_band
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["curves_over_band", "of_reproduction", "rows_beside_ours"]
-
 
 FEW_EPOCHS = 20
 """With fewer epochs each is marked, because a line of one epoch is invisible."""
@@ -46,11 +43,11 @@ def curves_over_band(done: Done, name: str) -> "Figure":
     axes.plot(epochs, values.mean(axis=0), marker=dots, color=BLUE, label=f"ours, mean of {len(values)} seeds{missing}")
     if len(values) >= 3 and len(epochs):
         band = seed_band(values)
-        label = "95% prediction band of one more seed"
+        label = "95% prediction band for one more seed"
         axes.fill_between(epochs, band.low, band.high, color=BLUE, alpha=0.18, lw=0, label=label)
-    axes.plot(range(1, len(reported) + 1), reported, marker=dots, color=VERMILLION, label="reported")
-    cut = "" if every.shape[1] >= len(whole) else f", first {len(reported)} epochs"
-    axes.set(xlabel="epoch", ylabel="validation loss", title=name.replace("_", " ") + cut)
+    axes.plot(range(1, len(reported) + 1), reported, marker=dots, color=VERMILLION, ls="--", label="reported")
+    cut = "" if every.shape[1] >= len(whole) else f": the first {len(reported)}"
+    axes.set(xlabel="epoch", ylabel="validation loss (cross-entropy)", title=TITLES[name] + cut)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(0, 1.3 * max(*reported, *values.mean(axis=0)))
     legend_below(axes)
@@ -72,7 +69,7 @@ def rows_beside_ours(done: Done) -> "Figure":
     lines = [(name, scores[np.isfinite(scores)], colour) for name, scores, colour in lines]  # a failed row has no score
     lines.sort(key=lambda line: (names.index(line[0].split(",")[0]) if line[2] != GREY else len(names), line[2]))
     for row, (_, scores, colour) in enumerate(lines):
-        axes.plot(100 * scores, np.full(len(scores), row), "o", ms=4, color=colour, alpha=0.5, mew=0)
+        axes.plot(100 * scores, np.full(len(scores), row), "o", ms=4, color=colour, alpha=0.75, mew=0)
         if len(scores):
             axes.plot(100 * scores.mean(), row, "|", ms=14, mew=2, color=colour)
     axes.set(yticks=range(len(lines)), yticklabels=[name for name, _, _ in lines])

@@ -14,8 +14,6 @@ from mnistexp.commands.assignment.reported import NOTEBOOK, reported_rows
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import DROPOUT
 
-__all__ = ["best_of", "row_scores", "seed_scores", "submitted_rows"]
-
 
 def submitted_rows(done: Done) -> Iterator[Row]:
     """The rows of the grids as the notebook ran them. Raises RunError."""

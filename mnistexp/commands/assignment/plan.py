@@ -10,8 +10,6 @@ from mnistexp.runs.layout import Kind, is_sweep
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import Plan, Row, counts_document, together
 
-__all__ = ["plan_reproduce"]
-
 
 def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) -> Plan:
     """The plan of `run_reproduce`, made without training. Raises what it raises before it writes.

@@ -7,18 +7,6 @@ from importlib.resources import files
 
 from mnistexp.statistics import NotebookFigures
 
-__all__ = [
-    "ACCURACIES",
-    "CLASS_COUNTS",
-    "FAULTS",
-    "NOTEBOOK",
-    "PARAMETERS",
-    "ReportedCurve",
-    "ReportedRow",
-    "reported_curves",
-    "reported_rows",
-]
-
 NOTEBOOK = NotebookFigures(best=0.934997, worst=0.191218, average=0.745611)
 """The notebook's "best, worst and average model"."""
 

@@ -1,5 +1,6 @@
 """Figures of `best`: the scores of all settings, and the estimates of the accuracy."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from mnistexp.figures.style import BLACK, BLUE, GREY, VERMILLION, legend_below, 
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = ["accuracies", "of_best", "trials_by_family"]
 
 
 def of_best(choice: Choice, evidence: dict[str, Any]) -> dict[str, "Figure"]:
@@ -30,7 +29,7 @@ def trials_by_family(choice: Choice) -> "Figure":
         own = np.array([family in candidate.families for candidate in choice.everyone])
         # Spread by position in the grid, not at random: the same data give the same figure.
         offsets = 0.5 * (np.arange(own.sum()) % 7 - 3) / 7
-        axes.plot(scores[own], row + offsets, "o", ms=4, color=BLUE, alpha=0.6, mew=0)
+        axes.plot(scores[own], row + offsets, "o", ms=4, color=BLUE, alpha=0.75, mew=0)
         label = "" if row else "mean of a family"
         axes.plot(scores[own].mean(), row, "|", ms=18, mew=2, color=GREY, label=label)
     axes.axvline(scores.mean(), color=GREY, ls=":", label=f"mean of all settings: {percent(scores.mean() / 100)}")
@@ -49,7 +48,7 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
     rows = [("test digits", evidence["test"]["accuracy"], evidence["test"]["interval"])]
     selection = evidence["selection"]
     rows.append(("highest score of the sweeps", selection["raw"], None))
-    rows.append(("... corrected for selection", selection["corrected"], selection["interval"]))
+    rows.append(("highest score, corrected for selection", selection["corrected"], selection["interval"]))
     rows.append(("chosen setting, cross-validation", evidence["cross_validation"]["accuracy"], None))
     if nested := evidence["nested"]:
         rows.append(("nested cross-validation", nested["accuracy"], nested["interval"]))
@@ -58,7 +57,7 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
     if unseen := evidence["unseen"]:
         rows.append(("unseen digits: predicted from the test digits", None, unseen["predicted"]))
         rows.append(("unseen digits", unseen["accuracy"], unseen["interval"]))
-    figure = new_figure(6.4, 1.0 + 0.36 * len(rows))
+    figure = new_figure(5.6, 1.0 + 0.42 * len(rows))
     axes = figure.add_subplot()
     for row, (_, accuracy, interval) in enumerate(rows):
         if interval:
@@ -66,7 +65,7 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
         if accuracy is not None:
             axes.plot(100 * accuracy, row, "o", ms=6, color=BLACK)
             axes.annotate(percent(accuracy), (100 * accuracy, row), (0, 6), textcoords="offset points", ha="center")
-    names = [name if interval else f"{name} (no interval)" for name, _, interval in rows]
+    names = [fill(name if interval else f"{name} (no interval)", 26) for name, _, interval in rows]
     axes.set(yticks=range(len(rows)), yticklabels=names, xlabel="accuracy (%)")
     axes.set_ylim(len(rows) - 0.5, -0.8)
     axes.set_title("Estimates of the accuracy, with 95% intervals")

@@ -19,18 +19,6 @@ from mnistexp.sweeps.ranking import choose, correct_matrix, fold_weights
 from mnistexp.sweeps.sweeping import cost
 from mnistexp.sweeps.swept import DROPOUT
 
-__all__ = [
-    "COMBINATION",
-    "Candidate",
-    "Choice",
-    "Confirm",
-    "Winners",
-    "candidates_of",
-    "choose_setting",
-    "confirming",
-    "pooled",
-]
-
 COMBINATION = "combination"
 Confirm = Callable[[ExperimentConfig], TrialResult]
 """Cross-validates a setting in the same way as the candidates."""

@@ -5,12 +5,10 @@ from typing import Any
 
 from mnistexp.commands.best.choosing import Candidate, Choice, candidates_of
 from mnistexp.commands.best.work import Used
-from mnistexp.commands.metrics import guessing
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.shown import percent
+from mnistexp.statistics import guessing
 from mnistexp.sweeps.swept import LeftAside, Swept
-
-__all__ = ["choice_document", "trials_of", "warnings_of"]
 
 MOST_NAMED = 3
 """At most this many sweeps that were not used for one reason are named; the rest is counted."""
@@ -62,14 +60,14 @@ def trials_of(family: str, swept: Swept) -> int:
 
 def warnings_of(used: Used, left_aside: Sequence[LeftAside], choice: Choice, final: ExperimentConfig) -> Iterator[str]:
     """Warnings about the choice, and about sweeps that were not used."""
-    own, combined = choice.chosen.trial.mean, choice.combination.trial
-    if own < guessing(choice.chosen.config.model.classes):
+    own, combined, swept = choice.chosen.trial.mean, choice.combination.trial, choice.chosen.config
+    if own <= guessing(swept.training_digits, swept.model.classes):
         yield (
             f"The chosen setting has not learned: its cross-validation accuracy of {percent(own)} is about that of "
             "guessing. Sweep other values, first of the learning rate."
         )
     if combined.failed:
-        yield "A fit of the combination failed, so it could not be chosen."
+        yield f"A fit of the combination failed, so it could not be chosen: {combined.errors[0]}."
     elif choice.rule == "best" and combined.mean < own:
         yield (
             f"The best optimizer setting with the best dropout rate scores {percent(combined.mean)} in "

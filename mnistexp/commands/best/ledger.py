@@ -12,8 +12,6 @@ from mnistexp.runs import files, stored_runs
 from mnistexp.runs.layout import CHECKPOINT, DATA, HISTORY, MODEL, Kind, is_sweep, of_repeats
 from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["Ledger", "Reading", "read_ledger"]
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -42,14 +40,14 @@ class Ledger:
         """How often they were read, and whether learning curves were validated on them; without `unreadable`."""
         watching = [reading for reading in self.readings if reading.watched]
         runs, often = len(self.readings), self.times
-        said = f"The test digits were read {_often(often)} in this runs folder, by {runs} run{'s' * (runs != 1)}"
+        said = f"The test digits were used {_often(often)} in this runs folder, by {runs} run{'s' * (runs != 1)}"
         if not watching:
             return f"{said}, each time by a finished network, so no learning curve was validated on them."
         times = sum(reading.times for reading in watching)
         return (
-            f"{said}; {times} of these are the epochs of {len(watching)} training{'s' * (len(watching) != 1)} whose "
-            "curves are validated on them. Choosing anything from such curves makes the test accuracy optimistic; this "
-            "command did not use them."
+            f"{said}; {times} of these uses are the epochs of {len(watching)} training{'s' * (len(watching) != 1)} "
+            "whose curves are validated on them. Choosing anything from such curves makes the test accuracy "
+            "optimistic; this command chose nothing from them."
         )
 
     def document(self) -> dict[str, Any]:

@@ -9,13 +9,12 @@ import numpy as np
 from mnistexp import data
 from mnistexp.commands.best.choosing import Choice, Winners, candidates_of, choose_setting, confirming, pooled
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.errors import TrialsFailed
 from mnistexp.runs.results import FitDone, TrialResult
 from mnistexp.statistics import NestedScore, SelectionRule, nested_summary
 from mnistexp.sweeps.plan import Plan, plan_sweep
-from mnistexp.sweeps.sweeping import run_sweep
+from mnistexp.sweeps.sweeping import cross_validated, run_sweep
 from mnistexp.sweeps.trial_cache import TrialCache
-
-__all__ = ["Nested", "Sweeps", "nested_score", "plan_nested"]
 
 Watch = Callable[[FitDone], None]
 Sweeps = Sequence[tuple[ExperimentConfig, tuple[str, ...]]]
@@ -61,13 +60,14 @@ def nested_score(
 ) -> Nested:
     """For each outer fold, repeat the sweeps and the choice without it, and score the chosen setting on it.
 
-    Uses `run_sweep`, so an interrupted call continues from the cache. Raises what `run_sweep` raises.
+    Uses `run_sweep`, so an interrupted call continues from the cache. Raises what `run_sweep` raises, and
+    `TrialsFailed` if the fit of a chosen setting failed.
     """
     first = sweeps[0][0]
 
     def alone(part: data.Split, setting: ExperimentConfig) -> TrialResult:
         single = confirming(setting, first.search, first.repeats)
-        return run_sweep(single, digits, part, cache=cache, watch=watch).trials[0]
+        return cross_validated(single, digits, part, cache, watch)
 
     scores, sizes, choices = [], [], []
     for number, (inner, held) in enumerate(outer_folds(sweeps, digits, split)):
@@ -78,8 +78,10 @@ def nested_score(
         ]
         winners = Winners.among(rule, pooled(candidates), digits.labels[inner.train])
         choice = choose_setting(winners, partial(alone, inner))
-        trial = alone(split, choice.config)
-        scores.append(float(np.mean([fold.score for fold in trial.folds if fold.fold == number])))
+        scoring = [fold for fold in alone(split, choice.config).folds if fold.fold == number]
+        if error := next((fold.error for fold in scoring if fold.error), None):
+            raise TrialsFailed(f"the fit that scores the setting chosen without fold {number + 1} failed: {error}")
+        scores.append(float(np.mean([fold.score for fold in scoring])))
         sizes.append(len(held))
         choices.append(choice)
     return Nested(tuple(scores), tuple(sizes), tuple(choices), nested_summary(scores, sizes))

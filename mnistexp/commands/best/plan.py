@@ -13,8 +13,6 @@ from mnistexp.config import shown
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.sweeps.plan import Plan, Row, counts_document, together
 
-__all__ = ["plan_best"]
-
 
 def plan_best(
     config: ExperimentConfig,

@@ -8,11 +8,10 @@ import numpy as np
 from mnistexp.commands.best.choosing import confirming
 from mnistexp.commands.best.work import Work
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.errors import TrialsFailed
 from mnistexp.runs.results import Watch
 from mnistexp.statistics import FinalAccuracy, final_accuracy
-from mnistexp.sweeps.sweeping import run_sweep
-
-__all__ = ["FITS", "Predicted", "predict_final", "predicting"]
+from mnistexp.sweeps.sweeping import cross_validated
 
 FOLDS, REPEATS = 10, 2
 FITS = FOLDS * REPEATS
@@ -39,7 +38,7 @@ class Predicted:
         found = self.found
         return {
             "accuracy": found.accuracy,
-            "interval": [found.interval.low, found.interval.high],
+            "interval": found.interval.ends,
             "cross_validated": found.cross_validated,
             "scores": self.scores,
             "folds": found.folds,
@@ -62,9 +61,11 @@ def predicting(work: Work, setting: ExperimentConfig) -> ExperimentConfig:
 def predict_final(work: Work, setting: ExperimentConfig, watch: Watch) -> Predicted:
     """Predict the accuracy of one training of the chosen setting on all training digits.
 
-    Uses `run_sweep`, so an interrupted call continues from the cache. Raises what `run_sweep` raises.
+    An interrupted call continues from the cache. Raises `TrialsFailed` if a fit failed, and what `run_sweep` raises.
     """
     config = predicting(work, setting)
-    [trial] = run_sweep(config, work.digits, work.split, cache=work.cache, watch=watch).trials
+    trial = cross_validated(config, work.digits, work.split, work.cache, watch)
+    if errors := trial.errors:
+        raise TrialsFailed(f"{len(errors)} of {len(trial.folds)} fits failed, the first with: {errors[0]}")
     scores = trial.scores.reshape(REPEATS, -1)
     return Predicted(final_accuracy(scores), scores.tolist(), config.seed)

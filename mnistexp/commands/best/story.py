@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +12,31 @@ from numpy.typing import NDArray
 from mnistexp import data
 from mnistexp.commands import metrics
 from mnistexp.commands.beside import repeats_of, train_beside
-from mnistexp.commands.best import best_figures, nested
+from mnistexp.commands.best import best_figures
 from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
 from mnistexp.commands.best.document import choice_document, warnings_of
 from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.nested import Nested, nested_score
 from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
-from mnistexp.commands.digits import note_digits
-from mnistexp.commands.job import new_run, run_job, unwatched
+from mnistexp.commands.job import begun_run, new_run, note_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import finish_training
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
-from mnistexp.errors import BadInput, Interrupted
+from mnistexp.errors import BadInput, Interrupted, TrialsFailed
 from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import CHOICE, COMBINED, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
-from mnistexp.runs.run_folder import Run
-from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 from mnistexp.sweeps.sweep_files import predictions_archive
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult
-
-__all__ = ["STOPPED", "run_best", "unseen_digits"]
 
 STOPPED = "stopped; finished work is kept: run the same command again to continue"
 
@@ -69,7 +65,8 @@ def run_best(
     `best_score` (the setting in cross-validation), `predicted_accuracy` and `predicted_accuracy_interval` (null without
     `predict`), `choice` (`choice_document`), `left_aside` (`run` and `why` of
     finished sweeps that were not used), `better` (`better.how_much_better`) and `representative`
-    (`representative.representative`).
+    (`representative.representative`), and `failed`: `combination`, `nested` and `prediction`, where one of their fits
+    failed; then the rest is done and told all the same, and the exit code of the run is 3.
 
     Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` if every trial of a
     sweep failed, and `Interrupted`.
@@ -86,14 +83,22 @@ def run_best(
                 sources = work.sources((), listed_only=listed_only)
             told("choose the best setting; cross-validate the combination")
             choice = choose_setting(work.winners(sources.used), work.confirm(sources.used, watch))
-            evidence = _evidence(work, sources, choice, told, watch, with_nested=with_nested, predict=predict)
+            evidence = _evidence_of(work, sources, choice, told, watch, with_nested=with_nested, predict=predict)
             told(f"train the final model: {config.repeats} x {config.training.epochs} epochs")
             return _finish(work, sources, choice, evidence, others, watch, began)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
 
 
-Evidence = tuple[nested.Nested | None, Predicted | None]
+@dataclass(frozen=True)
+class Evidence:
+    """What the training digits say of the whole choice and of the final model; why a part that `failed` is missing."""
+
+    nested: Nested | None
+    predicted: Predicted | None
+    failed: dict[str, str]
+
+
 Told = Callable[[str], None]
 
 
@@ -112,19 +117,23 @@ def _sweep(work: Work, sources: Sources, told: Told, watch: Watch) -> None:
         run_sweep(part.config, part.command, work.runs_dir, watch)
 
 
-def _evidence(
+def _evidence_of(
     work: Work, sources: Sources, choice: Choice, told: Told, watch: Watch, *, with_nested: bool, predict: bool
 ) -> Evidence:
-    """What the training digits say of the whole choice and of the final model."""
-    inner = predicted = None
+    inner, predicted, failed = None, None, {}
     if with_nested:
         told("nested cross-validation")
-        everything = work.nested(sources)
-        inner = nested.nested_score(everything, choice.rule, work.digits, work.split, work.cache, watch)
+        try:
+            inner = nested_score(work.nested(sources), choice.rule, work.digits, work.split, work.cache, watch)
+        except TrialsFailed as error:
+            failed["nested"] = f"There is no nested cross-validation: {error}"
     if predict:
         told(f"predict the accuracy of the final model: {FITS} fits")
-        predicted = predict_final(work, choice.config, watch)
-    return inner, predicted
+        try:
+            predicted = predict_final(work, choice.config, watch)
+        except TrialsFailed as error:
+            failed["prediction"] = f"There is no prediction of the final model's accuracy: {error}"
+    return Evidence(inner, predicted, failed)
 
 
 def _finish(
@@ -140,9 +149,12 @@ def _finish(
     final = work.config.model_copy(
         update={"sweep": None, "name": None, "model": choice.config.model, "optimizer": choice.config.optimizer}
     )
-    chosen, (inner, predicted) = files.plain(choice_document(sources.used, choice)), evidence
+    chosen, predicted = files.plain(choice_document(sources.used, choice)), evidence.predicted
+    failed = ["combination"] * choice.combination.trial.failed + list(evidence.failed)
     dataset = data.Dataset(work.digits, work.split, final)
-    with run_job(_open(work, final, chosen), STOPPED, dataset) as run:
+    begun = begun_run(work.runs_dir, Kind.BEST, work.config, work.digits, CHOICE, chosen)
+    name = f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
+    with run_job(begun or new_run(work.runs_dir, Kind.BEST, work.config, name), STOPPED, dataset) as run:
         run.add(CHOICE, chosen)
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
@@ -151,7 +163,9 @@ def _finish(
         results = train_repeats(run, dataset, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
-        document = metrics.training_metrics(final, results) | {
+        trained = metrics.training_metrics(final, results)
+        found = representative(choice, results[0], trained.get("repeats"), ledger, right, evidence.nested, predicted)
+        document = trained | {
             "command": Kind.BEST,
             "best_params": choice.chosen.params,
             "best_score": choice.chosen.trial.mean,
@@ -160,21 +174,18 @@ def _finish(
             "choice": chosen,
             "left_aside": [vars(one) for one in sources.left_aside],
             "better": how_much_better(choice),
-            "representative": representative(choice, results, ledger, right, inner, predicted),
+            "representative": found,
+            "failed": failed,
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
-        document["warnings"] = [*document["warnings"], *warnings_of(sources.used, sources.left_aside, choice, final)]
+        document["warnings"] += [
+            *warnings_of(sources.used, sources.left_aside, choice, final),
+            *evidence.failed.values(),
+        ]
         note_digits(document, work.digits)
         for name, content in style.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
-        return finish_training(run, final, results, document, watch)
-
-
-def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
-    begun = reuse.unfinished(work.runs_dir, Kind.BEST, work.config, work.digits)
-    if begun is not None and files.holds(begun.path / CHOICE, chosen):
-        return Run.resume(begun.path)
-    return new_run(work.runs_dir, Kind.BEST, work.config, f"{final.optimizer.name}-dropout-{final.model.dropout:g}")
+        return finish_training(run, final, results, document, watch, exit_code=TrialsFailed.exit_code if failed else 0)
 
 
 def unseen_digits(digits: Digits) -> Digits:

@@ -13,11 +13,9 @@ from mnistexp.errors import BadInput
 from mnistexp.runs.results import TrialResult, Watch
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import Plan, plan_sweep
-from mnistexp.sweeps.sweeping import run_sweep
+from mnistexp.sweeps.sweeping import cross_validated
 from mnistexp.sweeps.swept import DROPOUT, LeftAside, Part, Swept, find_sweeps, parts_of, read_swept
 from mnistexp.sweeps.trial_cache import TrialCache
-
-__all__ = ["Sources", "Used", "Work"]
 
 Used = Sequence[tuple[str, Swept]]
 """Sweeps to choose from, each once for every family of its candidates."""
@@ -95,8 +93,7 @@ class Work:
         """Cross-validates a setting as the sweeps of `used` did, with fits from the cache where possible."""
 
         def confirmed(setting: ExperimentConfig) -> TrialResult:
-            alone = self.alone(setting, used)
-            return run_sweep(alone, self.digits, self.split, cache=self.cache, watch=watch).trials[0]
+            return cross_validated(self.alone(setting, used), self.digits, self.split, self.cache, watch)
 
         return confirmed
 

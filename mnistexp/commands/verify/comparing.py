@@ -8,8 +8,6 @@ import numpy as np
 
 from mnistexp.runs.results import CURVES, History
 
-__all__ = ["CURVES", "Compared", "curve_difference", "relative_difference"]
-
 
 @dataclass(frozen=True)
 class Compared:

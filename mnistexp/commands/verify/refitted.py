@@ -19,8 +19,6 @@ from mnistexp.sweeps.search import drive
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.sweep_files import fit_name, read_sweep
 
-__all__ = ["compare_fits"]
-
 
 def compare_fits(folder: Path, dataset: Dataset, count: int, seed: int, watch: Watch) -> tuple[list[Compared], str]:
     """Repeat `count` fits of the sweep in `folder`, drawn with `seed`; returns a sentence on their number too.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistexp.commands.prediction import load_model
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
 from mnistexp.data import Dataset, Rows
 from mnistexp.errors import RunError
@@ -17,8 +16,7 @@ from mnistexp.runs.results import Watch
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
-
-__all__ = ["compare_trainings"]
+from mnistexp.training.saved_model import OtherNetworkError, read_weights
 
 
 def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list[Compared]:
@@ -41,7 +39,9 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
         before = f"training {repeat + 1}: " if repeats > 1 else ""
         found.append(_history(folder, result, before))
         found += _model(folder, dataset, result, before)
-        found.append(_accuracy(accuracies[repeat], result, before))
+        then, now = accuracies[repeat], result.test_accuracy
+        told = f"{then:.4f} then, {now:.4f} now" if then != now else f"{now:.4f}"
+        found.append(Compared(f"{before}test accuracy", then == now, relative_difference([then], [now]), told))
     return found
 
 
@@ -66,8 +66,9 @@ def _history(folder: Path, result: TrainingResult, before: str) -> Compared:
 
 def _model(folder: Path, dataset: Dataset, result: TrainingResult, before: str) -> Iterator[Compared]:
     """Compare the weights in `model.keras`, and that model's predictions of the test digits."""
-    weights = [np.asarray(weight) for weight in load_model(folder / MODEL).get_weights()]
-    if [weight.shape for weight in weights] != [weight.shape for weight in result.fit.weights]:
+    try:
+        weights = read_weights(folder / MODEL, dataset.config.model)
+    except OtherNetworkError:
         yield Compared(f"{before}weights", False, math.inf, f"{MODEL} has a different network")
         return
     pairs = list(zip(weights, result.fit.weights, strict=True))
@@ -85,14 +86,4 @@ def _model(folder: Path, dataset: Dataset, result: TrainingResult, before: str) 
         np.array_equal(probabilities, result.test.probabilities, equal_nan=True),
         relative_difference([float((likeliest == result.test.labels).mean())], [result.test_accuracy]),
         f"{others} of {len(likeliest)} test digits have another prediction" if others else "",
-    )
-
-
-def _accuracy(then: float, result: TrainingResult, before: str) -> Compared:
-    now = result.test_accuracy
-    return Compared(
-        f"{before}test accuracy",
-        then == now,
-        relative_difference([then], [now]),
-        f"{then:.4f} then, {now:.4f} now" if then != now else f"{now:.4f}",
     )

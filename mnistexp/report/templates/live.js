@@ -28,7 +28,8 @@ function duration(seconds) {
   return `${whole} s`;
 }
 
-const four = (value) => value.toFixed(4);
+/* An accuracy in per cent, another number with four decimals. */
+const shown = (name, value) => (/accuracy|score/i.test(name) ? `${(100 * value).toFixed(1)}%` : value.toFixed(4));
 const known = (values) => values.filter((value) => value !== null);
 
 /* The progress of a run: done and total, in words, and its curves. */
@@ -48,7 +49,7 @@ function reachedTraining(training) {
   for (const figure of figures) {
     for (const line of figure.lines) {
       const last = line.y[line.y.length - 1];
-      if (last !== null) words.push(`${line.name} ${figure.title.toLowerCase()} ${four(last)}`);
+      if (last !== null) words.push(`${line.name} ${figure.title.toLowerCase()} ${shown(figure.title, last)}`);
     }
   }
   return { done: repeat * epochs + epoch, total: repeats * epochs, words: words.join(", "), figures };
@@ -61,7 +62,7 @@ function reachedSweep(sweep) {
   if (sweep.best !== null) {
     const word = (key) => key.split(".").pop().replace(/_(?!\d)/g, " ");
     const setting = Object.entries(sweep.best_params).map(([key, value]) => `${word(key)} ${value}`).join(", ");
-    words.push(`best so far ${four(sweep.best)} (${setting || "as configured"})`);
+    words.push(`best accuracy so far ${shown("accuracy", sweep.best)} (${setting || "as configured"})`);
   }
   const x = sweep.scores.map((_, index) => index + 1);
   let best = -Infinity;
@@ -75,7 +76,7 @@ function reachedSweep(sweep) {
 
 function cameOut(run) {
   const words = run.training || run.sweep ? [reached(run).words] : [];
-  for (const [name, value] of Object.entries(run.result ?? {})) words.push(`${name.replaceAll("_", " ")} ${four(value)}`);
+  for (const [name, value] of Object.entries(run.result ?? {})) words.push(`${name.replaceAll("_", " ")} ${shown(name, value)}`);
   if (run.error) words.push(run.error);
   else if (run.state === "dead") words.push("its process has died");
   return words.join(", ");
@@ -90,7 +91,7 @@ function draw(svg, figure) {
   svg.replaceChildren();
   for (const value of new Set([low, high])) {
     shape(svg, "line", { x1: LEFT, x2: WIDTH - RIGHT, y1: down(value), y2: down(value), stroke: "#cccccc" });
-    shape(svg, "text", { x: LEFT - 6, y: down(value) + 4, "text-anchor": "end" }).textContent = value.toPrecision(3);
+    shape(svg, "text", { x: LEFT - 6, y: down(value) + 4, "text-anchor": "end" }).textContent = shown(figure.title, value);
   }
   shape(svg, "text", { x: LEFT, y: HEIGHT - 4 }).textContent = `${figure.x} ${first}`;
   if (last > first) shape(svg, "text", { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end" }).textContent = `${last}`;
@@ -105,7 +106,7 @@ function draw(svg, figure) {
     const end = points.filter(Boolean).pop()?.split(",");
     if (end) shape(svg, "circle", { cx: end[0], cy: end[1], r: 3, fill: COLOURS[index] });
   });
-  const ends = figure.lines.map((line) => `${line.name} ${four(known(line.y).pop())}`);
+  const ends = figure.lines.map((line) => `${line.name} ${shown(figure.title, known(line.y).pop())}`);
   svg.setAttribute("aria-label", `${figure.title} over ${figure.x}s up to ${last}: ${ends.join(", ")} at the end`);
 }
 
@@ -151,7 +152,8 @@ function showCard(card, run, moment) {
 function makeRow(run) {
   const base = `runs/${encodeURIComponent(run.id)}`;
   const title = run.state === "damaged" ? run.id : make("a", { href: `${base}/report` }, run.id);
-  const links = run.files.map((name) => make("a", { href: `${base}/files/${encodeURIComponent(name)}` }, name));
+  const files = run.files.filter((name) => !run.files.includes(name.replace(/\.svg$/, ".png")) || !name.endsWith(".svg"));
+  const links = files.map((name) => make("a", { href: `${base}/files/${encodeURIComponent(name)}` }, name));
   const row = make("tr", {}, make("th", { scope: "row" }, title));
   row.append(make("td", {}, run.state), make("td", {}, cameOut(run)), make("td"), make("td", {}, ...links));
   return row;
@@ -163,7 +165,8 @@ function showRow(run, moment) {
   const key = JSON.stringify([run.state, run.ended, run.result, run.error, run.files, reached(run).words]);
   let kept = rows.get(run.id);
   if (kept?.key !== key) rows.set(run.id, (kept = { key, row: makeRow(run) }));
-  say(kept.row.cells[3], `${duration((Date.parse(moment) - Date.parse(run.ended)) / 1000)} ago`);
+  const ago = duration((Date.parse(moment) - Date.parse(run.ended)) / 1000).split(" ", 2).join(" ");
+  say(kept.row.cells[3], `${ago} ago`);
   return kept.row;
 }
 
