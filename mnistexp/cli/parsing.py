@@ -23,7 +23,7 @@ class Command(TyperCommand):
     """A command that refuses an option given twice, and names the option or the setting that an unknown one means."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, with hints for what is unknown, missing or given twice."""
+        """Parse, with hints for options that are unknown, missing or given twice."""
         given = list(args)
         try:
             left: list[str] = super().parse_args(ctx, args)
