@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
@@ -130,12 +130,3 @@ def plan_report(plan: "Plan") -> Iterator[RenderableType]:
 
 def _about(seconds: float | None) -> str:
     return "time unknown" if seconds is None else f"about {duration(seconds)}"
-
-
-def divergence(metrics: Mapping[str, Any]) -> str:
-    """What to say of a training whose loss stopped being a number."""
-    which = "a training" if "repeats" in metrics else "the training"
-    return (
-        f"{which} diverged: its loss was not a number in epoch {metrics['diverged_at']}; "
-        "try a lower optimizer.learning_rate. Finished results are kept"
-    )
