@@ -49,7 +49,8 @@ def plain_table(*headings: str, rows: Iterable[Sequence[object]] = ()) -> Table:
 
 def shows_unicode() -> bool:
     """Whether standard output takes more than ASCII."""
-    return "utf" in (sys.stdout.encoding or "").lower()
+    file = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # while rich shows something live
+    return "utf" in (file.encoding or "").lower()
 
 
 def cut(text: str) -> Text:
