@@ -215,7 +215,7 @@ def test_summary_counts_every_parameter(tmp_path: Path) -> None:
         "(3*3*1+1)*16 = 160",
         "(3*3*16+1)*32 = 4,640",
         "(800+1)*128 = 102,528",
-        "(128+1)*10 = 1290",
+        "(128+1)*10 = 1,290",
     ]
     assert found["updates_per_epoch"] == 25
     for kind in ("png", "svg"):

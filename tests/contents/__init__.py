@@ -6,7 +6,8 @@ claims.py      which quantities a number may be at which place; a number that no
 training.py    the quantities of a training and the places where they are told; also sweep.py, best.py, reproduce.py
 chosen.py      the choice of a `best`, made again from the files of its sweeps
 commands.py    what `runs list`, `runs show` and `runs compare` print, and the numbers of metrics.json
-drawings.py    the curves that a figure's SVG and PNG show, and those that a page's figures hold
+drawings.py    figures as they were drawn: the SVG of a file or a page in the units of its axes, the PNG beside it
+figures.py     what each figure must show, by the name of its file; with curves.py and sweep_figures.py
 reader.py      all checks of one run folder
 __main__.py    the same from a shell: python -m tests.contents RUN_FOLDER ...
 

@@ -127,6 +127,7 @@ def _tested(record: Record) -> dict[str, Any]:
     mean, correct, counts = float(accuracies.mean()), accuracies * n, matrices[0]
     found: dict[str, Any] = {"test digits": n, "correct of each": correct, "accuracy of each": accuracies}
     found |= {"accuracy": mean, "correct": correct[0], "saved accuracy": accuracies[0], "counts": counts}
+    found |= {"counts of all": sum(matrices), "correct of all": correct.sum(), "digits of all": n * len(matrices)}
     if len(accuracies) > 1:
         found["spread"] = accuracies.std(ddof=1)
     if len(accuracies) > 2:
@@ -229,5 +230,10 @@ how was this made :: . :: settings, environment, seconds, seed
 .* :: ^Training \d :: training, correct of each, accuracy of each, minima, repeats, lasts accuracy
 confidence|confus|taken for :: . :: confusions, digits
 digits are misread :: . :: mistakes, test digits
+^figure :: mean and range of \d+$ :: repeats
+^figure accuracy :: training [\d.]+% at the end :: ends of accuracy
+^figure accuracy :: validation .*at the end :: ends of val_accuracy
+^figure .*confusion :: classified correctly :: correct of all, digits of all, accuracy
+^figure mistakes :: . :: mistakes
 """
 )
