@@ -6,6 +6,7 @@ from typing import Any
 
 from mnistexp.commands.digits import note_digits, read_digits
 from mnistexp.commands.job import new_run, run_job, unwatched
+from mnistexp.commands.stored_repeats import AFTERWARDS
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import TrialsFailed
 from mnistexp.figures import style, sweeps
@@ -21,6 +22,7 @@ from mnistexp.sweeps.ranking import ranked
 from mnistexp.sweeps.search import search
 from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.trial_cache import cache_of
+from mnistexp.training.runtime import load_beside
 
 AGAIN = "run the same command again to continue"
 
@@ -43,6 +45,8 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     # Bad input, such as a scheduler that doesn't answer, removes the run: nothing has been computed.
     with run_job(new_run(runs_dir, command, config, sweep_name(config)), stopped, dataset) as run:
         run.log(f"{command}: started")
+        if earlier is None:
+            load_beside(*AFTERWARDS)  # workers start meanwhile
         found = sweeping.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
         document = sweep_metrics(config, command, found)
         note_digits(document, digits)
