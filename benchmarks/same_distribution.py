@@ -25,8 +25,8 @@ from scipy import stats
 from mnistexp import data
 from mnistexp.config.models import ExperimentConfig, ModelConfig, TrainingConfig
 from mnistexp.config.optimizers import OPTIMIZERS
-from mnistexp.training.fitting import Seed, fit
-from mnistexp.training.model import build_optimizer
+from mnistexp.training.fitting import fit
+from mnistexp.training.model import Seed, build_optimizer
 from mnistexp.training.predicting import evaluate
 from mnistexp.training.runtime import start_tensorflow
 

@@ -37,7 +37,8 @@ def loop(path: str, optimizer: str, digits: int, batch: int) -> Epoch:
     """This package's loop."""
     from mnistexp.config.models import DataConfig, ExperimentConfig, TrainingConfig
     from mnistexp.config.optimizers import OPTIMIZERS as CLASSES
-    from mnistexp.training.fitting import Seed, fit
+    from mnistexp.training.fitting import fit
+    from mnistexp.training.model import Seed
 
     x, y, *validation = parts(path, digits)
     config = ExperimentConfig(

@@ -21,7 +21,7 @@ from mnistexp.commands.best.story import run_best
 from mnistexp.commands.evaluate.story import evaluate as judge
 from mnistexp.commands.job import unwatched
 from mnistexp.commands.sweep import run_sweep
-from mnistexp.commands.train import run_training
+from mnistexp.commands.train import continue_training, run_training
 from mnistexp.config import settings
 from mnistexp.config.catalogue import dotted_keys, full_key
 from mnistexp.config.models import ExperimentConfig
@@ -45,9 +45,9 @@ def configure(
 ) -> ExperimentConfig:
     """A configuration from a file, a packaged name, or Python values.
 
-    `config`: one that is finished already, nested values or dotted keys, a YAML file, or the name of a packaged
+    `config`: a complete one, nested values or dotted keys, a YAML file, or the name of a packaged
     configuration; what it leaves open comes from the packaged configuration `base`. `changes`: keys to values, the
-    strongest; dotted, or the end of a key where that is clear, as `--set` takes them. Raises `ConfigError` with every
+    strongest; dotted, or an unambiguous end of a key, as for `--set`. Raises `ConfigError` with every
     problem.
     """
     dotted = {full_key(key, dotted_keys()): value for key, value in (changes or {}).items()}
@@ -65,15 +65,24 @@ def train(
     config: Configuration = "train",
     changes: Mapping[str, Any] | None = None,
     *,
+    resume: Folder | int | None = None,
     runs_dir: Folder | None = None,
     watch: Watch = unwatched,
 ) -> Outcome:
     """Train as `mnistexp train` does, and give back the run folder and the document of its `metrics.json`.
 
-    `watch` is called with each `EpochDone`. Raises `BadInput` for the configuration of a sweep, and `ConfigError`,
-    `DataError`, `RunError`, `Interrupted`.
+    `resume`: an unfinished training to resume, by any reference; with `changes={"training.epochs": 100}` a finished one
+    to lengthen in a new run, to which `changes` may also give a `name`. `watch` is called with each `EpochDone`. Raises
+    `BadInput` for the configuration of a sweep and for other settings with `resume`, and `ConfigError`, `DataError`,
+    `RunError`, `Interrupted`.
     """
     found = configure(config, changes)
+    if resume is not None:
+        asked = {full_key(key, dotted_keys()) for key in changes or {}}
+        if config != "train" or (asked and asked | {"name"} != {"training.epochs", "name"}):
+            raise BadInput("resume uses the settings of its run, allowed: changes of training.epochs, also with a name")
+        epochs = found.training.epochs if asked else None
+        return continue_training(runs_folder(runs_dir), str(resume), epochs, watch, name=found.name)
     if found.sweep:
         raise BadInput("the configuration has a sweep section: call sweep")
     return run_training(found, runs_folder(runs_dir), watch)
@@ -149,7 +158,7 @@ def reproduce(
 
 
 def evaluate(run: Folder | int = LATEST, data: str | None = None, *, runs_dir: Folder | None = None) -> Outcome:
-    """Judge a run's model as `mnistexp evaluate` does, by the labelled digits of `data` or its own test digits.
+    """Evaluate a run's model as `mnistexp evaluate` does, on the labelled digits of `data` or its own test digits.
 
     Raises `BadInput`, `DataError`, `RunError`, `Interrupted`.
     """
@@ -158,7 +167,7 @@ def evaluate(run: Folder | int = LATEST, data: str | None = None, *, runs_dir: F
 
 
 class LoadedRun(StoredRun):
-    """A stored run, and what its network says of other digits."""
+    """A stored run, and its network's predictions for other digits."""
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """The probability of each class for images: float32 (n, classes), by the network of the first training.

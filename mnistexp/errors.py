@@ -6,6 +6,7 @@
     ├── DataError              the digits can't be downloaded, or the packaged ones are damaged
     ├── RunError               a run folder is missing, damaged or in use
     ├── Interrupted            exit code 130: stopped by the user, with what was finished kept
+    │   └── OutOfTime          exit code 1: a sweep's time limit came before any trial was complete
     ├── TrialsFailed           exit code 3: the sweep finished, but some of its trials failed
     └── NotMet                 exit code 6: the run was checked, and does not meet a requirement
 
@@ -16,21 +17,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
-
-__all__ = [
-    "BadInput",
-    "ConfigError",
-    "DataError",
-    "Interrupted",
-    "MnistexpError",
-    "NotMet",
-    "Problem",
-    "RunError",
-    "TrialsFailed",
-    "nearest",
-    "nearest_name",
-    "show",
-]
 
 
 class MnistexpError(Exception):
@@ -82,6 +68,12 @@ class Interrupted(MnistexpError):
     """Stopped by the user; finished work is kept."""
 
     exit_code = 130
+
+
+class OutOfTime(Interrupted):
+    """A sweep's time limit came before any of its trials was complete; finished fits are kept."""
+
+    exit_code = 1
 
 
 class TrialsFailed(MnistexpError):

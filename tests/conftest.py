@@ -7,11 +7,14 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, settings
+from small import NETWORK, undrawn
 
 from mnistexp import api
 from mnistexp.commands import examples
@@ -22,6 +25,9 @@ collect_ignore = ["faults"]
 # A law holds for an example however long a busy machine takes over it.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# Built once for all calls of a process, most of which take less time than that.
+typer.main.get_command = cache(typer.main.get_command)
 
 # What tests start must not depend on how they were started: a script's `&` has SIGINT ignored, `nohup` has SIGHUP.
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -54,6 +60,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     if count := sum(NO_BROWSER in reason for reason in skipped):
         terminalreporter.write_line(f"{count} tests of pages in a browser were skipped: {NO_BROWSER}", yellow=True)
+
+
+@pytest.fixture(name="undrawn")
+def without_figures() -> Iterator[None]:
+    """For tests that don't look at the figures of their runs."""
+    with undrawn():
+        yield
 
 
 @pytest.fixture
@@ -94,7 +107,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pat
 
 
 def _finish(runs: Path) -> dict[str, Path]:
-    small = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+    small = {**NETWORK, "data.digits": 200}
     held_out = {"training.epochs": 4, "training.validation_fraction": 0.2, "repeats": 2}
     grid = {"model.dropout": [0.0, 0.5], "optimizer.beta_1": [0.5, 0.9]}
     grids = [{"optimizer.name": ["adam", "nadam"]}, {"model.dropout": [0.0, 0.5]}]

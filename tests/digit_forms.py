@@ -1,4 +1,4 @@
-"""The packaged digits written in every form that people have them in."""
+"""The packaged digits in every common file format."""
 
 import gzip
 import io

@@ -152,7 +152,7 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def prepare(folder: Path, runs: Path) -> Path:
-    """A folder in which a page begins: the files of `configs/`, and a few small finished runs."""
+    """A folder for the examples of a page: the files of `configs/`, and a few small finished runs."""
     shutil.copytree(ROOT / "configs", folder / "configs")
     shutil.copytree(runs, folder / "runs")
     return folder

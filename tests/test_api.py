@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import call
+from small import NETWORK
 
 import mnistexp
 from mnistexp import data
@@ -16,10 +18,10 @@ from mnistexp.runs.layout import STATUS, Kind
 from mnistexp.runs.stored_runs import runs_folder
 from mnistexp.sweeps import reuse
 
-TINY = {"model.filters": [2, 2], "model.dense_units": 4, "training.epochs": 1, "data.digits": 60}
+TINY = {**NETWORK, "training.epochs": 1, "data.digits": 60}
 
 
-def test_every_name_is_a_function_however_often_it_is_asked_for() -> None:
+def test_every_public_name_is_a_function_at_every_access() -> None:
     for _ in range(2):
         for name in ("best", "configure", "load_run", "reproduce", "sweep", "train"):
             assert callable(getattr(mnistexp, name))
@@ -31,12 +33,39 @@ def test_the_help_of_the_package_fits_two_screens() -> None:
     assert {"ExperimentConfig", "MnistCnnClassifier"} <= set(dir(mnistexp))
 
 
-def test_progress_is_told_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_progress_is_printed_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with mnistexp.progress() as watch:
         mnistexp.train("train", TINY, runs_dir=tmp_path, watch=watch)
     said = capsys.readouterr()
     assert said.out == ""
     assert "epoch 1/1: loss " in said.err
+
+
+def test_a_finished_training_is_lengthened_to_the_bytes_of_the_command(tmp_path: Path) -> None:
+    short = mnistexp.train(changes=TINY, runs_dir=tmp_path).run_dir
+    longer = mnistexp.train(resume=short, changes={"epochs": 2, "name": "longer"}, runs_dir=tmp_path).run_dir
+    done = call("train", "--resume", short, "--epochs", 2, "--runs-dir", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    of_the_command = mnistexp.load_run(runs_dir=tmp_path)
+    whole = mnistexp.train(changes=TINY | {"training.epochs": 2}, runs_dir=tmp_path).run_dir
+    assert longer.name.rpartition("-")[0].endswith("longer")
+    for name in ("history.csv", "predictions.npz"):
+        expected = (whole / name).read_bytes()
+        assert (longer / name).read_bytes() == (of_the_command.path / name).read_bytes() == expected, name
+
+
+def test_a_training_is_resumed_with_its_own_settings_only(tmp_path: Path) -> None:
+    done = mnistexp.train(changes=TINY, runs_dir=tmp_path).run_dir
+    for others in ({"seed": 1}, {"name": "a"}, {"epochs": 2, "seed": 1}):
+        with pytest.raises(BadInput, match="resume uses the settings of its run"):
+            mnistexp.train(resume=done, changes=others, runs_dir=tmp_path)
+    with pytest.raises(BadInput, match="resume uses the settings of its run"):
+        mnistexp.train("best", resume=done, runs_dir=tmp_path)
+    with pytest.raises(BadInput, match="allowed: more than the 1 epochs"):
+        mnistexp.train(resume=done, changes={"epochs": 1}, runs_dir=tmp_path)
+    with pytest.raises(BadInput, match="is done"):
+        mnistexp.train(resume=done, runs_dir=tmp_path)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -62,6 +91,7 @@ def test_keys_may_be_dotted_and_changes_may_name_their_end() -> None:
         mnistexp.configure({"training": 3}, {"epochs": 1})
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_go_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for variable, folder in (("kept", "kept"), ("", "runs")):
@@ -75,6 +105,7 @@ def test_runs_go_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.
         mnistexp.load_run(runs_dir="")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:
     said: list[object] = []
     trained = mnistexp.train("train", TINY, runs_dir=tmp_path, watch=said.append)
@@ -91,6 +122,7 @@ def test_train_and_sweep_leave_runs_that_load(tmp_path: Path) -> None:
     assert stored.history.epochs == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_python_records_the_kind_of_a_sweep_as_the_command_line_does_and_finds_it_again(tmp_path: Path) -> None:
     rates = {"sweep.executor": "serial", "sweep.grid": {"model.dropout": [0.0]}, "sweep.folds": 2}
     config = mnistexp.configure("sweep-dropout", TINY | rates)
@@ -123,6 +155,7 @@ def test_a_loaded_run_reads_images_of_any_usual_form_as_its_network_read_the_tes
         mnistexp.load_run(finished["sweep"]).predict(images)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_loaded_run_gives_its_figures_trials_and_settings(finished: dict[str, Path], tmp_path: Path) -> None:
     trained, swept = (mnistexp.load_run(finished[name]) for name in ("train", "sweep"))
     assert set(trained.figures()) >= {"loss_curves", "confusion_matrix"}
@@ -135,7 +168,7 @@ def test_a_loaded_run_gives_its_figures_trials_and_settings(finished: dict[str, 
     assert (again.run_dir / "history.csv").read_bytes() == (trained.path / "history.csv").read_bytes()
 
 
-def test_a_notebook_shows_what_a_run_found_as_plain_text(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_a_notebook_shows_the_results_of_a_run_as_plain_text(finished: dict[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(finished["train"], tmp_path / finished["train"].name)
     annotate(folder, add=["good"], note="<b>bold</b>")
     shown = mnistexp.load_run(folder)._repr_html_()

@@ -122,7 +122,7 @@ def test_slow_examples_run_as_printed(page: Path, tmp_path: Path, finished: dict
     run_page(page, prepare(tmp_path, finished["train"].parent), slow=True)
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
+def test_links_of_the_readme_have_targets() -> None:
     tokens = [child for token in MARKDOWN.parse(PAGES[0].read_text()) for child in token.children or []]
     links = [str(token.attrs["href"]) for token in tokens if token.type == "link_open"]
     assert links

@@ -121,7 +121,7 @@ def units_unsaid(item: Documented) -> list[str]:
 
 
 def sources_unnamed(functions: dict[str, str]) -> list[str]:
-    """The statistics of these docstrings, by name of the function, that lead to no source."""
+    """The names of statistical functions whose docstrings give no source; `functions`: name to docstring."""
     unnamed = set(functions)
     while found := {
         name
@@ -137,7 +137,7 @@ LAWS = [errors_unnamed, shapes_unsaid, dtypes_unsaid, units_unsaid]
 
 @cache
 def package() -> list[tuple[str, Documented]]:
-    """All that has a docstring, by its module; but for commands, whose help it is, so that it names no exceptions."""
+    """Everything with a docstring, by module, except commands: their docstrings are help and name no exceptions."""
     paths = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.stem.endswith("_commands")]
     return [
         (str(path.relative_to(PACKAGE)), item)
@@ -147,7 +147,7 @@ def package() -> list[tuple[str, Documented]]:
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_the_package_keeps_the_law(law: Law) -> None:
+def test_the_docstrings_of_the_package_keep_the_rules(law: Law) -> None:
     assert [f"{path}: {item.name}: {fault}" for path, item in package() for fault in law(item)] == []
 
 
@@ -188,13 +188,13 @@ def faults(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_docstring_that_breaks_a_law_is_found(fault: str) -> None:
+def test_a_docstring_that_breaks_a_rule_is_found(fault: str) -> None:
     (found,) = faults(FAULTS[fault])
     assert fault.replace("C.x ", "C.x: x ") in found
 
 
 @pytest.mark.parametrize("source", SOUND)
-def test_a_docstring_that_keeps_the_laws_passes(source: str) -> None:
+def test_a_docstring_that_keeps_the_rules_passes(source: str) -> None:
     assert faults(source) == []
 
 

@@ -34,7 +34,7 @@ def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 @parametrize_with_checks([small()], expected_failed_checks=lambda _: FAILS)
-def test_scikit_learn_s_checks(estimator, check) -> None:
+def test_the_estimator_passes_the_checks_of_scikit_learn(estimator, check) -> None:
     check(estimator)
 
 
@@ -177,7 +177,7 @@ def test_the_network_has_an_output_for_each_class(classes, digits) -> None:
     assert fitted.predict_proba(digits[0][:5]).shape == (5, classes)
 
 
-def test_images_scaled_otherwise_than_those_fitted(digits) -> None:
+def test_images_scaled_differently_from_the_training_images_are_refused(digits) -> None:
     images, labels = digits[0][:64], digits[1][:64]
     with pytest.raises(ValueError, match="X goes up to 1, but the fitted values were from 0 to 255"):
         small(epochs=1).fit(images, labels).predict(images / 255)

@@ -11,7 +11,7 @@ PAGE = "from chromium import start\n\ndef test_page(tmp_path):\n    start(tmp_pa
 
 
 @pytest.mark.parametrize("required", ["", "1"])
-def test_without_a_browser_the_suite_says_how_to_have_one(required: str, tmp_path: Path) -> None:
+def test_without_a_browser_the_suite_says_how_to_install_one(required: str, tmp_path: Path) -> None:
     (tmp_path / "test_page.py").write_text(PAGE)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:randomly", "test_page.py"],

@@ -12,13 +12,13 @@ GRIDS = (
 )
 
 
-def tiny(sweep: dict[str, Any] | None = None, **changes: Any) -> ExperimentConfig:
+def tiny(sweep: dict[str, Any] | None = None, epochs: int = 3, **changes: Any) -> ExperimentConfig:
     """160 digits to learn from, a small network, 3 epochs, two settings of two optimizers and two dropout rates."""
     settings: dict[str, Any] = {
         "data": DataConfig(digits=200),
         "model": ModelConfig(filters=(4, 8), dense_units=16),
         "optimizer": Adam(learning_rate=0.01, beta_1=0.5, beta_2=0.8),
-        "training": TrainingConfig(epochs=3, batch_size=16),
+        "training": TrainingConfig(epochs=epochs, batch_size=16),
         "sweep": SweepConfig(**{"executor": "serial", "grid": GRIDS} | (sweep or {})),
     }
     return ExperimentConfig(**settings | changes)

@@ -21,12 +21,12 @@ GRID = {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.001, 0.01], "o
 """12 fits on 3 folds."""
 
 
-def tiny(sweep: dict[str, Any], **changes: Any) -> ExperimentConfig:
-    """160 digits to learn from, a network of 1,000 parameters, 2 epochs; serial unless the sweep says otherwise."""
+def tiny(sweep: dict[str, Any], epochs: int = 2, **changes: Any) -> ExperimentConfig:
+    """160 digits to learn from, the small network, 2 epochs; serial unless the sweep says otherwise."""
     settings: dict[str, Any] = {
         "data": DataConfig(digits=200),
-        "model": ModelConfig(filters=(2, 4), dense_units=8, dropout=0.25),
-        "training": TrainingConfig(epochs=2),
+        "model": ModelConfig(filters=(4, 8), dense_units=16, dropout=0.25),
+        "training": TrainingConfig(epochs=epochs, batch_size=16),
         "sweep": SweepConfig(**{"executor": "serial", "grid": GRID} | sweep),
     }
     return ExperimentConfig(**settings | changes)

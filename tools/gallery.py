@@ -87,7 +87,8 @@ def terminal(command: list[str], runs: Path, width: int) -> bytes:
     code, said = on_terminal(program(*command), width, os.environ | place)
     if code not in (0, 3):
         sys.exit(f"{' '.join(command)} ended with {code}: {said.decode()}")
-    return re.sub(rb"[^\n]*\r\x1b\[2K|[^\n]*\n\x1b\[1A\x1b\[2K|\x1b\[\?25[lh]", b"", said)
+    erased = re.sub(rb"[^\n]*\r\x1b\[2K|\x1b\[\?25[lh]", b"", said)
+    return re.sub(rb"[^\n]*\n\x1b\[1A\x1b\[2K", b"", erased)
 
 
 def draw_screens(screens: Path) -> Iterator[Path]:

@@ -50,7 +50,10 @@ def parts(run: StoredRun) -> list[Part]:
     """The run, then its trainings if there are several, and its trials. Raises RunError if a part can't be read."""
     if run.unread:
         raise RunError("\n".join(run.unread))
-    began, trainings = run.started.timestamp(), list(_trainings(run))
+    began, trainings = run.started.timestamp(), list[Series]()
+    for history in run.histories:  # each starts when the one before ends
+        ended = max(trainings[-1].times, default=began) if trainings else began
+        trainings.append(Series(history, _times(ended, history.seconds, run.seconds)))
     alone = trainings[0] if len(trainings) == 1 else None
     numbers = {key: float(number) for key, number in run.numbers.items() if is_number(number)}
     finished = run.finished.timestamp() if run.finished else None
@@ -61,15 +64,6 @@ def parts(run: StoredRun) -> list[Part]:
     if (run.path / SWEEP).exists():
         found += [_trial(trial, began) for trial in read_sweep(run.path).trials]
     return found
-
-
-def _trainings(run: StoredRun) -> Iterator[Series]:
-    """The run's own trainings by repeat, from 0. Each starts when the one before ends."""
-    began = run.started.timestamp()
-    for history in run.histories:
-        series = Series(history, _times(began, history.seconds, run.seconds))
-        yield series
-        began = max(series.times, default=began)
 
 
 def _trial(trial: TrialResult, began: float) -> Part:

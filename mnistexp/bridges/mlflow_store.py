@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from yaml import YAMLError
@@ -128,7 +128,9 @@ def _export(
     client: MlflowClient, experiment: str, run: StoredRun, own: list[Part], tags: dict[str, str], artifacts: bool
 ) -> Exported:
     names = [name for name in run.files() if name != ANNOTATIONS] if artifacts else []
-    digest = _digest(own, {name: run.read_bytes(name) for name in names})
+    sums = {name: hashlib.sha256(run.read_bytes(name)).hexdigest() for name in names}
+    content = json.dumps([[asdict(part) for part in own], sums], sort_keys=True, default=list)
+    digest = hashlib.sha256(content.encode()).hexdigest()
     quote = '"' if "'" in run.id else "'"
     earlier = client.search_runs([experiment], f"tags.`{RUN}` = {quote}{run.id}{quote}")
     if len(earlier) == 1 and earlier[0].data.tags.get(DIGEST) == digest:
@@ -153,7 +155,8 @@ def _export(
 def _put(client: MlflowClient, experiment: str, name: str, part: Part, tags: Mapping[str, str]) -> str:
     """Create one MLflow run, and return its id."""
     created: str = client.create_run(experiment, _ms(part.began), dict(tags), name).info.run_id
-    params = [Param(REFUSED.sub("_", key), _text(value)) for key, value in part.params.items()]
+    texts = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in part.params.items())
+    params = [Param(REFUSED.sub("_", key), text) for key, text in texts]
     series = part.series or Series(History((), ()), ())
     metrics = [Metric(name, value, _ms(time), epoch) for name, epoch, value, time in series.points()]
     ended = part.began if part.ended is None else part.ended
@@ -180,16 +183,6 @@ def _tags(run: StoredRun) -> dict[str, str]:
     }
     commit = run.environment.get("git_commit")
     return tags | ({"mlflow.source.git.commit": commit} if commit else {})
-
-
-def _digest(own: list[Part], contents: Mapping[str, bytes]) -> str:
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    document: list[Any] = [[asdict(part) for part in own], sums]
-    return hashlib.sha256(json.dumps(document, sort_keys=True, default=list).encode()).hexdigest()
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _ms(seconds: float) -> int:

@@ -42,7 +42,11 @@ def export(runs: Sequence[StoredRun], output: Path) -> list[Path]:
     The same run gives the same bytes in the same files. Only outdated event files of an earlier export are removed.
     Raises RunError if a run can't be read or a file can't be written.
     """
-    contents = {output / run.id: _event_files(run) for run in runs}
+    contents: dict[Path, dict[str, bytes]] = {}
+    for run in runs:
+        name = f"events.out.tfevents.{run.started.timestamp():.0f}{SUFFIX}"
+        own = {f"{part.place}/{name}".removeprefix("/"): _events(run, part) for part in parts(run)}
+        contents[output / run.id] = own
     for folder, events in contents.items():
         written = {folder / name for name in events}
         for name, content in events.items():
@@ -52,13 +56,6 @@ def export(runs: Sequence[StoredRun], output: Path) -> list[Path]:
             with files.explained("remove", path):
                 path.unlink()
     return list(contents)
-
-
-def _event_files(run: StoredRun) -> dict[str, bytes]:
-    """The run's event files: name to content."""
-    began = run.started.timestamp()
-    name = f"events.out.tfevents.{began:.0f}{SUFFIX}"
-    return {f"{part.place}/{name}".removeprefix("/"): _events(run, part) for part in parts(run)}
 
 
 def _events(run: StoredRun, part: Part) -> bytes:
@@ -74,7 +71,8 @@ def _events(run: StoredRun, part: Part) -> bytes:
     is_trial = kind == "trials"
     if part.series:
         group = f"{run.id}/{int(number)}" if is_trial else run.id
-        events.session(group, part.params if is_trial else _tuned(run), part.series)
+        tuned = {key: value for key, value in run.settings.items() if key.startswith(TUNED)}
+        events.session(group, part.params if is_trial else tuned, part.series)
     ended = began if part.ended is None else part.ended
     step = len(part.series.times) if part.series else 0
     for key, value in part.numbers.items():
@@ -82,11 +80,6 @@ def _events(run: StoredRun, part: Part) -> bytes:
     if part.series:
         events.end(STATUS.get(part.status, "STATUS_FAILURE"), ended)
     return events.content()
-
-
-def _tuned(run: StoredRun) -> dict[str, object]:
-    """The settings of the sections model, optimizer and training."""
-    return {key: value for key, value in run.settings.items() if key.startswith(TUNED)}
 
 
 class _Events:

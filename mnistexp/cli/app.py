@@ -15,68 +15,60 @@ import typer
 
 from mnistexp import __version__
 from mnistexp.cli import (
-    archive_commands,
     best_commands,
-    bridge_commands,
-    cache_commands,
-    check_commands,
     compare_commands,
     completion,
-    config_commands,
     console,
-    doctor_commands,
-    evaluate_commands,
+    export_commands,
     live_commands,
-    report_commands,
+    model_commands,
     run_commands,
+    setup_commands,
     sweep_commands,
-    tag_commands,
     train_commands,
     upkeep_commands,
-    verify_commands,
-)
-from mnistexp.cli.options import examples
+)  # fmt: skip
+from mnistexp.cli.help import with_examples
 from mnistexp.cli.parsing import SET_UP, USE, Commands
 from mnistexp.cli.printable import printable
 from mnistexp.errors import BadInput, ConfigError, Interrupted, MnistexpError
 from mnistexp.runs.standard_error import keep_all, own
 from mnistexp.training.runtime import own_process
 
-__all__ = ["app", "main"]
-
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a command: quietly, with exit code 130, and with nothing lost. Windows lacks the last."""
 
+ABOUT, EXAMPLES = with_examples(
+    """Run experiments on the first 1,000 MNIST digits: train on 800, test on 200; each run has its own folder.
+
+mnistexp train --epochs 150  # train, and plot the loss curves
+mnistexp sweep-optimizer --opt adam  # search Adam's grid by cross-validation
+mnistexp best --unseen  # train the best setting and evaluate it
+mnistexp reproduce  # run the whole assignment
+mnistexp COMMAND --help  # show the options and examples of a command
+"""
+)
+CODES = (
+    "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
+    "tolerance, 5 differs; runs check: 6 a requirement is not met.\n"
+)
 app = Commands(
     name="mnistexp",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Run experiments on the first 1,000 MNIST digits: train on 800, test on 200; each run has its own folder.",
-    epilog=examples(
-        {
-            "mnistexp train --epochs 150": "train, and plot the loss curves",
-            "mnistexp sweep-optimizer --opt adam": "search Adam's grid by cross-validation",
-            "mnistexp best --unseen": "train the best setting and evaluate it",
-            "mnistexp reproduce": "run the whole assignment",
-            "mnistexp COMMAND --help": "show the options and examples of a command",
-        }
-    )
-    + "\nExit codes: 0 done, 1 failed, 2 bad input, 3 done with failed trials, 130 interrupted; verify: 4 within "
-    "tolerance, 5 differs; runs check: 6 a requirement is not met.\n",
+    help=ABOUT,
+    epilog=EXAMPLES + CODES,
 )
 runs = Commands(help="List, show, compare and manage runs.")
-for group in (
-    run_commands, compare_commands, check_commands, tag_commands, upkeep_commands, archive_commands,
-):  # fmt: skip
-    runs.add_typer(group.commands)
+for group in (run_commands.commands, compare_commands.commands, upkeep_commands.commands, export_commands.of_runs):
+    runs.add_typer(group)
 for module in (
-    train_commands, sweep_commands, best_commands, report_commands, doctor_commands, verify_commands, evaluate_commands,
-    live_commands,
+    train_commands, sweep_commands, best_commands, export_commands, setup_commands, model_commands, live_commands,
 ):  # fmt: skip
     app.add_typer(module.commands)
-app.add_typer(config_commands.commands, name="config", rich_help_panel=SET_UP)
-app.add_typer(cache_commands.commands, name="cache", rich_help_panel=SET_UP)
-app.add_typer(bridge_commands.commands, name="bridge", rich_help_panel=USE)
+app.add_typer(setup_commands.configurations, name="config", rich_help_panel=SET_UP)
+app.add_typer(setup_commands.caches, name="cache", rich_help_panel=SET_UP)
+app.add_typer(export_commands.bridges, name="bridge", rich_help_panel=USE)
 app.add_typer(runs, name="runs", rich_help_panel=USE)
 
 

@@ -1,13 +1,12 @@
-"""The commands that end the assignment: the best model, and everything reproduced."""
+"""The commands `best` and `reproduce`, with which the assignment ends."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mnistexp.cli import completion, console, console_report
+from mnistexp.cli import console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.option_kinds import DATA, SEARCH, TRAINING, option
-from mnistexp.cli.options import OptimizersOption
+from mnistexp.cli.options import DATA, RUN, SEARCH, TRAINING, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
@@ -16,18 +15,12 @@ from mnistexp.errors import BadInput, TrialsFailed
 if TYPE_CHECKING:
     from mnistexp.runs.results import Outcome
 
-__all__ = ["commands"]
 
 commands = Commands()
 
 
 @commands.add(
     "best",
-    {
-        "mnistexp best --dry-run": "list the sweeps it would use and run",
-        "mnistexp best --unseen": "also evaluate on 4,000 unseen digits",
-        "mnistexp best --opt adam --opt nadam --select one-se --repeats 5": "choose the cheapest good setting",
-    },
     shares="config sets ... select epochs batch_size repeats seed data executor workers scheduler name tag note"
     " runs_dir dry_run json quiet verbose",
     panel=TRAIN,
@@ -36,14 +29,7 @@ def best(
     call: Call,
     sweep: Annotated[
         list[str] | None,
-        option(
-            SEARCH,
-            "--sweep",
-            "Choose only from this sweep; repeatable",
-            metavar="RUN",
-            show_default="all matching sweeps",
-            autocompletion=completion.run_ids,
-        ),
+        option(SEARCH, "--sweep", "Choose only from this sweep; repeatable", **RUN, show_default="all matching sweeps"),
     ] = None,
     opt: OptimizersOption = None,
     nested: Annotated[
@@ -54,7 +40,12 @@ def best(
     ] = True,
     unseen: Annotated[bool, option(DATA, "--unseen", "Also evaluate the final model on 4,000 unseen digits")] = False,
 ) -> None:
-    """Train the best setting of all sweeps and evaluate it."""
+    """Train the best setting of all sweeps and evaluate it.
+
+    mnistexp best --dry-run  # list the sweeps it would use and run
+    mnistexp best --unseen  # also evaluate on 4,000 unseen digits
+    mnistexp best --opt adam --opt nadam --select one-se --repeats 5  # choose the cheapest good setting
+    """
     layers = call.layers()
     config = settings.resolve([*layers, *_optimizers(layers, opt or []), *call.flag_layers()])
     from mnistexp.commands.best import story
@@ -77,11 +68,6 @@ def best(
 
 @commands.add(
     "reproduce",
-    {
-        "mnistexp reproduce --dry-run": "list the steps and the time they take",
-        "mnistexp reproduce --quick": "test everything in a minute or two",
-        "mnistexp reproduce": "reproduce the assignment",
-    },
     shares="config sets ... seed data executor workers scheduler name runs_dir dry_run json quiet verbose",
     panel=TRAIN,
 )
@@ -95,7 +81,12 @@ def reproduce(
         option(TRAINING, "--all-rows", "Reproduce the notebook's bug on all 93 rows; takes minutes longer"),
     ] = False,
 ) -> None:
-    """Run the whole assignment; compare with its notebook."""
+    """Run the whole assignment; compare with its notebook.
+
+    mnistexp reproduce --dry-run  # list the steps and the time they take
+    mnistexp reproduce --quick  # test everything in a minute or two
+    mnistexp reproduce  # reproduce the assignment
+    """
     if quick and all_rows:
         raise BadInput("--quick and --all-rows exclude each other: give only one")
     packaged, *own = call.layers("best")
@@ -129,9 +120,5 @@ def _optimizers(layers: list[Source], opt: list[str]) -> list[Source]:
         return []
     from mnistexp.sweeps.space import default_grid
 
-    configured = settings.resolve(layers).config.sweep
-    others = [grid for grid in (configured.grids if configured else ()) if "model.dropout" in grid]
-    grids: list[dict[str, Any]] = [
-        {key: list(values) for key, values in grid.items()} for grid in (*default_grid(opt), *others)
-    ]
-    return [settings.flag("--opt", "sweep.grid", grids)]
+    others = [grid for grid in settings.resolve(layers).config.search.grids if "model.dropout" in grid]
+    return [settings.flag("--opt", "sweep.grid", [*default_grid(opt), *others])]

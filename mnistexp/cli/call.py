@@ -1,4 +1,4 @@
-"""One call of a command: its shared options, the settings that they make, and where it speaks."""
+"""One call of a command: its shared options, the settings that result, and its output."""
 
 import io
 import sys
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from mnistexp.cli import console
 from mnistexp.cli.options import FLAGS, RUNS
@@ -23,8 +24,8 @@ from mnistexp.runs.standard_error import own
 if TYPE_CHECKING:  # it loads numpy, which --help can do without
     from mnistexp.runs.annotations import Annotations
     from mnistexp.runs.results import Outcome, Watch
+    from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["Call"]
 
 WIDE = 100_000
 """The width of output that isn't a terminal: tables and sentences take the room that they need."""
@@ -133,20 +134,37 @@ class Call:
         err = self.err
         return err.status(what) if err.is_terminal and not self.quiet else nullcontext()
 
+    def runs(
+        self,
+        references: Sequence[str] | None,
+        where: str | None = None,
+        *,
+        otherwise: type[MnistexpError] | None = None,
+        **order: Any,
+    ) -> "list[StoredRun]":
+        """The runs of the references and the condition; `order` is for `query.select`.
+
+        Raises `BadInput`, `RunError`, and `otherwise` if there are none.
+        """
+        from mnistexp.runs import query
+
+        found = query.select(self.runs_dir, references or (), where=where, **order)
+        if not found and otherwise:
+            raise otherwise(query.none_found(self.runs_dir, where))
+        return found
+
     def result(self, document: dict[str, Any], *renderables: Any) -> None:
         """Print the outcome, as one JSON document or as tables and sentences."""
         if self.json:
             self.write(console.json_text(document))
-        elif sys.stdout.isatty():
-            terminal = Console(highlight=False)
-            for renderable in renderables:
-                terminal.print(Printable(renderable))
-        else:
-            text = io.StringIO()
-            out = Console(highlight=False, width=WIDE, file=text)
-            for renderable in renderables:
-                out.print(Printable(renderable))
-            self.write(*(line.rstrip() for line in text.getvalue().splitlines()))
+            return
+        told = io.StringIO()
+        terminal = sys.stdout.isatty()
+        out = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE, file=told)
+        for part in renderables:
+            out.print(Printable(Text(part) if isinstance(part, str) else part))
+        if not terminal:
+            self.write(*(line.rstrip() for line in told.getvalue().splitlines()))
 
     @staticmethod
     def write(*lines: str, errors: str = "backslashreplace") -> None:
@@ -156,21 +174,21 @@ class Call:
         if lines:
             print("\n".join(lines), flush=True)
 
-    def plan(self, found: Settings, document: dict[str, Any], *renderables: Any) -> None:
-        """Print what `--dry-run` says: the work ahead, and with `--verbose` the settings."""
-        shown = [console.settings_table(found)] if self.verbose else []
-        self.result(console.dry_run_document(found) | document, *shown, *renderables)
+    def plan(self, found: Settings, document: dict[str, Any], *renderables: Any, with_settings: bool = False) -> None:
+        """Print what `--dry-run` says: the work ahead, and the settings too if asked for or with `--verbose`."""
+        shown = [console.settings_table(found)] if with_settings or self.verbose else []
+        self.result(console.settings_document(found) | document, *shown, *renderables)
 
     def remark(self, message: str) -> None:
         """Print a line beside the result."""
         print(f"mnistexp: {printable(message)}", file=own(), flush=True)
 
     def error(self, message: str) -> None:
-        """Print what went wrong though there is a result."""
+        """Print a problem of a command that still has a result."""
         self.remark(f"error: {message}")
 
     def end(self, outcome: "Outcome") -> None:
-        """The end of a command that trained. Raises `typer.Exit` where it diverged or has no figures, once said."""
+        """End a command that trained. Raises `typer.Exit`, after a message, if it diverged or has no figures."""
         from mnistexp.runs.results import over_all
 
         diverged = (told := over_all(outcome.metrics))["diverged_at"]

@@ -18,18 +18,6 @@ import typer
 if TYPE_CHECKING:  # it loads pydantic, which takes 0.2 s
     from mnistexp.config.catalogue import Setting
 
-__all__ = [
-    "SOURCES",
-    "answer",
-    "asked",
-    "choices",
-    "optimizers",
-    "packaged",
-    "run_ids",
-    "settings",
-    "swept",
-    "trashed_ids",
-]
 
 REQUEST = "_MNISTEXP_COMPLETE"
 SOURCES = ["embedded", "unseen", "openml"]
@@ -70,13 +58,6 @@ def trashed_ids(context: typer.Context) -> list[str]:
     return ["latest", *dict.fromkeys(entry.id for entry in entries)] if entries else []
 
 
-def optimizers() -> list[str]:
-    """The optimizers."""
-    from mnistexp.config.optimizers import OPTIMIZERS
-
-    return list(OPTIMIZERS)
-
-
 def packaged() -> list[str]:
     """The packaged configurations."""
     from mnistexp.config.settings import packaged_names
@@ -113,4 +94,4 @@ def choices(key: str) -> list[str]:
     """The words that a setting allows."""
     from mnistexp.config.catalogue import catalogue
 
-    return list(catalogue()[key].choices)
+    return SOURCES if key == "data.source" else list(catalogue()[key].choices)

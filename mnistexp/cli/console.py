@@ -1,7 +1,8 @@
 """Results as tables and sentences for a terminal. Nothing here prints: `cli/app.py` does."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistexp.cli.printable import STEERING
-from mnistexp.config import shown
+from mnistexp.config import settings, shown
 from mnistexp.config.settings import Settings
 from mnistexp.config.shown import counted, duration
 
@@ -18,20 +19,11 @@ if TYPE_CHECKING:  # these load pydantic and numpy, which --help can do without
     from mnistexp.config.models import ExperimentConfig
     from mnistexp.sweeps.plan import Plan
 
-__all__ = [
-    "BLOCKS",
-    "SHADES",
-    "cut",
-    "divergence",
-    "dry_run_document",
-    "json_text",
-    "plan_report",
-    "settings_table",
-    "sparkline",
-    "training_plan",
-    "whole_columns",
-]
 
+STATUS = {
+    "running": "cyan", "done": "green", "interrupted": "yellow", "failed": "red", "dead": "red", "damaged": "red",
+}  # fmt: skip
+"""The colour of each status."""
 CURVE_WIDTH = 20
 BLOCKS = "▁▂▃▄▅▆▇█"
 SHADES = "_.-=+*#%"
@@ -45,12 +37,19 @@ def json_text(document: dict[str, Any]) -> str:
     return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def plain_table(*headings: str) -> Table:
-    """A table without lines, for numbers."""
+def plain_table(*headings: str, rows: Iterable[Sequence[object]] = ()) -> Table:
+    """A table without lines, with these rows as plain text."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
     return table
+
+
+def shows_unicode() -> bool:
+    """Whether standard output takes more than ASCII."""
+    return "utf" in (sys.stdout.encoding or "").lower()
 
 
 def cut(text: str) -> Text:
@@ -67,35 +66,31 @@ def whole_columns(table: Table, *but: str) -> Table:
     return table
 
 
-SPACES = ("sweep.grid", "sweep.zip", "sweep.random")
+def settings_document(found: Settings) -> dict[str, Any]:
+    """Each setting, and where its value came from, as JSON."""
+    return {"config": found.config.model_dump(mode="json"), "origins": found.origins}
 
 
 def settings_table(found: Settings) -> Table:
-    """Each setting, its value and where that came from."""
-    table = plain_table("key", "value", "from")
+    """Each setting, its value and where that came from; the values to try by key."""
+    rows = []
     for key, origin in found.origins.items():
-        value: Any = found.config.model_dump(mode="json")
-        for part in key.split("."):
-            value = value[part]
-        grids = value if key == "sweep.grid" and isinstance(value, list) else [value] * (key in SPACES)
-        rows = [
-            (f"{key}.{name}" if len(grids) == 1 else f"{key}.{place}.{name}", values)
-            for place, grid in enumerate(grids)
-            for name, values in grid.items()
-        ]
-        for name, listed in rows or [(key, value)]:
-            table.add_row(Text(name), Text(json.dumps(listed)), Text(origin))
-    return table
+        value: Any = settings.value_of(found.config.model_dump(mode="json"), key)
+        grids = value if key == "sweep.grid" and isinstance(value, list) else [value] * (key in settings.WHOLE)
+        for place, grid in enumerate(grids):
+            where = key if len(grids) == 1 else f"{key}.{place}"
+            rows += [(f"{where}.{name}", json.dumps(values), origin) for name, values in grid.items()]
+        if not any(grids):
+            rows.append((key, json.dumps(value), origin))
+    return plain_table("key", "value", "from", rows=rows)
 
 
-def sparkline(
-    values: Sequence[float], blocks: str = BLOCKS, bounds: tuple[float, float] | None = None, width: int = CURVE_WIDTH
-) -> str:
+def sparkline(values: Sequence[float], bounds: tuple[float, float] | None = None, width: int = CURVE_WIDTH) -> str:
     """A curve as characters from low to high, each the mean of as many values; a space if all of them are NaN.
 
     `bounds`: the values that the lowest and the highest character stand for; of the curve itself by default.
     """
-    width = min(len(values), width)
+    blocks, width = BLOCKS if shows_unicode() else SHADES, min(len(values), width)
     cells = [values[len(values) * cell // width : len(values) * (cell + 1) // width] for cell in range(width)]
     numbers = [[value for value in cell if isfinite(value)] for cell in cells]  # not every epoch need be validated
     means = [sum(cell) / len(cell) if cell else nan for cell in numbers]
@@ -142,10 +137,5 @@ def divergence(metrics: Mapping[str, Any]) -> str:
     which = "a training" if "repeats" in metrics else "the training"
     return (
         f"{which} diverged: its loss was not a number in epoch {metrics['diverged_at']}; "
-        "try a lower optimizer.learning_rate. What was computed is kept"
+        "try a lower optimizer.learning_rate. Finished results are kept"
     )
-
-
-def dry_run_document(found: Settings) -> dict[str, Any]:
-    """What `--dry-run --json` prints."""
-    return {"config": found.config.model_dump(mode="json"), "origins": found.origins}

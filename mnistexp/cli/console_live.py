@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import BLOCKS, SHADES, plain_table, sparkline
+from mnistexp.cli.console import STATUS, plain_table, sparkline
 from mnistexp.cli.printable import one_line
 from mnistexp.config import shown
 
@@ -18,23 +18,14 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.sweep_progress import SweepProgress
     from mnistexp.runs.progress import Progress
 
-__all__ = ["display", "line"]
 
 SPARK_WIDTH = 40
 LATE_SECONDS = 15.0
-STYLES = {
-    "running": "green",
-    "done": "green",
-    "failed": "red",
-    "dead": "red",
-    "damaged": "red",
-    "interrupted": "yellow",
-}
 
 
-def display(snapshot: "Snapshot", *, unicode: bool = True) -> RenderableType:
+def display(snapshot: "Snapshot") -> RenderableType:
     """All of it, for a terminal."""
-    blocks = [block for run in snapshot.running for block in (*_block(run, unicode), Text())]
+    blocks = [block for run in snapshot.running for block in (*_block(run), Text())]
     if not blocks:
         blocks = [Text(f"Nothing is running in {one_line(str(snapshot.runs_dir))}.", style="dim"), Text()]
     return Group(*blocks, *([_ended(snapshot)] if snapshot.ended else []))
@@ -46,8 +37,8 @@ def line(run: "LiveRun") -> str:
     return one_line(f"{run.id}: {', '.join(parts)}")
 
 
-def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
-    yield Text.assemble((one_line(run.id), "bold"), "  ", (run.state, STYLES[run.state]), "  ", _beat(run))
+def _block(run: "LiveRun") -> Iterator[RenderableType]:
+    yield Text.assemble((one_line(run.id), "bold"), "  ", (run.state, STATUS[run.state]), "  ", _beat(run))
     done, total = _done(run)
     row = Table.grid(padding=(0, 2))
     left = f"{shown.duration(run.seconds_left)} left" if run.seconds_left is not None else ""
@@ -55,7 +46,7 @@ def _block(run: "LiveRun", unicode: bool) -> Iterator[RenderableType]:
     yield row
     yield Text(one_line(", ".join(_so_far(run)) or "starting"))
     for name, values in _curves(run):
-        yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, BLOCKS if unicode else SHADES, width=SPARK_WIDTH))
+        yield Text.assemble((f"{name:<20}", "dim"), sparkline(values, width=SPARK_WIDTH))
 
 
 def _beat(run: "LiveRun") -> Text:
@@ -131,5 +122,5 @@ def _ended(snapshot: "Snapshot") -> Table:
     for run in snapshot.ended:
         ago = shown.duration((snapshot.moment - run.ended).total_seconds()) if run.ended else ""
         outcome = one_line(", ".join((*_so_far(run), *_result(run))))
-        table.add_row(f"{ago} ago", Text(one_line(run.id)), Text(run.state, style=STYLES[run.state]), Text(outcome))
+        table.add_row(f"{ago} ago", Text(one_line(run.id)), Text(run.state, style=STATUS[run.state]), Text(outcome))
     return table

@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.results import Outcome
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["answer", "blocks", "classes_report", "headline"]
 
 CUT = ("folds", "run")
 """Columns that give way on a narrow terminal."""

@@ -1,6 +1,5 @@
 """Lists of runs, one run, and what differs between several, for a terminal or a pipe. Nothing here prints."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import isfinite
@@ -10,19 +9,19 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mnistexp.cli.console import BLOCKS, SHADES, cut, plain_table, sparkline, whole_columns
+from mnistexp.cli.console import STATUS, cut, plain_table, sparkline, whole_columns
 from mnistexp.cli.printable import one_line
-from mnistexp.config.shown import duration, percent
+from mnistexp.config import shown
+from mnistexp.config.shown import counted, duration, percent
 from mnistexp.runs.results import History
 from mnistexp.runs.status import iso
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.comparison import Difference
+    from mnistexp.runs.groups import Grouped
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["comparison_report", "lines", "run_report", "table"]
 
-COLOURS = {"done": "green", "running": "cyan", "interrupted": "yellow", "failed": "red", "damaged": "red"}
 ENDS = ("first", "last", "lowest", "highest")
 CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}
 WITH_TIME = 100
@@ -37,7 +36,7 @@ def lines(runs: "Sequence[StoredRun]", keys: Sequence[str]) -> Iterator[str]:
 
 
 def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime, width: int) -> Table:
-    """The same as a table; the start as how long it is ago. On a narrow terminal, without the time that a run took."""
+    """The same as a table, with ages instead of starts; on a narrow terminal without the time that a run took."""
     timed = width >= WITH_TIME
     added = [_added(run, keys, _short) for run in runs]
     names = (*keys, "tags", "note")
@@ -47,7 +46,7 @@ def table(runs: "Sequence[StoredRun]", keys: Sequence[str], now: datetime, width
         age = _age((now - run.started).total_seconds())
         took = [cut("" if run.seconds is None else _age(run.seconds))] * timed
         added_cells = (cut(row[place]) for place in shown)
-        status = Text(run.status, style=COLOURS[run.status])
+        status = Text(run.status, style=STATUS[run.status])
         score = "" if run.score is None else percent(run.score)
         found.add_row(Text(_clean(run.id)), status, age, *took, score, *added_cells)
     return whole_columns(found, *["time"] * timed, *keys, "tags", "note")
@@ -97,10 +96,7 @@ def run_report(
 
 
 def comparison_report(
-    runs: "Sequence[StoredRun]",
-    answers: Iterable[RenderableType],
-    differences: "Sequence[Difference]",
-    histories: "Sequence[Sequence[History]]",
+    runs: "Sequence[StoredRun]", answers: Iterable[RenderableType], differences: "Sequence[Difference]"
 ) -> Iterator[RenderableType]:
     """Answers; what differs, a table for each part; and the loss of each run, of repeats the mean, on one scale."""
     numbers = [str(number) for number in range(1, len(runs) + 1)]
@@ -115,7 +111,7 @@ def comparison_report(
                 found.add_row(Text(difference.key), *map(cut, _told_apart(difference.values)))
         yield Text()
         yield whole_columns(found, *numbers)
-    means = [(number, History.mean(own)) for number, own in zip(numbers, histories, strict=True) if own]
+    means = [(n, History.mean(run.histories)) for n, run in zip(numbers, runs, strict=True) if run.histories]
     curves = [(number, mean.val_loss or mean.loss) for number, mean in means]
     finite = [value for _, curve in curves for value in curve if isfinite(value)]
     if curves:
@@ -146,8 +142,7 @@ def _curve(values: Sequence[float], bounds: tuple[float, float] | None = None) -
     """A curve's picture, then its first, last, lowest and highest value that is a number."""
     finite = [value for value in values if isfinite(value)]
     ends = (finite[0], finite[-1], min(finite), max(finite)) if finite else ()
-    blocks = BLOCKS if "utf" in (sys.stdout.encoding or "").lower() else SHADES
-    return [Text(sparkline(values, blocks, bounds)), *(Text(_short(value)) for value in ends)]
+    return [Text(sparkline(values, bounds)), *(Text(_short(value)) for value in ends)]
 
 
 def _clean(text: str) -> str:
@@ -169,8 +164,49 @@ def _short(value: Any) -> str:
 
 def _pairs(values: Mapping[str, Any], show: Callable[[Any], str] = _plain) -> Table:
     """Names and values beside each other, without a heading."""
-    found = plain_table("", "")
+    found = plain_table("", "", rows=((key, _clean(show(item))) for key, item in values.items()))
     found.show_header = False
-    for name, value in values.items():
-        found.add_row(Text(name), Text(_clean(show(value))))
     return found
+
+
+def grouped_document(found: "Grouped") -> dict[str, Any]:
+    """Groups as JSON."""
+    groups = [
+        {
+            "settings": group.settings,
+            "runs": [run.id for run in group.runs],
+            "seeds": [run.settings.get("seed") for run in group.runs],
+            "values": group.values,
+            "count": group.over_runs.n,
+            "mean": group.over_runs.mean,
+            "std": group.over_runs.std,
+            "interval": [span.low, span.high] if (span := group.over_runs.interval) else None,
+        }
+        for group in found.groups
+    ]
+    return {"metric": found.metric, "groups": groups, "without_metric": found.without, "same_seed": found.again}
+
+
+def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
+    """A row for each group: its settings, how many runs, mean, standard deviation, interval, the newest run."""
+    table = plain_table("runs", f"mean {found.metric}", "std", "95% interval", "settings, and the newest run")
+    for group in found.groups:
+        told = group.over_runs
+        interval = f"{told.interval.low:.4f} to {told.interval.high:.4f}" if told.interval else "-"
+        std = "-" if told.std is None else f"{told.std:.4f}"
+        settings = ", ".join(
+            f"{shown.name(key)} {shown.value(item)}"
+            for key, item in group.settings.items()
+            if item not in (None, "None") and not key.startswith("sweep.")  # of `best`: its searches
+        )
+        newest = Text(f"{settings or 'all settings'}\n{group.runs[0].id}")
+        table.add_row(str(told.n), f"{told.mean:.4f}", std, interval, newest)
+    for column in table.columns[:-1]:
+        column.min_width = len(str(column.header).split()[0])
+    yield table
+    if any(group.over_runs.interval is None for group in found.groups):
+        yield Text("An interval needs three runs with different seeds.")
+    if found.again:
+        yield Text(f"Not counted: {counted(found.again, 'run')} with the settings and seed of a newer one.")
+    if found.without:
+        yield Text(f"Not counted: {counted(found.without, 'run')} without {found.metric}.")

@@ -10,16 +10,21 @@ from rich.padding import Padding
 from rich.text import Text
 from typer.core import TyperGroup, TyperOption
 
-from mnistexp.cli.option_kinds import OUTPUT, PANELS
-from mnistexp.cli.options import FLAGS
-
-__all__ = ["EXAMPLE", "explained", "print_epilog"]
+from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
 
 EXAMPLE = re.compile(r"- `(?P<command>mnistexp [^`]*)`: (?P<meaning>.*)")
+WRITTEN = re.compile(r"^(mnistexp .*?)  # (.*)\n?", re.MULTILINE)
+"""An example as the docstring of a command has it."""
 CONFIGURATIONS = {
     "best": "best", "reproduce": "best", "sweep-dropout": "sweep-dropout", "sweep-optimizer": "sweep-optimizer",
 }  # fmt: skip
 """The packaged configuration that a command starts from; `train` for any other."""
+
+
+def with_examples(text: str) -> tuple[str, str]:
+    """The text of a docstring without its examples; and these in Markdown, as the end of a command's help."""
+    listed = "\n".join(f"- `{line}`: {what}" for line, what in WRITTEN.findall(text))
+    return WRITTEN.sub("", text).strip(), f"**Examples**\n\n{listed}\n"
 
 
 def explained(command: Any, context: Any) -> Any:
@@ -85,9 +90,7 @@ def _defaults(command: Any) -> dict[str, str]:
     found = settings.resolve([yaml_source.parse(settings.packaged(name), name)])
     defaults = {}
     for option, key in FLAGS.items():
-        value: Any = found.config.model_dump(mode="json")
-        for part in key.split("."):
-            value = value.get(part) if value else None
+        value = settings.value_of(found.config.model_dump(mode="json"), key)
         if option in names and value is not None:
             origin = "" if found.origins[key] == "default" else f", from {name}.yaml"
             defaults[option] = _in_words(value) + origin

@@ -10,49 +10,33 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from mnistexp.cli import completion
+from mnistexp.cli import completion, console_live
 from mnistexp.cli.call import Call
-from mnistexp.cli.option_kinds import EXECUTION, OUTPUT, count_option, number_option, option
-from mnistexp.cli.options import REFERENCES
+from mnistexp.cli.options import COUNT, EXECUTION, NUMBER, OUTPUT, REFERENCES, argument, option
 from mnistexp.cli.parsing import USE, Commands
 from mnistexp.errors import BadInput, Interrupted
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.live.following import Follower, Snapshot
 
-__all__ = ["commands"]
 
 commands = Commands()
+SECONDS, PORT = NUMBER | {"metavar": "SECONDS"}, COUNT | {"metavar": "PORT"}
 Show = Callable[["Snapshot"], None]
 
 
-@commands.add(
-    "watch",
-    {
-        "mnistexp watch": "follow all running work until Ctrl-C",
-        "mnistexp watch latest": "follow the newest run until it ends",
-        "mnistexp watch --once --json": "print the current state as JSON",
-    },
-    shares="runs_dir ...",
-    panel=USE,
-)
+@commands.add("watch", shares="runs_dir ...", panel=USE)
 def watch(
     call: Call,
     runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="RUN",
-            help=f"{REFERENCES} *[default: all that are running]*",
-            autocompletion=completion.run_ids,
-        ),
+        list[str] | None, argument("RUN", f"{REFERENCES} *[default: all that are running]*", completion.run_ids)
     ] = None,
     once: Annotated[bool, option(EXECUTION, "--once", "Print the current state and exit")] = False,
-    interval: Annotated[float, number_option(EXECUTION, "--interval", "Time between updates", metavar="SECONDS")] = 1.0,
+    interval: Annotated[float, option(EXECUTION, "--interval", "Time between updates", **SECONDS)] = 1.0,
     json: Annotated[
         bool, option(OUTPUT, "--json", "Print JSON: one line per change, or one document with --once")
     ] = False,
@@ -61,6 +45,10 @@ def watch(
 
     Ends when all named runs have ended; without names, at Ctrl-C, with exit code 130. If the output is not a terminal,
     prints one plain line per change.
+
+    mnistexp watch  # follow all running work until Ctrl-C
+    mnistexp watch latest  # follow the newest run until it ends
+    mnistexp watch --once --json  # print the current state as JSON
     """
     if not 0.1 <= interval <= 3600:
         raise BadInput(f"--interval is {interval:g}, allowed: 0.1 <= value <= 3600")
@@ -79,10 +67,8 @@ def watch(
 
 
 def _once(call: Call, snapshot: "Snapshot") -> None:
-    from mnistexp.cli import console_live
-
     if call.json or sys.stdout.isatty():
-        call.result(snapshot.document(), console_live.display(snapshot, unicode=_unicode()))
+        call.result(snapshot.document(), console_live.display(snapshot))
         return
     runs = (*snapshot.running, *snapshot.ended)
     for text in map(console_live.line, runs) if runs else [f"No runs in {snapshot.runs_dir}."]:
@@ -101,7 +87,6 @@ def _follow(follower: "Follower", show: Show, interval: float, *, until_ended: b
 @contextmanager
 def _shown(json: bool, named: bool) -> Iterator[Show]:
     """What shows a snapshot, or as much of it as is new."""
-    from mnistexp.cli import console_live
     from mnistexp.commands.progress import cursor_kept
 
     if json:
@@ -109,13 +94,9 @@ def _shown(json: bool, named: bool) -> Iterator[Show]:
     elif not sys.stdout.isatty():
         yield _Lines(named)
     else:
-        unicode, console = _unicode(), Console(highlight=False)
+        console = Console(highlight=False)
         with cursor_kept(console), Live(console=console, auto_refresh=False, redirect_stderr=False) as live:
-            yield lambda snapshot: live.update(console_live.display(snapshot, unicode=unicode), refresh=True)
-
-
-def _unicode() -> bool:
-    return "utf" in Console().encoding
+            yield lambda snapshot: live.update(console_live.display(snapshot), refresh=True)
 
 
 class _Lines:
@@ -127,12 +108,10 @@ class _Lines:
         self._began: datetime | None = None
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        from mnistexp.cli.console_live import line
-
         self._began = self._began or snapshot.moment
         for run in (*snapshot.running, *snapshot.ended):
             is_news = self._named or run.ended is None or run.ended >= self._began or run.id in self._said
-            text = line(run)
+            text = console_live.line(run)
             if is_news and self._said.get(run.id) != text:
                 print(text, flush=True)
                 self._said[run.id] = text
@@ -145,35 +124,27 @@ class _JsonLines:
         self._said: list[str] | None = None
 
     def __call__(self, snapshot: "Snapshot") -> None:
-        from mnistexp.cli.console_live import line
         from mnistexp.runs.files import plain
 
-        lines = [line(run) for run in (*snapshot.running, *snapshot.ended)]
+        lines = [console_live.line(run) for run in (*snapshot.running, *snapshot.ended)]
         if lines != self._said:
             print(json_library.dumps(plain(snapshot.document()), ensure_ascii=False), flush=True)
             self._said = lines
 
 
-@commands.add(
-    "serve",
-    {
-        "mnistexp serve": "serve the page until Ctrl-C",
-        "mnistexp serve --port 8080 --open": "choose the port and open the browser",
-    },
-    shares="... runs_dir json",
-    panel=USE,
-)
+@commands.add("serve", panel=USE)
 def serve(
     call: Call,
-    port: Annotated[
-        int, count_option(EXECUTION, "--port", "Port to listen on; 0 picks a free one", metavar="PORT")
-    ] = 0,
+    port: Annotated[int, option(EXECUTION, "--port", "Port to listen on; 0 picks a free one", **PORT)] = 0,
     open_browser: Annotated[bool, option(EXECUTION, "--open", "Open the page in the browser")] = False,
 ) -> None:
     """Serve a live page of runs, curves and reports.
 
     Prints the address of the page on 127.0.0.1. It contains a secret token: only those who know it, on this machine,
     can see the page, and nobody can change anything. Ctrl-C ends the command with exit code 0.
+
+    mnistexp serve  # serve the page until Ctrl-C
+    mnistexp serve --port 8080 --open  # choose the port and open the browser
     """
     if not 0 <= port <= 65_535:
         raise BadInput(f"--port is {port}, allowed: 0 <= value <= 65535")

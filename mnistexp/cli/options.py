@@ -1,6 +1,9 @@
-"""The options that commands share: each is declared once here, and named by the commands that have it."""
+"""Options: what they take, and those that commands share, each declared once and named by the commands that have it."""
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -8,22 +11,59 @@ from typing import Annotated, Any, get_args
 import typer
 
 from mnistexp.cli import completion
-from mnistexp.cli.option_kinds import (
-    DATA,
-    EXECUTION,
-    OUTPUT,
-    RUN_SELECTION,
-    SEARCH,
-    TRAINING,
-    count_option,
-    folder,
-    number_option,
-    option,
-    time_limit,
-)  # fmt: skip
-from mnistexp.errors import BadInput
+from mnistexp.errors import BadInput, nearest, show
+
+PANELS = ("Training", "Data", "Search", "Selection", "Changes", "Execution", "Output")
+"""Panels of options in the help of commands, in their order."""
+TRAINING, DATA, SEARCH, RUN_SELECTION, CHANGES, EXECUTION, OUTPUT = PANELS
 
 RUNS = Path("runs")
+SPAN = r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])"
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        with suppress(ValueError, OverflowError):
+            if "e" in text.lower() and (value := float(text)).is_integer():
+                return int(value)
+        raise typer.BadParameter(f"{show(text)} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
+        instead = f"; write {float(share[1]) / 100:g}" if share else ""
+        raise typer.BadParameter(f"{show(text)} is not a number{instead}") from None
+
+
+def _age(text: str) -> float:
+    if not re.fullmatch(f"(?:{SPAN})+", text):
+        raise BadInput(f"{text!r} is not an age, allowed: a number and s, m, h, d or w, such as 30d")
+    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(SPAN, text))
+
+
+def _time_limit(text: str) -> float:
+    seconds = 0.0
+    with suppress(BadInput, ValueError):
+        seconds = float(text) if re.fullmatch(r"[\d.]+", text) else _age(text)
+    if not 0 < seconds < math.inf:
+        allowed = "allowed: more than 0, such as 90s, 10m, 1h30m or 600"
+        raise typer.BadParameter(f"{show(text)} is not a time limit, {allowed}")
+    return seconds
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("'' is not a folder; write . for the current one")
+    with suppress(OSError, ValueError):  # whoever uses it says why it can't be used
+        if Path(text).is_file():
+            raise typer.BadParameter(f"{show(text)} is a file, allowed: a folder")
+    return Path(text)
 
 
 def _file(path: Path | None) -> Path | None:
@@ -34,10 +74,48 @@ def _file(path: Path | None) -> Path | None:
     return path
 
 
-OutputOption = Annotated[
-    Path | None,
-    option(OUTPUT, "--output -o", "File to write", metavar="FILE", callback=_file, show_default="standard output"),
-]
+COUNT = {"metavar": "N", "parser": _whole}
+"""What an option takes: a whole number, such as 1000, 1_000 or 1e3."""
+NUMBER, RATE, SHARE = ({"metavar": name, "parser": _number} for name in ("NUMBER", "RATE", "SHARE"))
+AGE = {"metavar": "AGE", "parser": _age}
+"""An age such as `30d`, in seconds."""
+TIME = {"metavar": "TIME", "parser": _time_limit, "show_default": "no limit"}
+FOLDER = {"metavar": "DIR", "parser": _folder}
+FILE = {"metavar": "FILE", "callback": _file, "show_default": "standard output"}
+RUN = {"metavar": "RUN", "autocompletion": completion.run_ids}
+CONFIG = {"metavar": "FILE", "autocompletion": completion.packaged}
+KEY = {"metavar": "KEY=VAL", "autocompletion": completion.settings}
+
+
+def option(panel: str, flags: str, explanation: str, **more: Any) -> Any:
+    """An option in a panel of the help; `flags` are its names, with blanks between. `more` goes to `typer.Option`."""
+    return typer.Option(*flags.split(), help=explanation, rich_help_panel=panel, **more)
+
+
+def choice(panel: str, flags: str, explanation: str, choices: Sequence[str], **more: Any) -> Any:
+    """An option that takes one of these words. Anything else raises `BadInput`."""
+
+    def chosen(text: str) -> str:
+        if text not in choices:
+            allowed = f"allowed: {', '.join(choices)}{nearest(text, choices)}"
+            raise BadInput(f"{flags.split()[0]} is {show(text)}, {allowed}")
+        return text
+
+    return option(panel, flags, explanation, parser=chosen, autocompletion=lambda: list(choices), **more)
+
+
+def argument(metavar: str, explanation: str, completed: Any = None) -> Any:
+    """An argument by the name that the help gives it; `completed` gives what a shell offers."""
+    return typer.Argument(metavar=metavar, help=explanation, autocompletion=completed)
+
+
+REFERENCES = "Runs: `latest`, `3` (third newest), `1:5` (newest five), an id or its beginning, a path, a name or a tag."
+REFERENCE = "Run: `latest`, `3` (third newest), an id or its beginning, a path, a name or a tag."
+MATCHING = "Select the runs that match, e.g. `command=train and test_accuracy>0.92`"
+RunArgument = Annotated[str, argument("RUN", REFERENCE, completion.run_ids)]
+RunsArgument = Annotated[list[str] | None, argument("RUN", REFERENCES, completion.run_ids)]
+WhereOption = Annotated[str | None, option(RUN_SELECTION, "--where", MATCHING, metavar="CONDITION")]
+OutputOption = Annotated[Path | None, option(OUTPUT, "--output -o", "File to write", **FILE)]
 OptimizersOption = Annotated[
     list[str] | None,
     option(
@@ -45,188 +123,94 @@ OptimizersOption = Annotated[
         "--opt",
         "Optimizers to try, comma-separated, or all; repeatable",
         metavar="NAMES",
-        autocompletion=lambda: [*completion.optimizers(), "all"],
-    ),
-]
-REFERENCES = "Runs: `latest`, `3` (third newest), `1:5` (newest five), an id or its beginning, a path, a name or a tag."
-RunArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="Run: `latest`, `3` (third newest), an id or its beginning, a path, a name or a tag.",
-        autocompletion=completion.run_ids,
-    ),
-]
-RunsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="RUN", help=REFERENCES, autocompletion=completion.run_ids)
-]
-WhereOption = Annotated[
-    str | None,
-    option(
-        RUN_SELECTION,
-        "--where",
-        "Select the runs that match, e.g. `command=train and test_accuracy>0.92`",
-        metavar="CONDITION",
+        autocompletion=lambda: [*completion.choices("optimizer.name"), "all"],
     ),
 ]
 
-FLAGS = {
-    "seed": "seed",
-    "epochs": "training.epochs",
-    "learning_rate": "optimizer.learning_rate",
-    "batch_size": "training.batch_size",
-    "dropout": "model.dropout",
-    "validation_fraction": "training.validation_fraction",
-    "repeats": "repeats",
-    "name": "name",
-    "opt": "optimizer.name",
-    "data": "data.source",
-    "folds": "sweep.folds",
-    "shuffle_folds": "sweep.shuffle_folds",
-    "stratified": "sweep.stratified",
-    "select": "sweep.select",
-    "as_submitted": "sweep.as_submitted",
-    "executor": "sweep.executor",
-    "workers": "sweep.workers",
-    "scheduler": "sweep.scheduler",
-    "cache": "sweep.cache",
-    "fail_fast": "sweep.fail_fast",
-    "max_time": "sweep.max_seconds",
-}
-"""The dotted key that each dedicated flag sets."""
-WORDS, WORD, COUNT, NUMBER, SWITCH = list[str] | None, str | None, int | None, float | None, bool | None
-SHARED: dict[str, Any] = {
-    "config": Annotated[
-        WORDS,
-        option(
-            TRAINING,
-            "--config -c",
-            "YAML file, packaged name or run; repeatable, last wins",
-            metavar="FILE",
-            autocompletion=completion.packaged,
-        ),
-    ],
-    "sets": Annotated[
-        WORDS,
-        option(
-            TRAINING,
-            "--set -s",
-            "Set any key, e.g. training.batch_size=16; repeatable",
-            metavar="KEY=VAL",
-            autocompletion=completion.settings,
-        ),
-    ],
-    "epochs": Annotated[COUNT, count_option(TRAINING, "--epochs", "Number of training epochs")],
-    "opt": Annotated[
-        WORD,
-        option(TRAINING, "--opt", "Optimizer", metavar="NAME", parser=str.lower, autocompletion=completion.optimizers),
-    ],
-    "seed": Annotated[COUNT, count_option(TRAINING, "--seed", "Random seed")],
-    "repeats": Annotated[COUNT, count_option(TRAINING, "--repeats", "Number of trainings, one seed each")],
-    "learning_rate": Annotated[
-        NUMBER, number_option(TRAINING, "--learning-rate --lr", "Learning rate", metavar="RATE")
-    ],
-    "batch_size": Annotated[COUNT, count_option(TRAINING, "--batch-size", "Batch size")],
-    "dropout": Annotated[NUMBER, number_option(TRAINING, "--dropout", "Dropout rate", metavar="RATE")],
-    "validation_fraction": Annotated[
-        NUMBER, number_option(TRAINING, "--validation-fraction", "Share of digits held out", metavar="SHARE")
-    ],
-    "data": Annotated[
-        WORD,
-        option(
-            DATA,
-            "--data",
-            "Digits: embedded, openml, or a path",
-            metavar="SOURCE",
-            autocompletion=lambda: completion.SOURCES,
-        ),
-    ],
-    "folds": Annotated[COUNT, count_option(SEARCH, "--folds", "Number of cross-validation folds")],
-    "shuffle_folds": Annotated[
-        SWITCH, option(SEARCH, "--shuffle-folds/--no-shuffle-folds", "Shuffle the digits before splitting")
-    ],
-    "stratified": Annotated[SWITCH, option(SEARCH, "--stratified/--no-stratified", "Stratify the folds by class")],
-    "select": Annotated[
-        WORD,
-        option(
-            SEARCH,
-            "--select",
-            "Selection rule: best, one-se or cheapest",
-            metavar="RULE",
-            autocompletion=lambda: completion.choices("sweep.select"),
-        ),
-    ],
-    "as_submitted": Annotated[
-        SWITCH, option(SEARCH, "--as-submitted", "Reproduce the notebook's bug: trials differ only by seed")
-    ],
-    "executor": Annotated[
-        WORD,
-        option(
-            EXECUTION,
-            "--executor",
-            "Where fits run: serial, processes or dask",
-            metavar="KIND",
-            autocompletion=lambda: completion.choices("sweep.executor"),
-        ),
-    ],
-    "workers": Annotated[
-        COUNT,
-        count_option(EXECUTION, "--workers", "Number of fits to run in parallel", show_default="one per physical core"),
-    ],
-    "scheduler": Annotated[
-        WORD,
-        option(
-            EXECUTION,
-            "--scheduler",
-            "Running Dask scheduler, e.g. tcp://host:8786",
-            metavar="ADDRESS",
-            show_default="start a local one",
-        ),
-    ],
-    "cache": Annotated[SWITCH, option(EXECUTION, "--cache/--no-cache", "Reuse cached fits")],
-    "fail_fast": Annotated[SWITCH, option(EXECUTION, "--fail-fast", "Stop at the first failed fit")],
-    "max_time": Annotated[
-        NUMBER,
-        option(
-            EXECUTION,
-            "--max-time",
-            "Start no fit after this time, e.g. 90s, 10m or 1h30m",
-            metavar="TIME",
-            parser=time_limit,
-            show_default="no limit",
-        ),
-    ],
-    "name": Annotated[WORD, option(OUTPUT, "--name", "Short name, added to the run's id", metavar="NAME")],
-    "tag": Annotated[WORDS, option(OUTPUT, "--tag", "Tag the run; repeatable", metavar="TAG")],
-    "note": Annotated[WORD, option(OUTPUT, "--note", "Note on the run: one line of text", metavar="TEXT")],
-    "runs_dir": Annotated[
+
+def _shared(panel: str, flags: str, explanation: str, key: str = "", kind: Any = None, **more: Any) -> tuple[str, Any]:
+    """A shared option and its type; `key`: the dotted key that it sets, of whose choices a shell then offers one."""
+    if key:
+        kind = str | None if "metavar" in more else bool | None
+        more["autocompletion"] = lambda: completion.choices(key)
+    return key, Annotated[kind or bool, option(panel, flags, explanation, **more)]
+
+
+_TEXTS = list[str] | None
+_SHARED: dict[str, tuple[str, Any]] = {
+    "config": _shared(
+        TRAINING, "--config -c", "YAML file, packaged name or run; repeatable, last wins", "", _TEXTS, **CONFIG
+    ),
+    "sets": _shared(TRAINING, "--set -s", "Set any key, e.g. training.batch_size=16; repeatable", "", _TEXTS, **KEY),
+    "epochs": _shared(TRAINING, "--epochs", "Number of training epochs", "training.epochs", **COUNT),
+    "opt": _shared(TRAINING, "--opt", "Optimizer", "optimizer.name", metavar="NAME", parser=str.lower),
+    "seed": _shared(TRAINING, "--seed", "Random seed", "seed", **COUNT),
+    "repeats": _shared(TRAINING, "--repeats", "Number of trainings, one seed each", "repeats", **COUNT),
+    "learning_rate": _shared(TRAINING, "--learning-rate --lr", "Learning rate", "optimizer.learning_rate", **RATE),
+    "batch_size": _shared(TRAINING, "--batch-size", "Batch size", "training.batch_size", **COUNT),
+    "dropout": _shared(TRAINING, "--dropout", "Dropout rate", "model.dropout", **RATE),
+    "validation_fraction": _shared(
+        TRAINING, "--validation-fraction", "Share of digits held out", "training.validation_fraction", **SHARE
+    ),
+    "data": _shared(DATA, "--data", "Digits: embedded, openml, or a path", "data.source", metavar="SOURCE"),
+    "folds": _shared(SEARCH, "--folds", "Number of cross-validation folds", "sweep.folds", **COUNT),
+    "shuffle_folds": _shared(
+        SEARCH, "--shuffle-folds/--no-shuffle-folds", "Shuffle the digits before splitting", "sweep.shuffle_folds"
+    ),
+    "stratified": _shared(SEARCH, "--stratified/--no-stratified", "Stratify the folds by class", "sweep.stratified"),
+    "select": _shared(SEARCH, "--select", "Selection rule: best, one-se or cheapest", "sweep.select", metavar="RULE"),
+    "as_submitted": _shared(
+        SEARCH, "--as-submitted", "Reproduce the notebook's bug: trials differ only by seed", "sweep.as_submitted"
+    ),
+    "executor": _shared(
+        EXECUTION, "--executor", "Where fits run: serial, processes or dask", "sweep.executor", metavar="KIND"
+    ),
+    "workers": _shared(
+        EXECUTION,
+        "--workers",
+        "Number of fits to run in parallel",
+        "sweep.workers",
+        **COUNT,
+        show_default="one per physical core",
+    ),
+    "scheduler": _shared(
+        EXECUTION,
+        "--scheduler",
+        "Running Dask scheduler, e.g. tcp://host:8786",
+        "sweep.scheduler",
+        metavar="ADDRESS",
+        show_default="start a local one",
+    ),
+    "cache": _shared(EXECUTION, "--cache/--no-cache", "Reuse cached fits", "sweep.cache"),
+    "fail_fast": _shared(EXECUTION, "--fail-fast", "Stop at the first failed fit", "sweep.fail_fast"),
+    "max_time": _shared(
+        EXECUTION, "--max-time", "Start no fit after this time, e.g. 90s, 10m or 1h30m", "sweep.max_seconds", **TIME
+    ),
+    "name": _shared(OUTPUT, "--name", "Short name, added to the run's id", "name", metavar="NAME"),
+    "tag": _shared(OUTPUT, "--tag", "Tag the run; repeatable", "", _TEXTS, metavar="TAG"),
+    "note": _shared(OUTPUT, "--note", "Note on the run: one line of text", "", str | None, metavar="TEXT"),
+    "runs_dir": _shared(
+        OUTPUT,
+        "--runs-dir",
+        "Folder that holds the runs; or set $MNISTEXP_RUNS_DIR",
+        "",
         Path,
-        option(
-            OUTPUT,
-            "--runs-dir",
-            "Folder that holds the runs; or set $MNISTEXP_RUNS_DIR",
-            metavar="DIR",
-            envvar="MNISTEXP_RUNS_DIR",
-            show_envvar=False,
-            parser=folder,
-        ),
-    ],
-    "dry_run": Annotated[
-        bool, option(EXECUTION, "--dry-run", "Show the settings and the work ahead without running anything")
-    ],
-    "json": Annotated[bool, option(OUTPUT, "--json", "Print one JSON document; progress goes to standard error")],
-    "quiet": Annotated[bool, option(OUTPUT, "--quiet -q", "Print only the result")],
-    "verbose": Annotated[bool, option(OUTPUT, "--verbose -v", "Print more: settings, and tracebacks of bugs")],
+        **FOLDER,
+        envvar="MNISTEXP_RUNS_DIR",
+        show_envvar=False,
+    ),
+    "dry_run": _shared(EXECUTION, "--dry-run", "Show the settings and the work ahead without running anything"),
+    "json": _shared(OUTPUT, "--json", "Print one JSON document; progress goes to standard error"),
+    "quiet": _shared(OUTPUT, "--quiet -q", "Print only the result"),
+    "verbose": _shared(OUTPUT, "--verbose -v", "Print more: settings, and tracebacks of bugs"),
 }
-"""Name to type and option of every option that commands share."""
+"""Every option that commands share by its name: the dotted key that it sets or "", and its type with the option."""
+FLAGS = {name: key for name, (key, _) in _SHARED.items() if key}
+"""The dotted key that each dedicated flag sets."""
 
 
 def shared(name: str) -> Parameter:
     """A shared option as a parameter of a command."""
-    default = {bool: False, Path: RUNS}.get(get_args(SHARED[name])[0])
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=SHARED[name])
-
-
-def examples(explained: Mapping[str, str]) -> str:
-    """The end of a command's help, in Markdown: command lines, each with what it does."""
-    return "**Examples**\n\n" + "\n".join(f"- `{line}`: {what}" for line, what in explained.items()) + "\n"
+    annotation = _SHARED[name][1]
+    default = {bool: False, Path: RUNS}.get(get_args(annotation)[0])
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

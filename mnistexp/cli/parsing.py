@@ -1,19 +1,17 @@
 """Rules of all command lines: each option is given once, and an unknown name gets the closest known one suggested."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
-from inspect import Parameter, Signature, getdoc, signature
+from inspect import Parameter, Signature, cleandoc, signature
 from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from mnistexp.cli.call import Call
-from mnistexp.cli.help import EXAMPLE, explained, print_epilog
-from mnistexp.cli.options import FLAGS, examples, shared
+from mnistexp.cli.help import EXAMPLE, explained, print_epilog, with_examples
+from mnistexp.cli.options import FLAGS, shared
 from mnistexp.errors import BadInput, nearest_name, show
-
-__all__ = ["EXPLORE", "SET_UP", "TRAIN", "USE", "Commands"]
 
 TRAIN, USE, EXPLORE, SET_UP = "Train and search", "Use runs", "Explore the digits and the network", "Set up"
 """Panels of commands in the help."""
@@ -25,6 +23,7 @@ class Command(TyperCommand):
     """A command that refuses an option given twice, and names the option or the setting that an unknown one means."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, with hints for what is unknown, missing or given twice."""
         given = list(args)
         try:
             left: list[str] = super().parse_args(ctx, args)
@@ -121,6 +120,7 @@ class Group(TyperGroup):
         print_epilog(self.epilog or "")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of that name, or an error that names those which may be meant."""
         try:
             return super().resolve_command(ctx, args)
         except typer.TyperException as error:
@@ -148,13 +148,13 @@ class Commands(typer.Typer):
         )
 
     def add(
-        self, name: str, explained: Mapping[str, str], *, shares: str = "", panel: str | None = None, about: str = ""
+        self, name: str, *, shares: str = "... runs_dir json", panel: str | None = None, about: str = ""
     ) -> Callable[[Function], Function]:
         """Add a function as a command: it gets its `Call`, and then its own arguments and options by name.
 
-        `explained`: examples of command lines, each with what it does. `shares`: names of the shared options, which the
-        call holds; the function's own options stand in place of `...`, or after them. `panel`: of the help.
-        `about`: the help, in place of the docstring.
+        `shares`: names of the shared options, which the call holds; the function's own options stand in place of `...`,
+        or after them. `panel`: of the help. `about`: the help, in place of the docstring; in either, lines such as
+        `mnistexp train  # train once` are examples.
         """
 
         def added(function: Function) -> Function:
@@ -171,10 +171,8 @@ class Commands(typer.Typer):
             params = [context, *map(shared, before.split()), *own, *map(shared, after.split())]
             run.__signature__ = Signature(params)  # type: ignore[attr-defined]
             run.__annotations__ = {param.name: param.annotation for param in params}
-            help_ = about or getdoc(function)
-            super(Commands, self).command(
-                name, cls=Command, help=help_, epilog=examples(explained), rich_help_panel=panel
-            )(run)
+            text, epilog = with_examples(cleandoc(about or function.__doc__ or ""))
+            super(Commands, self).command(name, cls=Command, help=text, epilog=epilog, rich_help_panel=panel)(run)
             return function
 
         return added

@@ -5,8 +5,6 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-__all__ = ["STEERING", "Printable", "one_line", "printable"]
-
 # Control characters but for tab and line feed, what changes the direction of writing, and halves of surrogate pairs,
 # which no stream takes.
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

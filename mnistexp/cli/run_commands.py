@@ -4,19 +4,17 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
-from rich.text import Text
 
-from mnistexp.cli import console_compare, console_report, console_runs
+from mnistexp.cli import console_report, console_runs
 from mnistexp.cli.call import Call
-from mnistexp.cli.option_kinds import RUN_SELECTION, count_option, option
-from mnistexp.cli.options import RunArgument, RunsArgument, WhereOption
+from mnistexp.cli.console import shows_unicode
+from mnistexp.cli.options import COUNT, RUN_SELECTION, RunArgument, RunsArgument, WhereOption, option
 from mnistexp.cli.parsing import Commands
 from mnistexp.errors import RunError
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
     from mnistexp.runs.stored_runs import StoredRun
 
-__all__ = ["commands"]
 
 commands = Commands()
 
@@ -24,15 +22,7 @@ ON_A_SCREEN = 50
 """How many runs a list on a terminal has unless --limit says so: rich lays out a few thousand rows a second."""
 
 
-@commands.add(
-    "list",
-    {
-        "mnistexp runs list": "list all runs, newest first",
-        "mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy": "recent, best first",
-        "mnistexp runs list 1:5 --json": "print the newest five in full as JSON",
-    },
-    shares="... runs_dir json",
-)
+@commands.add("list")
 def list_(
     call: Call,
     runs: RunsArgument = None,
@@ -41,7 +31,7 @@ def list_(
         str | None,
         option(RUN_SELECTION, "--sort", "Sort by keys, comma-separated; - for descending", metavar="KEYS"),
     ] = None,
-    limit: Annotated[int | None, count_option(RUN_SELECTION, "--limit", "Maximum number of runs")] = None,
+    limit: Annotated[int | None, option(RUN_SELECTION, "--limit", "Maximum number of runs", **COUNT)] = None,
     group: Annotated[
         bool, option(RUN_SELECTION, "--group", "Group by all settings but the seed; show each group's mean")
     ] = False,
@@ -49,17 +39,21 @@ def list_(
     """List runs, newest first.
 
     Prints a table on a terminal, tab-separated lines on a pipe. Keys of --where and --sort become columns.
+
+    mnistexp runs list  # list all runs, newest first
+    mnistexp runs list --where 'command=train and started>-6h' --sort -test_accuracy  # recent, best first
+    mnistexp runs list 1:5 --json  # print the newest five in full as JSON
     """
     from mnistexp.runs import query, status
 
-    found = query.select(call.runs_dir, runs or (), where=where, sort=sort, limit=limit)
+    found = call.runs(runs, where, sort=sort, limit=limit)
     if not found:
         call.remark(query.none_found(call.runs_dir, where))
     if group and found:
         from mnistexp.runs import groups
 
         grouped = groups.group(found)
-        call.result(console_compare.grouped_document(grouped), *console_compare.grouped_report(grouped))
+        call.result(console_runs.grouped_document(grouped), *console_runs.grouped_report(grouped))
         return
     if call.json:
         call.result({"runs": [_document(run) for run in found]})
@@ -73,19 +67,16 @@ def list_(
     if found:
         call.result({}, console_runs.table(cut, keys, status.now(), Console().width))
     if len(cut) < len(found):
-        call.result({}, Text(f"... and {len(found) - len(cut):,} more; show all with --limit {len(found)}"))
+        call.result({}, f"... and {len(found) - len(cut):,} more; show all with --limit {len(found)}")
 
 
-@commands.add(
-    "show",
-    {
-        "mnistexp runs show": "show the newest run",
-        "mnistexp runs show 2 --json": "print the second newest as JSON",
-    },
-    shares="... runs_dir json",
-)
+@commands.add("show")
 def show(call: Call, run: RunArgument = "latest") -> None:
-    """Show settings, metrics, curves and files of a run."""
+    """Show settings, metrics, curves and files of a run.
+
+    mnistexp runs show  # show the newest run
+    mnistexp runs show 2 --json  # print the second newest as JSON
+    """
     from mnistexp.runs import references
 
     found = references.one(call.runs_dir, run)
@@ -98,21 +89,13 @@ def show(call: Call, run: RunArgument = "latest") -> None:
     columns = [{name: getattr(curve, name) for name in console_runs.CURVES} for curve in curves]
     document = _document(found) | {"unread": notes, "curves": columns, "files": names}
     tested = [] if found.unread or "test_digits" not in found.numbers else [found]
-    terminal = Console()
-    width, unicode = terminal.width if terminal.is_terminal else None, "utf" in terminal.encoding
-    told = [block for run in tested for block in console_report.classes_report(run, width, unicode=unicode)]
+    width = Console().width if sys.stdout.isatty() else None
+    told = [block for run in tested for block in console_report.classes_report(run, width, unicode=shows_unicode())]
     first = [] if found.unread else console_report.headline(found)
     call.result(document, *first, *console_runs.run_report(found, notes, curves, names), *told)
 
 
-@commands.add(
-    "best",
-    {
-        "mnistexp runs best": "print the run with the highest test accuracy",
-        "mnistexp runs best --metric min_val_loss --where optimizer.name=adam": "lowest loss with Adam",
-    },
-    shares="... runs_dir json",
-)
+@commands.add("best")
 def best(
     call: Call,
     metric: Annotated[str, option(RUN_SELECTION, "--metric", "Metric to compare", metavar="KEY")] = "test_accuracy",
@@ -122,13 +105,15 @@ def best(
     ] = None,
     where: WhereOption = None,
 ) -> None:
-    """Print the id of the best run."""
+    """Print the id of the best run.
+
+    mnistexp runs best  # print the run with the highest test accuracy
+    mnistexp runs best --metric min_val_loss --where optimizer.name=adam  # lowest loss with Adam
+    """
     from mnistexp.runs import query
     from mnistexp.runs.conditions import value_of
 
-    found = query.select(call.runs_dir, where=where)
-    if not found:
-        raise RunError(query.none_found(call.runs_dir, where))
+    found = call.runs((), where, otherwise=RunError)
     run = query.best(found, metric, highest=highest)
     if call.json:
         call.result({"metric": metric, "value": value_of(run, metric)} | _document(run))
@@ -136,22 +121,18 @@ def best(
         call.write(run.id, errors="surrogateescape")
 
 
-@commands.add(
-    "path",
-    {
-        "mnistexp runs path": "print the folder of the newest run",
-        "mnistexp runs path --where tag=baseline": "print the folders of all that match",
-    },
-    shares="... runs_dir json",
-)
+@commands.add("path")
 def path(call: Call, runs: RunsArgument = None, where: WhereOption = None) -> None:
     """Print the folders of runs, one per line.
 
     Without a selection: of the newest run.
+
+    mnistexp runs path  # print the folder of the newest run
+    mnistexp runs path --where tag=baseline  # print the folders of all that match
     """
     from mnistexp.runs import query
 
-    found = query.select(call.runs_dir, runs or (["latest"] if where is None else ()), where=where)
+    found = call.runs(runs or (["latest"] if where is None else ()), where)
     if not found:
         call.remark(query.none_found(call.runs_dir, where))
     paths = [str(run.path) for run in found]

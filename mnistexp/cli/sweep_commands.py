@@ -6,8 +6,7 @@ import typer
 
 from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
-from mnistexp.cli.option_kinds import SEARCH, option
-from mnistexp.cli.options import OptimizersOption
+from mnistexp.cli.options import SEARCH, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
 from mnistexp.config import settings, yaml_source
 from mnistexp.config.settings import Settings
@@ -18,7 +17,6 @@ from mnistexp.runs.layout import Kind
 if TYPE_CHECKING:  # it loads pydantic, which --help can do without
     from mnistexp.config.models import SweepConfig
 
-__all__ = ["commands", "commands_for"]
 
 commands = Commands()
 SHARES = (
@@ -31,25 +29,25 @@ LISTS = "model.filters"
 
 @commands.add(
     "sweep-dropout",
-    {
-        "mnistexp sweep-dropout": "compare five dropout rates with the assignment's Adam",
-        "mnistexp sweep-dropout --opt nadam --grid dropout=0,0.2,0.4 --repeats 3": "three rates, three seeds each",
-    },
     shares=SHARES,
     panel=TRAIN,
-    about="Search dropout rates by cross-validation.",
+    about="""Search dropout rates by cross-validation.
+
+    mnistexp sweep-dropout  # compare five dropout rates with the assignment's Adam
+    mnistexp sweep-dropout --opt nadam --grid dropout=0,0.2,0.4 --repeats 3  # three rates, three seeds each
+    """,
 )
 @commands.add(
     "sweep-optimizer",
-    {
-        "mnistexp sweep-optimizer --opt adam": "search Adam's grid: 36 settings, 3 folds each",
-        "mnistexp sweep-optimizer --opt all --dry-run": "count the fits for all optimizers",
-        "mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5": "search your own grid",
-        "mnistexp sweep-optimizer --opt all --max-time 10m": "stop after 10 minutes; repeat it to continue",
-    },
     shares=SHARES,
     panel=TRAIN,
-    about="Search optimizer settings by cross-validation.",
+    about="""Search optimizer settings by cross-validation.
+
+    mnistexp sweep-optimizer --opt adam  # search Adam's grid: 36 settings, 3 folds each
+    mnistexp sweep-optimizer --opt all --dry-run  # count the fits for all optimizers
+    mnistexp sweep-optimizer --opt adam --grid learning_rate=0.003,0.01 --grid beta_1=0.5  # search your own grid
+    mnistexp sweep-optimizer --opt all --max-time 10m  # stop after 10 minutes; repeat it to continue
+    """,
 )
 def sweep(
     call: Call,
@@ -120,20 +118,16 @@ def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[
         return []
     from mnistexp.sweeps.space import default_grid
 
-    own_grids = [_listed(own) for own in (default_grid(opt) if opt else ())]
+    own_grids = default_grid(opt) if opt else ()
     optimizers = [str(own["optimizer.name"][0]) for own in own_grids]
     grids = [_grid_of(grid)] if grid else [{}]
     if not grid and (configured := settings.resolve(layers).config.sweep):
         if command == Kind.SWEEP_OPTIMIZER and not (configured.zip or configured.random):
             return [settings.flag("--opt", "sweep.grid", own_grids)]
-        grids = [_listed(one) for one in configured.grids]
+        grids = [dict(grid) for grid in configured.grids]
     named = [{"optimizer.name": [name]} | one for name in optimizers for one in grids] or grids
     base = [settings.flag("--opt", "optimizer.name", optimizers[0])] if len(optimizers) == 1 else []
     return [*base, settings.flag("--grid" if grid else "--opt", "sweep.grid", named)]
-
-
-def _listed(grid: Any) -> dict[str, Any]:
-    return {key: list(values) for key, values in grid.items()}
 
 
 def _grid_of(texts: list[str]) -> dict[str, Any]:

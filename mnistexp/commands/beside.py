@@ -36,7 +36,7 @@ def beside(sweep: SweepConfig, repeats: int) -> int:
 
 
 def train_beside(ahead: Sequence[Ahead], sweep: SweepConfig, watch: Watch) -> None:
-    """Train repeats in worker processes, each up to a checkpoint of its last epoch, from which `train_repeats` goes on.
+    """Train repeats in worker processes, each up to a checkpoint of its last epoch, where `train_repeats` continues.
 
     Does nothing where `beside` is 1. What fails here is left to `train_repeats`, which says why. Ctrl-C ends the
     workers; the checkpoints stay.

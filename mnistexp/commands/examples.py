@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from mnistexp import data
-from mnistexp.commands.digits import as_sentence
-from mnistexp.commands.job import NOTHING_KEPT, new_run, run_job
+from mnistexp.commands.job import NOTHING_KEPT, as_sentence, new_run, run_job
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.errors import BadInput

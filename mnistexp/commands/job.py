@@ -1,17 +1,22 @@
 """What the commands that make a run folder have in common: its digits, its status, and the answer to Ctrl-C."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.data import Dataset
-from mnistexp.errors import Interrupted
+from mnistexp.data import Dataset, Digits
+from mnistexp.data.forms import Classes
+from mnistexp.errors import Interrupted, RunError
+from mnistexp.runs import files
 from mnistexp.runs.layout import DATA
-from mnistexp.runs.results import Event
+from mnistexp.runs.results import Event, Noted, Reading, Watch
 from mnistexp.runs.run_folder import Run, add_file
+from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.sweeps import reuse
 
 NOTHING_KEPT = "stopped; nothing was kept"
 
@@ -23,6 +28,14 @@ def unwatched(event: Event) -> None:
 def new_run(runs_dir: Path, kind: str, config: ExperimentConfig, name: str, *, visible: bool = True) -> Run:
     """The run folder of a command with these settings; `name` unless they have one. See `Run.create`."""
     return Run.create(runs_dir, kind, config.name or name, settings.to_yaml(config), visible=visible)
+
+
+def begun_run(
+    runs_dir: Path, kind: str, config: ExperimentConfig, digits: Digits, name: str, content: Mapping[str, object]
+) -> Run | None:
+    """The interrupted run of this work whose JSON file `name` holds `content`, resumed; None if there is none."""
+    begun = reuse.unfinished(runs_dir, kind, config, digits)
+    return Run.resume(begun.path) if begun is not None and files.holds(begun.path / name, content) else None
 
 
 @contextmanager
@@ -41,3 +54,32 @@ def run_job(run: Run, stopped: str, dataset: Dataset | None = None) -> Iterator[
             yield run
     except KeyboardInterrupt:
         raise Interrupted(stopped.format(run=shlex.quote(str(run.path)))) from None
+
+
+def read_digits(config: ExperimentConfig, watch: Watch) -> Dataset:
+    """The digits of an experiment, `watch` told of the reading and of what was converted. See `Dataset.load`."""
+    dataset = Dataset.load(config, lambda done: watch(Reading(done)))
+    if dataset.digits.notes:
+        watch(Noted(dataset.digits.notes))
+    return dataset
+
+
+def read_same_digits(run: StoredRun, config: ExperimentConfig, watch: Watch) -> Dataset:
+    """The digits of a run, read again. Raises `RunError` if they have changed, and what `read_digits` raises."""
+    dataset = read_digits(config, watch)
+    # A run without their document was stopped before training began.
+    if run.data is not None and not dataset.digits.match(run.data):
+        raise RunError(f"{run.id} was trained on other digits than {config.data.source} now contains")
+    return dataset
+
+
+def note_digits(document: dict[str, Any], digits: Digits) -> None:
+    """Add the names of the classes and the warnings about the digits to the document of a `metrics.json`."""
+    if (names := digits.classes.names) != Classes().names:
+        document["class_names"] = list(names)
+    document["warnings"] = [*document["warnings"], *map(as_sentence, digits.warnings)]
+
+
+def as_sentence(text: str) -> str:
+    """Words that follow a colon elsewhere, as a sentence of their own."""
+    return f"{text[0].upper()}{text[1:]}."

@@ -38,7 +38,7 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
         "kept_epoch": first.fit.kept_epoch,
         "early_stopping": _early_stopping(config, results),
     }
-    digits = _validated(config, first)
+    digits = config.validation_digits if config.training.validation_fraction else len(first.test.labels)
     document |= _test(first) | _curves(first.fit.history, digits)
     if len(results) > 1:
         document["repeats"] = _repeats(results, digits)
@@ -65,13 +65,6 @@ def _test(result: TrainingResult) -> dict[str, Any]:
         "confusion_matrix": confusion.tolist(),
         "per_class_accuracy": statistics.per_class_accuracy(confusion),
     }
-
-
-def _validated(config: ExperimentConfig, result: TrainingResult) -> int:
-    """How many digits the curves are validated on."""
-    if not config.training.validation_fraction:
-        return len(result.test.labels)
-    return config.validation_digits
 
 
 def _curves(history: History, digits: int, trainings: int = 1) -> dict[str, Any]:
@@ -112,7 +105,7 @@ def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
         "mean": spread.mean,
         "std": spread.std,
         "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
-        "min_val_losses": [_minimum(result.fit.history.val_loss) for result in results],
+        "min_val_losses": [min(filter(math.isfinite, result.fit.history.val_loss), default=None) for result in results],
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
         "diverged_at": min((result.fit.diverged_at for result in results if result.fit.diverged_at), default=None),
@@ -159,10 +152,6 @@ def lengthened(origin: Mapping[str, Any]) -> dict[str, Any]:
 
 def _confusion(result: TrainingResult) -> NDArray[np.int64]:
     return statistics.confusion_matrix(result.test.labels, result.test.read, result.test.probabilities.shape[1])
-
-
-def _minimum(values: Sequence[float]) -> float | None:
-    return min((value for value in values if math.isfinite(value)), default=None)
 
 
 def _warnings(config: ExperimentConfig, results: Sequence[TrainingResult]) -> list[str]:

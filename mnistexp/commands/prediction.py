@@ -79,7 +79,11 @@ def row(picture: Picture, values: NDArray[np.float32], top: int, classes: Classe
     class as the labels write it, a number where it is one; `name`, what it is called, where that is something else.
     """
     classes = classes or Classes()
-    likeliest = [_likely(place, float(values[place]), classes) for place in np.argsort(-values)[:top].tolist()]
+    likeliest = []
+    for place in np.argsort(-values)[:top].tolist():
+        key, name = classes.keys[place], classes.names[place]
+        named = {"name": name} if name != key else {}
+        likeliest.append({"digit": int(key) if key.isdecimal() else key, **named, "probability": float(values[place])})
     return {
         "image": str(picture.file),
         "index": picture.index,
@@ -89,9 +93,3 @@ def row(picture: Picture, values: NDArray[np.float32], top: int, classes: Classe
         "inverted": picture.inverted,
         "centred": picture.centred,
     }
-
-
-def _likely(place: int, probability: float, classes: Classes) -> dict[str, Any]:
-    key, name = classes.keys[place], classes.names[place]
-    named = {"name": name} if name != key else {}
-    return {"digit": int(key) if key.isdecimal() else key, **named, "probability": probability}

@@ -176,8 +176,8 @@ def step_line(event: Step) -> str:
 
 def figures_of(event: EpochDone, *, short: bool = False) -> str:
     """The losses and accuracies of an epoch in one line; `short` writes `val.` for `validation`."""
-    figures = f"loss {event.loss:.4f}, accuracy {event.accuracy:.4f}"
+    figures = f"loss {event.loss:.4f}, accuracy {percent(event.accuracy)}"
     if event.val_loss is not None and event.val_accuracy is not None:
         word = "val." if short else "validation"
-        figures += f", {word} loss {event.val_loss:.4f}, accuracy {event.val_accuracy:.4f}"
+        figures += f", {word} loss {event.val_loss:.4f}, accuracy {percent(event.val_accuracy)}"
     return figures

@@ -19,12 +19,7 @@ from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside, start_tensorflow
 from mnistexp.training.state import EpochRow, State
 
-AFTERWARDS = (
-    "scipy.special",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_agg",
-    "matplotlib.backends.backend_svg",
-)
+AFTERWARDS = "scipy.special", "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"
 """Modules that metrics and figures use."""
 CHECKPOINT_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
@@ -39,11 +34,6 @@ def train_repeats(run: Run, dataset: Dataset, held_out: Rows | None, watch: Watc
     start_tensorflow()
     load_beside("keras", *AFTERWARDS)
     return [_repeat(run, dataset, held_out, repeat, watch) for repeat in range(dataset.config.repeats)]
-
-
-def lengthens(config: ExperimentConfig) -> bool:
-    """Whether more epochs continue a training that was to end before: early stopping would have decided otherwise."""
-    return config.training.early_stopping is None
 
 
 def end_checkpoints(run: Run, config: ExperimentConfig, *, keep: bool) -> None:

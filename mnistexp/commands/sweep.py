@@ -1,21 +1,17 @@
 """`mnistexp sweep-optimizer` and `sweep-dropout`: the trials of a sweep, from the digits to the run folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mnistexp.commands.digits import note_digits, read_digits
-from mnistexp.commands.job import new_run, run_job, unwatched
+from mnistexp.commands.job import new_run, note_digits, read_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import AFTERWARDS
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import TrialsFailed
 from mnistexp.figures import style, sweeps
-from mnistexp.figures.heat_maps import Shown
 from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, TRIALS
 from mnistexp.runs.results import Outcome, SweepResult, TrialResult, Watch
-from mnistexp.runs.run_folder import Run
-from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import reuse, sweeping
 from mnistexp.sweeps.executors.processes import load_ahead
 from mnistexp.sweeps.ranking import ranked
@@ -31,8 +27,8 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     """Score every setting of `config.sweep` by cross-validation, and keep trials, ranking and figures in a run folder.
 
     Fits in the cache of `runs_dir` are not repeated, so the same call continues an interrupted sweep. Raises `BadInput`
-    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `Interrupted` on Ctrl-C or if the
-    time limit left no complete trial. A run that the limit ended with a ranking is marked interrupted.
+    and `DataError` before anything is written, `TrialsFailed` if every trial failed, `OutOfTime` if the time limit left
+    no complete trial, and `Interrupted` on Ctrl-C. A run that the limit ended is marked interrupted.
     """
     dataset = read_digits(config, watch)
     config, digits, split = dataset.config, dataset.digits, dataset.split
@@ -51,21 +47,16 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
         document = sweep_metrics(config, command, found)
         note_digits(document, digits)
         run.add(METRICS, document)
-        for name, content in _sweep_figures(run, found, earlier, config.search.heat_maps):
+        figures: Iterable[tuple[str, bytes]]
+        if earlier is not None and earlier.read_bytes(TRIALS) == files.read_bytes(run.path / TRIALS):
+            # Copied from a run with the same table, because drawing is slow.
+            figures = ((path.name, files.read_bytes(path)) for path in sorted(earlier.path.glob("*.[ps][nv]g")))
+        else:
+            figures = style.rendered(sweeps.of_sweep(found, config.search.heat_maps))
+        for name, content in figures:
             run.add(name, content)
         (run.interrupt if found.fits_missing else run.finish)(TrialsFailed.exit_code if found.fits_failed else 0)
     return Outcome(run.path, document)
-
-
-def _sweep_figures(
-    run: Run, found: SweepResult, earlier: StoredRun | None, shown: Shown
-) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each figure; copied from an earlier run with the same table, because drawing is slow."""
-    if earlier is not None and files.read_bytes(earlier.path / TRIALS) == files.read_bytes(run.path / TRIALS):
-        for path in sorted(earlier.path.glob("*.[ps][nv]g")):
-            yield path.name, files.read_bytes(path)
-        return
-    yield from style.rendered(sweeps.of_sweep(found, shown))
 
 
 def sweep_name(config: ExperimentConfig) -> str:

@@ -9,13 +9,8 @@ from typing import Any
 
 from mnistexp.commands import metrics
 from mnistexp.commands.beside import beside, repeats_of, train_beside
-from mnistexp.commands.digits import note_digits, read_digits
-from mnistexp.commands.job import new_run, run_job, unwatched
-from mnistexp.commands.stored_repeats import (
-    end_checkpoints,
-    lengthens,
-    train_repeats,
-)
+from mnistexp.commands.job import new_run, note_digits, read_digits, read_same_digits, run_job, unwatched
+from mnistexp.commands.stored_repeats import end_checkpoints, train_repeats
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.data import Dataset, Rows
@@ -49,7 +44,8 @@ def begin_trainings(
 ) -> None:
     """Train several experiments beside each other in the workers of `sweep`, where it has several.
 
-    Each run is left interrupted after its last epoch, for `resume_training`. Interrupted runs of the same work go on.
+    Each run is left interrupted after its last epoch, for `resume_training`; interrupted runs of the same work are
+    resumed.
     Raises what `run_training` raises.
     """
     if beside(sweep, sum(config.repeats for config in configs)) == 1:
@@ -86,12 +82,25 @@ def training_named(runs_dir: Path, reference: str, *, finished: bool = False) ->
     return load(run.path)
 
 
+def continue_training(
+    runs_dir: Path, reference: str, epochs: int | None, watch: Watch = unwatched, *, name: str | None = None
+) -> Outcome:
+    """Resume the training of a reference; with `epochs` lengthen it in a new run, which may have a `name`.
+
+    Raises what `training_named`, `resume_training` and `lengthen_training` raise.
+    """
+    stored = training_named(runs_dir, reference, finished=epochs is not None)
+    if epochs is None:
+        return resume_training(stored, watch)
+    return lengthen_training(stored, epochs, runs_dir, watch, name=name)
+
+
 def resume_training(stored: StoredRun, watch: Watch = unwatched) -> Outcome:
     """Resume an interrupted training; the result is bit-identical to an uninterrupted one.
 
     Raises `BadInput` if the run is done, `RunError` if its digits have changed.
     """
-    dataset = _same_digits(stored, stored.config, watch)
+    dataset = read_same_digits(stored, stored.config, watch)
     with run_job(Run.resume(stored.path), STOPPED, dataset) as run:
         return _train(run, dataset, watch)
 
@@ -107,7 +116,7 @@ def lengthen_training(
     config = stored.config
     states = _final_states(stored, config, epochs)
     longer = settings.override(config, {"training.epochs": epochs} | ({"name": name} if name else {}), "--epochs")
-    dataset = _same_digits(stored, longer, watch)
+    dataset = read_same_digits(stored, longer, watch)
     with run_job(_new(dataset.config, runs_dir), STOPPED, dataset) as run:
         run.log(f"lengthens {stored.id} from epoch {config.training.epochs}")
         run.add(ORIGIN, {"run": stored.id, "epochs": config.training.epochs})
@@ -124,28 +133,20 @@ def _final_states(stored: StoredRun, config: ExperimentConfig, epochs: int) -> l
         raise BadInput(f"{run} is {stored.status}: resume it first, without --epochs: mnistexp train --resume {run}")
     if epochs <= trained:
         raise BadInput(f"--epochs is {epochs}, allowed: more than the {trained} epochs of {run}")
-    if not lengthens(config):
+    if config.training.early_stopping:  # which would have ended the longer training by another rule
         raise BadInput(f"training.early_stopping ends {run}, so it can't be lengthened; {restart}")
     try:
         states = [stored.read_bytes(in_repeat(repeat, STATE)) for repeat in range(config.repeats)]
     except RunError as error:
         if (stored.path / STATE).exists():
             raise
-        raise BadInput(f"{run} has no {STATE}, as runs of earlier versions don't; {restart}") from error
+        raise BadInput(f"{run} has no {STATE}, which earlier versions didn't store; {restart}") from error
     for repeat, state in enumerate(states):
         try:
             files.arrays(state)
         except ValueError as error:
             raise RunError(f"{stored.path / in_repeat(repeat, STATE)} is damaged: {error}; {restart}") from error
     return states
-
-
-def _same_digits(stored: StoredRun, config: ExperimentConfig, watch: Watch) -> Dataset:
-    dataset = read_digits(config, watch)
-    # If it is missing, the run was stopped before training began.
-    if stored.data is not None and not dataset.digits.match(stored.data):
-        raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now contains")
-    return dataset
 
 
 def _new(config: ExperimentConfig, runs_dir: Path) -> Run:
@@ -167,7 +168,7 @@ def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
         document["lengthened"] = metrics.lengthened(files.read_json(run.path / ORIGIN))
     note_digits(document, dataset.digits)
     document["seconds"] = metrics.seconds(results, time.perf_counter() - began)
-    return finish_training(run, config, results, document, watch, keep_state=lengthens(config))
+    return finish_training(run, config, results, document, watch, keep_state=not config.training.early_stopping)
 
 
 def finish_training(

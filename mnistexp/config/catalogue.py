@@ -15,9 +15,6 @@ from mnistexp.config.grids import Range
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Optimizer
 
-__all__ = ["ABBREVIATIONS", "NAMES", "Setting", "catalogue", "dotted_keys", "entries", "full_key", "inside"]
-__all__ += ["may_be_swept", "sweepable_keys"]
-
 NAMES = "letters, digits, '.', '_' and '-', a letter or digit first"
 TYPES: dict[Any, str] = {
     int: "whole number", float: "number", str: "text", bool: "true or false", NoneType: "null", dict: "section",
@@ -30,7 +27,7 @@ ABBREVIATIONS = {
     "opt": "optimizer.name",
     "optimizer": "optimizer.name",
 }
-"""Common other names of settings."""
+"""Common alternative names of settings."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from pydantic_core import PydanticCustomError
 
 from mnistexp.config.section import Section
 
-__all__ = ["Grid", "GridOrGrids", "Pairs", "Range", "Space", "Value", "Values"]
-
 Value = float | int | str | bool | None | tuple[float | int | str | bool, ...]
 """The possible values of a trial's setting."""
 Values = tuple[Value, ...]

@@ -1,29 +1,18 @@
 """The settings of an experiment, frozen and with bounds. `settings.py` reads them from files and flags."""
 
+from collections.abc import Iterator
 from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mnistexp.config.grids import Grid, GridOrGrids, Pairs, Range, Space, Value
-from mnistexp.config.networks import NETWORKS
+from mnistexp.config.grids import Grid, GridOrGrids, Pairs, Space
+from mnistexp.config.networks import ModelConfig as ModelConfig
 from mnistexp.config.optimizers import AnyOptimizer, Nesterov
 from mnistexp.config.section import Section
 
-__all__ = [
-    "DataConfig",
-    "EarlyStopping",
-    "ExperimentConfig",
-    "ModelConfig",
-    "Range",
-    "SweepConfig",
-    "TrainingConfig",
-    "Value",
-]
-
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Units = Annotated[int, Field(ge=1, le=4096)]
 ClassName = Annotated[str, Field(min_length=1, max_length=40)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=40)]
 
@@ -54,23 +43,6 @@ class DataConfig(Section):
     def test_digits(self) -> int:
         """The number of test digits, rounded as scikit-learn does; 0 with `test: own`."""
         return 0 if self.test == "own" else ceil(self.digits * self.test_fraction)
-
-
-class ModelConfig(Section):
-    """The network. `mlp` uses only `dense_units` and `dropout`, `logistic` none of the sizes."""
-
-    kind: Literal[tuple(NETWORKS)] = "cnn"  # type: ignore[valid-type]
-    """`cnn`: the assignment's convolutional network; `mlp`: one hidden dense layer; `logistic`: no hidden layer."""
-    filters: Annotated[tuple[Units, Units], Field(strict=False)] = (16, 32)
-    """Filters of the first and the second convolution."""
-    kernel_size: Annotated[int, Field(ge=1, le=7)] = 3
-    """Side length of the square kernels, in pixels."""
-    dense_units: Units = 128
-    """Units of the hidden dense layer."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout rate after the first pooling and after the dense layer."""
-    classes: Annotated[int, Field(ge=2, le=100)] = 10
-    """Number of outputs; taken from the labels of the digits."""
 
 
 class EarlyStopping(Section):
@@ -202,45 +174,31 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
-        problems = _conflicts(self)
-        if problems:
+        if problems := list(_conflicts(self)):
             raise PydanticCustomError("conflicts", "{problems}", {"problems": problems})
         return self
 
 
-def _conflicts(config: ExperimentConfig) -> list[tuple[str, str]]:
+def _conflicts(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
     """Dotted key and message of each setting that conflicts with others."""
-    problems = []
-    training = config.training
-    digits = config.data.digits - config.data.test_digits - config.validation_digits
+    data, training, sweep = config.data, config.training, config.sweep
+    digits = data.digits - data.test_digits - config.validation_digits
     taken, needed = config.training_digits, max(10, training.batch_size)
-    if digits < 10 or (config.data.test == "split" and config.data.test_digits < 1):
-        problems.append(
-            (
-                "data.test_fraction",
-                f"leaves {digits} of {config.data.digits} digits for training, allowed: at least 10",
-            )
-        )
+    if digits < 10 or (data.test == "split" and data.test_digits < 1):
+        yield "data.test_fraction", f"leaves {digits} of {data.digits} digits for training, allowed: at least 10"
     elif training.batch_size > digits:
-        problems.append(
-            ("training.batch_size", f"is {training.batch_size}, allowed: at most the {digits} training digits")
-        )
+        yield "training.batch_size", f"is {training.batch_size}, allowed: at most the {digits} training digits"
     elif taken < needed:
         message = f"is {training.share}, which leaves {taken} of {digits} training digits, allowed: at least {needed}"
-        problems.append(("training.share", f"{message}, a batch" if needed > 10 else message))
+        yield "training.share", f"{message}, a batch" if needed > 10 else message
     if training.early_stopping and training.validation_fraction == 0:
-        problems.append(
-            (
-                "training.early_stopping",
-                "needs training.validation_fraction above 0: stopping on the test digits would bias the test accuracy",
-            )
-        )
+        why = "stopping on the test digits would bias the test accuracy"
+        yield "training.early_stopping", f"needs training.validation_fraction above 0: {why}"
     if training.early_stopping and training.validate_every != 1:
         message = f"is {training.validate_every}, allowed: 1, because early stopping needs every epoch"
-        problems.append(("training.validate_every", message))
-    if config.sweep and training.validation_fraction:
+        yield "training.validate_every", message
+    if sweep and training.validation_fraction:
         message = "is above 0, allowed: 0, because a sweep validates on its own folds"
-        problems.append(("training.validation_fraction", message))
-    if config.sweep and config.sweep.folds > digits:
-        problems.append(("sweep.folds", f"is {config.sweep.folds}, allowed: at most the {digits} training digits"))
-    return problems
+        yield "training.validation_fraction", message
+    if sweep and sweep.folds > digits:
+        yield "sweep.folds", f"is {sweep.folds}, allowed: at most the {digits} training digits"

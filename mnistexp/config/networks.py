@@ -1,4 +1,4 @@
-"""The kinds of networks: each is a function from settings to layers, listed by name in `NETWORKS`.
+"""The kinds of networks: each is a function from its settings to layers, listed by name in `NETWORKS`.
 
 The Keras model, the initial weights and the table of layers are built from these. The output layer, one softmax unit
 per class, is added to each.
@@ -7,39 +7,13 @@ per class, is added to each.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, Protocol
+from typing import Annotated, Literal
 
-__all__ = ["INPUT_SHAPE", "NETWORKS", "Layer", "LayerRow", "Sizes", "layer_table", "layers_of", "passed", "shapes_of"]
+from pydantic import Field
+
+from mnistexp.config.section import Section
 
 INPUT_SHAPE = (28, 28, 1)
-
-
-class Sizes(Protocol):
-    """The part of a `ModelConfig` that decides the layers."""
-
-    @property
-    def kind(self) -> str:
-        """A name in `NETWORKS`."""
-
-    @property
-    def filters(self) -> tuple[int, int]:
-        """Of the first and of the second convolution."""
-
-    @property
-    def kernel_size(self) -> int:
-        """Side of the square kernels, in pixels."""
-
-    @property
-    def dense_units(self) -> int:
-        """Of the dense layer before the ten outputs."""
-
-    @property
-    def dropout(self) -> float:
-        """Share of units dropped while training, 0 to below 1."""
-
-    @property
-    def classes(self) -> int:
-        """How many outputs there are."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +44,7 @@ class LayerRow:
     activation: str
 
 
-def cnn(sizes: Sizes) -> list[Layer]:
+def cnn(sizes: "ModelConfig") -> list[Layer]:
     """The assignment's: two blocks of convolution and pooling, and a dense layer."""
     first, second = sizes.filters
     return [
@@ -85,7 +59,7 @@ def cnn(sizes: Sizes) -> list[Layer]:
     ]
 
 
-def mlp(sizes: Sizes) -> list[Layer]:
+def mlp(sizes: "ModelConfig") -> list[Layer]:
     """A multilayer perceptron with one hidden dense layer."""
     return [
         Layer("flatten", "Flatten"),
@@ -94,20 +68,38 @@ def mlp(sizes: Sizes) -> list[Layer]:
     ]
 
 
-def logistic(sizes: Sizes) -> list[Layer]:  # noqa: ARG001 - every kind takes the settings
+def logistic(sizes: "ModelConfig") -> list[Layer]:  # noqa: ARG001 - every kind takes the settings
     """Multinomial logistic regression: the softmax outputs directly from the pixels."""
     return [Layer("flatten", "Flatten")]
 
 
-NETWORKS: dict[str, Callable[[Sizes], list[Layer]]] = {"cnn": cnn, "mlp": mlp, "logistic": logistic}
+NETWORKS: dict[str, Callable[["ModelConfig"], list[Layer]]] = {"cnn": cnn, "mlp": mlp, "logistic": logistic}
+Units = Annotated[int, Field(ge=1, le=4096)]
 
 
-def layers_of(sizes: Sizes) -> list[Layer]:
+class ModelConfig(Section):
+    """The network. `mlp` uses only `dense_units` and `dropout`, `logistic` none of the sizes."""
+
+    kind: Literal[tuple(NETWORKS)] = "cnn"  # type: ignore[valid-type]
+    """`cnn`: the assignment's convolutional network; `mlp`: one hidden dense layer; `logistic`: no hidden layer."""
+    filters: Annotated[tuple[Units, Units], Field(strict=False)] = (16, 32)
+    """Filters of the first and the second convolution."""
+    kernel_size: Annotated[int, Field(ge=1, le=7)] = 3
+    """Side length of the square kernels, in pixels."""
+    dense_units: Units = 128
+    """Units of the hidden dense layer."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout rate after the first pooling and after the dense layer."""
+    classes: Annotated[int, Field(ge=2, le=100)] = 10
+    """Number of outputs; taken from the labels of the digits."""
+
+
+def layers_of(sizes: ModelConfig) -> list[Layer]:
     """The layers from input to output."""
     return [*NETWORKS[sizes.kind](sizes), Layer("output", "Dense", sizes.classes, activation="softmax")]
 
 
-def layer_table(config: Sizes) -> list[LayerRow]:
+def layer_table(config: ModelConfig) -> list[LayerRow]:
     """The layers from input to output."""
     rows = []
     for layer, shape, kernel in shapes_of(config):
@@ -119,7 +111,7 @@ def layer_table(config: Sizes) -> list[LayerRow]:
     return rows
 
 
-def shapes_of(config: Sizes) -> Iterator[tuple[Layer, tuple[int, ...], tuple[int, ...]]]:
+def shapes_of(config: ModelConfig) -> Iterator[tuple[Layer, tuple[int, ...], tuple[int, ...]]]:
     """Each layer with its output shape and kernel shape, () without a kernel."""
     shape: tuple[int, ...] = INPUT_SHAPE
     for layer in layers_of(config):

@@ -10,8 +10,6 @@ from mnistexp.config.catalogue import ABBREVIATIONS, Setting, dotted_keys, entri
 from mnistexp.config.optimizers import OPTIMIZERS
 from mnistexp.errors import nearest, nearest_name, show
 
-__all__ = ["explain", "misshapen"]
-
 SECTION = "a section of `key: value` lines"
 
 TYPES = {

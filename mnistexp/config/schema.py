@@ -6,8 +6,6 @@ from mnistexp.config.catalogue import sweepable_keys
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS
 
-__all__ = ["config_schema"]
-
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

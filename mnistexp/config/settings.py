@@ -5,6 +5,7 @@ belong to it: once a stronger layer names another one, they are dropped.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -19,18 +20,6 @@ from mnistexp.errors import ConfigError, Problem, nearest, show
 if TYPE_CHECKING:  # pydantic takes 0.2 s to load, which --help and completion can do without
     from mnistexp.config.models import ExperimentConfig
 
-__all__ = [
-    "Settings",
-    "assignments",
-    "flag",
-    "override",
-    "packaged",
-    "packaged_names",
-    "read_file",
-    "resolve",
-    "to_yaml",
-    "validate",
-]
 
 WHOLE = {"sweep.grid", "sweep.zip", "sweep.random"}
 """Keys whose value a stronger layer replaces as a whole: their keys are settings to try, not settings."""
@@ -230,14 +219,8 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any], above: str, layer: S
                 into[name] = {}
             _merge(into[name], value, key, layer, places)
         else:
-            into[name] = _copied(value)
+            into[name] = deepcopy(value)
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(item) for name, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
@@ -247,6 +230,14 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield from _leaves(value, key)
         else:
             yield key
+
+
+def value_of(values: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key in nested values; None in a section that is null."""
+    found: Any = values
+    for part in key.split("."):
+        found = found.get(part) if found else None
+    return found
 
 
 def override(config: "ExperimentConfig", changes: Mapping[str, Any], where: str = "override") -> "ExperimentConfig":

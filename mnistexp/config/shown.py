@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["counted", "duration", "name", "percent", "points", "setting", "signed_points", "span", "value"]
-
 
 def percent(share: float) -> str:
     """A share from 0 to 1 as `94.3%`; shares that differ by rounding errors (1e-12) give the same text."""

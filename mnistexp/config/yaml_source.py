@@ -15,8 +15,6 @@ except ImportError:  # PyYAML was built without libyaml
 
 from mnistexp.errors import ConfigError, Problem, nearest_name, show
 
-__all__ = ["MAX_BYTES", "Source", "parse", "parse_fast", "parse_value", "read"]
-
 MAX_BYTES = 100_000
 MAX_VALUES = 10_000
 MAX_DEPTH = 20

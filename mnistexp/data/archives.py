@@ -28,12 +28,11 @@ def find_npz(path: Path) -> Found:
         if not unnamed:
             raise refuse(path, f"holds {', '.join(stems) or 'nothing'}", f"allowed: {NPZ_NAMES}")
         return Found("npz", partial(_unnamed, path, unnamed))
-    main, *rest = found
-    read = partial(_pair, path, *found[main])
-    if "test" not in rest:
-        return Found("npz", read)
-    images, labels = found["test"]
-    return Found("npz", read, partial(_pair, path, images, labels), images.removesuffix(".npy"))
+    (_, main), *rest = found.items()
+    own = dict(rest).get("test")
+    if own is None:
+        return Found("npz", partial(_pair, path, *main))
+    return Found("npz", partial(_pair, path, *main), partial(_pair, path, *own), own[0].removesuffix(".npy"))
 
 
 def _pair(path: Path, images: str, labels: str | None, tick: Tick) -> Part:

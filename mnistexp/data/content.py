@@ -1,4 +1,4 @@
-"""What a file holds by its first bytes, and its content, read in pieces that show progress and that Ctrl-C can end."""
+"""The type of a file by its first bytes, and its content, read in pieces that show progress and that Ctrl-C can end."""
 
 import gzip
 import stat
@@ -106,7 +106,8 @@ def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
             raise BadInput(f"{path}: {said}")
     if start[257:262] == b"ustar":
         raise refuse(path, "a tar archive", "unpack it and name the folder")
-    if b"\0" in start or _unprintable(start) > 0.1 * len(start):
+    unprintable = sum(byte < 9 or 13 < byte < 32 or byte == 127 for byte in start)
+    if b"\0" in start or unprintable > 0.1 * len(start):
         name = path.name.lower()
         if "idx" in name or "ubyte" in name:
             number = int.from_bytes(start[:4], "big")
@@ -118,10 +119,6 @@ def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
 
 
 ALLOWED = "allowed: .npz, .npy, IDX, CSV, Parquet, or folders of PNG or JPEG files"
-
-
-def _unprintable(start: bytes) -> int:
-    return sum(byte < 9 or 13 < byte < 32 or byte == 127 for byte in start)
 
 
 def pieces(path: Path, tick: Tick, limit: int = LIMIT) -> Iterator[bytes]:

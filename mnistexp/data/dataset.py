@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mnistexp.data.content import Tick
 from mnistexp.data.forms import Classes, classes_of, plain_labels
-from mnistexp.data.packaged import EMBEDDED, find_named, sha256
+from mnistexp.data.packaged import EMBEDDED, embedded, find_named, sha256
 from mnistexp.data.part import Found, Part, opened
 from mnistexp.data.polarity import Ink, orientation
 from mnistexp.data.ready import make_ready
@@ -175,10 +175,7 @@ def load_unseen() -> Digits:
 
     Grouped by class, 0 to 9, each class in the order of the training set.
     """
-    from mnistexp.data.packaged import embedded
-
-    images, labels = embedded("unseen_4000")
-    return _frozen(images, labels.astype(np.int64), "unseen")
+    return _frozen(*embedded("unseen_4000"), "unseen")
 
 
 def read_labelled(part: Part, config: "DataConfig", classes: Classes, form: str, tick: Tick = lambda _: None) -> Digits:
@@ -243,26 +240,24 @@ def _ready(
         names=names,
         tick=tick,
     )
-    digits = replace(_frozen(ready.images, labels, config.source), classes=classes, form=form, ink=ready.ink)
-    return replace(digits, told=(*ready.told, *told), warnings=ready.warnings)
+    about = {"classes": classes, "form": form, "ink": ready.ink, "told": (*ready.told, *told)}
+    return _frozen(ready.images, labels, config.source, **about, warnings=ready.warnings)
 
 
-def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str) -> Digits:
+def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str, **about: Any) -> Digits:
     images = np.ascontiguousarray(images, dtype=np.uint8)
     labels = np.ascontiguousarray(labels, dtype=np.int64)
     images.flags.writeable = labels.flags.writeable = False
-    return Digits(images, labels, source, sha256(images), sha256(labels))
+    return Digits(images, labels, source, sha256(images), sha256(labels), **about)
 
 
 def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> Digits:
-    """The digits with the source's own test part behind them."""
+    """The digits followed by the source's own test part."""
     test = read_labelled(part, config, digits.classes, digits.form, tick)
-    both = digits, test
-    joined = _frozen(
-        np.concatenate([one.images for one in both]), np.concatenate([one.labels for one in both]), digits.source
-    )
-    return replace(
-        joined,
+    return _frozen(
+        np.concatenate([digits.images, test.images]),
+        np.concatenate([digits.labels, test.labels]),
+        digits.source,
         classes=digits.classes,
         form=digits.form,
         ink=digits.ink,

@@ -128,7 +128,7 @@ def _scale(low: float, high: float, source: str, *, whole: bool) -> tuple[float,
     span = f"grey values {low:g} to {high:g}"
     if low < 0:
         if not whole and low >= -1 and high <= 1:
-            return 127.5, 1.0, [f"{span} taken as -1 to 1 and scaled to 0-255"]
+            return 127.5, 1.0, [f"{span} read as -1 to 1 and scaled to 0-255"]
         remedy = (
             "if they were standardised, undo that" if not whole else "if they were saved as int8, view them as uint8"
         )
@@ -142,7 +142,7 @@ def _scale(low: float, high: float, source: str, *, whole: bool) -> tuple[float,
     if high > 255:
         if high <= 256:
             raise BadInput(f"{source}: the pictures hold {low:g} to {high:g}, allowed: 0 to 255; is it off by one?")
-        return 255 / 65535, 0.0, [f"{span} taken as 16 bits and scaled to 0-255"]
+        return 255 / 65535, 0.0, [f"{span} read as 16 bits and scaled to 0-255"]
     if high < 128:
         return 255 / high, 0.0, [f"{span} stretched to 0-255"]
     return 1.0, 0.0, []
@@ -179,7 +179,7 @@ def plain_labels(labels: NDArray[Any], source: str, *, folders: bool = False) ->
             raise BadInput(f"{source}: a label is {odd}, allowed: whole numbers or text; leave out unlabelled pictures")
         told.append(f"{labels.dtype} labels as whole numbers")
     if len(labels) and labels.min() < 0:
-        raise BadInput(f"{source}: the labels hold {int(labels.min())}, allowed: from 0; leave out unlabelled pictures")
+        raise BadInput(f"{source}: the labels contain {labels.min()}, allowed: 0 and above; remove unlabelled images")
     return labels.astype(np.int64), told
 
 
@@ -197,7 +197,7 @@ def _text_labels(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], list[
     except (ValueError, OverflowError):
         return np.array(stripped), []
     if (numbers < 0).any():
-        raise BadInput(f"{source}: the labels hold {numbers.min()}, allowed: from 0; leave out unlabelled pictures")
+        raise BadInput(f"{source}: the labels contain {numbers.min()}, allowed: 0 and above; remove unlabelled images")
     return numbers, ["digits in text as numbers"]
 
 

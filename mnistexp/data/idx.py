@@ -20,22 +20,16 @@ def read_idx(path: Path, tick: Tick) -> NDArray[Any]:
     kind_of(path)
     stream = pieces(path, tick)
     start = next(stream, b"")
-    dtype, shape = _header(path, start)
-    header = 4 * (1 + len(shape))
-    promised = header + math.prod(shape) * dtype.itemsize
-    if promised > LIMIT:
-        raise refuse(path, f"its header promises {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
-    content = b"".join([start, *stream])
-    if len(content) != promised:
-        raise refuse(path, f"{len(content):,} bytes; its header promises {promised:,}: cut off or damaged", AGAIN)
-    return np.ndarray(shape, dtype, content, header)
-
-
-def _header(path: Path, start: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The dtype and the shape that the first bytes promise."""
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in DTYPES:
         number = int.from_bytes(start[:4], "big")
         raise refuse(path, f"begins with magic number {number}; allowed: 2051 for pictures, 2049 for labels", AGAIN)
     if len(start) < (header := 4 * (1 + start[3])):
         raise refuse(path, f"{len(start)} bytes; an IDX header alone takes {header}", AGAIN)
-    return np.dtype(DTYPES[start[2]]), tuple(int(length) for length in np.frombuffer(start, ">u4", start[3], 4))
+    dtype, shape = np.dtype(DTYPES[start[2]]), tuple(np.frombuffer(start, ">u4", start[3], 4).tolist())
+    promised = header + math.prod(shape) * dtype.itemsize
+    if promised > LIMIT:
+        raise refuse(path, f"its header declares {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
+    content = b"".join([start, *stream])
+    if len(content) != promised:
+        raise refuse(path, f"{len(content):,} bytes; its header declares {promised:,}: cut off or damaged", AGAIN)
+    return np.ndarray(shape, dtype, content, header)

@@ -29,7 +29,7 @@ def read_npy(content: bytes) -> NDArray[Any]:
     follows, promised = len(content) - stream.tell(), math.prod(shape) * dtype.itemsize
     if promised != follows:
         lengths = " x ".join(f"{length:,}" for length in shape) or "1"
-        told = f"promises {lengths} of {dtype} at {dtype.itemsize} bytes = {promised:,} bytes, and holds {follows:,}"
+        told = f"declares {lengths} of {dtype} at {dtype.itemsize} bytes = {promised:,} bytes, and holds {follows:,}"
         raise ValueError(f"{told}; it is cut off or damaged")
     if dtype.names or not dtype.itemsize:
         raise ValueError(f"holds {dtype}, allowed: numbers or text")

@@ -59,7 +59,7 @@ def embedded(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             images, labels = archive["images"], archive["labels"]
         intact = (sha256(images), sha256(labels)) == EMBEDDED[name]
-    except Exception:  # whatever numpy makes of a damaged file
+    except Exception:  # numpy raises many kinds of errors for a damaged file
         intact = False
     if not intact:
         raise DataError(f"{path}: damaged: not the digits that mnistexp was published with; reinstall mnistexp")

@@ -83,14 +83,12 @@ def orientation(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
         return float(((_unit(turned.astype(np.float64)) @ averages.T).argmax(axis=1) == right).mean())
 
     upright = recognised(some)
-    shares = {name: recognised(_turned(some, *turn)) for name, turn in TURNS.items()}
+    shares = {
+        name: recognised(np.rot90(some, quarters, axes=(1, 2))[:, :, :: -1 if mirrored else 1])
+        for name, (quarters, mirrored) in TURNS.items()
+    }
     best = max(shares, key=lambda name: shares[name])
     return best if shares[best] >= CLEAR and shares[best] > upright + LEAD else ""
-
-
-def _turned(images: NDArray[np.uint8], quarters: int, mirrored: bool) -> NDArray[np.uint8]:
-    turned = np.rot90(images, quarters, axes=(1, 2))
-    return turned[:, :, ::-1] if mirrored else turned
 
 
 def _unit(images: NDArray[np.float64]) -> NDArray[np.float64]:

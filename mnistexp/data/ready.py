@@ -76,7 +76,7 @@ def make_ready(
 
 
 def _on_black(values: NDArray[np.uint8], invert: bool | Literal["auto"]) -> tuple[NDArray[np.uint8], list[str]]:
-    """Bright ink on a grey ground, as on photographs, as on black."""
+    """Make a grey background, as of photographs, black; bright ink keeps its contrast."""
     values = np.ascontiguousarray(values)
     edges = np.concatenate([values[:, 0], values[:, -1], values[:, 1:-1, 0], values[:, 1:-1, -1]], axis=1)
     ground, top = float(np.median(edges)), float(values.max())

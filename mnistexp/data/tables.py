@@ -1,5 +1,6 @@
 """Tables of pixels, a row a digit: CSV, gzipped or not, and Parquet."""
 
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -43,9 +44,12 @@ def read_csv(path: Path, tick: Tick) -> Part:
             layout = _layout(path, *rows[:2])
             rows, line = rows[bool(layout.header) :], line + bool(layout.header)
         if layout.text_label:
-            found = [_split(row, layout) for row in rows]
-            labels += [label for label, _ in found]
-            rows = [numbers for _, numbers in found]
+            # A label in words, in the first column or the last, and the numbers beside it.
+            cut = str.partition if layout.label == 0 else str.rpartition
+            found = [cut(row, layout.delimiter or " ") for row in rows]
+            place = 0 if layout.label == 0 else 2
+            labels += [parts[place].strip() for parts in found]
+            rows = [parts[2 - place] for parts in found]
         if rows:
             blocks.append(_numbers(path, rows, layout, line))
         line += len(rows)
@@ -101,15 +105,6 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def _split(row: str, layout: _Layout) -> tuple[str, str]:
-    """A label in words, in the first column or the last, and the numbers beside it."""
-    if layout.label == 0:
-        label, _, numbers = row.partition(layout.delimiter or " ")
-    else:
-        numbers, _, label = row.rpartition(layout.delimiter or " ")
-    return label.strip(), numbers
-
-
 def _numbers(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray[Any]:
     """Rows of numbers: whole ones as int32, which is fast, or else float64."""
     columns = layout.columns - layout.text_label
@@ -138,19 +133,15 @@ def _part(path: Path, table: NDArray[Any], layout: _Layout) -> Part:
     if layout.header and not _squared(len(columns) - (label is not None)):
         columns = [column for column in columns if layout.header[column] not in INDEX_COLUMNS]
     if label is None and not _squared(len(columns)) and _squared(len(columns) - 1):
-        label = _label_column(table, columns)
+        # The first column or the last: a corner of pictures is nearly always the same grey, labels are not.
+        ends = columns[0], columns[-1]
+        label = min(ends, key=lambda end: float((table[:, end] == np.median(table[:, end])).mean()))
     if label is None:
         return Part(_square(path, table[:, columns]))
     pixels = [column for column in columns if column != label]
     first, last = pixels[0], pixels[-1]  # a slice, which copies nothing, where they lie side by side
     block = table[:, first : last + 1] if pixels == list(range(first, last + 1)) else table[:, pixels]
     return Part(_square(path, block), table[:, label])
-
-
-def _label_column(table: NDArray[Any], columns: Sequence[int]) -> int:
-    """The first column or the last: a corner of pictures is nearly always the same grey, labels are not."""
-    shares = [float((table[:, column] == np.median(table[:, column])).mean()) for column in (columns[0], columns[-1])]
-    return columns[0] if shares[0] <= shares[1] else columns[-1]
 
 
 def _squared(count: int) -> bool:
@@ -192,13 +183,17 @@ def read_parquet(path: Path, tick: Tick) -> Part:
     label = next((name for name in names if name.lower() in LABEL_COLUMNS), None)
     labels = None if label is None else np.array(table[label].to_pylist())
     columns = [name for name in names if name != label and name.lower() not in INDEX_COLUMNS]
-    return Part(_parquet_images(path, table, columns), labels, class_names=_hub_names(about, label))
+    classes: tuple[str, ...] = ()
+    with suppress(ValueError, KeyError, TypeError):  # the names of classes that Hugging Face's data sets carry
+        classes = tuple(map(str, json.loads(about)["info"]["features"][label]["names"]))
+    return Part(_parquet_images(path, table, columns), labels, class_names=classes)
 
 
 def _parquet_images(path: Path, table: Any, columns: Sequence[str]) -> Any:
     from mnistexp.data.pictures import decoded
 
-    whole = next((name for name in columns if not _plain(table, name)), None)
+    numeric = re.compile(r"u?int|float|double|halffloat|bool")
+    whole = next((name for name in columns if not numeric.match(str(table.schema.field(name).type))), None)
     if whole is None:
         arrays = [table[name].to_numpy(zero_copy_only=False) for name in columns]
         return _square(path, np.stack(arrays, axis=1) if arrays else np.zeros((1, 0)))
@@ -214,18 +209,3 @@ def _parquet_images(path: Path, table: Any, columns: Sequence[str]) -> Any:
     if len(shapes) == 1 and images[0].ndim == 1:
         return _square(path, np.stack(images))
     return np.stack(images) if len(shapes) == len(dtypes) == 1 else images
-
-
-def _plain(table: Any, name: str) -> bool:
-    return bool(re.match(r"u?int|float|double|halffloat|bool", str(table.schema.field(name).type)))
-
-
-def _hub_names(about: bytes, label: str | None) -> tuple[str, ...]:
-    """The names of classes that Hugging Face's data sets carry in their schema."""
-    import json
-
-    try:
-        names = json.loads(about)["info"]["features"][label]["names"]
-        return tuple(map(str, names))
-    except (ValueError, KeyError, TypeError):
-        return ()

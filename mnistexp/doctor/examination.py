@@ -5,8 +5,6 @@ from pathlib import Path
 from mnistexp.doctor import installation
 from mnistexp.doctor.finding import Finding
 
-__all__ = ["examine"]
-
 
 def examine(runs_dir: Path, *, quick: bool = False) -> list[Finding]:
     """Run all checks without changing anything. With `quick`, TensorFlow isn't loaded and nothing is timed.

@@ -11,8 +11,6 @@ from mnistexp.doctor.finding import Finding
 from mnistexp.errors import DataError
 from mnistexp.runs.environment import environment
 
-__all__ = ["EXTRAS", "digits", "extras", "libraries", "package"]
-
 EXTRAS = ("dask", "mlflow", "notebook", "optuna", "pandas", "parquet", "serve", "tensorboard")
 
 

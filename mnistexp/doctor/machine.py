@@ -15,8 +15,7 @@ from mnistexp.runs.environment import environment
 from mnistexp.sweeps.executors.cores import cpu_quota, memory_limit, physical_cores, usable_cores
 from mnistexp.sweeps.fold_fits import VARIABLES
 from mnistexp.training import fitting
-
-__all__ = ["cores", "memory", "processor", "speed", "variables"]
+from mnistexp.training.model import Seed
 
 REFERENCE_MS = 70.0
 """An epoch of 800 digits, validated on 200, on one core of a server's processor of 2023; see docs/performance.md."""
@@ -130,7 +129,7 @@ def _epochs(seconds: float) -> list[float]:
         config,
         *learned,
         tested,
-        fitting.Seed(config.seed),
+        Seed(config.seed),
         on_epoch=lambda _, row: done.append(row.seconds),
         should_stop=enough,
     )

@@ -17,8 +17,6 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.locks import lock
 
-__all__ = ["locking", "space", "writing"]
-
 ELSEWHERE = "export MNISTEXP_RUNS_DIR=$HOME/runs"
 LITTLE, NONE = 500_000_000, 20_000_000
 """Free bytes below which space is a warning, and a problem. A run takes 1 to 5 MB, a cached fit a few kB."""

@@ -142,15 +142,16 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
 def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = None) -> "Figure":
     """Counts int64 (classes, classes): rows are the correct classes, columns the predicted ones.
 
-    `names`: of the classes; None for numbers.
+    `names`: of the classes, if they are others than the digits 0 to 9.
     """
+    digits = [str(digit) for digit in range(len(matrix))]
+    what, levels = ("digit", digits) if list(names or digits) == digits else ("class", list(names or ()))
     total, right = int(matrix.sum()), int(np.trace(matrix))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = max(4.6, 1.4 + 0.24 * len(matrix))
     figure = new_figure(side, side)
     axes = figure.add_subplot()
     axes.imshow(shares**0.5, cmap="Blues", vmin=0, vmax=1.15)
-    what, levels = ("class", names) if names else ("digit", [str(digit) for digit in range(len(matrix))])
     cells = []
     for (row, column), count in np.ndenumerate(matrix):
         cells.append(Cell(column, row, f"correct {what} {levels[row]}, predicted {what} {levels[column]}: {count}"))
@@ -160,9 +161,9 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
     point_at(axes, Cells(tuple(cells)))
     ticks = range(len(matrix))
     axes.set(xticks=ticks, yticks=ticks, xlabel=f"predicted {what}", ylabel=f"correct {what}")
-    if names:
-        axes.set_yticklabels(names)
-        axes.set_xticklabels(names, rotation=0 if max(map(len, names)) < 3 else 90)
+    if levels != digits:
+        axes.set_yticklabels(levels)
+        axes.set_xticklabels(levels, rotation=0 if max(map(len, levels)) < 3 else 90)
     axes.set_title(f"{right:,} of {total:,} digits classified correctly ({percent(right / max(total, 1))})")
     axes.tick_params(length=0)
     axes.grid(visible=False)

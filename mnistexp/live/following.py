@@ -6,6 +6,7 @@ A `Follower` reads repeatedly, and only what may have changed since its last rea
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -14,15 +15,15 @@ from typing import Any, Literal
 
 from mnistexp.errors import RunError
 from mnistexp.live.sweep_progress import FitFiles, SweepProgress
-from mnistexp.runs import files
-from mnistexp.runs.layout import HEARTBEAT, METRICS, STATUS, Kind, is_sweep
+from mnistexp.runs.layout import HEARTBEAT, STATUS, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
 from mnistexp.runs.status import State, iso, read_record, read_status
 from mnistexp.runs.stored_runs import StoredRun, read, run_names
+from mnistexp.runs.summary import is_number
 
 LiveState = State | Literal["dead", "damaged"]
-RESULTS = ("test_accuracy", "best_score")
+RESULTS = ("test_accuracy", "best_score", "accuracy")
 NEWEST = 10
 Signature = tuple[int, int, int]
 
@@ -34,7 +35,7 @@ class LiveRun:
     `state`: `dead` is a run with status `running` whose process is gone, `damaged` one whose status can't be read.
     `ended`: for a dead run, its last heartbeat. `silent_seconds`: since its last heartbeat, if there is one; heartbeats
     come every two seconds. `seconds_left`: None if unknown. `result`: `test_accuracy`, `mean_test_accuracy` of repeated
-    trainings or `best_score`, if an ended run has one.
+    trainings, `best_score` or `accuracy` (of `evaluate`), if an ended run has one.
     """
 
     info: StoredRun
@@ -102,13 +103,13 @@ class Follower:
         self._chosen = tuple(run.path for run in several(runs_dir, references))
         self._newest = len(self._chosen) or newest
         self._records: dict[Path, tuple[Signature, LiveRun]] = {}
-        self._results: dict[Path, Mapping[str, float] | None] = {}
         self._fits: dict[Path, FitFiles] = {}
 
     def look(self) -> Snapshot:
         """The current state. Removed runs are left out. Raises RunError."""
         now = time.time()
-        found = [run for path in self._paths() if (run := self._run(path, now))]
+        paths = self._chosen or [self._runs_dir / name for name in run_names(self._runs_dir)]
+        found = [run for path in paths if (run := self._run(path, now))]
         running = sorted((run for run in found if run.ended is None), key=lambda run: (run.info.started, run.id))
         over = [(run.ended, run.id, run) for run in found if run.ended is not None]
         ended = [run for _, _, run in sorted(over, key=itemgetter(0, 1), reverse=True)[: self._newest]]
@@ -118,25 +119,25 @@ class Follower:
             self._runs_dir,
             datetime.fromtimestamp(now, UTC),
             tuple(self._with_progress(run, now) for run in running),
-            tuple(self._with_result(run, now) for run in ended),
+            tuple(
+                self._with_progress(run, now) if run.state == "dead" else replace(run, result=_result(run.info))
+                for run in ended
+            ),
         )
-
-    def _paths(self) -> list[Path]:
-        if self._chosen:
-            return list(self._chosen)
-        return [self._runs_dir / name for name in run_names(self._runs_dir)]
 
     def _run(self, path: Path, now: float) -> LiveRun | None:
         """The state of a run without its progress and results; None if there is no such run."""
         run = self._recorded(path)
         if run is None or run.state != "running":
             return run
-        beat = _heartbeat(path)
-        silent = None if beat is None else max(0.0, now - beat)
-        if _alive(path):
-            return replace(run, silent_seconds=silent)
-        last = run.info.started if beat is None else datetime.fromtimestamp(beat, UTC)
-        return replace(run, state="dead", ended=last, silent_seconds=silent)
+        last, silent = run.info.started, None
+        with suppress(OSError):
+            beat = os.stat(f"{path}/{HEARTBEAT}").st_mtime  # noqa: PTH116
+            last, silent = datetime.fromtimestamp(beat, UTC), max(0.0, now - beat)
+        with suppress(RunError):  # one that is just ending is alive
+            if read_status(path).status == "interrupted":
+                return replace(run, state="dead", ended=last, silent_seconds=silent)
+        return replace(run, silent_seconds=silent)
 
     def _recorded(self, path: Path) -> LiveRun | None:
         """The run's status, read again only if the file changed; the status of a done run doesn't change."""
@@ -163,14 +164,6 @@ class Follower:
         left = training.seconds_left if training and run.state == "running" else None
         return replace(run, training=training, seconds_left=left)
 
-    def _with_result(self, run: LiveRun, now: float) -> LiveRun:
-        """The result of an ended run, or the progress of a dead one."""
-        if run.state == "dead":
-            return self._with_progress(run, now)
-        if run.path not in self._results or run.state != "done":
-            self._results[run.path] = _result(run.path)
-        return replace(run, result=self._results[run.path])
-
 
 def _read(path: Path) -> LiveRun | None:
     info = read(path, read_record)
@@ -181,28 +174,8 @@ def _read(path: Path) -> LiveRun | None:
     return LiveRun(info, info.status, info.finished or info.started)
 
 
-def _alive(path: Path) -> bool:
-    """Whether the process of a run with status `running` is alive; one that is just ending counts as alive."""
-    try:
-        return read_status(path).status != "interrupted"
-    except RunError:
-        return True
-
-
-def _heartbeat(path: Path) -> float | None:
-    try:
-        return os.stat(f"{path}/{HEARTBEAT}").st_mtime  # noqa: PTH116
-    except OSError:
-        return None
-
-
-def _result(path: Path) -> Mapping[str, float] | None:
-    try:
-        metrics = files.read_json(path / METRICS)
-    except RunError:
-        return None
-    if metrics.get("command") == Kind.TRAIN and "repeats" in metrics:
-        return {"mean_test_accuracy": metrics["repeats"]["mean"]}
-    found = {key: metrics[key] for key in RESULTS if isinstance(metrics.get(key), float | int)}
+def _result(run: StoredRun) -> Mapping[str, float] | None:
+    if is_number(mean := run.numbers.get("repeats.mean")):
+        return {"mean_test_accuracy": mean}
     # `best` has both; its accuracy is its main result.
-    return dict(list(found.items())[:1]) or None
+    return next(({key: value} for key in RESULTS if is_number(value := run.numbers.get(key))), None)

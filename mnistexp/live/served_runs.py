@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.errors import RunError
-from mnistexp.live.following import Follower, LiveRun
+from mnistexp.live.following import Follower
 from mnistexp.report import reports
 from mnistexp.report.html import page_to_html
 from mnistexp.runs import files, stored_runs
@@ -29,7 +29,9 @@ class ServedRuns:
     def snapshot(self) -> dict[str, Any]:
         """The current state as plain values for JSON, with the files available for each ended run."""
         now = self._follower.look()
-        document: dict[str, Any] = files.plain(now.document() | {"ended": [_ended(run) for run in now.ended]})
+        document: dict[str, Any] = files.plain(now.document())
+        for run, shown in zip(now.ended, document["ended"], strict=True):
+            shown["files"] = [] if run.path.is_symlink() else sorted(_files(run.path))
         return document
 
     def report(self, run_id: str) -> str:
@@ -53,10 +55,6 @@ class ServedRuns:
         return folder if (folder / STATUS).is_file() and not folder.is_symlink() else None
 
 
-def _ended(run: LiveRun) -> dict[str, Any]:
-    return run.document() | {"files": [] if run.path.is_symlink() else sorted(_files(run.path))}
-
-
 def _files(folder: Path) -> dict[str, Path]:
     """The available files of a run, by name."""
     try:
@@ -64,8 +62,4 @@ def _files(folder: Path) -> dict[str, Path]:
             found = [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
     except OSError:
         return {}
-    return {path.name: path for path in found if _may_be_had(path)}
-
-
-def _may_be_had(path: Path) -> bool:
-    return not path.name.startswith(".") and (path.name in NAMES or path.suffix in FIGURES)
+    return {path.name: path for path in found if path.name[0] != "." and (path.name in NAMES or path.suffix in FIGURES)}

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from mnistexp.config.models import Value
+from mnistexp.config.grids import Value
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.report.page import thinned
 from mnistexp.runs import files
@@ -58,7 +59,10 @@ class FitFiles:
         self._read: set[str] = set()
         self._cached = self._failed = 0
         self._last: float | None = None
-        self._per_trial, self._expected = _size(folder)
+        self._per_trial = self._expected = 0
+        with suppress(MnistexpError):  # settings that can't be read
+            config = load(folder).config
+            self._per_trial, self._expected = config.search.folds * config.repeats, most_trials(config)
 
     def read(self) -> SweepProgress:
         """The current progress."""
@@ -104,12 +108,3 @@ class FitFiles:
         self._failed += failed
         if not cached:
             self._last = max(self._last or written, written)
-
-
-def _size(folder: Path) -> tuple[int, int]:
-    """The number of fits per trial and of expected trials; (0, 0) if the settings can't be read."""
-    try:
-        config = load(folder).config
-        return config.search.folds * config.repeats, most_trials(config)
-    except MnistexpError:
-        return 0, 0

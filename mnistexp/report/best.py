@@ -5,46 +5,39 @@ from typing import Any
 
 from mnistexp.commands.best import best_figures
 from mnistexp.config import shown
-from mnistexp.report.origin import any_report, how_it_was_made, standing, warnings
+from mnistexp.report.origin import warnings
 from mnistexp.report.page import (
+    DASH,
     Block,
     Cell,
     Fact,
     Facts,
     Paragraph,
     Picture,
-    RunReport,
     Section,
     Story,
     Table,
     number,
     percent,
     percent_range,
-    points,
 )
 from mnistexp.report.tested import test_sections
 from mnistexp.report.training import accuracy_facts, curves_section, data_section
+from mnistexp.report.trials import DIFFERENCE, difference
 from mnistexp.runs.stored_runs import StoredRun
 
-DASH = "\N{EN DASH}"
 
-
-def best_report(stored: StoredRun) -> RunReport:
-    """A finished `best`. Raises RunError where its files are missing or damaged."""
+def best_sections(stored: StoredRun) -> list[Section]:
+    """Of a finished `best`. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
-    if "chosen" not in found["choice"]:  # of a version that chose from the newest sweeps alone
-        return any_report(stored)
-    evidence = found["representative"]
-    sections = [
-        _choice_section(stored, found),
+    return [
+        _choice_section(found),
         _better_section(found["better"]),
         data_section(stored),
         curves_section(found, stored.histories),
         *test_sections(stored),
-        _representative_section(evidence),
-        how_it_was_made(stored),
+        _representative_section(found["representative"]),
     ]
-    return RunReport(stored.id, best_story(found), tuple(sections))
 
 
 def best_story(found: Mapping[str, Any]) -> Story:
@@ -85,10 +78,10 @@ def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
         items.append(Fact("predicted before testing", expected, percent_range(predicted["interval"])))
     if unseen := evidence["unseen"]:
         items.append(Fact("unseen digits", shown.percent(unseen["accuracy"]), f"of {unseen['digits']:,}"))
-    return Facts(tuple(items))
+    return Facts(*items)
 
 
-def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
+def _choice_section(found: Mapping[str, Any]) -> Section:
     choice = found["choice"]
     own = choice["chosen"]
     repeated = choice["repeated"]
@@ -99,17 +92,14 @@ def _choice_section(stored: StoredRun, found: Mapping[str, Any]) -> Section:
     sweeps = tuple((Cell(sweep["family"]), number(sweep["trials"]), Cell(sweep["run"])) for sweep in choice["sweeps"])
     return Section(
         "Which optimizer and dropout are best?",
-        (
-            *standing(stored),
-            Paragraph(
-                f"{shown.setting(own['params'])}: cross-validation accuracy {shown.percent(own['accuracy'])} on the "
-                f"training digits, chosen from {choice['settings']} settings. The test digits were not used.",
-                "answer",
-            ),
-            *warnings(found),
-            _decided_table(choice),
-            Table("The sweeps compared", ("family", "trials", "run"), sweeps, more=f"{many}{again}."),
+        Paragraph(
+            f"{shown.setting(own['params'])}: cross-validation accuracy {shown.percent(own['accuracy'])} on the "
+            f"training digits, chosen from {choice['settings']} settings. The test digits were not used.",
+            "answer",
         ),
+        *warnings(found),
+        _decided_table(choice),
+        Table("The sweeps compared", ("family", "trials", "run"), sweeps, more=f"{many}{again}."),
     )
 
 
@@ -147,23 +137,13 @@ def _better_section(better: Mapping[str, Any]) -> Section:
         name = {"all": "all settings"}.get(family, family)
         for other, accuracy in (("worst", row["worst"]["accuracy"]), ("average", row["average"])):
             versus = row[f"versus_{other}"]
-            low, high = versus["interval"]
-            rows.append(
-                (
-                    Cell(f"{name} against {other}"),
-                    number(row["trials"]),
-                    percent(row["best"]["accuracy"]),
-                    percent(accuracy),
-                    points(row["best"]["accuracy"], accuracy),
-                    Cell(f"{low:.1f} to {high:.1f}"),
-                    percent(versus["error_reduction"]),
-                )
-            )
+            cells = difference(row["best"]["accuracy"], accuracy, versus["interval"], versus["error_reduction"])
+            rows.append((Cell(f"{name} against {other}"), number(row["trials"]), *cells))
     blocks: list[Block] = [
         *(Paragraph(text, "answer" if place == 0 else "plain") for place, text in enumerate(_sentences(better))),
         Table(
             "Differences on the same digits",
-            ("comparison", "settings", "better", "other", "points", "95% interval", "fewer errors"),
+            ("comparison", "settings", "better", "other", *DIFFERENCE),
             tuple(rows),
             more="Worst and average of the settings compared, by cross-validation accuracy; paired bootstrap "
             "over the digits. The best were chosen on these digits, so their leads are overestimated; the smaller the "
@@ -172,7 +152,7 @@ def _better_section(better: Mapping[str, Any]) -> Section:
     ]
     if notebook := better.get("notebook"):
         blocks.append(_notebook(notebook))
-    return Section("How much better is it than the worst and the average model?", tuple(blocks))
+    return Section("How much better is it than the worst and the average model?", *blocks)
 
 
 def _sentences(better: Mapping[str, Any]) -> list[str]:
@@ -197,13 +177,11 @@ def _notebook(notebook: Mapping[str, Any]) -> Table:
 def _representative_section(evidence: Mapping[str, Any]) -> Section:
     return Section(
         "Is the test accuracy representative of unseen data?",
-        (
-            Paragraph(evidence["answer"], "answer"),
-            Picture(
-                "Estimates of the accuracy",
-                f"Estimates of the accuracy with their 95% intervals. {' '.join(evidence['sentences'])}",
-                best_figures.accuracies(dict(evidence)),
-            ),
-            *(Paragraph(sentence) for sentence in evidence["sentences"]),
+        Paragraph(evidence["answer"], "answer"),
+        Picture(
+            "Estimates of the accuracy",
+            f"Estimates of the accuracy with their 95% intervals. {' '.join(evidence['sentences'])}",
+            best_figures.accuracies(dict(evidence)),
         ),
+        *(Paragraph(sentence) for sentence in evidence["sentences"]),
     )

@@ -6,47 +6,37 @@ from typing import Any
 import numpy as np
 
 from mnistexp.figures import plots
-from mnistexp.report.origin import how_it_was_made, warnings
+from mnistexp.report.origin import warnings
 from mnistexp.report.page import (
     Block,
     Fact,
     Facts,
     Paragraph,
     Picture,
-    RunReport,
     Section,
     Story,
     percent_range,
 )
-from mnistexp.report.tested import class_table
+from mnistexp.report.tested import MISREAD, MISREAD_TITLE, class_table, misread_sentence
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.stored_runs import StoredRun
 
 
-def evaluation_report(stored: StoredRun) -> RunReport:
-    """A finished evaluation. Raises RunError where its files are missing or damaged."""
+def evaluation_sections(stored: StoredRun) -> list[Section]:
+    """Of a finished evaluation. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
-    return RunReport(
-        stored.id,
-        evaluation_story(found),
-        (
-            Section("How accurate is it on these digits?", tuple(_accuracy(found))),
-            _classes(found),
-            _calibration(found),
-            Section(
-                "Which mistakes were most confident?",
-                (
-                    Paragraph(_mistakes(found), "answer"),
-                    Picture(
-                        "The most confident mistakes",
-                        "Misclassified digits, each with its label, predicted class and predicted probability.",
-                        stored.read_bytes("mistakes.png"),
-                    ),
-                ),
-            ),
-            how_it_was_made(stored),
+    names, digits = found["class_names"], f"{found['digits']:,} digits"
+    mistakes, wrong = [Mistake(**one) for one in found["mistakes"]], found["digits"] - found["correct"]
+    return [
+        Section("How accurate is it on these digits?", *_accuracy(found)),
+        _classes(found),
+        _calibration(found),
+        Section(
+            MISREAD,
+            Paragraph(misread_sentence(mistakes, names, wrong, digits, "The model"), "answer"),
+            Picture(MISREAD_TITLE, f"{MISREAD_TITLE}, each with its label.", stored.read_bytes("mistakes.png")),
         ),
-    )
+    ]
 
 
 def evaluation_story(found: Mapping[str, Any]) -> Story:
@@ -62,11 +52,9 @@ def evaluation_story(found: Mapping[str, Any]) -> Story:
             f"{percent_range(found['interval'])}."
         ),
         facts=Facts(
-            (
-                Fact("accuracy", f"{found['accuracy']:.1%}", percent_range(found["interval"])),
-                Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
-                Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),
-            )
+            Fact("accuracy", f"{found['accuracy']:.1%}", percent_range(found["interval"])),
+            Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
+            Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),
         ),
         answers=(*_accuracy(found), Paragraph(found["calibration"]["sentence"]), classes),
     )
@@ -91,18 +79,15 @@ def _classes(found: Mapping[str, Any]) -> Section:
     counts = np.array(found["confusion_matrix"], dtype=np.int64)
     known = [row for row in found["per_class"] if row["recall"] is not None]
     worst = min(known, key=lambda row: row["recall"])
-    shown = None if names == [str(place) for place in range(10)] else names
     return Section(
         "Which classes does it confuse?",
-        (
-            Paragraph(f"The lowest recall is that of {names[worst['class']]}: {worst['recall']:.1%}.", "answer"),
-            Picture(
-                "Confusion matrix",
-                "Rows are the correct classes, columns the predicted ones.",
-                plots.confusion_matrix(counts, shown),
-            ),
-            class_table(counts, names),
+        Paragraph(f"The lowest recall is that of {names[worst['class']]}: {worst['recall']:.1%}.", "answer"),
+        Picture(
+            "Confusion matrix",
+            "Rows are the correct classes, columns the predicted ones.",
+            plots.confusion_matrix(counts, names),
         ),
+        class_table(counts, names),
     )
 
 
@@ -110,23 +95,10 @@ def _calibration(found: Mapping[str, Any]) -> Section:
     calibration = found["calibration"]
     return Section(
         "Are its probabilities calibrated?",
-        (
-            Paragraph(calibration["sentence"], "answer"),
-            Picture(
-                "Reliability diagram",
-                "Accuracy by the probability of the predicted class; the diagonal is perfect calibration.",
-                plots.reliability_diagram(calibration["bins"], calibration["error"]),
-            ),
+        Paragraph(calibration["sentence"], "answer"),
+        Picture(
+            "Reliability diagram",
+            "Accuracy by the probability of the predicted class; the diagonal is perfect calibration.",
+            plots.reliability_diagram(calibration["bins"], calibration["error"]),
         ),
-    )
-
-
-def _mistakes(found: Mapping[str, Any]) -> str:
-    names, missed = found["class_names"], found["digits"] - found["correct"]
-    if not missed:
-        return "No digit was misclassified."
-    first = found["mistakes"][0]
-    return (
-        f"{missed:,} digits were misclassified. The most confident mistake is a {names[first['label']]} predicted as "
-        f"{names[first['prediction']]} with a probability of {Mistake(**first).certainty}."
     )

@@ -6,14 +6,12 @@ from typing import Any
 from mnistexp.config import shown
 from mnistexp.config.networks import LayerRow
 from mnistexp.figures import drawings
-from mnistexp.report.origin import how_it_was_made, warnings
-from mnistexp.report.page import Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
+from mnistexp.report.origin import warnings
+from mnistexp.report.page import DASH, Cell, Fact, Facts, Paragraph, Picture, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
-DASH = "\N{EN DASH}"
 
-
-def examples_report(stored: StoredRun) -> RunReport:
+def examples_sections(stored: StoredRun) -> list[Section]:
     """What the digits look like."""
     found = stored.metrics or {}
     examples = found["examples"]
@@ -22,30 +20,26 @@ def examples_report(stored: StoredRun) -> RunReport:
     total = sum(found["class_counts"])
     looks = Section(
         "What does the data look like?",
-        (
-            Paragraph(
-                f"{total:,} training digits; the classes have {min(found['class_counts'])} to "
-                f"{max(found['class_counts'])} digits each.",
-                "answer",
-            ),
-            Picture(
-                f"{len(examples)} of the training digits",
-                f"Images of handwritten digits with their labels: {labels}.",
-                stored.read_bytes("examples.png"),
-            ),
-            _arrays(found),
-            *map(Paragraph, found.get("preparation", ())),
-            Table("Training digits per class", ("digit", "count"), counts, folded=True),
+        Paragraph(
+            f"{total:,} training digits; the classes have {min(found['class_counts'])} to "
+            f"{max(found['class_counts'])} digits each.",
+            "answer",
         ),
+        Picture(
+            f"{len(examples)} of the training digits",
+            f"Images of handwritten digits with their labels: {labels}.",
+            stored.read_bytes("examples.png"),
+        ),
+        _arrays(found),
+        *map(Paragraph, found.get("preparation", ())),
+        Table("Training digits per class", ("digit", "count"), counts, folded=True),
     )
     one_hot = Section(
         "How is a label one-hot encoded?",
-        (
-            Paragraph("As a row of ten numbers: 1 in the column of the digit (counted from 0), 0 elsewhere."),
-            _one_hot(found),
-        ),
+        Paragraph("As a row of ten numbers: 1 in the column of the digit (counted from 0), 0 elsewhere."),
+        _one_hot(found),
     )
-    return RunReport(stored.id, examples_story(found), (looks, one_hot, how_it_was_made(stored)))
+    return [looks, one_hot]
 
 
 def examples_story(found: Mapping[str, Any]) -> Story:
@@ -76,23 +70,21 @@ def _one_hot(found: Mapping[str, Any]) -> Table:
     return Table("Labels and their rows", ("index", "label", "one-hot row"), tuple(rows))
 
 
-def summary_report(stored: StoredRun) -> RunReport:
+def summary_sections(stored: StoredRun) -> list[Section]:
     """What the network looks like."""
     found = stored.metrics or {}
     layers = [LayerRow(**{**layer, "output_shape": tuple(layer["output_shape"])}) for layer in found["layers"]]
     network = Section(
         "What kind of network is it?",
-        (
-            Paragraph(f"A {found['network']}, with {found['parameters']:,} trainable parameters.", "answer"),
-            Picture(
-                "The network, layer by layer",
-                f"Boxes from the input to the {len(layers)}th layer with output shapes and parameter counts.",
-                drawings.network(layers),
-            ),
-            _layers(found),
+        Paragraph(f"A {found['network']}, with {found['parameters']:,} trainable parameters.", "answer"),
+        Picture(
+            "The network, layer by layer",
+            f"Boxes from the input to the {len(layers)}th layer with output shapes and parameter counts.",
+            drawings.network(layers),
         ),
+        _layers(found),
     )
-    return RunReport(stored.id, summary_story(found), (network, _learning(found), how_it_was_made(stored)))
+    return [network, _learning(found)]
 
 
 def summary_story(found: Mapping[str, Any]) -> Story:
@@ -102,11 +94,9 @@ def summary_story(found: Mapping[str, Any]) -> Story:
         f"A network of {found['parameters']:,} parameters",
         f"{len(found['layers'])} layers; {found['updates_per_epoch']} weight updates per epoch.",
         facts=Facts(
-            (
-                Fact("parameters", f"{found['parameters']:,}"),
-                Fact("updates per epoch", f"{found['updates_per_epoch']}", f"batches of {found['batch_size']} digits"),
-                Fact("updates in total", f"{found['updates']:,}"),
-            )
+            Fact("parameters", f"{found['parameters']:,}"),
+            Fact("updates per epoch", f"{found['updates_per_epoch']}", f"batches of {found['batch_size']} digits"),
+            Fact("updates in total", f"{found['updates']:,}"),
         ),
         answers=(_layers(found), *_learning(found).blocks),
     )
@@ -133,12 +123,10 @@ def _learning(found: Mapping[str, Any]) -> Section:
     values = ", ".join(f"{shown.name(key)} {value:g}" for key, value in optimizer.items())
     return Section(
         "How is it trained?",
-        (
-            Paragraph(
-                f"Optimizer {name} ({values}). {found['training_digits']} digits in batches of {found['batch_size']}: "
-                f"{found['updates_per_epoch']} weight updates per epoch.",
-                "answer",
-            ),
-            Paragraph(f"The loss is {found['loss']}."),
+        Paragraph(
+            f"Optimizer {name} ({values}). {found['training_digits']} digits in batches of {found['batch_size']}: "
+            f"{found['updates_per_epoch']} weight updates per epoch.",
+            "answer",
         ),
+        Paragraph(f"The loss is {found['loss']}."),
     )

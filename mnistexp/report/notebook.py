@@ -161,7 +161,7 @@ def _cells(report: RunReport, run: StoredRun) -> "Iterator[str | tuple[str, dict
     if settings.get("data", {}).get("source", "embedded") != "embedded":
         yield "The digits come from a file or a download, which must be available to this notebook.", {}
     there = [section.heading for section in report.sections]
-    asked = [Section(heading, ()) for heading in (DATA, NETWORK) if heading not in there]
+    asked = [Section(heading) for heading in (DATA, NETWORK) if heading not in there]
     for section in (*asked, *report.sections):
         yield _markdown(section)
         if section.heading == "How do the loss curves behave?" and run.command == Kind.TRAIN:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ROWS = 500
+DASH = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class Fact:
     note: str = ""
 
 
-@dataclass(frozen=True)
 class Facts:
     """Some facts side by side."""
 
-    items: tuple[Fact, ...]
+    def __init__(self, *items: Fact) -> None:
+        self.items = items
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,11 @@ class Code:
 Block = Paragraph | Facts | Table | Picture | Code
 
 
-@dataclass(frozen=True, eq=False)
 class Section:
     """A question and its answer."""
 
-    heading: str
-    blocks: tuple[Block, ...]
+    def __init__(self, heading: str, *blocks: Block) -> None:
+        self.heading, self.blocks = heading, blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class Story:
     kind: str
     headline: str
     lead: str
-    facts: Facts = field(default_factory=lambda: Facts(()))
+    facts: Facts = field(default_factory=Facts)
     answers: tuple[Block, ...] = ()
 
 
@@ -136,12 +136,12 @@ class Page:
 
 def number(value: float | None, spec: str = "") -> Cell:
     """A formatted number; a dash for None."""
-    return Cell("\N{EN DASH}") if value is None else Cell(format(value, spec), float(value))
+    return Cell(DASH) if value is None else Cell(format(value, spec), float(value))
 
 
 def percent(value: float | None) -> Cell:
     """A share in per cent with one decimal; a dash for None."""
-    return Cell("\N{EN DASH}") if value is None else Cell(shown.percent(value), 100 * value)
+    return Cell(DASH) if value is None else Cell(shown.percent(value), 100 * value)
 
 
 def points(better: float, other: float) -> Cell:
@@ -152,12 +152,7 @@ def points(better: float, other: float) -> Cell:
 
 def percent_range(interval: Sequence[float] | None) -> str:
     """Two shares as `87.4% to 95.0%`."""
-    return "\N{EN DASH}" if interval is None else shown.span(*interval)
-
-
-def named(*rows: tuple[str, str]) -> tuple[tuple[Cell, ...], ...]:
-    """Names and values as the rows of a table."""
-    return tuple((Cell(name), Cell(value)) for name, value in rows)
+    return DASH if interval is None else shown.span(*interval)
 
 
 def thinned(count: int, most: int = MOST_ROWS) -> list[int]:

@@ -2,7 +2,7 @@
 
 page.py       the parts of a page; a story is what the terminal shows too
 kinds.py      run folder -> story and page, of each kind of run: training.py, sweep.py, best.py, reproduce.py,
-                     evaluation.py and examples.py; tested.py and accuracy.py have what they share, origin.py the
+                     evaluation.py and examples.py; tested.py and trials.py have what they share, origin.py the
                      parts that all runs have
 svg.py        figure -> SVG for a page, and its values for the pointer
 html.py       page -> HTML (templates/); also markdown.py, pdf.py, notebook.py
@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mnistexp.errors import BadInput, RunError, nearest
-from mnistexp.report.compared import comparison
+from mnistexp.figures import plots
 from mnistexp.report.html import page_to_html
 from mnistexp.report.kinds import KINDS
 from mnistexp.report.markdown import page_to_markdown
 from mnistexp.report.notebook import page_to_notebook
-from mnistexp.report.origin import any_report
-from mnistexp.report.page import Page, RunReport
+from mnistexp.report.origin import any_sections, how_it_was_made, standing
+from mnistexp.report.page import DASH, Block, Cell, Page, Paragraph, Picture, RunReport, Section, Story, Table
 from mnistexp.report.pdf import page_to_pdf
 from mnistexp.runs import files
+from mnistexp.runs.layout import Kind
+from mnistexp.runs.paired import compare_with_first
 from mnistexp.runs.run_folder import add_file
 from mnistexp.runs.stored_runs import StoredRun
 
@@ -59,13 +61,41 @@ def write_report(runs: Sequence[StoredRun], format: str | None = None, output: P
 def read_page(runs: Sequence[StoredRun]) -> Page:
     """The report of some runs. Raises RunError if a file is missing or damaged."""
     reports = tuple(_report(run) for run in runs)
-    return Page(reports, comparison(reports, runs) if len(runs) > 1 else None)
+    return Page(reports, _comparison(reports, runs) if len(runs) > 1 else None)
+
+
+def _comparison(reports: Sequence[RunReport], runs: Sequence[StoredRun]) -> Section:
+    """The facts of all runs in one table, the curves in one figure, and trainings against the first one."""
+    told = [{fact.label.removeprefix("mean "): fact.value for fact in run.story.facts.items} for run in reports]
+    labels = list(dict.fromkeys(label for facts in told for label in facts))
+    rows = []
+    for number, (report, facts) in enumerate(zip(reports, told, strict=True), start=1):
+        rows.append((Cell(f"{number}: {report.id}"), *(Cell(facts.get(label, DASH)) for label in labels)))
+    blocks: list[Block] = []
+    tested = [run for run in runs if run.command in (Kind.TRAIN, Kind.BEST) and run.metrics]
+    if len(tested) > 1:
+        answers = compare_with_first(tested)
+        first = tested[0].id
+        blocks += [Paragraph(f"{one.second} against {first}: {one.sentence}", "answer") for one in answers]
+    blocks.append(Table("The runs side by side", ("run", *labels), tuple(rows)))
+    curves = {run.id: run.histories for run in tested if run.histories}
+    if len(curves) > 1:
+        said = f"Loss and accuracy of {len(curves)} runs over the epochs; for repeated trainings, their mean."
+        blocks.append(Picture("Learning curves of the runs", said, plots.learning_curves(curves)))
+    return Section("How do the runs compare?", *blocks)
 
 
 def _report(run: StoredRun) -> RunReport:
-    make = KINDS[run.command].report if run.metrics and run.command in KINDS else any_report
+    found, kind = run.metrics or {}, KINDS.get(run.command)
     try:
-        return make(run)
+        # Earlier versions of `best` chose from the newest sweeps alone, and told other things.
+        if not found or kind is None or "chosen" not in found.get("choice", ("chosen",)):
+            story = Story(run.command, f"{run.command}: {run.name}", "" if found else "No results yet.")
+            first, *others = any_sections(run)
+        else:
+            story, (first, *others) = kind.story(found), kind.sections(run)
+        first = Section(first.heading, *standing(run), *first.blocks)
+        return RunReport(run.id, story, (first, *others, how_it_was_made(run)))
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise RunError(f"{run.path} is damaged or of another version: {type(error).__name__}: {error}") from error
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from mnistexp.commands.assignment.assignment import LONG, TITLES, WITH_DROPOUT
 from mnistexp.config import shown
-from mnistexp.report.origin import how_it_was_made, standing, warnings
-from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, RunReport, Section, Story, Table, number
+from mnistexp.report.origin import warnings
+from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
 PARTS = {
@@ -24,18 +24,14 @@ FIGURES = {
 AGREES = {True: "yes", False: "no", None: "\N{EN DASH}"}
 
 
-def reproduce_report(stored: StoredRun) -> RunReport:
-    """A finished reproduction. Raises RunError where its files are missing or damaged."""
+def reproduce_sections(stored: StoredRun) -> list[Section]:
+    """Of a finished reproduction. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
     rows = found["table"]
-    sections = [_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS]
-    notes = [note for note in warnings(found) if note.text != found["label"]]  # the lead says it
-    sections[0] = Section(sections[0].heading, (*standing(stored), *notes, *sections[0].blocks))
-    return RunReport(
-        stored.id,
-        reproduce_story(found),
-        (*sections, *_disagreements(rows), _steps_section(found["steps"]), how_it_was_made(stored)),
-    )
+    first, *others = (_part_section(stored, part, [row for row in rows if row["part"] == part]) for part in PARTS)
+    notes = (note for note in warnings(found) if note.text != found["label"])  # the lead says it
+    first = Section(first.heading, *notes, *first.blocks)
+    return [first, *others, *_disagreements(rows), _steps_section(found["steps"])]
 
 
 def reproduce_story(found: Mapping[str, Any]) -> Story:
@@ -50,7 +46,7 @@ def reproduce_story(found: Mapping[str, Any]) -> Story:
         if found.get("quick")
         else f"{counts['yes']} of {compared} reported numbers agree with ours",
         lead=f"{found['label']} {' '.join(found['sentences'])}",
-        facts=Facts((*_counts(found), took)),
+        facts=Facts(*_counts(found), took),
         answers=tuple(block for blocks in parts for block in blocks),
     )
 
@@ -75,7 +71,7 @@ def _disagreements(rows: Sequence[Mapping[str, Any]]) -> Iterator[Section]:
     ]
     if lines:
         table = Table("Numbers that disagree", ("number", "difference", "known cause"), tuple(lines))
-        yield Section("Which numbers disagree?", (table,))
+        yield Section("Which numbers disagree?", table)
 
 
 def _off(row: Mapping[str, Any]) -> str:
@@ -96,7 +92,7 @@ def _part_section(stored: StoredRun, part: str, rows: Sequence[Mapping[str, Any]
         for name, title in FIGURES.get(part, {}).items()
         if name in there
     ]
-    return Section(PARTS[part], (*told, *pictures, table))
+    return Section(PARTS[part], *told, *pictures, table)
 
 
 def _part_blocks(rows: Sequence[Mapping[str, Any]], title: str = "") -> list[Block]:
@@ -159,4 +155,4 @@ def _steps_section(steps: Sequence[Mapping[str, Any]]) -> Section:
         )
         for step in steps
     )
-    return Section("Which tasks were run?", (Table("The tasks", ("task", "part", "status", "seconds", "run"), rows),))
+    return Section("Which tasks were run?", Table("The tasks", ("task", "part", "status", "seconds", "run"), rows))

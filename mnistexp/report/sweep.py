@@ -8,23 +8,22 @@ import numpy as np
 from mnistexp.config import shown
 from mnistexp.figures import sweeps
 from mnistexp.figures.axes import name_of, short_names, swept_parameters
-from mnistexp.report.accuracy import gaps_section, worth_section
-from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
+from mnistexp.report.origin import warnings
 from mnistexp.report.page import (
+    DASH,
     Block,
     Cell,
     Fact,
     Facts,
     Paragraph,
     Picture,
-    RunReport,
     Section,
     Story,
     Table,
     number,
     percent,
 )
-from mnistexp.report.settings import families_section, settings_section
+from mnistexp.report.trials import families_section, gaps_section, settings_section, worth_section
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics.more_digits import AccuracyCurve
@@ -33,29 +32,28 @@ from mnistexp.sweeps.sweep_files import read_sweep
 
 MOST_TRIALS = 500
 TERMINAL_TRIALS = 20
-DASH = "\N{EN DASH}"
 AS_SUBMITTED = (
     "Run as submitted, with the notebook's bug: every row trained the same network with the same optimizer settings, "
     "whatever the row says; only the seed differs. The differences between rows are seed noise."
 )
 
 
-def sweep_report(stored: StoredRun) -> RunReport:
-    """A finished sweep. Raises RunError where its files are missing or damaged."""
+def sweep_sections(stored: StoredRun) -> list[Section]:
+    """Of a finished sweep. Raises RunError where its files are missing or damaged."""
     found, sweep = stored.metrics or {}, read_sweep(stored.path)
     whole = [trial for trial in sweep.trials if not trial.failed]
     correct = correct_matrix(whole, sweep.labels)
-    families = [str(trial.params.get("optimizer.name", setting(stored, "optimizer.name"))) for trial in whole]
-    sections = [_winner_section(stored, found, sweep)]
+    families = [str(trial.params.get("optimizer.name", stored.settings.get("optimizer.name"))) for trial in whole]
+    sections = [_winner_section(found, sweep)]
     if len(set(families)) > 1:
         sections.append(families_section(whole, families, sweep))
-    sections.append(settings_section(sweep, setting(stored, "sweep.heat_maps") or "best"))
+    sections.append(settings_section(sweep, "mean" if stored.settings.get("sweep.heat_maps") == "mean" else "best"))
     if curves := sweeps.curves_by_digits(sweep):
         sections.append(_digits_section(found, curves))
-    sections += [_curves_section(sweep), Section("What did every trial score?", (_ranking_table(found, MOST_TRIALS),))]
+    sections += [_curves_section(sweep), Section("What did every trial score?", _ranking_table(found, MOST_TRIALS))]
     if len(whole) > 1:
         sections += [gaps_section(whole, correct, families), worth_section(whole, correct, sweep)]
-    return RunReport(stored.id, sweep_story(found), (*sections, how_it_was_made(stored)))
+    return sections
 
 
 def sweep_story(found: Mapping[str, Any]) -> Story:
@@ -74,18 +72,20 @@ def sweep_story(found: Mapping[str, Any]) -> Story:
         f"{f'{which} {many} trials' if len(trials) > 1 else 'The only trial'} in {folds}: {name}.{how} "
         f"{_tied(found)} The test digits were not used.",
         Facts(
-            (
-                Fact(
-                    "best accuracy" if is_best else "accuracy of the choice",
-                    score,
-                    f"standard error {100 * found['best_standard_error']:.1f} points",
-                ),
-                Fact("trials", many, f"{found['folds']} folds, {found['epochs']} epochs each"),
-                Fact("tied with the best", f"{len(found['tied'])}", "including the best"),
-                Fact("fits", f"{found['fits_run'] + found['fits_cached']:,}", _fits(found)),
+            *(
+                (
+                    Fact(
+                        "best accuracy" if is_best else "accuracy of the choice",
+                        score,
+                        f"standard error {100 * found['best_standard_error']:.1f} points",
+                    ),
+                    Fact("trials", many, f"{found['folds']} folds, {found['epochs']} epochs each"),
+                    Fact("tied with the best", f"{len(found['tied'])}", "including the best"),
+                    Fact("fits", f"{found['fits_run'] + found['fits_cached']:,}", _fits(found)),
+                )
+                if len(trials) > failed
+                else ()
             )
-            if len(trials) > failed
-            else ()
         ),
         (*more, *warnings(found), _ranking_table(found, TERMINAL_TRIALS)),
     )
@@ -113,7 +113,7 @@ def _tied(found: Mapping[str, Any]) -> str:
     )
 
 
-def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepResult) -> Section:
+def _winner_section(found: Mapping[str, Any], sweep: SweepResult) -> Section:
     best, keys = sweep.winner, list(sweep.winner.params)
     names = short_names(dict.fromkeys(keys))
     rows = tuple((Cell(names[key]), Cell(shown.value(best.params[key]))) for key in keys)
@@ -121,7 +121,6 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
     question = "Which dropout is best?" if swept == ["dropout"] else "Which optimizer and settings are best?"
     folds = ", ".join(map(shown.percent, best.scores))
     blocks: list[Block] = [
-        *standing(stored),
         Paragraph(
             f"{name_of(best, sweep.trials)}: mean accuracy {shown.percent(best.mean)} (folds: {folds}) "
             f"on {len(sweep.labels)} training digits.",
@@ -139,7 +138,7 @@ def _winner_section(stored: StoredRun, found: Mapping[str, Any], sweep: SweepRes
             "trial's score is its accuracy after the last epoch; the number of epochs was fixed beforehand."
         ),
     ]
-    return Section(question, tuple(blocks))
+    return Section(question, *blocks)
 
 
 def _digits_section(found: Mapping[str, Any], curves: Sequence[AccuracyCurve]) -> Section:
@@ -154,28 +153,24 @@ def _digits_section(found: Mapping[str, Any], curves: Sequence[AccuracyCurve]) -
     )
     return Section(
         "Would more digits help more than more tuning?",
-        (
-            Paragraph(sentence, "answer"),
-            Picture(
-                "Accuracy by number of training digits",
-                f"Accuracy on the digits of the folds after training on {names} digits, with 95% Wilson intervals"
-                f"{' and the fitted curves' * bool(more)}.",
-                sweeps.accuracy_by_digits(curves),
-            ),
-            *([Paragraph(rule)] if more else []),
+        Paragraph(sentence, "answer"),
+        Picture(
+            "Accuracy by number of training digits",
+            f"Accuracy on the digits of the folds after training on {names} digits, with 95% Wilson intervals"
+            f"{' and the fitted curves' * bool(more)}.",
+            sweeps.accuracy_by_digits(curves),
         ),
+        *([Paragraph(rule)] if more else []),
     )
 
 
 def _curves_section(sweep: SweepResult) -> Section:
     return Section(
         "What do the learning curves of the best trials look like?",
-        (
-            Picture(
-                "Learning curves of the best trials",
-                "Loss and accuracy of the best trials over the epochs: mean and range of their folds.",
-                sweeps.top_learning_curves(sweep),
-            ),
+        Picture(
+            "Learning curves of the best trials",
+            "Loss and accuracy of the best trials over the epochs: mean and range of their folds.",
+            sweeps.top_learning_curves(sweep),
         ),
     )
 

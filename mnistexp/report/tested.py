@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from mnistexp.config import shown
 from mnistexp.figures import plots
 from mnistexp.figures.drawings import mistakes
-from mnistexp.report.page import Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range
+from mnistexp.report.page import DASH, Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range
+from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.statistics import predict_accuracy
 from mnistexp.statistics.class_scores import METHOD, Score, class_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MORE_DIGITS = 4000
 MISREAD = "Which digits are misread?"
-DASH = "\N{EN DASH}"
+MISREAD_TITLE = "The misread digits, the most confident mistakes first"
 
 
 def test_sections(stored: StoredRun) -> list[Section]:
@@ -56,7 +59,33 @@ def _test_section(stored: StoredRun) -> Section:
         ),
         class_table(counts, names),
     ]
-    return Section("How accurate is it on the test digits?", tuple(blocks))
+    return Section("How accurate is it on the test digits?", *blocks)
+
+
+def unseen_section(found: Mapping[str, Any]) -> Section:
+    """The accuracy to expect on unseen digits."""
+    ahead = predict_accuracy(found["test_correct"], found["test_digits"], MORE_DIGITS)
+    if not found["validated_on"]:
+        honest = "Yes: the test digits were used once, after training, so nothing was chosen on them."
+    elif found["validated_on"] == "validation":
+        honest = "Yes: the number of epochs can be chosen on the validation digits, which are not test digits."
+    else:
+        honest = (
+            "Yes if the number of epochs was fixed beforehand; if it is chosen from the curves above, which are "
+            "validated on the test digits, the test accuracy is optimistic."
+        )
+    return Section(
+        "Is the test accuracy representative of unseen data?",
+        Paragraph(
+            f"{honest} On {MORE_DIGITS:,} further digits of the same kind, expect an accuracy of "
+            f"{shown.span(*ahead.ends)} (95% prediction interval).",
+            "answer",
+        ),
+        Paragraph(
+            "To measure it: mnistexp evaluate RUN --data unseen scores this model, and mnistexp best --unseen the "
+            f"best one, on {MORE_DIGITS:,} unseen digits."
+        ),
+    )
 
 
 def class_table(counts: NDArray[np.int64], names: Sequence[str], whose: str = "") -> Table:
@@ -82,7 +111,7 @@ def class_table(counts: NDArray[np.int64], names: Sequence[str], whose: str = ""
 def _score(score: Score | None) -> Cell:
     if score is None:
         return Cell(DASH)
-    low, high = (shown.percent(end).rstrip("%") for end in (score.interval.low, score.interval.high))
+    low, high = (shown.percent(end).rstrip("%") for end in score.interval.ends)
     return Cell(f"{shown.percent(score.value)} ({low}{DASH}{high})", score.value)
 
 
@@ -106,8 +135,10 @@ def misread(stored: StoredRun) -> Misread | None:
     if not kept:
         return None
     found, names, wrong = kept[0].mistakes, confusions(stored)[1], int((~kept[0].correct).sum())
+    which = "The saved model" if len(stored.predictions) > 1 else "The model"
+    sentence = misread_sentence(found, names, wrong, f"{len(kept[0].labels):,} test digits", which)
     if not found:
-        return Misread("None: all test digits are classified correctly.")
+        return Misread(sentence)
     captions = [one.captions(names) for one in found]
     rows = tuple(
         (
@@ -119,10 +150,9 @@ def misread(stored: StoredRun) -> Misread | None:
         for one in found
     )
     more = f"The {len(found)} most confident of {wrong}. " * (len(found) < wrong)
-    images, which = kept[0].misread, "The saved model" if len(stored.predictions) > 1 else "The model"
+    images = kept[0].misread
     return Misread(
-        f"{which} misreads {wrong:,} of {len(kept[0].labels):,} test digits. The most confident mistake: a "
-        f"{', '.join(captions[0])}.",
+        sentence,
         Table(
             "The misread digits in numbers",
             ("row", "label", "read as", "probability"),
@@ -136,16 +166,22 @@ def misread(stored: StoredRun) -> Misread | None:
     )
 
 
+def misread_sentence(found: Sequence[Mistake], names: Sequence[str], wrong: int, of: str, which: str) -> str:
+    """How many digits a model misreads, and its most confident mistake; `of`: all of them, as `200 test digits`."""
+    if not found:
+        return f"None: all {of} are classified correctly."
+    return f"{which} misreads {wrong:,} of {of}. The most confident mistake: a {', '.join(found[0].captions(names))}."
+
+
 def _misread_section(stored: StoredRun) -> list[Section]:
     found = misread(stored)
     if found is None:
         return []
     blocks: list[Block] = [Paragraph(found.sentence, "answer")]
     if found.figure:
-        title = "The misread digits, the most confident mistakes first"
-        said = f"{title}: {'; '.join(map(', '.join, found.captions))}."
-        blocks.append(Picture(title, said, found.figure))
-    return [Section(MISREAD, (*blocks, *filter(None, [found.table])))]
+        said = f"{MISREAD_TITLE}: {'; '.join(map(', '.join, found.captions))}."
+        blocks.append(Picture(MISREAD_TITLE, said, found.figure))
+    return [Section(MISREAD, *blocks, *filter(None, [found.table]))]
 
 
 def confusions(stored: StoredRun) -> tuple[NDArray[np.int64], list[str]]:
@@ -165,16 +201,14 @@ def _seeds_section(repeats: Mapping[str, Any]) -> Section:
     )
     return Section(
         "How much does the seed matter?",
-        (
-            Paragraph(repeats["sentence"], "answer"),
-            Table(
-                "The same training with different seeds",
-                ("training", "test accuracy", "lowest validation loss"),
-                rows,
-                more="The model of the first training is saved and described below.",
-            ),
-            *_confused(repeats),
+        Paragraph(repeats["sentence"], "answer"),
+        Table(
+            "The same training with different seeds",
+            ("training", "test accuracy", "lowest validation loss"),
+            rows,
+            more="The model of the first training is saved and described below.",
         ),
+        *_confused(repeats),
     )
 
 

@@ -9,15 +9,13 @@ from mnistexp.config import shown
 from mnistexp.config.models import ModelConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.figures import plots
-from mnistexp.report.accuracy import unseen_section
-from mnistexp.report.origin import how_it_was_made, setting, standing, warnings
+from mnistexp.report.origin import warnings
 from mnistexp.report.page import (
     Cell,
     Fact,
     Facts,
     Paragraph,
     Picture,
-    RunReport,
     Section,
     Story,
     Table,
@@ -25,7 +23,7 @@ from mnistexp.report.page import (
     percent_range,
     thinned,
 )
-from mnistexp.report.tested import test_sections
+from mnistexp.report.tested import test_sections, unseen_section
 from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import History, over_all
 from mnistexp.runs.stored_runs import StoredRun
@@ -33,20 +31,17 @@ from mnistexp.runs.stored_runs import StoredRun
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-def training_report(stored: StoredRun) -> RunReport:
-    """A finished training. Raises RunError where its files are missing or damaged."""
+def training_sections(stored: StoredRun) -> list[Section]:
+    """Of a finished training. Raises RunError where its files are missing or damaged."""
     found = stored.metrics or {}
-    histories = stored.histories
-    sections = [
+    return [
         data_section(stored),
         network_section(stored),
-        curves_section(found, histories),
+        curves_section(found, stored.histories),
         epochs_section(found),
         *test_sections(stored),
         unseen_section(found),
-        how_it_was_made(stored),
     ]
-    return RunReport(stored.id, training_story(found), (_with_standing(stored, sections[0]), *sections[1:]))
 
 
 def training_story(found: Mapping[str, Any]) -> Story:
@@ -73,10 +68,6 @@ def _headline(found: Mapping[str, Any]) -> tuple[str, str]:
         f"Test accuracy {found['test_accuracy']:.1%}, 95% confidence interval "
         f"{percent_range(found['test_accuracy_interval'])}.",
     )
-
-
-def _with_standing(stored: StoredRun, section: Section) -> Section:
-    return Section(section.heading, (*standing(stored), *section.blocks))
 
 
 def accuracy_facts(found: Mapping[str, Any]) -> list[Fact]:
@@ -108,7 +99,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
         as_good = f"{best['first']} to {best['last']} within 1 SE" if best["first"] != best["last"] else ""
         items.append(Fact("best epoch", f"{told['min_val_loss_epoch']}", as_good))
         items.append(Fact("lowest validation loss", f"{told['min_val_loss']:.4f}", ends))
-    return Facts(tuple(items))
+    return Facts(*items)
 
 
 def data_section(stored: StoredRun) -> Section:
@@ -122,16 +113,14 @@ def data_section(stored: StoredRun) -> Section:
     rows = tuple((Cell(name), number(size, ","), Cell(use)) for name, (size, use) in parts.items() if size)
     return Section(
         "What does the data look like?",
-        (
-            Paragraph(
-                f"{about['digits']:,} {_of_what(about)}, each an image of 28 {TIMES} 28 grey values; "
-                f"source: {about['source']}. The parts are disjoint.",
-                "answer",
-            ),
-            *([Paragraph(f"Converted while reading: {'; '.join(told)}.")] if (told := about.get("converted")) else []),
-            Table("The parts of the data", ("part", "digits", "use"), rows),
-            Paragraph(f"SHA-256 of the images: {about['sha256']}"),
+        Paragraph(
+            f"{about['digits']:,} {_of_what(about)}, each an image of 28 {TIMES} 28 grey values; "
+            f"source: {about['source']}. The parts are disjoint.",
+            "answer",
         ),
+        *([Paragraph(f"Converted while reading: {'; '.join(told)}.")] if (told := about.get("converted")) else []),
+        Table("The parts of the data", ("part", "digits", "use"), rows),
+        Paragraph(f"SHA-256 of the images: {about['sha256']}"),
     )
 
 
@@ -146,37 +135,28 @@ def _of_what(about: Mapping[str, Any]) -> str:
 
 def network_section(stored: StoredRun) -> Section:
     """The network and its training, from the settings."""
-    model, training = setting(stored, "model") or {}, setting(stored, "training") or {}
-    optimizer = dict(setting(stored, "optimizer") or {})
-    name = optimizer.pop("name", "unknown")
-    dropout = model.get("dropout")
-    drops = f"Dropout rate {dropout:g} during training." if dropout else "No dropout."
+    model, training, optimizer = stored.config.model, stored.config.training, stored.config.optimizer.model_dump()
+    name, drops = optimizer.pop("name"), f"Dropout rate {model.dropout:g} during training."
     values = ", ".join(f"{shown.name(key)} {value:g}" for key, value in optimizer.items())
     return Section(
         "What network was trained, and how?",
-        (
-            Paragraph(f"{_network(model)} {drops}", "answer"),
-            Paragraph(
-                f"Optimizer {name} ({values}), batch size {training.get('batch_size')}; the loss is the cross-entropy, "
-                "-log of the probability of the correct digit."
-            ),
+        Paragraph(f"{_network(model)} {drops if model.dropout else 'No dropout.'}", "answer"),
+        Paragraph(
+            f"Optimizer {name} ({values}), batch size {training.batch_size}; the loss is the cross-entropy, "
+            "-log of the probability of the correct digit."
         ),
     )
 
 
-def _network(model: Mapping[str, Any]) -> str:
-    kind = model.get("kind")
-    if kind == "cnn":
-        (first, second), size = model["filters"], model["kernel_size"]
-        return (
-            f"A convolutional network: {first} and {second} filters of {size} {TIMES} {size}, each followed by "
-            f"2 {TIMES} 2 max pooling, then a dense layer of {model['dense_units']} units and ten softmax outputs."
-        )
-    try:
-        layers = layer_table(ModelConfig.model_validate(model))
-    except ValueError:
-        return f"A {kind} network."
-    return f"A {kind} network: {', '.join(layer.name for layer in layers)}."
+def _network(model: ModelConfig) -> str:
+    if model.kind != "cnn":
+        return f"A {model.kind} network: {', '.join(layer.name for layer in layer_table(model))}."
+    first, second = model.filters
+    return (
+        f"A convolutional network: {first} and {second} filters of {model.kernel_size} {TIMES} {model.kernel_size}, "
+        f"each followed by 2 {TIMES} 2 max pooling, then a dense layer of {model.dense_units} units and ten softmax "
+        "outputs."
+    )
 
 
 def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Section:
@@ -196,20 +176,18 @@ def curves_section(found: Mapping[str, Any], histories: Sequence[History]) -> Se
     lines = f" Lines are means of {len(histories)} trainings, bands their range." if len(histories) > 1 else ""
     return Section(
         "How do the loss curves behave?",
-        (
-            Paragraph(falls, "answer"),
-            Picture(
-                "Loss over the epochs",
-                f"{drawn} loss over {mean.epochs} epochs.{lines} {falls}",
-                _sized(plots.loss_curves(histories, **notes)),
-            ),
-            Picture(
-                "Accuracy over the epochs",
-                f"{drawn} accuracy over {mean.epochs} epochs, in per cent.{lines}",
-                _sized(plots.accuracy_curves(histories, on_test=notes["on_test"])),
-            ),
-            history_table(mean, many),
+        Paragraph(falls, "answer"),
+        Picture(
+            "Loss over the epochs",
+            f"{drawn} loss over {mean.epochs} epochs.{lines} {falls}",
+            _sized(plots.loss_curves(histories, **notes)),
         ),
+        Picture(
+            "Accuracy over the epochs",
+            f"{drawn} accuracy over {mean.epochs} epochs, in per cent.{lines}",
+            _sized(plots.accuracy_curves(histories, on_test=notes["on_test"])),
+        ),
+        history_table(mean, many),
     )
 
 
@@ -258,5 +236,7 @@ def epochs_section(found: Mapping[str, Any]) -> Section:
     stopped = tuple(Paragraph(about["sentence"]) for about in told)
     return Section(
         "What is the best number of epochs?",
-        (Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"), *stopped, *warnings(found)),
+        Paragraph(over_all(found)["best_epochs"]["sentence"], "answer"),
+        *stopped,
+        *warnings(found),
     )

@@ -2,12 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
@@ -37,16 +36,11 @@ def read_annotations(folder: Path) -> Annotations:
     """A run's annotations, empty by default. Raises RunError if they are damaged or of an unknown version."""
     path = folder / ANNOTATIONS
     try:
-        path.lstat()
-    except FileNotFoundError:
-        return Annotations()
-    except OSError:
-        pass  # reading it gives the reason
-    return parse_annotations(files.read_json(path), path)
-
-
-def parse_annotations(document: Mapping[str, Any], path: Path) -> Annotations:
-    """The annotations in a JSON object that was read from `path`. Raises RunError for any other content."""
+        document = files.read_json(path)
+    except RunError as error:
+        if isinstance(error.__cause__, FileNotFoundError) and not path.is_symlink():
+            return Annotations()
+        raise
     tags, note = document.get("tags"), document.get("note")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags) or not isinstance(note, str):
         raise RunError(f"{path} is damaged: not a list of tags and a note")

@@ -7,16 +7,14 @@ them is trusted: names, sizes and contents are checked before a run is imported.
 import os
 import shutil
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnistexp.config import yaml_source
-from mnistexp.errors import BadInput, ConfigError, RunError
+from mnistexp.errors import BadInput, ConfigError, MnistexpError, RunError
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.annotations import read_annotations
 from mnistexp.runs.archive_members import check_name, check_sizes, runs_in
@@ -27,17 +25,6 @@ from mnistexp.runs.status import read_record, write_status
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip
 UNIX = 3
 FILE = (stat.S_IFREG | 0o644) << 16
-# What `zipfile` raises for damaged or malicious archives.
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True)
@@ -108,7 +95,7 @@ def import_archive(path: Path, runs_dir: Path) -> Imported:
                     # Not an id, so that it is removed if this process dies.
                     staged[run_id] = runs_dir / staging_name(f"import.{run_id}")
                     _unpack(archive, members, staged[run_id], path)
-                    check_unpacked(staged[run_id], run_id, path)
+                    _check_unpacked(staged[run_id], run_id, path)
             imported = [run_id for run_id, folder in staged.items() if _publish(folder, runs_dir / run_id)]
         finally:
             for folder in staged.values():
@@ -139,7 +126,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except DAMAGE as error:
+    except (OSError, MemoryError, MnistexpError):
+        raise
+    except Exception as error:  # zipfile and its decompressors raise many kinds
         raise BadInput(f"{path} is not a zip archive, or a damaged one: {error}") from error
 
 
@@ -158,7 +147,7 @@ def _unpack(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], folde
             files.sync(each)
 
 
-def check_unpacked(folder: Path, run_id: str, path: Path) -> None:
+def _check_unpacked(folder: Path, run_id: str, path: Path) -> None:
     """Raises BadInput unless the folder is a valid run; a running run is marked interrupted."""
     try:
         status = read_record(folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import paired
-from mnistexp.runs.conditions import FIELDS, MISSING, Comparison, malformed, value_of
+from mnistexp.runs.conditions import FIELDS, MISSING, malformed, value_of
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import compact, flat, is_number
 from mnistexp.runs.where import parse
@@ -67,10 +67,11 @@ def check(
 def _requirement(run: StoredRun, text: str) -> Requirement:
     with _named():
         condition = parse(text)
-        parts = list(condition.comparisons)
+        parts = condition.comparisons
         for part in parts:
             if value_of(run, part.key) is MISSING:
-                _lacking(run, part)
+                has = f"the {run.status} run {run.id} has no {show(part.key)}"
+                malformed(part.text, part.at, f"{has}{nearest(part.key, (*FIELDS, *run.numbers, *run.settings))}")
         found = ", ".join(dict.fromkeys(f"{part.key} is {_shown(value_of(run, part.key))}" for part in parts))
         return Requirement(text, condition.matches(run), found)
 
@@ -82,12 +83,6 @@ def _named() -> Iterator[None]:
         yield
     except BadInput as error:
         raise BadInput(str(error).replace("--where", "--require", 1)) from None
-
-
-def _lacking(run: StoredRun, part: Comparison) -> None:
-    known = (*FIELDS, *run.numbers, *run.settings)
-    has = f"the {run.status} run {run.id} has no {show(part.key)}"
-    malformed(part.text, part.at, f"{has}{nearest(part.key, known)}")
 
 
 def _with_nulls(run: StoredRun) -> StoredRun:

@@ -33,7 +33,7 @@ def compare(runs: Sequence[StoredRun]) -> list[Difference]:
         "run": [_about(run) for run in runs],
         "config": [run.settings for run in runs],
         "environment": [_environment(run) for run in runs],
-        "data": [_data(run) for run in runs],
+        "data": [flat({key: _rows(value) for key, value in _without_version(run.data or {}).items()}) for run in runs],
         "metrics": [run.numbers for run in runs],
     }
     return [
@@ -46,11 +46,8 @@ def compare(runs: Sequence[StoredRun]) -> list[Difference]:
 def differing(described: Sequence[Mapping[str, Value]]) -> list[str]:
     """The keys whose values differ, including keys that only some runs have; null is as good as missing."""
     keys = dict.fromkeys(key for values in described for key in values)
-    return [key for key in keys if len({_same(values.get(key)) for values in described}) > 1]
-
-
-def _same(value: object) -> tuple[bool, object]:
-    return isinstance(value, bool), value  # True is not 1
+    # With its type, as True is not 1.
+    return [key for key in keys if len({(type(values.get(key)) is bool, values.get(key)) for values in described}) > 1]
 
 
 def _about(run: StoredRun) -> dict[str, Value]:
@@ -65,10 +62,6 @@ def _environment(run: StoredRun) -> dict[str, Value]:
     if run.has(PATCH):
         found["uncommitted changes"] = hashlib.sha256(run.read_bytes(PATCH)).hexdigest()[:12]
     return found
-
-
-def _data(run: StoredRun) -> dict[str, Value]:
-    return flat({key: _rows(value) for key, value in _without_version(run.data or {}).items()})
 
 
 def _rows(value: Any) -> Any:

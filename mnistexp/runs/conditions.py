@@ -2,7 +2,7 @@
 
 import math
 import operator as op
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
@@ -39,12 +39,25 @@ class Comparison:
         Raises `BadInput` if the operator is an order, the run has a number, and `value` is not a number.
         """
         if self.key == "tag":
-            return self._matches_tags(run.tags)
+            if self.operator == "~":
+                return any(self.value.casefold() in tag.casefold() for tag in run.tags)
+            return (self.value in run.tags) == (self.operator == "=")
         found = value_of(run, self.key)
         if found is MISSING:
             return False
         if self.span:
-            return isinstance(found, datetime) and self._matches_time(found, *self.span)
+            start, end = self.span
+            return (
+                isinstance(found, datetime)
+                and {
+                    "=": start <= found < end,
+                    "!=": not start <= found < end,
+                    "<": found < start,
+                    "<=": found < end,
+                    ">": found >= end,
+                    ">=": found >= start,
+                }[self.operator]
+            )
         number = _number(self.value)
         if is_number(found) and self.operator != "~":
             if number is not None:
@@ -56,21 +69,6 @@ class Comparison:
         if self.operator == "~":
             return self.value.casefold() in text.casefold()
         return (found is not None or self.operator in ("=", "!=")) and _compared(text, self.operator, self.value)
-
-    def _matches_time(self, found: datetime, start: datetime, end: datetime) -> bool:
-        return {
-            "=": start <= found < end,
-            "!=": not start <= found < end,
-            "<": found < start,
-            "<=": found < end,
-            ">": found >= end,
-            ">=": found >= start,
-        }[self.operator]
-
-    def _matches_tags(self, tags: Sequence[str]) -> bool:
-        if self.operator == "~":
-            return any(self.value.casefold() in tag.casefold() for tag in tags)
-        return (self.value in tags) == (self.operator == "=")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -42,12 +43,13 @@ def environment() -> Mapping[str, object]:
     """Versions, processor and code of this process; determined once, so later edits and upgrades have no effect.
 
     Keys: `python`, `implementation`, `system`, `release`, `machine`, `cpu`, `instructions`, `cores`, `usable_cores`,
-    `memory_bytes`, `packages` (name to version), `git_commit`, `git_dirty`, `training_code` (SHA-256),
-    `variables`. None if unknown; the git keys are None unless the package runs from its own
-    checkout.
+    `memory_bytes`, `packages` (name to version), `git_commit`, `git_dirty`, `training_code` (SHA-256), `variables`.
+    None if unknown; the git keys are None unless the package runs from its own checkout.
     """
     model, instructions = _processor()
-    status = _git("status", "--porcelain", "--", ".") if _in_own_checkout() else None
+    # A package installed inside another repository is in a checkout that doesn't track it.
+    own = _git("ls-files", "--error-unmatch", "--", "runs/environment.py") is not None
+    status = _git("status", "--porcelain", "--", ".") if own else None
     commit = _git("rev-parse", "HEAD") if status is not None else None
     return {
         "python": platform.python_version(),
@@ -112,11 +114,6 @@ def code_hash() -> str | None:
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
-def _in_own_checkout() -> bool:
-    # A package installed inside another repository is in a checkout that doesn't track it.
-    return _git("ls-files", "--error-unmatch", "--", "runs/environment.py") is not None
-
-
 def _git(*arguments: str, succeeds: tuple[int, ...] = (0,)) -> str | None:
     """The output of git in the package's folder; None if git is missing, fails, or takes longer than 10 s."""
     # A git hook sets GIT_DIR, which would point elsewhere; without the optional lock we can't disturb another git.
@@ -142,10 +139,8 @@ def _packages() -> dict[str, str]:
     names = {match[0] for line in used if (match := re.match(r"[\w.-]+", line))} | {"mnistexp", "keras", "numpy"}
     versions = {}
     for name in sorted(names, key=str.lower):
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions
 
 

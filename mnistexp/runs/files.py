@@ -194,18 +194,14 @@ def plain(value: Any) -> Any:
 
 def read_bytes(path: Path) -> bytes:
     """The content of a regular file of at most 256 MiB. Raises RunError."""
-    with explained("read", path), open(path, "rb", opener=_open_at_once) as file:
+    flags = getattr(os, "O_NONBLOCK", 0)  # a named pipe would block
+    with explained("read", path), open(path, "rb", opener=lambda name, given: os.open(name, given | flags)) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise RunError(f"can't read {path}: not a regular file")
         if found.st_size > LARGEST_READ:
             raise RunError(f"can't read {path}: {found.st_size:,} bytes is too large for a file of a run")
         return file.read()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open without blocking, as a named pipe would."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_text(path: Path) -> str:
@@ -251,27 +247,20 @@ def archive(arrays: Mapping[str, Any]) -> bytes:
 
 def arrays(content: bytes) -> dict[str, Any]:
     """The arrays in an `.npz` archive by name, without unpickling. Raises ValueError for anything else."""
+    from mnistexp.data.npy import read_npy
+
     found = {}
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             for entry in archive.infolist():
                 if entry.file_size > LARGEST_READ:
                     raise ValueError(f"{entry.filename} takes {entry.file_size:,} bytes")
-                found[entry.filename.removesuffix(".npy")] = _array(entry.filename, archive.read(entry))
+                found[entry.filename.removesuffix(".npy")] = read_npy(archive.read(entry)).copy()
     except MemoryError:  # not a fault of the archive
         raise
     except Exception as error:  # zipfile, its decompressors and numpy raise many kinds
         raise ValueError(f"not an archive of plain arrays: {error or type(error).__name__}") from error
     return found
-
-
-def _array(name: str, content: bytes) -> Any:
-    from mnistexp.data.npy import read_npy
-
-    try:
-        return read_npy(content).copy()
-    except ValueError as error:
-        raise ValueError(f"{name} {error}") from error
 
 
 def _finite(digits: str) -> float:

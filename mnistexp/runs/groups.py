@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs.comparison import differing
 from mnistexp.runs.conditions import MISSING, value_of
-from mnistexp.runs.query import known_keys
+from mnistexp.runs.query import known_keys, none_has
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import Value, is_number
 from mnistexp.statistics import Repeats, over_repeats
@@ -57,7 +57,7 @@ def group(runs: Sequence[StoredRun], by: Sequence[str] = (SETTINGS,), metric: st
     numbers = {run.path: value_of(run, metric) for run in runs}
     kept = [run for run in runs if is_number(numbers[run.path])]
     if not kept:
-        raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, _names(runs))}")
+        raise none_has(metric, runs)
     distinct = {(run.command, run.settings.get("seed"), _settings(run)): run for run in reversed(kept)}.values()
     found: dict[object, list[StoredRun]] = {}
     for run in sorted(distinct, key=kept.index):
@@ -93,7 +93,3 @@ def _check(by: Sequence[str], runs: Sequence[StoredRun]) -> None:
         if key not in known or key == SETTINGS:
             allowed = "settings alone, or keys of settings with commas between"
             raise BadInput(f"--by: unknown key {show(key)}, allowed: {allowed}{nearest(key, known)}")
-
-
-def _names(runs: Sequence[StoredRun]) -> set[str]:
-    return {key for run in runs for key, value in run.numbers.items() if is_number(value)}

@@ -55,7 +55,7 @@ def read_all(runs_dir: Path) -> list[StoredRun]:
             reused += 1
         elif run := stored_runs.read(runs_dir / name):
             found.append(run)
-            if _lasting(run) and changed < settled:
+            if run.finished is not None and not run.unread and changed < settled:
                 lines.append(_line(run, stamp))
     if not reused == len(lines) == len(stored):
         _store(runs_dir / INDEX, lines)
@@ -88,11 +88,6 @@ def stamp_of(folder: str) -> tuple[str, int]:
     return stamp, changed
 
 
-def _lasting(run: StoredRun) -> bool:
-    """Whether the entry is valid until the run's files change: the run has ended, and all of it was read."""
-    return run.finished is not None and not run.unread
-
-
 def _line(run: StoredRun, stamp: str) -> bytes:
     about = run.summary
     record = [run.command, run.name, run.status, run.started.isoformat(), run.finished and run.finished.isoformat()]
@@ -121,7 +116,9 @@ def _stored(path: Path) -> dict[str, _Entry]:
         first, *lines = files.read_bytes(path).split(b"\n")
     except RunError:
         return {}
-    sound = [line for line in lines if _sum_agrees(line)] if first == FORMAT else []
+    if first != FORMAT:
+        return {}
+    sound = [line for line in lines if line[:9] == b"%08x " % zlib.crc32(line[9:])]
     parts = [line[9:].split(b"\t") for line in sound]
     try:
         # All at once: one call per entry takes twice as long.
@@ -132,10 +129,6 @@ def _stored(path: Path) -> dict[str, _Entry]:
         }
     except (ValueError, TypeError, RecursionError):  # not written by this package, despite a valid checksum
         return {}
-
-
-def _sum_agrees(line: bytes) -> bool:
-    return line[:9] == b"%08x " % zlib.crc32(line[9:])
 
 
 def _store(path: Path, lines: Sequence[bytes]) -> None:

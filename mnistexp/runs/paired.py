@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from mnistexp.config.shown import percent, signed_points
 from mnistexp.errors import RunError
 from mnistexp.runs.layout import DATA, Kind
-from mnistexp.runs.predictions import Predictions
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics import PairedRuns, compare_paired, holm
 
@@ -84,7 +83,7 @@ def compare_with_first(runs: Sequence[StoredRun]) -> list[Paired]:
     compared = [_compare(first, other) for other in others]
     values = [each.found.p_value for each in compared if each.found]
     adjusted = iter(holm(values).tolist() if values else ())
-    return [each if each.found is None else Paired(**{**vars(each), "p_value": next(adjusted)}) for each in compared]
+    return [each if each.found is None else replace(each, p_value=next(adjusted)) for each in compared]
 
 
 def other_digits(first: StoredRun, second: StoredRun) -> str | None:
@@ -98,15 +97,14 @@ def other_digits(first: StoredRun, second: StoredRun) -> str | None:
     except KeyError as error:
         raise RunError(f"{first.id} or {second.id} has a damaged {DATA}: it lacks {error}") from error
     if one[:2] != other[:2]:
-        return f"the digits differ: {_source(documents[0])} and {_source(documents[1])}"
+        sources = (
+            f"{each.get('digits')} of {each.get('source')}, SHA-256 {str(each['sha256'])[:12]}" for each in documents
+        )
+        return f"the digits differ: {' and '.join(sources)}"
     if one[2] != other[2]:
         both = len({*one[2]} & {*other[2]})
         return f"the test digits differ: {len(one[2])} and {len(other[2])}, of which {both} are the same"
     return None
-
-
-def _source(about: dict[str, Any]) -> str:
-    return f"{about.get('digits')} of {about.get('source')}, SHA-256 {str(about.get('sha256'))[:12]}"
 
 
 def _compare(first: StoredRun, second: StoredRun) -> Paired:
@@ -124,13 +122,15 @@ def _compare(first: StoredRun, second: StoredRun) -> Paired:
     one, other = (np.stack([each.correct for each in own]) for own in kept)
     found = compare_paired(one, other)
     about = kept[0][0]
-    read = [np.array(_mostly(own)) for own in kept]
+    # What most trainings of a run read each digit as; of equals, the first training's.
+    columns = [zip(*(each.read.tolist() for each in own), strict=True) for own in kept]
+    read = [np.array([Counter(column).most_common(1)[0][0] for column in own]) for own in columns]
     right = [each == about.labels for each in read]
-    columns = [[str(names[label]) for label in each] for each in (about.labels.tolist(), *read)]
+    named = [[str(names[label]) for label in each] for each in (about.labels.tolist(), *read)]
 
     def digits(which: Any) -> tuple[Digit, ...]:
         places = np.flatnonzero(which).tolist()
-        return tuple(Digit(int(about.rows[place]), *(column[place] for column in columns)) for place in places)
+        return tuple(Digit(int(about.rows[place]), *(column[place] for column in named)) for place in places)
 
     return Paired(
         first.id,
@@ -142,8 +142,3 @@ def _compare(first: StoredRun, second: StoredRun) -> Paired:
         only_first=digits(right[0] & ~right[1]),
         only_second=digits(right[1] & ~right[0]),
     )
-
-
-def _mostly(kept: Sequence[Predictions]) -> list[int]:
-    """What most trainings of a run read each digit as; of equals, the first training's."""
-    return [Counter(column).most_common(1)[0][0] for column in zip(*(each.read.tolist() for each in kept), strict=True)]

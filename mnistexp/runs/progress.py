@@ -91,9 +91,3 @@ def read_progress(folder: Path, now: float) -> Progress | None:
 
 def _column(cells: Sequence[float | None]) -> Column:
     return tuple(None if cell is None else float(cell) for cell in cells)
-
-
-def remove_progress(folder: Path) -> None:
-    """Remove the progress file if it exists."""
-    with suppress(OSError):
-        (folder / PROGRESS).unlink()

@@ -67,12 +67,17 @@ def best(runs: Sequence[StoredRun], metric: str, *, highest: bool | None = None)
     """
     found = [(value, run) for run in runs if is_number(value := value_of(run, metric))]
     if not found:
-        known = {key for run in runs for key, value in run.numbers.items() if is_number(value)}
-        raise BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
+        raise none_has(metric, runs)
     if highest is None:
         highest = highest_is_best(metric)
     # `max` and `min` return the first of equal values.
     return (max if highest else min)(found, key=lambda pair: pair[0])[1]
+
+
+def none_has(metric: str, runs: Sequence[StoredRun]) -> BadInput:
+    """The error for a metric that none of some runs has."""
+    known = {key for run in runs for key, value in run.numbers.items() if is_number(value)}
+    return BadInput(f"--metric: none of {len(runs)} runs has a number {show(metric)}{nearest(metric, known)}")
 
 
 def highest_is_best(metric: str) -> bool:

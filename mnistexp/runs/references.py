@@ -1,19 +1,7 @@
-"""References to runs, with the same meaning in every command and in the Python API.
+"""References to runs, with the same meaning in every command and in the Python API: docs/runs.md lists them.
 
-    latest                     the newest run
-    3                          the third newest; 1 is the newest
-    1:5   3:   :5              a range of these, both ends included: the five newest
-    20261124T053712Z-...       an id, or the beginning of just one id
-    runs/20261124T...          the path of a run's folder, here or elsewhere
-    baseline                   a tag, or the name of a run: the newest run that has it
-
-Only runs started by the user are counted, so `latest` and `1` never mean a step of a `reproduce` whose run is in the
-same folder; steps have ids, paths, names and tags like any run.
-
-If several meanings are possible, the first in this order applies: `latest`, a folder of exactly that name, a range or a
-number, a path, a tag or a name, the beginning of an id. A number of up to three digits always counts from the newest,
-because ids begin with a year. A longer one is the beginning of an id if any id begins with it; `2026:2026` is always a
-range.
+A number of up to three digits always counts from the newest, because ids begin with a year. A longer one is the
+beginning of an id if any id begins with it; `2026:2026` is always a range.
 """
 
 import os
@@ -102,10 +90,8 @@ def _resolve(runs_dir: Path, reference: str) -> list[StoredRun]:
         return _counted(reference, span, runs, place)
     if run := _at_path(reference):
         return [run]
-    candidates = [
-        Candidate(run, (run.id,), tuple(filter(None, (run.name, *run.tags))))
-        for run in reversed(index.read_all(runs_dir))
-    ]
+    runs = index.read_all(runs_dir)[::-1]
+    candidates = [Candidate(run, (run.id,), (run.name, *run.tags)) for run in runs]
     return [_named(reference, candidates, place)]
 
 
@@ -156,11 +142,10 @@ def _counted(reference: str, span: tuple[int, float], items: Sequence[T], place:
 
 def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
     """The newest candidate with that tag or name, or the only one whose id starts with the reference."""
-    exact = [candidate for candidate in candidates if reference in candidate.ids]
-    labelled = [candidate for candidate in candidates if reference in candidate.labels]
-    begun = [
-        candidate for candidate in candidates if reference and any(name.startswith(reference) for name in candidate.ids)
-    ]
+    named = candidates if reference else ()  # a run may have no name
+    exact = [candidate for candidate in named if reference in candidate.ids]
+    labelled = [candidate for candidate in named if reference in candidate.labels]
+    begun = [candidate for candidate in named if any(name.startswith(reference) for name in candidate.ids)]
     found = exact or labelled[:1] or begun
     if len(found) == 1:
         return found[0].item

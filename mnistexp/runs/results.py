@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # listing runs is twice as fast without numpy and pydantic
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnistexp.config.models import Value
+    from mnistexp.config.grids import Value
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 

@@ -16,9 +16,8 @@ from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, Tria
 from mnistexp.runs import files
 from mnistexp.runs.annotations import write_launched
 from mnistexp.runs.environment import dirty_diff, environment
-from mnistexp.runs.layout import CONFIG, ENVIRONMENT, LOG, PATCH, STATUS
+from mnistexp.runs.layout import CONFIG, ENVIRONMENT, LOG, PATCH, PROGRESS, STATUS
 from mnistexp.runs.locks import lock
-from mnistexp.runs.progress import remove_progress
 from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
 from mnistexp.runs.standard_error import kept_back
 from mnistexp.runs.status import Heartbeat, Owner, State, Status, iso, now, read_status, write_status
@@ -191,7 +190,7 @@ class Run:
             elif not self._added and (isinstance(error, BadInput) or not self._published):
                 self.discard()
             elif isinstance(error, KeyboardInterrupt | Interrupted):
-                self.interrupt()
+                self.interrupt(getattr(error, "exit_code", Interrupted.exit_code))
             else:
                 self.fail(error)
         self._holds.close()
@@ -211,7 +210,8 @@ class Run:
         with files.explained("write", log), suppress(FileNotFoundError):
             files.sync(log)
         write_status(self._folder, self._status)
-        remove_progress(self._folder)
+        with suppress(OSError):
+            (self._folder / PROGRESS).unlink()
         if not self._published:
             self._publish()
         self._ended = True

@@ -85,8 +85,7 @@ def make_staging(runs_dir: Path, command: str, name: str) -> tuple[Path, list[Pa
                 folder.mkdir()
                 break
             except (FileNotFoundError, FileExistsError):
-                # Either a discarded run removed the folder above, which it created, or another process drew the same
-                # digits in the same second.
+                # A discarded run removed the folder above, or another process drew the same digits in that second.
                 if attempt == ATTEMPTS - 1:
                     raise
     return folder, made
@@ -117,33 +116,23 @@ def publish(folder: Path) -> Path:
 def clean_stale_staging(runs_dir: Path) -> None:
     """Clean up after processes that died: publish finished runs, remove unfinished ones."""
     for folder in stale_staging(runs_dir):
-        with suppress(OSError):
-            _clear(folder)
+        with suppress(OSError):  # of the move: the run stays for the next time
+            with suppress(RunError):
+                target = folder.with_name(id_of(folder))
+                if read_record(folder).status != "running" and time_of(target.name) and not os.path.lexists(target):
+                    files.move(folder, target)
+                    continue
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def stale_staging(runs_dir: Path) -> list[Path]:
-    """Staging folders of processes that died.
-
-    A folder whose process can't be checked from here counts only after a day.
-    """
+    """Staging folders of processes that died; one that can't be checked from here counts only after a day."""
     found = []
     for name in _names(runs_dir):
         if match := STAGING.fullmatch(name):
+            alive = Owner(pid=int(match[2]), boot=match[1], started=int(match[3])).alive()
             with suppress(OSError):
-                if not _in_use(runs_dir / name, Owner(pid=int(match[2]), boot=match[1], started=int(match[3]))):
+                age = abs(time.time() - (runs_dir / name).lstat().st_mtime)
+                if not (age < UNSEEN_STAGING_SECONDS if alive is None else alive):
                     found.append(runs_dir / name)
     return found
-
-
-def _in_use(folder: Path, owner: Owner) -> bool:
-    alive = owner.alive()
-    return abs(time.time() - folder.lstat().st_mtime) < UNSEEN_STAGING_SECONDS if alive is None else alive
-
-
-def _clear(folder: Path) -> None:
-    with suppress(RunError):
-        target = folder.with_name(id_of(folder))
-        if read_record(folder).status != "running" and time_of(target.name) and not os.path.lexists(target):
-            files.move(folder, target)
-            return
-    shutil.rmtree(folder, ignore_errors=True)

@@ -145,7 +145,9 @@ def read_status(folder: Path) -> Status:
         return status
     alive = status.owner.alive()
     if alive is None:
-        alive = _beating(folder)
+        with suppress(OSError):
+            # A heartbeat in the future is from before the clock was set back, so it doesn't count.
+            alive = abs(time.time() - (folder / HEARTBEAT).stat().st_mtime) < STALE_SECONDS
     return status if alive else replace(status, status="interrupted")
 
 
@@ -184,15 +186,6 @@ OPTIONAL: dict[str, Callable[[Any], Any]] = {
     "part_of": lambda value: _typed(value, str),  # older records lack it
 }
 """How the keys that may be null are read, in the order of `Status`."""
-
-
-def _beating(folder: Path) -> bool:
-    try:
-        age = time.time() - (folder / HEARTBEAT).stat().st_mtime
-    except OSError:
-        return False
-    # A heartbeat in the future is from before the clock was set back, so it doesn't count.
-    return abs(age) < STALE_SECONDS
 
 
 class Heartbeat:

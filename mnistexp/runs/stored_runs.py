@@ -184,10 +184,7 @@ def runs_folder(given: str | os.PathLike[str] | None = None) -> Path:
 
 
 def list_runs(runs_dir: Path) -> list[StoredRun]:
-    """All runs in the folder, oldest first; hidden and foreign folders are ignored. Raises RunError.
-
-    The order is by the time in the id, then the recorded start, then the id. A missing folder has no runs.
-    """
+    """All runs in the folder, in `order`; hidden and foreign folders are ignored. Raises RunError."""
     found = (read(runs_dir / name) for name in run_names(runs_dir))
     return sorted((run for run in found if run), key=order)
 
@@ -223,14 +220,14 @@ def run_names(runs_dir: Path) -> list[str]:
     with files.explained("list", runs_dir):
         try:
             with os.scandir(runs_dir) as entries:
-                return [entry.name for entry in entries if not entry.name.startswith(".") and _leads_to_folder(entry)]
+                return [
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                    and (entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and files.is_folder(Path(entry))))
+                ]
         except FileNotFoundError:
             return []
-
-
-def _leads_to_folder(entry: "os.DirEntry[str]") -> bool:
-    # `is_dir` raises for a loop of links.
-    return files.is_folder(Path(entry.path)) if entry.is_symlink() else entry.is_dir()
 
 
 def order(run: StoredRun) -> tuple[datetime, datetime, str]:

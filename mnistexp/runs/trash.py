@@ -27,6 +27,7 @@ from mnistexp.runs.status import now, read_status
 
 TRASH = ".trash"
 ENTRY = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)\.([^.].*)", re.DOTALL)
+STAMP = "%Y%m%dT%H%M%S.%fZ"
 REMOVING = ".removing-"
 
 
@@ -61,11 +62,11 @@ def list_trash(runs_dir: Path) -> list[Trashed]:
             names = os.listdir(trash)  # noqa: PTH208 - only names are needed
         except FileNotFoundError:
             return []
-    found = [
-        Trashed(match[2], trash / name, moved)
-        for name in names
-        if (match := ENTRY.fullmatch(name)) and (moved := _moment(match[1]))
-    ]
+    found = []
+    for match in filter(None, map(ENTRY.fullmatch, names)):
+        with suppress(ValueError):  # digits that are no time
+            moved = datetime.strptime(match[1], STAMP).replace(tzinfo=UTC)
+            found.append(Trashed(match[2], trash / match[0], moved))
     return sorted(found, key=lambda entry: (entry.moved, entry.id))
 
 
@@ -75,8 +76,10 @@ def find_trashed(runs_dir: Path, references: Iterable[str]) -> list[Trashed]:
     A name in the trash (time and id) is a reference too, for runs with the same id. Raises BadInput if one means no
     run, or is ambiguous.
     """
-    entries = list_trash(runs_dir)[::-1]
-    candidates = [Candidate(entry, (entry.id, entry.path.name), _labels(entry.path)) for entry in entries]
+    candidates = []
+    for entry in list_trash(runs_dir)[::-1]:
+        run = stored_runs.read(entry.path)
+        candidates.append(Candidate(entry, (entry.id, entry.path.name), (run.name, *run.tags) if run else ()))
     found = (entry for text in references for entry in choose(text, candidates, f"the trash of {runs_dir}"))
     return list(dict.fromkeys(found))
 
@@ -118,12 +121,6 @@ def empty(runs_dir: Path, entries: Sequence[Trashed]) -> None:
                 leftover.unlink()
 
 
-def _labels(folder: Path) -> tuple[str, ...]:
-    """Name and tags of a run; empty if they can't be read."""
-    run = stored_runs.read(folder)
-    return tuple(filter(None, (run.name, *run.tags))) if run else ()
-
-
 def _place(folder: Path) -> Path:
     """The canonical path of a run's folder; if the folder is a link, that of the link."""
     with files.explained("find", folder):
@@ -152,15 +149,8 @@ def _move(folder: Path) -> Trashed:
         if sys.platform == "win32":
             held.close()  # Windows can't rename a folder with an open file
         moved = now()
-        target = trash / f"{moved:%Y%m%dT%H%M%S.%fZ}.{folder.name}"
+        target = trash / f"{moved:{STAMP}}.{folder.name}"
         with files.explained("move to the trash", folder):
             files.move(folder, target)
             files.sync(folder.parent)
     return Trashed(folder.name, target, moved)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -6,18 +6,12 @@
     command=train and test_accuracy>0.92 and started>-6h
     (tag=baseline or note~"second try") and not status=failed
 
-Keys are the fields of a listing (`FIELDS`), `tag`, `note`, keys of metrics.json and dotted settings; for equal names,
-fields take precedence over metrics, and metrics over settings. A run that lacks the key doesn't match. Values are bare,
-or in single or double quotes, with a backslash before a quote or a backslash. `~` finds the text anywhere, ignoring
-case. Numbers are compared as numbers; text with < and > by its characters.
-
-`started` and `finished` are compared with ISO dates, with or without time, in UTC unless a zone is given, or with a
-time before now such as -6h (s, m, h, d, w). A date means the whole day: `started=2026-11-24` matches any time of that
-day, and `started>2026-11-24` from the next day on.
+docs/runs.md explains keys, values and times. For equal names, fields take precedence over metrics, and metrics over
+settings. Quoted values have a backslash before a quote or a backslash. `started>2026-11-24` begins with the next day.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from mnistexp.errors import BadInput
@@ -59,16 +53,14 @@ class _Parser:
         return found
 
     def _any(self, depth: int) -> Condition:
-        parts = [self._every(depth)]
-        while self._takes("word", "or"):
-            parts.append(self._every(depth))
-        return Condition(lambda run: any(part.matches(run) for part in parts), _comparisons(parts))
+        return self._joined("or", any, lambda: self._joined("and", all, lambda: self._one(depth)))
 
-    def _every(self, depth: int) -> Condition:
-        parts = [self._one(depth)]
-        while self._takes("word", "and"):
-            parts.append(self._one(depth))
-        return Condition(lambda run: all(part.matches(run) for part in parts), _comparisons(parts))
+    def _joined(self, word: str, how: Callable[[Iterable[bool]], bool], read: Callable[[], Condition]) -> Condition:
+        parts = [read()]
+        while self._takes("word", word):
+            parts.append(read())
+        compared = tuple(each for part in parts for each in part.comparisons)
+        return Condition(lambda run: how(part.matches(run) for part in parts), compared)
 
     def _one(self, depth: int) -> Condition:
         at = self._peek()[2]
@@ -125,10 +117,6 @@ class _Parser:
             return False
         self._take()
         return True
-
-
-def _comparisons(parts: Sequence[Condition]) -> tuple[Comparison, ...]:
-    return tuple(each for part in parts for each in part.comparisons)
 
 
 def _tokens(text: str) -> list[tuple[str, str, int]]:

@@ -1,6 +1,5 @@
 """Confidence intervals of an accuracy and of a difference of two; prediction intervals; means over repeats."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
@@ -19,6 +18,11 @@ class Interval:
     high: float
     level: float
     method: str
+
+    @property
+    def ends(self) -> list[float]:
+        """`low` and `high`."""
+        return [self.low, self.high]
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -164,12 +168,8 @@ def _finite(values: ArrayLike) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     if not len(x):
         raise BadInput("values: none given, allowed: at least 1")
     if not np.isfinite(x).all():
-        raise BadInput(f"values: {_first_odd(x)} is not a finite number")
+        raise BadInput(f"values: {float(x[~np.isfinite(x)][0])} is not a finite number")
     return x
-
-
-def _first_odd(x: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    return next(float(value) for value in x if not isfinite(value))
 
 
 def _normal_quantile(level: float) -> float:
@@ -179,7 +179,7 @@ def _normal_quantile(level: float) -> float:
     return float(ndtri(0.5 + level / 2))
 
 
-def t_quantile(level: float, degrees: int) -> float:
+def t_quantile(level: float, degrees: float) -> float:
     """How many standard errors a Student t interval reaches to each side. Source: Student (1908), Biometrika 6."""
     from scipy.special import stdtrit
 

@@ -56,23 +56,19 @@ class MoreDigits:
         """`digits`, `tuning` or `undecided`; None for a single setting."""
         if self.difference_interval is None:
             return None
-        low, high = self.difference_interval.low, self.difference_interval.high
+        low, high = self.difference_interval.ends
         return "digits" if low > 0 else "tuning" if high < 0 else "undecided"
 
     def document(self) -> dict[str, Any]:
         """The document for `metrics.json`: numbers, intervals as pairs, the verdict and the sentence."""
-
-        def ends(interval: Interval | None) -> list[float] | None:
-            return None if interval is None else [interval.low, interval.high]
-
         return {
             "digits": self.digits,
             "settings": self.settings,
             "doubling_gain": self.doubling,
-            "doubling_interval": ends(self.doubling_interval),
+            "doubling_interval": self.doubling_interval.ends,
             "tuning_gain": self.tuning,
-            "tuning_interval": ends(self.tuning_interval),
-            "difference_interval": ends(self.difference_interval),
+            "tuning_interval": self.tuning_interval and self.tuning_interval.ends,
+            "difference_interval": self.difference_interval and self.difference_interval.ends,
             "verdict": self.verdict,
             "sentence": self.sentence,
         }

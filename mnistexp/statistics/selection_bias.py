@@ -88,7 +88,7 @@ class SelectionBias:
         change = "no lower" if off == "0.0" else f"about {off} points {side}"
         return (
             f"The best score is {percent(self.raw)}; corrected for selection it is {change}, {percent(self.corrected)} "
-            f"({self.interval.level:.0%} interval {span(self.interval.low, self.interval.high)}). The same trial is "
+            f"({self.interval.level:.0%} interval {span(*self.interval.ends)}). The same trial is "
             f"the best in {self.stability:.0%} of the resamples."
         )
 

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from mnistexp.config.models import Value
+from mnistexp.config.grids import Value
 from mnistexp.runs.results import CURVES, FoldResult, History
-
-__all__ = ["StoredFit", "fit_document"]
 
 STORED = (*CURVES, "val_loss_se")
 Curve = list[float | None]

@@ -24,20 +24,6 @@ from mnistexp.data import share_of
 from mnistexp.runs.environment import environment, training_code
 from mnistexp.runs.results import FoldResult, History
 
-__all__ = [
-    "Digits",
-    "Fitted",
-    "Fold",
-    "FoldFit",
-    "failed",
-    "fit_fold",
-    "fit_key",
-    "fold_hash",
-    "learning_rows",
-    "numerics",
-    "receive",
-]
-
 Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Images uint8 (n, 28, 28) and labels int64 (n,)."""
 Rows = NDArray[np.int64]
@@ -163,7 +149,8 @@ def fit_fold(work: FoldFit) -> Fitted:
 
 
 def _fit(work: FoldFit, digits: Digits, learn: NDArray[np.int64], held_out: NDArray[np.int64]) -> FoldResult:
-    from mnistexp.training.fitting import Seed, fit
+    from mnistexp.training.fitting import fit
+    from mnistexp.training.model import Seed
 
     images, labels = digits
     validation = images[held_out], labels[held_out]

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from mnistexp import data
-from mnistexp.config.models import ExperimentConfig, Value
+from mnistexp.config.grids import Value
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.results import FoldResult
 from mnistexp.sweeps.executors.cores import usable_cores
 from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash, learning_rows
 from mnistexp.sweeps.search import drive, most_trials
 from mnistexp.sweeps.space import Trial
 from mnistexp.sweeps.trial_cache import TrialCache
-
-__all__ = ["Fits", "Plan", "Row", "counts_document", "plan_sweep", "together"]
 
 SECONDS_TO_START = 6.0
 """Approximate time of a worker to load TensorFlow and trace its first fit."""

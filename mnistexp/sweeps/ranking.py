@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.config.models import Value
+from mnistexp.config.grids import Value
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.statistics import SelectionRule, select, tied_with_best
-
-__all__ = ["choose", "correct_matrix", "fold_weights", "probabilities", "ranked", "ranks", "trials_csv"]
 
 
 def ranks(trials: Sequence[TrialResult]) -> list[int]:

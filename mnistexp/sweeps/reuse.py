@@ -12,8 +12,6 @@ from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.layout import METRICS, PATCH, is_sweep
 from mnistexp.runs.stored_runs import StoredRun, list_runs
 
-__all__ = ["finished", "unfinished"]
-
 CODE = ("python", "machine", "instructions", "packages", "git_commit", "git_dirty")
 """Keys of `environment.json` that must be equal to reuse a result."""
 WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast", "max_seconds"}

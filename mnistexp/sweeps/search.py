@@ -9,11 +9,10 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from mnistexp.config.models import ExperimentConfig, Range, SweepConfig
+from mnistexp.config.grids import Range
+from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.errors import BadInput
 from mnistexp.sweeps.space import Params, Point, Trial, base_points, count_points, draws, resolved
-
-__all__ = ["Search", "drive", "most_trials", "rounds", "search"]
 
 Search = Generator[list[Trial], Sequence[float], None]
 

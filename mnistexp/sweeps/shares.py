@@ -8,8 +8,6 @@ from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.statistics.more_digits import MoreDigits, more_digits
 from mnistexp.sweeps.ranking import correct_matrix, fold_weights
 
-__all__ = ["by_digits", "more_digits_of"]
-
 SHARE = "training.share"
 ByDigits = dict[int, TrialResult]
 """The trials of one setting by their number of training digits, ascending; their `params` lack the share."""

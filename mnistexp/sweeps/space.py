@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from mnistexp.config.catalogue import ABBREVIATIONS, full_key, may_be_swept, sweepable_keys
-from mnistexp.config.models import ExperimentConfig, ModelConfig, Range, SweepConfig, Value
+from mnistexp.config.grids import Range, Value
+from mnistexp.config.models import ExperimentConfig, ModelConfig, SweepConfig
 from mnistexp.config.optimizers import OPTIMIZERS
 from mnistexp.config.settings import override
 from mnistexp.errors import BadInput, ConfigError, Problem, nearest
-
-__all__ = ["Params", "Point", "Trial", "base_points", "count_points", "default_grid", "draws", "resolved", "swept_key"]
 
 LARGEST = 100_000
 """Points of one sweep."""

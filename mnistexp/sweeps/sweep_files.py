@@ -24,8 +24,6 @@ from mnistexp.runs.results import FoldResult, SweepResult, TrialResult
 from mnistexp.sweeps.fit_codec import StoredFit
 from mnistexp.sweeps.ranking import probabilities, trials_csv
 
-__all__ = ["fit_name", "predictions_archive", "read_sweep", "sweep_documents"]
-
 Arrays = Mapping[str, Any]
 
 

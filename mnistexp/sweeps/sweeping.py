@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistexp import data
+from mnistexp.config import shown
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
-from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.errors import OutOfTime, TrialsFailed
 from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps.executors.executors import Lost, open_executor, outcomes
@@ -28,7 +29,6 @@ from mnistexp.sweeps.trial_cache import TrialCache
 if TYPE_CHECKING:
     from mnistexp.sweeps.executors.executors import Workers
 
-__all__ = ["cost", "cross_validated", "run_sweep"]
 
 Watch = Callable[[FitDone], None]
 WRITERS = 8
@@ -56,7 +56,7 @@ def run_sweep(
     are left out of the result; `fits_missing` counts their fits.
 
     Raises `ConfigError` with every problem of `config.sweep`, `TrialsFailed` for the first failed fit with `fail_fast`
-    or if every trial failed, `Interrupted` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
+    or if every trial failed, `OutOfTime` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
     after ending the workers.
     """
     result = _fitted(config, Fits(config, digits, split, cache), run, watch).result()
@@ -166,7 +166,7 @@ class _Sweep:
             self._notes[OTHER_WORKERS] = None
         self._note(work, result)
         self._write(work, result, outcome.traceback)
-        said = f"failed: {result.error}" if result.error else f"accuracy {result.score:.4f}"
+        said = f"failed: {result.error}" if result.error else f"accuracy {shown.percent(result.score)}"
         if result.diverged_at:
             said += f", diverged in epoch {result.diverged_at}"
         self._tell(f"{_label(self._trials[work.trial])}, fold {work.fold + 1}: {said}")
@@ -215,12 +215,17 @@ class _Sweep:
         return [self._results[place] for place in places if place in self._results]
 
     def complete(self) -> list[TrialResult]:
-        """The complete trials. Raises `Interrupted` if the time limit left none."""
+        """The complete trials. Raises `OutOfTime` if the time limit left none."""
         trials = [trial for trial in self._trials if self._complete(trial)]
         if not trials:
-            raise Interrupted(
-                f"stopped at the time limit before any trial was complete; {self._cached + self._ran} of {self._total} "
-                "fits are kept: run the same command again to continue"
+            done = f"{self._cached + self._ran} of {self._total} fits are"
+            raise OutOfTime(
+                f"stopped at the time limit of {self._settings.max_seconds:g} seconds before any trial was complete; "
+                + (
+                    f"{done} kept: run the same command again to continue, or give it more time"
+                    if self._settings.cache
+                    else f"{done} done, but not cached: give it more time, or leave out --no-cache"
+                )
             )
         return [TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in trials]
 
@@ -268,7 +273,9 @@ class _Sweep:
 
 
 def _label(trial: Trial) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in trial.params.items()) or "as configured"
+    return (
+        ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in trial.params.items()) or "as configured"
+    )
 
 
 def cost(config: ExperimentConfig) -> float:

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp import data
-from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, Value
+from mnistexp.config.grids import Value
+from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig
 from mnistexp.errors import BadInput, ConfigError, Problem, RunError
 from mnistexp.runs import files, references
 from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import StoredRun, list_runs
 from mnistexp.sweeps.sweep_files import read_sweep
-
-__all__ = ["DROPOUT", "LeftAside", "Part", "Swept", "differences", "find_sweeps", "kind_of", "parts_of", "read_swept"]
 
 DROPOUT = "dropout"
 Grid = Mapping[str, tuple[Value, ...]]
@@ -54,43 +53,37 @@ def parts_of(config: ExperimentConfig) -> list[Part]:
 
     Raises `ConfigError` with every grid and setting that `best` doesn't support.
     """
-    problems = list(_misfits(config))
+    problems = dict(_misfits(config))
     parts: dict[str, Part] = {}
     for number, grid in enumerate(config.sweep.grids if config.sweep else ()):
         families = _families(grid, config.optimizer.name)
         if not families:
-            message = f"sweeps {', '.join(grid)}, allowed: keys of optimizer, or model.dropout alone"
-            problems.append(Problem("configuration", f"sweep.grid.{number}", message))
+            problems[f"sweep.grid.{number}"] = (
+                f"sweeps {', '.join(grid)}, allowed: keys of optimizer, or model.dropout alone"
+            )
         for family in families:
             if family in parts:
-                problems.append(
-                    Problem(
-                        "configuration", f"sweep.grid.{number}", f"sweeps {family} again, allowed: one grid for each"
-                    )
-                )
+                problems[f"sweep.grid.{number}"] = f"sweeps {family} again, allowed: one grid for each"
             parts[family] = _part(config, family, grid)
     if not problems and not parts:
-        message = "is empty, allowed: a grid for each optimizer, and one of model.dropout"
-        problems.append(Problem("configuration", "sweep.grid", message))
+        problems["sweep.grid"] = "is empty, allowed: a grid for each optimizer, and one of model.dropout"
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([Problem("configuration", key, message) for key, message in problems.items()])
     return list(parts.values())
 
 
-def _misfits(config: ExperimentConfig) -> Iterator[Problem]:
+def _misfits(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
+    """Dotted key and message of each setting that best doesn't support."""
     if config.sweep is None:
-        yield Problem("configuration", "sweep", "is missing, allowed: a section with the grids to choose from")
+        yield "sweep", "is missing, allowed: a section with the grids to choose from"
         return
-    plain = SweepConfig()
     for key in ("zip", "random", "strategy", "as_submitted", "max_seconds"):
-        if getattr(config.sweep, key) != getattr(plain, key):
-            yield Problem(
-                "configuration", f"sweep.{key}", "is not supported by best, which needs grids trained for all epochs"
-            )
+        if getattr(config.sweep, key) != getattr(SweepConfig(), key):
+            yield f"sweep.{key}", "is not supported by best, which needs grids trained for all epochs"
     if config.training.validation_fraction:
-        yield Problem("configuration", "training.validation_fraction", "is above 0, allowed: 0 for the final model")
+        yield "training.validation_fraction", "is above 0, allowed: 0 for the final model"
     if config.training.share != 1:
-        yield Problem("configuration", "training.share", "is below 1, allowed: 1 for the final model")
+        yield "training.share", "is below 1, allowed: 1 for the final model"
 
 
 def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:

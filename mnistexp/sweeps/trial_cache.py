@@ -19,8 +19,6 @@ from mnistexp.runs import files
 from mnistexp.runs.results import FoldResult
 from mnistexp.sweeps.fit_codec import StoredFit, fit_document
 
-__all__ = ["CacheInfo", "TrialCache", "cache_of", "from_bytes", "to_bytes"]
-
 FOLDER = ".cache/fits"
 SUFFIX = ".fit"
 SECONDS_TO_WRITE = 3600.0

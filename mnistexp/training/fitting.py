@@ -19,8 +19,6 @@ from mnistexp.training.model import DROPOUT, Seed, initial_weights
 from mnistexp.training.predicting import compiled_loop, evaluated, parts_of
 from mnistexp.training.state import EpochRow, State
 
-__all__ = ["Fit", "Seed", "fit"]
-
 Digits = tuple[NDArray[np.uint8], NDArray[Any]]
 """Images (n, 28, 28) and labels (n,), of any integer dtype."""
 PIECE_SECONDS = 0.2
@@ -121,7 +119,7 @@ class _Run:
         return State(self.loop.start(initial_weights(self.config.model, self.seed)))
 
     def resumed(self, state: State) -> State:
-        """A state of a training that may have been shorter, and validated its last epoch for being the last."""
+        """A state of a training that may have been shorter, whose last epoch was validated because it was the last."""
         training, nothing = self.config.training, dict.fromkeys(("val_loss", "val_accuracy", "val_loss_se"), math.nan)
         rows = (
             row if _validates(training, epoch) else row._replace(**nothing)

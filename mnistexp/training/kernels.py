@@ -25,8 +25,6 @@ from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.environment import VARIABLES, code_hash
 
-__all__ = ["KernelInfo", "end", "folder", "info", "keep", "offered", "open_private", "prune"]
-
 FLAGS = "TF_XLA_FLAGS"
 DIRECTORY = "tf_xla_persistent_cache_directory"
 OFF = "off"
@@ -35,7 +33,7 @@ KERNELS = "*.pb"
 LARGEST = 32 * 2**20
 """Bytes that are kept at most; a network takes half a million."""
 ROOM = 100 * 2**20
-"""Bytes that must be free for TensorFlow's private folder, as a training ends where it can't write there."""
+"""Bytes that must be free for TensorFlow's private folder: training fails if it can't write there."""
 HOUR, DAY = 3600.0, 86_400.0
 CHECKSUM = hashlib.sha256().digest_size
 PROCESSOR = (
@@ -162,7 +160,7 @@ def prune(older_than: float | None = None) -> KernelInfo:
 
 
 def _key(tf: Any) -> str | None:
-    """What decides how kernels are compiled, and where they run; None where the system doesn't tell the processor."""
+    """Everything that determines how kernels are compiled and where they run; None if the processor is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         keras = importlib.metadata.version("keras")

@@ -12,8 +12,6 @@ from mnistexp.config.networks import INPUT_SHAPE, Layer, layers_of, shapes_of
 from mnistexp.config.optimizers import Optimizer
 from mnistexp.training.runtime import import_keras
 
-__all__ = ["Seed", "build_model", "build_optimizer", "initial_weights"]
-
 WEIGHTS, ORDER, DROPOUT = range(3)
 """The purpose of random numbers: the first number of the seed's spawn key."""
 
@@ -73,7 +71,7 @@ def build_optimizer(optimizer: Optimizer) -> Any:
     if decay:
         schedules = keras.optimizers.schedules
         options["learning_rate"] = schedules.InverseTimeDecay(options["learning_rate"], decay_steps=1, decay_rate=decay)
-    # Keras' automatic names, such as `sgd_1`, depend on the number of optimizers created before in this process.
+    # Keras' automatic names, such as `sgd_1`, depend on the optimizers created earlier in this process.
     name = optimizer.keras_class.lower()
     return getattr(keras.optimizers, optimizer.keras_class)(**options, **optimizer.keras_options, name=name)
 

@@ -1,4 +1,4 @@
-"""What a trained network says of digits, computed as in training; and the network as a Keras model.
+"""Predictions of a trained network, computed as in training; and the network as a Keras model.
 
 TensorFlow is loaded by the first call that needs it, not by importing this module.
 """
@@ -16,7 +16,6 @@ from mnistexp.training.model import Seed, build_model, build_optimizer
 if TYPE_CHECKING:
     from mnistexp.training.loop import Loop, Part
 
-__all__ = ["compiled_loop", "evaluate", "evaluated", "keras_model", "parts_of", "predict"]
 
 EVALUATED_AT_ONCE = 4096
 

@@ -12,8 +12,6 @@ from mnistexp.training.model import Seed
 from mnistexp.training.predicting import evaluate, predict
 from mnistexp.training.state import EpochRow, State
 
-__all__ = ["TrainingResult", "fit_repeat", "scored"]
-
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:

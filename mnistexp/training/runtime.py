@@ -18,8 +18,6 @@ from typing import Any
 from mnistexp.errors import MnistexpError
 from mnistexp.runs import standard_error
 
-__all__ = ["import_keras", "import_tensorflow", "load_beside", "own_process", "start_tensorflow"]
-
 MALLOC = {-1: 2**30, -3: 2**25, -2: 2**24}
 """glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest allowed."""
 

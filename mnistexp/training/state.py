@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EpochRow", "State"]
-
 
 class EpochRow(NamedTuple):
     """One epoch of a `History`; the `val_` numbers are NaN where the epoch was not validated."""

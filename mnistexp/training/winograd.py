@@ -22,7 +22,6 @@ from mnistexp.training.runtime import start_tensorflow
 
 tf = start_tensorflow()
 
-__all__ = ["Winograd", "compiled"]
 
 Tensor = Any
 GRID, TILES, PIXELS = 12, 5, 16

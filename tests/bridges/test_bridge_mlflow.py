@@ -87,7 +87,7 @@ def test_record_and_tags(finished: dict[str, Path], database: str) -> None:
     assert run.data.tags.get("mlflow.source.git.commit") == stored.environment["git_commit"]
 
 
-def test_artifacts_are_the_run_s_files(finished: dict[str, Path], database: str, tmp_path: Path) -> None:
+def test_artifacts_are_the_files_of_the_run(finished: dict[str, Path], database: str, tmp_path: Path) -> None:
     (run,) = found(database, finished["sweep"].name)
     folder = Path(MlflowClient(tracking_uri=database).download_artifacts(run.info.run_id, "", str(tmp_path)))
     names = load(finished["sweep"]).files()
@@ -166,7 +166,9 @@ def test_an_export_that_was_cut_off_is_done_again(finished: dict[str, Path], tmp
 @pytest.mark.parametrize(
     ("status", "expected"), [("failed", "FAILED"), ("interrupted", "KILLED"), ("running", "RUNNING")]
 )
-def test_runs_that_did_not_end_well(finished: dict[str, Path], tmp_path: Path, status: str, expected: str) -> None:
+def test_failed_and_interrupted_runs_are_exported_with_their_status(
+    finished: dict[str, Path], tmp_path: Path, status: str, expected: str
+) -> None:
     folder = tmp_path / finished["train"].name
     shutil.copytree(finished["train"], folder)
     owner = Owner.current()
@@ -230,7 +232,7 @@ def test_usage_statistics_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
-def test_without_mlflow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mlflow_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "alembic.util", None)
     monkeypatch.delitem(sys.modules, "mnistexp.bridges.mlflow_store")
     with pytest.raises(BadInput, match=r"pip install 'mnistexp\[mlflow\]'"):

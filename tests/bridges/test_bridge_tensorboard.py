@@ -105,7 +105,7 @@ def test_repeats_are_runs_of_one_group(finished: dict[str, Path], output: Path) 
         assert session(events)[0].group_name == finished["repeats"].name
 
 
-def test_curves_that_were_not_validated(finished: dict[str, Path], output: Path) -> None:
+def test_curves_without_validation_are_exported(finished: dict[str, Path], output: Path) -> None:
     tags = read(output / finished["best"].name).Tags()["scalars"]
     assert {"loss", "accuracy", "metrics/representative.test.accuracy"} <= {*tags}
     assert not {"val_loss", "val_accuracy"} & {*tags}
@@ -153,7 +153,7 @@ def test_tensorboard_s_own_page_lists_the_trials(finished: dict[str, Path], outp
     assert shown == expected
 
 
-def test_a_repeated_export_replaces(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_a_repeated_export_replaces_the_earlier_files(finished: dict[str, Path], tmp_path: Path) -> None:
     run = run_of(finished["sweep"])
     (folder,) = tensorboard.export([run], tmp_path)
     before = {path: path.read_bytes() for path in folder.rglob("*tfevents*")}
@@ -168,7 +168,7 @@ def test_a_repeated_export_replaces(finished: dict[str, Path], tmp_path: Path) -
     assert {path: path.read_bytes() for path in folder.rglob("*tfevents*")} == before
 
 
-def test_notes_go_along(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_notes_are_exported_too(finished: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / finished["train"].name
     shutil.copytree(finished["train"], folder)
     annotate(folder, note="the first")
@@ -185,7 +185,7 @@ def test_a_damaged_run_is_refused_before_anything_is_written(finished: dict[str,
     assert not (tmp_path / "out").exists()
 
 
-def test_without_tensorboard_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto", None)
     monkeypatch.delitem(sys.modules, "mnistexp.bridges.tensorboard")
     with pytest.raises(BadInput, match=r"pip install 'mnistexp\[tensorboard\]'"):

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from programs import call, forked, program
+from small import NETWORK, options, undrawn
 
 from mnistexp.data import packaged
 
-TINY = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4"]
+TINY = options({**NETWORK, "data.digits": 200})
 
 
 BAD_COMMAND_LINES = {
@@ -110,7 +111,7 @@ def test_several_files_are_merged_in_order_and_each_says_what_it_decided(tmp_pat
     assert "d.yaml:1: training: is 3" in said
 
 
-def test_names_far_from_all_lead_nowhere(tmp_path: Path) -> None:
+def test_names_unlike_any_valid_one_get_no_suggestion(tmp_path: Path) -> None:
     for arguments in (["frobnicate"], ["train", "--frobnicate"], ["train", "--set", "frobnicate=1"]):
         assert "did you mean" not in call(*arguments, cwd=tmp_path).stderr.lower()
 
@@ -119,7 +120,7 @@ def test_switches_may_be_repeated(tmp_path: Path) -> None:
     assert call("train", "--dry-run", "--json", "--dry-run", "--json", cwd=tmp_path).returncode == 0
 
 
-def test_the_program_ends_with_the_code_and_the_words_of_its_main(tmp_path: Path) -> None:
+def test_the_program_exits_with_the_code_and_output_of_main(tmp_path: Path) -> None:
     for arguments in (["--version"], ["trian"], ["train", "--epochs", "0", "--json"]):
         there = subprocess.run(program(*arguments), cwd=tmp_path, capture_output=True, text=True)
         here = call(*arguments, cwd=tmp_path)
@@ -158,7 +159,7 @@ def test_errors_are_json_where_json_was_asked_for(tmp_path: Path) -> None:
     assert document["problems"][0]["key"] == "training.epochs"
 
 
-def test_help_and_version_are_there_for_every_command(tmp_path: Path) -> None:
+def test_every_command_has_help_and_the_program_a_version(tmp_path: Path) -> None:
     assert call("--version", cwd=tmp_path).stdout.startswith("mnistexp 0.")
     for command in ([], ["train"], ["show-examples"], ["summary"], ["config"], ["config", "show"]):
         done = call(*command, "--help", cwd=tmp_path)
@@ -175,7 +176,7 @@ def test_show_examples_agrees_with_the_pictures_of_the_split(tmp_path: Path) -> 
     assert (tmp_path / document["run_dir"] / "examples.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_show_examples_tells_the_arrays_of_the_assignment_and_how_they_came_about(tmp_path: Path) -> None:
+def test_show_examples_describes_the_arrays_of_the_assignment_and_their_preparation(tmp_path: Path) -> None:
     found = json.loads(call("show-examples", "--json", cwd=tmp_path).stdout)["metrics"]
     told = {name: [about[key] for key in ("shape", "dtype", "values")] for name, about in found["arrays"].items()}
     assert told["X"] == ["(1000, 28, 28, 1)", "float32", "0.0 to 1.0"]
@@ -186,7 +187,7 @@ def test_show_examples_tells_the_arrays_of_the_assignment_and_how_they_came_abou
     assert "0 to 255, are divided by 255" in found["preparation"][1]
 
 
-def test_show_examples_tells_how_own_digits_were_converted(tmp_path: Path) -> None:
+def test_show_examples_says_how_own_digits_were_converted(tmp_path: Path) -> None:
     rows = np.arange(200)
     images = 255 - packaged.embedded("first_1000")[0][rows]
     np.savez(tmp_path / "dark.npz", x_train=images, y_train=packaged.embedded("first_1000")[1][rows])
@@ -212,16 +213,16 @@ def test_summary_counts_every_parameter(tmp_path: Path) -> None:
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"]) == 108_618
     assert [layer["arithmetic"] for layer in found["layers"] if layer["parameters"]] == [
         "(3*3*1+1)*16 = 160",
-        "(3*3*16+1)*32 = 4640",
-        "(800+1)*128 = 102528",
-        "(128+1)*10 = 1290",
+        "(3*3*16+1)*32 = 4,640",
+        "(800+1)*128 = 102,528",
+        "(128+1)*10 = 1,290",
     ]
     assert found["updates_per_epoch"] == 25
     for kind in ("png", "svg"):
         assert (tmp_path / document["run_dir"] / f"network.{kind}").stat().st_size > 1000
 
 
-def test_train_keeps_all_that_was_promised_and_repeats_to_the_byte(tmp_path: Path) -> None:
+def test_train_stores_all_documented_files_and_the_same_bytes_again(tmp_path: Path) -> None:
     """Once in this process, once in another."""
     command = ["train", "--epochs", "3", *TINY, "--json", "--runs-dir", "my runs"]
     here = call(*command, cwd=tmp_path)
@@ -245,6 +246,7 @@ def test_train_keeps_all_that_was_promised_and_repeats_to_the_byte(tmp_path: Pat
     assert (stored["epochs"], stored["seed"]) == (3, 2)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_stored_configuration_trains_the_same_bits_again(tmp_path: Path) -> None:
     first = json.loads(call("train", "--epochs", "2", "--seed", "7", *TINY, "--json", cwd=tmp_path).stdout)
     config = f"{first['run_dir']}/config.yaml"
@@ -253,6 +255,7 @@ def test_a_stored_configuration_trains_the_same_bits_again(tmp_path: Path) -> No
     assert histories[0] == histories[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_repeats_differ_and_are_summed_up(tmp_path: Path) -> None:
     done = call("train", "--epochs", "2", "--repeats", "3", *TINY, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
@@ -263,11 +266,12 @@ def test_repeats_differ_and_are_summed_up(tmp_path: Path) -> None:
     assert len(document["metrics"]["repeats"]["test_accuracies"]) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_validation_part_keeps_the_test_digits_out_of_the_curves(tmp_path: Path) -> None:
     done = call("train", "--epochs", "2", "--validation-fraction", "0.25", *TINY, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     parts = json.loads((tmp_path / document["run_dir"] / "data.json").read_text())
-    assert [len(parts[name]) for name in ("train", "validation", "test")] == [600, 200, 200]
+    assert [len(parts[name]) for name in ("train", "validation", "test")] == [120, 40, 40]
     assert document["metrics"]["validated_on"] == "validation"
     assert not any("optimistic" in warning for warning in document["metrics"]["warnings"])
 
@@ -298,7 +302,8 @@ LONG = ["train", "--epochs", "60", *TINY, "--json"]
 def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of `LONG`, trained without a stop."""
     folder = tmp_path_factory.mktemp("never-stopped")
-    return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
+    with undrawn():
+        return folder / json.loads(call(*LONG, cwd=folder).stdout)["run_dir"]
 
 
 STOPPED_AT_A_CHECKPOINT = """
@@ -316,10 +321,11 @@ main()
 """
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "sign", [*(pytest.param(sign, marks=pytest.mark.slow) for sign in ("SIGINT", "SIGTERM")), "SIGKILL"]
 )
-def test_a_stopped_training_goes_on_to_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
+def test_a_resumed_training_gives_the_same_bits(sign: str, never_stopped: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", STOPPED_AT_A_CHECKPOINT.format(sign=sign), *LONG]
     stopped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert stopped.returncode == (-9 if sign == "SIGKILL" else 130), stopped.stderr
@@ -360,7 +366,7 @@ while True:
 
 
 @pytest.mark.parametrize("where", INTERRUPTED)
-def test_an_interrupt_that_python_would_drop_or_end_by_ends_with_its_own_code(where: str) -> None:
+def test_an_interrupt_during_start_or_exit_ends_with_code_130(where: str) -> None:
     body = "\n".join(f"    {line}" for line in INTERRUPTED[where].splitlines())
     code = (
         f"import signal, sys, time\nfrom mnistexp.cli.app import app, main\n@app.command()\ndef stop():\n{body}\n"

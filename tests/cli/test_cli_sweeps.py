@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from programs import call, forked
 from rich.console import Console
+from small import NETWORK, options
 
 from mnistexp.cli import console_report
 from mnistexp.runs.results import Outcome
 
-SMALL = ["--set", "model.filters=[2, 2]", "--set", "model.dense_units=4", "--set", "data.digits=60", "--epochs", "1"]
+SMALL = [*options({**NETWORK, "data.digits": 60}), "--epochs", "1"]
 SWEEP = ["sweep-optimizer", "--opt", "adam", "--grid", "learning_rate=0.001,0.01", *SMALL, "--json"]
 WITHOUT_TENSORFLOW = """
 import sys
@@ -39,7 +40,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     return folder, json.loads(done.stdout)
 
 
-def test_a_sweep_says_what_is_best_and_keeps_everything(swept: tuple[Path, dict[str, Any]]) -> None:
+def test_a_sweep_prints_the_best_trial_and_stores_everything(swept: tuple[Path, dict[str, Any]]) -> None:
     folder, document = swept
     metrics = document["metrics"]
     assert (metrics["trials"], metrics["fits_run"], metrics["fits_cached"], metrics["fits_failed"]) == (2, 6, 0, 0)
@@ -81,6 +82,15 @@ def test_a_sweep_that_reaches_its_time_limit_has_results_and_the_same_command_co
         page = call("report", run, "--format", "md", cwd=tmp_path)
         assert page.returncode == 0, page.stderr
         assert ("time limit" in (run / "report.md").read_text()) == bool(missing)
+
+
+def test_a_time_limit_before_any_trial_is_complete_fails_and_says_what_is_kept(tmp_path: Path) -> None:
+    words = forked(*SWEEP, "--max-time", "0.001", "--executor", "serial")
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == json.loads(done.stdout)["exit_code"] == 1
+    assert "before any trial was complete; 1 of 6 fits are kept: run the same command again" in done.stderr
+    [status] = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/status.json")]
+    assert (status["status"], status["exit_code"]) == ("interrupted", 1)
 
 
 def test_a_dry_run_counts_the_cached_fits_and_writes_nothing(swept: tuple[Path, dict[str, Any]]) -> None:
@@ -145,7 +155,7 @@ def test_sweep_dropout_refuses_the_sweep_of_an_optimizer(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("optimizers", "trials"), [("adam", 4), ("adam,nadam", 8)])
-def test_an_optimizer_named_for_a_random_search_brings_no_grid(optimizers: str, trials: int, tmp_path: Path) -> None:
+def test_an_optimizer_given_for_a_random_search_adds_no_grid(optimizers: str, trials: int, tmp_path: Path) -> None:
     space = "optimizer.learning_rate: {low: 0.001, high: 1, log: true}\n    optimizer.beta_1: [0.5, 0.9]"
     (tmp_path / "mine.yaml").write_text(f"sweep:\n  grid: {{}}\n  random:\n    {space}\n  samples: 4\n")
     done = call("sweep-optimizer", "--config", "mine.yaml", "--opt", optimizers, "--dry-run", "--json", cwd=tmp_path)

@@ -136,7 +136,7 @@ def test_completion_prints_nothing_where_there_is_no_choice(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("trouble", [{"COMP_CWORD": "x"}, {"_MNISTEXP_COMPLETE": "nonsense"}])
-def test_a_request_that_cannot_be_understood_is_answered_by_silence(
+def test_a_malformed_completion_request_prints_nothing(
     trouble: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     request = {"_MNISTEXP_COMPLETE": "complete_bash", "COMP_WORDS": "mnistexp", "COMP_CWORD": "1"} | trouble

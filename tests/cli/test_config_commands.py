@@ -40,7 +40,7 @@ def refused(*arguments: str) -> MnistexpError:
 
 
 @pytest.mark.parametrize("name", settings.packaged_names())
-def test_a_copy_keeps_its_comments_and_means_the_same(name: str, here: Path) -> None:
+def test_a_copied_configuration_keeps_its_comments_and_its_meaning(name: str, here: Path) -> None:
     done = config("init", "mine", "--from", name, "--json")
     document = json.loads(done.stdout)
     copied, packaged = (here / "mine.yaml").read_text(), settings.packaged(name)
@@ -60,7 +60,7 @@ def test_the_command_in_a_copy_runs_it(here: Path) -> None:
     assert sorted(path.name for path in here.iterdir()) == ["mine.yaml"]
 
 
-def test_a_schema_beside_a_copy_is_named_in_its_first_line(here: Path) -> None:
+def test_a_copy_names_the_schema_beside_it_in_its_first_line(here: Path) -> None:
     (here / "configs").mkdir()
     assert config("init", "configs/mine.yml", "--schema").exit_code == 0
     first = (here / "configs/mine.yml").read_text().partition("\n")[0]
@@ -69,7 +69,7 @@ def test_a_schema_beside_a_copy_is_named_in_its_first_line(here: Path) -> None:
     assert config("validate", "configs/mine.yml").exit_code == 0
 
 
-def test_a_file_is_replaced_only_by_force(here: Path) -> None:
+def test_a_file_is_replaced_only_with_force(here: Path) -> None:
     (here / "mine.yaml").write_text("seed: 5\n")
     assert "mine.yaml already exists, allowed: another name, or --force" in str(refused("init", "mine"))
     assert (here / "mine.yaml").read_text() == "seed: 5\n"
@@ -140,7 +140,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_the_program_refuses_the_schema_refuses_too(name: str) -> None:
+def test_the_schema_rejects_what_the_program_rejects(name: str) -> None:
     values, expected = WRONG[name]
     assert expected in faults(values)
     with pytest.raises(ConfigError):
@@ -161,7 +161,7 @@ RIGHT = [
 
 
 @pytest.mark.parametrize("values", RIGHT)
-def test_what_the_program_takes_the_schema_takes_too(values: dict[str, Any]) -> None:
+def test_the_schema_accepts_what_the_program_accepts(values: dict[str, Any]) -> None:
     assert faults(values) == ""
     trials(values)
 
@@ -173,7 +173,7 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
     assert [setting.key for setting in listed if not setting.meaning] == []
 
 
-def test_editors_are_offered_the_optimizers_each_with_its_own_settings() -> None:
+def test_the_schema_offers_each_optimizer_with_its_own_settings() -> None:
     schema = config_schema()
     assert schema["$defs"]["Optimizer"]["properties"]["name"]["enum"] == list(OPTIMIZERS)
     for kind in OPTIMIZERS.values():

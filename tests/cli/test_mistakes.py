@@ -131,7 +131,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("line", MISTAKES)
-def test_a_mistake_is_answered_by_its_place_and_its_remedy_and_writes_nothing(line: str, here: Path) -> None:
+def test_a_mistake_is_reported_with_its_place_and_its_fix_and_writes_nothing(line: str, here: Path) -> None:
     before = visible(here)
     done = call(*shlex.split(line), cwd=here)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
@@ -165,12 +165,12 @@ def test_an_empty_list_says_why_on_standard_error(line: str, expected: str, here
         "sweep-optimizer --grid learning_rate=[0.1,0.2]",
     ],
 )
-def test_spellings_that_people_use_are_taken(line: str, here: Path) -> None:
+def test_common_spellings_are_accepted(line: str, here: Path) -> None:
     done = call(*shlex.split(line), "--dry-run", "--json", cwd=here)
     assert done.returncode == 0, done.stderr
 
 
-def test_no_line_of_the_settings_is_wide_and_no_list_is_a_text(here: Path) -> None:
+def test_settings_are_printed_in_short_lines_and_lists_as_lists(here: Path) -> None:
     lines = call("config", "show", "best", cwd=here).stdout.splitlines()
     assert max(map(len, lines)) < 120
     assert any(re.match(r"sweep\.grid\.0\.optimizer\.learning_rate +\[0\.001, ", line) for line in lines)

@@ -78,7 +78,7 @@ def test_keys_of_filters_and_orders_are_columns(runs: Path, ids: dict[str, str])
     assert float(rows[0][7]) > 0
 
 
-def test_a_list_as_json_has_all_that_is_known(runs: Path, ids: dict[str, str]) -> None:
+def test_a_list_as_json_has_every_field(runs: Path, ids: dict[str, str]) -> None:
     found = document(runs, "list", "1:99", "--where", "tag=baseline")["runs"]
     assert [run["id"] for run in found] == [ids["train"]]
     assert found[0]["run_dir"] == str(runs / ids["train"])
@@ -94,7 +94,7 @@ def test_a_list_on_a_terminal_keeps_ids_whole(runs: Path, ids: dict[str, str]) -
     assert re.search(r" (s|min|h)\b", text.getvalue())
 
 
-def test_what_can_not_be_read_is_listed_and_says_why(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
+def test_unreadable_runs_are_listed_with_the_reason(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
     for name, part in (("train", "status.json"), ("repeats", "metrics.json")):
         shutil.copytree(runs / ids[name], tmp_path / ids[name])
         (tmp_path / ids[name] / part).write_text('{"schema_version": 9}')
@@ -150,7 +150,7 @@ def test_settings_that_are_not_set_are_left_out(runs: Path, ids: dict[str, str])
     assert not re.search(r"\b(null|None|nan)\b", text)
 
 
-def test_a_damaged_curve_is_noted_and_the_rest_shown(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
+def test_a_damaged_curve_is_reported_and_the_rest_is_shown(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(runs / ids["train"], tmp_path / ids["train"])
     (tmp_path / ids["train"] / "history.csv").write_text("epoch\n")
     text = said(tmp_path, "show")
@@ -173,11 +173,12 @@ def test_sparklines_go_from_low_to_high(values: list[float], expected: str) -> N
     assert console.sparkline(values) == expected
 
 
-def test_a_long_curve_is_summed_up() -> None:
-    line = console.sparkline([float(value) for value in range(1000)], console.SHADES)
+def test_a_long_curve_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert console.sparkline([5.0], bounds=(0.0, 10.0)) in "▄▅"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    line = console.sparkline([float(value) for value in range(1000)])
     assert len(line) == 20
     assert [console.SHADES.index(letter) for letter in line] == sorted(console.SHADES.index(letter) for letter in line)
-    assert console.sparkline([5.0], bounds=(0.0, 10.0)) in "▄▅"
 
 
 # compare
@@ -237,7 +238,7 @@ def test_compare_overlays_curves_in_one_figure(runs: Path, ids: dict[str, str], 
 # best, path
 
 
-def test_the_best_is_an_id_that_path_takes(runs: Path, ids: dict[str, str]) -> None:
+def test_the_best_run_is_printed_as_an_id_that_path_accepts(runs: Path, ids: dict[str, str]) -> None:
     accuracies = {
         kind: json.loads((runs / run_id / "metrics.json").read_text()).get("test_accuracy", 0)
         for kind, run_id in ids.items()
@@ -250,7 +251,7 @@ def test_the_best_is_an_id_that_path_takes(runs: Path, ids: dict[str, str]) -> N
     assert said(runs, "best", "--metric", "epochs", "--min", "--where", "command=train").strip() == ids["repeats"]
 
 
-def test_paths_stand_one_a_line(runs: Path, ids: dict[str, str]) -> None:
+def test_paths_are_printed_one_per_line(runs: Path, ids: dict[str, str]) -> None:
     assert said(runs, "path") == f"{references.one(runs, 'latest').path}\n"
     assert said(runs, "path", ids["train"], ids["repeats"], ids["train"]).splitlines() == [
         str(runs / ids["train"]),
@@ -260,7 +261,7 @@ def test_paths_stand_one_a_line(runs: Path, ids: dict[str, str]) -> None:
     assert document(runs, "path", "--where", "tag=baseline") == {"paths": [str(runs / ids["train"])]}
 
 
-def test_names_that_are_no_utf_8_are_printed_as_they_are(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
+def test_names_that_are_not_utf_8_are_printed_unchanged(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(runs / ids["summary"], tmp_path / "run \udcff")
     done = invoke(tmp_path, "path", "latest")
     assert done.stdout_bytes == os.fsencode(tmp_path / "run \udcff") + b"\n"
@@ -279,7 +280,7 @@ def mnistexp(runs: Path, script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
-def test_commands_pipe_into_each_other(runs: Path) -> None:
+def test_the_output_of_one_command_is_the_input_of_the_next(runs: Path) -> None:
     done = mnistexp(runs, "mnistexp runs path $(mnistexp runs best --metric test_accuracy)")
     assert (done.returncode, done.stderr) == (0, "")
     assert Path(done.stdout.rstrip("\n")).parent == runs
@@ -300,7 +301,7 @@ def test_an_empty_list_says_why(runs: Path, tmp_path: Path) -> None:
         assert json.loads(invoke(folder, "list", *words, "--json").stdout) == {"runs": []}
 
 
-def test_the_best_of_no_runs_is_a_failure_that_says_so(runs: Path, tmp_path: Path) -> None:
+def test_asking_for_the_best_of_no_runs_fails_with_an_explanation(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no runs in .* match test_accuracy>0.999"):
         invoke(runs, "best", "--where", "test_accuracy>0.999")
     with pytest.raises(RunError, match="there is no folder"):
@@ -308,7 +309,7 @@ def test_the_best_of_no_runs_is_a_failure_that_says_so(runs: Path, tmp_path: Pat
     assert RunError.exit_code == 1
 
 
-def test_a_reader_that_goes_away_is_no_error(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error_for_a_list(runs: Path, ids: dict[str, str], tmp_path: Path) -> None:
     """More output than a pipe holds."""
     for number in range(40):
         shutil.copytree(
@@ -351,7 +352,7 @@ def test_runs_without_curves_have_no_figure(runs: Path, ids: dict[str, str], tmp
     assert not (tmp_path / "curves.png").exists()
 
 
-def test_listing_does_without_numpy_and_pydantic(runs: Path) -> None:
+def test_listing_loads_neither_numpy_nor_pydantic(runs: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom mnistexp.runs import comparison, query\n"
         f"assert comparison.compare(query.select(Path({str(runs)!r}), ['1', '2'], where='command!=x'))\n"

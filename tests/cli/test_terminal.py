@@ -43,7 +43,7 @@ def timeless(text: str) -> list[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
 @pytest.mark.parametrize("what", SCREENS)
-def test_a_screen_keeps_its_width_and_its_words_and_has_no_colour_where_none_is_wanted(
+def test_screens_fit_their_width_cut_no_words_and_use_colour_only_where_allowed(
     finished: dict[str, Path], what: str
 ) -> None:
     runs = str(finished["train"].parent)

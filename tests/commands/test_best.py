@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from programs import call, program
+from small import NETWORK, options
 from tiny_best import GRIDS, tiny
 
 from mnistexp import data, statistics
@@ -24,7 +25,7 @@ from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import run_best
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import run_training
-from mnistexp.config.models import ExperimentConfig, SweepConfig, TrainingConfig
+from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.config.shown import percent
 from mnistexp.data import Digits
@@ -77,7 +78,7 @@ def test_the_best_optimizer_and_the_best_rate_of_the_sweeps_are_combined(outcome
     assert outcome.metrics["choice"]["optimizer"]["accuracy"] == optimizer.mean
 
 
-def test_the_folder_holds_what_was_promised(outcome: Outcome) -> None:
+def test_the_folder_contains_the_documented_files(outcome: Outcome) -> None:
     for name in (
         "model.keras", "history.csv", "loss_curves.svg", "confusion_matrix.png", "trials_by_family.png",
         "accuracies.svg", "choice.json", "final.yaml", "data.json", "timings.csv", "repeats/2/model.keras",
@@ -94,7 +95,8 @@ def test_the_folder_holds_what_was_promised(outcome: Outcome) -> None:
     assert stored.history.val_loss == ()
 
 
-def test_the_same_call_takes_the_same_sweeps_and_gives_the_same_bits(outcome: Outcome, runs: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_the_same_call_uses_the_same_sweeps_and_gives_the_same_bits(outcome: Outcome, runs: Path) -> None:
     before = {info.id for info in list_runs(runs)}
     said: list[Any] = []
     again = run_best(tiny(), runs, watch=said.append)
@@ -119,7 +121,8 @@ def spoiled(load_digits: Callable[..., Digits], rows: Any) -> Callable[..., Digi
     return load_spoiled
 
 
-def test_neither_test_nor_unseen_digits_move_the_choice_by_a_bit(
+@pytest.mark.usefixtures("undrawn")
+def test_neither_test_nor_unseen_digits_influence_the_choice(
     outcome: Outcome, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = sweeps_of(runs)
@@ -183,7 +186,7 @@ def chosen(rule: Any, given: list[Candidate], combination: list[float] | None = 
 LABELS = np.zeros(30, np.int64)
 
 
-def test_equal_scores_go_by_the_order_of_the_candidates() -> None:
+def test_equal_scores_are_ranked_in_the_order_of_the_candidates() -> None:
     rates = [{"optimizer.name": "adam", "optimizer.learning_rate": rate} for rate in (0.1, 0.01, 0.001)]
     choice = chosen("best", candidates(*(("adam", [0.9, 0.8, 0.9], rate) for rate in rates)))
     assert choice.config.optimizer.learning_rate == 0.1
@@ -191,7 +194,7 @@ def test_equal_scores_go_by_the_order_of_the_candidates() -> None:
     assert choice.tied == 3
 
 
-def test_the_rule_that_was_asked_for_selects() -> None:
+def test_the_requested_selection_rule_is_applied() -> None:
     cheap, dear = {"optimizer.name": "sgd"}, {"optimizer.name": "adam"}
     given = candidates(("sgd", [0.8, 0.9, 0.9], cheap), ("adam", [0.9, 0.9, 0.9], dear))
     given[1] = replace(given[1], trial=trial(1, [0.8, 1.0, 0.9]))
@@ -199,7 +202,7 @@ def test_the_rule_that_was_asked_for_selects() -> None:
         assert chosen(rule, given).config.optimizer.name == name
 
 
-def test_the_best_of_all_is_chosen_be_it_the_combination_or_a_trial_alone() -> None:
+def test_the_best_of_all_is_chosen_whether_a_trial_or_the_combination() -> None:
     adam, dropped = {"optimizer.name": "adam"}, {"optimizer.name": "adam", "model.dropout": 0.5}
     given = candidates(
         ("adam", [0.9, 0.9, 0.9], adam), ("dropout", [0.8, 0.8, 0.8], dropped | {"optimizer.beta_1": 0.7})
@@ -218,7 +221,7 @@ def test_the_best_of_all_is_chosen_be_it_the_combination_or_a_trial_alone() -> N
     assert alone.everyone == (given[0],)
 
 
-def test_a_dropout_trial_of_an_optimizer_that_was_not_swept_decides_the_rate_only() -> None:
+def test_a_dropout_trial_of_an_unswept_optimizer_decides_only_the_rate() -> None:
     given = candidates(
         ("sgd", [0.8, 0.8, 0.8], {"optimizer.name": "sgd"}),
         ("dropout", [0.9, 0.9, 0.9], {"optimizer.name": "adam", "model.dropout": 0.5}),
@@ -240,7 +243,7 @@ def test_a_combination_that_failed_is_not_chosen() -> None:
     assert choice.everyone == tuple(given)
 
 
-def test_what_failed_of_the_evidence_is_named_and_the_rest_is_done(
+def test_failed_parts_of_the_evidence_are_named_and_the_rest_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fit of the combination, one of the prediction, and all of the sweep without an outer fold fail."""
@@ -306,10 +309,11 @@ def test_failed_trials_take_no_part() -> None:
 # Which sweeps
 
 
-def test_every_finished_sweep_of_the_same_work_is_taken_and_others_are_named_with_the_reason(
+@pytest.mark.usefixtures("undrawn")
+def test_every_comparable_finished_sweep_is_used_and_others_are_named_with_the_reason(
     tmp_path: Path,
 ) -> None:
-    config = tiny({"grid": GRIDS[:1]}, training=TrainingConfig(epochs=1))
+    config = tiny({"grid": GRIDS[:1]}, epochs=1)
     digits, split = digits_and_split(config)
     [part] = parts_of(config)
 
@@ -358,6 +362,7 @@ def test_every_finished_sweep_of_the_same_work_is_taken_and_others_are_named_wit
     assert found()[0] == [right.name, newer.name]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_small_later_sweep_does_not_set_the_earlier_one_aside(tmp_path: Path) -> None:
     """A good grid, then one of bad values with a setting of the first, another optimizer's, and one of other epochs."""
 
@@ -397,13 +402,15 @@ def test_a_small_later_sweep_does_not_set_the_earlier_one_aside(tmp_path: Path) 
     assert alone.metrics["left_aside"] == []
 
 
-def test_a_winner_at_chance_is_warned_of(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_a_winner_no_better_than_chance_gets_a_warning(tmp_path: Path) -> None:
     rate = {"optimizer.name": ("adam",), "optimizer.learning_rate": (100.0,)}
     found = run_best(tiny({"grid": (rate,)}), tmp_path).metrics
     assert found["best_score"] < 0.2
     assert any("the chosen setting has not learned" in warning.lower() for warning in found["warnings"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sweeps_can_be_named_and_anything_else_is_refused_before_anything_is_written(
     outcome: Outcome, runs: Path
 ) -> None:
@@ -418,7 +425,7 @@ def test_sweeps_can_be_named_and_anything_else_is_refused_before_anything_is_wri
     with pytest.raises(BadInput, match=r"is not comparable: seed is 2 there and 3 here"):
         run_best(tiny(seed=3), runs, names)
     assert {info.id for info in list_runs(runs)} == before
-    longer = run_best(tiny(training=TrainingConfig(epochs=4, batch_size=16)), runs, names)
+    longer = run_best(tiny(epochs=4), runs, names)
     assert longer.metrics["epochs"] == 4
     assert without_runs(longer.metrics["choice"]) == without_runs(outcome.metrics["choice"])
     assert any("trained for 3 epochs, the final model for 4" in warning for warning in longer.metrics["warnings"])
@@ -439,21 +446,21 @@ def test_sweeps_can_be_named_and_anything_else_is_refused_before_anything_is_wri
         ({"strategy": "halving"}, "sweep.strategy: is not supported by best"),
     ],
 )
-def test_settings_that_best_has_no_use_for_are_refused(sweep: dict[str, Any], expected: str, tmp_path: Path) -> None:
+def test_settings_that_best_does_not_support_are_refused(sweep: dict[str, Any], expected: str, tmp_path: Path) -> None:
     for run in (run_best, plan_best):
         with pytest.raises(ConfigError, match=re.escape(expected)):
             run(tiny(sweep), tmp_path / "runs")
     assert not list(tmp_path.iterdir())
 
 
-def test_digits_that_were_trained_on_are_not_called_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digits_used_for_training_are_not_called_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "load_unseen", lambda: data.load(tiny().data))
     with pytest.raises(BadInput, match="200 of the 200 unseen digits are among the 200 digits of embedded"):
         run_best(tiny(), tmp_path / "runs", unseen=True)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_plan_says_what_is_there_and_what_is_missing(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
+def test_the_plan_lists_what_is_finished_and_what_is_missing(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
     plan = plan_best(tiny(), tmp_path / "none", with_nested=True, predict=True)
     empty = plan.document
     assert empty["missing"] == ["adam", "nesterov", "dropout"]
@@ -476,7 +483,7 @@ def test_the_plan_says_what_is_there_and_what_is_missing(outcome: Outcome, runs:
 # How much better
 
 
-def test_the_gap_is_that_of_the_out_of_fold_predictions(outcome: Outcome, runs: Path) -> None:
+def test_the_gap_is_computed_from_the_out_of_fold_predictions(outcome: Outcome, runs: Path) -> None:
     found = sweeps_of(runs)
     trials = [one for name in ("adam", "nesterov", "dropout") for one in found[name].trials]
     right = correct_matrix(trials, found["adam"].labels)[:, 0]
@@ -504,7 +511,7 @@ def test_the_gap_is_that_of_the_out_of_fold_predictions(outcome: Outcome, runs: 
     assert better["notebook"]["ours"]["worst"] == min(max(t.mean for t in found[name].trials) for name in found)
 
 
-def test_the_reported_rows_give_the_notebook_s_own_figures() -> None:
+def test_the_reported_rows_give_the_figures_of_the_notebook() -> None:
     rows = reported_rows()
     assert {name: len(own) for name, own in rows.items()} == {"adam": 36, "nadam": 36, "adadelta": 16, "dropout": 5}
     figures = statistics.notebook_figures({name: [row.mean for row in own] for name, own in rows.items()})
@@ -602,7 +609,8 @@ def predictions(choice: Choice) -> list[bytes]:
 # The ledger
 
 
-def test_the_ledger_counts_every_reading_of_the_test_digits(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_the_ledger_counts_every_use_of_the_test_digits(tmp_path: Path) -> None:
     base = tiny().model_copy(update={"sweep": None})
     digits, split = digits_and_split(base)
     now = Reading("now", "best", 2, False)
@@ -636,19 +644,18 @@ def test_the_ledger_counts_every_reading_of_the_test_digits(tmp_path: Path) -> N
     assert read_ledger(tmp_path, digits, split, now).unreadable == 1
 
 
-def test_the_ledger_s_sentence_tells_who_watched() -> None:
+def test_the_ledger_says_which_trainings_validate_on_the_test_digits() -> None:
     final = Reading("b", "best", 1, False)
-    assert "read once in this runs folder, by 1 run, each time by a finished network" in Ledger((final,)).sentence
+    assert "used once in this runs folder, by 1 run, each time by a finished network" in Ledger((final,)).sentence
     watched = Ledger((Reading("a", "train", 150, True), final)).sentence
-    assert "read 151 times in this runs folder, by 2 runs; 150 of these are the epochs of 1 training whose" in watched
+    assert "used 151 times in this runs folder, by 2 runs; 150 of these uses are the epochs of 1 training" in watched
 
 
 # Interruption
 
 
 TINY = [
-    "--set", "data.digits=200", "--set", "model.filters=[4, 8]", "--set", "model.dense_units=16", "--set",
-    "training.batch_size=16", "--epochs", "3", "--executor", "serial", "--set", f"sweep.grid={json.dumps(GRIDS)}",
+    *options({**NETWORK, "data.digits": 200, "sweep.grid": json.dumps(GRIDS)}), "--epochs", "3", "--executor", "serial",
 ]  # fmt: skip
 """`tiny()` as a command line."""
 
@@ -658,7 +665,7 @@ def best(runs: Path, *arguments: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
+def test_after_kill_9_the_same_command_continues_to_the_same_bits(outcome: Outcome, runs: Path, tmp_path: Path) -> None:
     for folder in (".cache", *(info.id for info in list_runs(runs) if info.name in ("adam", "nesterov"))):
         shutil.copytree(runs / folder, tmp_path / folder)
     command = best(tmp_path, "--repeats", "2", "--unseen")
@@ -690,12 +697,13 @@ def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(outcome: Outcome
     assert said.splitlines()[-1].endswith(survived.id)
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
     def stop(event: Any) -> None:
         if isinstance(event, EpochDone):
             raise KeyboardInterrupt
 
-    config = tiny({"grid": GRIDS[:1]}, training=TrainingConfig(epochs=2, batch_size=16))
+    config = tiny({"grid": GRIDS[:1]}, epochs=2)
     with pytest.raises(Interrupted, match="run the same command again to continue"):
         run_best(config, tmp_path, watch=stop)
     said: list[Any] = []

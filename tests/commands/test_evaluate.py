@@ -17,7 +17,7 @@ from mnistexp.commands.evaluate.measured import measured
 from mnistexp.report.reports import read_page
 from mnistexp.runs import stored_runs
 from mnistexp.statistics import predict_accuracy, wilson
-from mnistexp.statistics.calibration import calibration
+from mnistexp.statistics.class_scores import calibration
 
 UNSEEN = data.load_unseen()
 GENERATOR = np.random.default_rng(0)
@@ -69,7 +69,8 @@ def test_calibration_is_nearly_perfect_for_true_probabilities_and_not_for_overco
     assert "overconfident" in braggart.sentence
 
 
-def test_the_own_test_digits_are_read_once_more_and_counted(finished: dict[str, Path]) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_evaluating_the_own_test_digits_counts_as_one_more_use(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     outcome = api.evaluate(finished["train"], runs_dir=runs)
     stored = stored_runs.load(finished["train"])
@@ -87,6 +88,7 @@ def test_the_own_test_digits_are_read_once_more_and_counted(finished: dict[str, 
     assert outcome.run_dir.name in [reading.run for reading in again.readings]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_digits_are_compared_with_what_the_test_digits_predicted(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     code, out, _ = answer("evaluate", finished["train"], "--data", "unseen", "--runs-dir", runs, "--json")
@@ -104,7 +106,8 @@ def test_other_digits_are_compared_with_what_the_test_digits_predicted(finished:
     assert document["accuracy"] == (expected == UNSEEN.labels).mean()
 
 
-def test_digits_that_the_run_learned_from_are_found_by_content(finished: dict[str, Path]) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_digits_that_the_run_was_trained_on_are_found_by_content(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     outcome = api.evaluate(finished["train"], "embedded", runs_dir=runs)
     stored = stored_runs.load(finished["train"])
@@ -126,12 +129,13 @@ def test_the_folder_holds_what_a_report_shows(finished: dict[str, Path]) -> None
         "How accurate is it on these digits?",
         "Which classes does it confuse?",
         "Are its probabilities calibrated?",
-        "Which mistakes were most confident?",
+        "Which digits are misread?",
     ]
     code, _, _ = answer("report", outcome.run_dir, "--format", "md")
     assert code == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_latest_is_the_newest_run_with_a_model(finished: dict[str, Path]) -> None:
     runs = finished["train"].parent
     api.evaluate(finished["train"], runs_dir=runs)
@@ -139,7 +143,10 @@ def test_latest_is_the_newest_run_with_a_model(finished: dict[str, Path]) -> Non
     assert (found.path / "model.keras").exists()
 
 
-def test_a_turned_set_is_warned_of_and_the_option_turns_it(finished: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_transposed_digits_get_a_warning_and_the_option_transposes_them(
+    finished: dict[str, Path], tmp_path: Path
+) -> None:
     source = npz("x_test", "y_test")(tmp_path, UNSEEN.images[::8].transpose(0, 2, 1), UNSEEN.labels[::8])
     upright = npz("x_test", "y_test")
     (tmp_path / "upright").mkdir()
@@ -173,7 +180,7 @@ def test_bad_requests(options: list[str], message: str, finished: dict[str, Path
     assert message in errors
 
 
-def test_labels_that_the_run_does_not_know_are_bad_input(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_labels_unknown_to_the_run_are_bad_input(finished: dict[str, Path], tmp_path: Path) -> None:
     source = npz("x_test", "y_test")(tmp_path, UNSEEN.images[:20], np.full(20, 11))
     code, _, errors = answer("evaluate", finished["train"], "--data", source)
     assert code == 2

@@ -107,7 +107,7 @@ EXACT = {"28 x 28", "28 x 28, inverted", "array", "array of floats", "array by c
 
 
 @pytest.mark.parametrize("kind", SAVED)
-def test_a_picture_of_a_digit_is_read_as_the_digit(
+def test_a_picture_of_a_digit_is_classified_correctly(
     kind: str, reads: Callable[[Digit], NDArray[np.int64]], tmp_path: Path
 ) -> None:
     ending, save = SAVED[kind]
@@ -130,7 +130,7 @@ def made_ready(grey: Any, invert: bool | Literal["auto"] = "auto", centre: bool 
     return make_ready([picture], "digit", invert=invert, centre=centre, need_ink=True)
 
 
-def test_centring_leaves_what_mnist_has_centred_where_it_is() -> None:
+def test_centring_does_not_move_the_digits_of_mnist() -> None:
     for digit in UNSEEN.images[SOME]:
         ready = made_ready(digit, centre=True)
         pixels = ready.images[0]
@@ -142,7 +142,9 @@ def test_centring_leaves_what_mnist_has_centred_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", [off_centre, photographed])
-def test_a_digit_lies_in_20_x_20_with_its_centre_of_mass_in_the_middle(kind: Callable[[Digit], Image.Image]) -> None:
+def test_a_digit_is_scaled_to_20_x_20_with_its_centre_of_mass_in_the_middle(
+    kind: Callable[[Digit], Image.Image],
+) -> None:
     for digit in UNSEEN.images[SOME]:
         pixels = made_ready(kind(digit)).images[0]
         rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
@@ -166,7 +168,7 @@ def test_proportions_are_kept_and_a_digit_at_the_edge_stays_inside() -> None:
     assert made_ready(255 * heavy_end, False).images.shape == (1, 28, 28)
 
 
-def test_inversion_can_be_decided_by_hand() -> None:
+def test_inversion_can_be_set_explicitly() -> None:
     digit = UNSEEN.images[0]
     np.testing.assert_array_equal(made_ready(digit, True).images, 255 - made_ready(digit).images)
     ways: tuple[bool | Literal["auto"], ...] = ("auto", True, False)
@@ -221,7 +223,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "complex": (array(np.zeros((28, 28), np.complex64)), "the pictures are complex numbers; save them as numbers"),
     "standardised": (array((DIGIT / 255 - 0.13) / 0.31), "hold -0.419355 to 2.80645, allowed: 0 to 255, or 0 to 1; if"),
     "not a number": (array(np.full((28, 28), np.nan)), "holds nan, not a number; replace missing values"),
-    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "promises 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
+    "cut off array": (array(np.zeros((9, 28, 28)))[:5000], "declares 9 x 28 x 28 of float64 at 8 bytes = 56,448"),
     "array that claims to be huge": (
         array(np.zeros((10**6, 28, 28), "V0")).replace(b"|V0", b"<f8"), "= 6,272,000,000 bytes, and holds 0",
     ),
@@ -243,7 +245,7 @@ def test_a_bad_file_is_named_and_explained(kind: str, tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_no_ordinary_file_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_special_files_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "large").open("wb") as file:
         file.write(saved(on_paper(DIGIT), "PNG"))
@@ -268,7 +270,7 @@ STARVED = """
 import os, resource, sys
 from PIL import Image
 from mnistexp.data import reading
-from mnistexp.cli import app, verify_commands
+from mnistexp.cli import app, model_commands
 Image.init()
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGESIZE") + 2**25,) * 2)
@@ -278,14 +280,14 @@ app.main()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads its own size in /proc")
-def test_want_of_memory_is_not_the_pictures_fault(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_too_little_memory_is_not_reported_as_a_bad_picture(finished: dict[str, Path], tmp_path: Path) -> None:
     Image.new("RGB", (5000, 5000), "white").save(tmp_path / "large.png")
     command = [sys.executable, "-c", STARVED, "predict", finished["train"], tmp_path / "large.png"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "mnistexp: error: not enough memory\n")
 
 
-def test_wrong_sizes_and_wrong_inversion_are_told_with_what_would_help() -> None:
+def test_wrong_sizes_and_wrong_inversion_are_reported_with_a_fix() -> None:
     with pytest.raises(BadInput, match="is 420 x 300 pixels, allowed without centring: 28 x 28"):
         made_ready(off_centre(DIGIT), centre=False)
     with pytest.raises(BadInput, match="no ink that is brighter than its background; --invert yes"):
@@ -397,12 +399,12 @@ def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) 
 def test_pictures_are_drawn_for_a_terminal() -> None:
     from rich.console import Console
 
-    from mnistexp.cli import verify_commands
+    from mnistexp.cli import model_commands
 
     picture = Picture(Path("five.png"), None, DIGIT, False, False)
     row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
     terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
-    terminal.print(verify_commands.predictions_table([row], [picture], drawn=True))
+    terminal.print(model_commands.predictions_table([row], [picture], drawn=True))
     said = terminal.file.getvalue()  # type: ignore[attr-defined]
     assert "five.png" in said
     assert "8 0.1778, 7 0.1556" in said

@@ -35,7 +35,7 @@ def lines(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_progress_of_a_training_is_whole_and_has_total_and_best(width: int) -> None:
+def test_progress_of_a_training_shows_total_and_best_without_cut_words(width: int) -> None:
     seen = lines(shown(TRAINING, width))
     assert any("training 2/3, epoch 150/150" in line and "best 0.7500" in line for line in seen)
     assert not any("…" in line or len(line) > width for line in seen)
@@ -44,7 +44,7 @@ def test_progress_of_a_training_is_whole_and_has_total_and_best(width: int) -> N
 @pytest.mark.parametrize("width", [80, 140])
 def test_progress_of_a_sweep_shows_fits_best_score_and_time_left(width: int) -> None:
     seen = lines(shown(SWEEP, width))
-    assert any(all(part in line for part in ("fit 17/54", "best accuracy 0.9312", "40 min 33 s left")) for line in seen)
+    assert any(all(part in line for part in ("fit 17/54", "best accuracy 93.1%", "40 min 33 s left")) for line in seen)
     assert not any("…" in line or len(line) > width for line in seen)
 
 
@@ -54,7 +54,7 @@ def test_something_is_shown_before_the_first_event_and_removed_at_the_end() -> N
     assert re.sub(r"(\x1b\[\?25h)+$", "", text).endswith(("\x1b[2K", "\x1b[1A\x1b[2K"))
 
 
-def test_work_goes_on_where_nobody_reads_the_answer_any_more() -> None:
+def test_work_continues_when_nobody_reads_the_output() -> None:
     done: list[str] = []
 
     def unread(_: Outcome) -> None:

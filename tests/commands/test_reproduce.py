@@ -32,7 +32,7 @@ from mnistexp.errors import ConfigError, Interrupted
 from mnistexp.report import reports
 from mnistexp.report.markdown import page_to_markdown
 from mnistexp.report.page import Table
-from mnistexp.report.reproduce import reproduce_report
+from mnistexp.report.reports import read_page
 from mnistexp.runs import references, stored_runs
 from mnistexp.runs.results import FitDone, Outcome, Step
 from mnistexp.runs.status import read_record
@@ -74,7 +74,7 @@ def outcome(runs: Path) -> Outcome:
     return run_reproduce(small(), runs, SIZE)
 
 
-def test_a_stopped_reproduction_goes_on_in_its_folder_and_does_nothing_twice(outcome: Outcome, runs: Path) -> None:
+def test_a_stopped_reproduction_continues_in_its_folder_and_repeats_nothing(outcome: Outcome, runs: Path) -> None:
     mine, *_ = [info for info in list_runs(runs) if info.command == "reproduce"]
     assert (mine.path, mine.status) == (outcome.run_dir, "done")
     steps = {(step["part"], step["name"]): step for step in outcome.metrics["steps"]}
@@ -135,7 +135,7 @@ def test_the_table_has_every_reported_figure(outcome: Outcome) -> None:
     assert (outcome.run_dir / "reported_rows.svg").stat().st_size > 0
 
 
-def test_no_reader_of_a_reproduction_meets_a_value_that_is_no_number(outcome: Outcome) -> None:
+def test_no_nan_of_a_reproduction_reaches_a_reader(outcome: Outcome) -> None:
     stored = stored_runs.load(outcome.run_dir)
     document = json.dumps(outcome.metrics, allow_nan=False)
     for row in outcome.metrics["table"]:
@@ -203,13 +203,13 @@ def test_a_quick_run_compares_no_training_and_counts_no_agreement(outcome: Outco
                 full["ours"],
                 "not compared: a quick run trains too few epochs and rows",
             )
-    page = reproduce_report(stored_runs.load(quick.run_dir))
+    [page] = read_page([stored_runs.load(quick.run_dir)]).runs
     assert "agree" not in page.story.headline
     assert [fact.label for fact in page.story.facts.items] == ["shown, not compared", "took"]
 
 
-def test_a_page_says_of_each_figure_that_disagrees_what_is_known(outcome: Outcome) -> None:
-    page = reproduce_report(stored_runs.load(outcome.run_dir))
+def test_a_page_gives_the_known_cause_of_each_figure_that_disagrees(outcome: Outcome) -> None:
+    [page] = read_page([stored_runs.load(outcome.run_dir)]).runs
     disagree = [row for row in outcome.metrics["table"] if row["agrees"] is False]
     [section] = [section for section in page.sections if section.heading == "Which numbers disagree?"]
     [table] = section.blocks
@@ -244,7 +244,8 @@ def test_the_best_model_comes_from_the_intended_sweeps_alone(outcome: Outcome, r
     assert best.metrics["representative"]["unseen"] is not None
 
 
-def test_another_sweep_in_between_does_not_disturb(outcome: Outcome, runs: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_another_sweep_in_between_changes_nothing(outcome: Outcome, runs: Path) -> None:
     [task] = [task for task in tasks_of(small(), SIZE) if task.part == "as intended" and task.name == "adam"]
     assert task.config.sweep is not None
     narrow = task.config.sweep.model_copy(update={"grid": {"optimizer.name": ("adam",)}})
@@ -273,7 +274,7 @@ def base() -> ExperimentConfig:
     return resolve([parse(packaged("best"), "best")]).config
 
 
-def test_the_whole_assignment_is_there_at_full_size() -> None:
+def test_the_full_size_covers_the_whole_assignment() -> None:
     tasks = {(task.part, task.name): task for task in tasks_of(base(), FULL)}
     trials = {key: points(task.config) for key, task in tasks.items() if task.command.startswith("sweep")}
     assert {key: count for key, count in trials.items() if key[0] == "as intended"} == {

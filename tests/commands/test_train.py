@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from programs import call
+from small import NETWORK, options, undrawn
 
 from mnistexp import api
 from mnistexp.commands.train import begin_trainings, lengthen_training, resume_training, training_named
@@ -23,15 +24,14 @@ from mnistexp.runs.results import EpochDone, Event, Outcome, Working
 from mnistexp.runs.stored_runs import list_runs, load, run_names
 
 TINY = {
+    **NETWORK,
     "data.digits": 100,
-    "model.filters": [2, 4],
-    "model.dense_units": 8,
     "model.dropout": 0.3,
-    "training.batch_size": 16,
     "training.validate_every": 2,
     "repeats": 2,
 }
 """Two repeats, shuffled, with dropout; the last of three epochs is validated only because it is the last."""
+SMALL = options(TINY)
 
 
 def train(runs: Path, epochs: int, **changes: Any) -> Outcome:
@@ -50,17 +50,10 @@ def results(run: Path, repeats: int = 2) -> dict[str, bytes]:
     return {name.removeprefix(f"{run.name}/"): content for name, content in found.items()}
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take half of the time of these trainings, and these tests don't look at them."""
-    monkeypatch.setattr(plots, "of_training", lambda *_: {})
-
-
 @pytest.fixture(scope="module")
 def one_epoch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished training of one epoch, to be copied."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "of_training", lambda *_: {})
+    with undrawn():
         return train(tmp_path_factory.mktemp("one-epoch"), 1, repeats=1).run_dir
 
 
@@ -75,9 +68,7 @@ def copied(one_epoch: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adadelta", "nadam"])
-def test_a_lengthened_training_has_the_bytes_of_one_that_was_that_long_from_the_start(
-    optimizer: str, tmp_path: Path
-) -> None:
+def test_a_lengthened_training_has_the_bytes_of_one_of_full_length(optimizer: str, tmp_path: Path) -> None:
     short = train(tmp_path, 3, optimizer__name=optimizer)
     before = results(short.run_dir)
     longer = lengthen_training(load(short.run_dir), 5, tmp_path)
@@ -135,9 +126,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], int, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_lengthened_is_refused_with_the_reason_and_nothing_is_written(
-    case: str, copied: Path, tmp_path: Path
-) -> None:
+def test_runs_that_cannot_be_lengthened_are_refused_with_the_reason(case: str, copied: Path, tmp_path: Path) -> None:
     change, epochs, reason = REFUSED[case]
     change(copied)
     done = call("train", "--resume", copied.name, "--epochs", epochs, "--runs-dir", tmp_path, cwd=tmp_path)
@@ -175,7 +164,7 @@ def test_other_settings_cannot_be_given_with_resume(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_run_that_died_while_it_was_finished_is_resumed_without_training_again(copied: Path) -> None:
+def test_a_run_killed_after_its_training_is_resumed_without_training_again(copied: Path) -> None:
     before = results(copied, repeats=1)
     status = json.loads((copied / "status.json").read_text())
     (copied / "status.json").write_text(json.dumps({**status, "status": "interrupted"}))
@@ -199,31 +188,29 @@ def test_the_answer_is_printed_before_the_figures_are_drawn(tmp_path: Path, monk
         return drawing(*arguments)
 
     monkeypatch.setattr(plots, "of_training", drawn)
-    small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
-    done = call("train", "--epochs", 1, *small, cwd=tmp_path)
+    done = call("train", "--epochs", 1, *SMALL, cwd=tmp_path)
     assert printed == [done.stdout]
     assert "test accuracy, mean of" in done.stdout
-    call("train", "--epochs", 1, *small, "--json", cwd=tmp_path)
+    call("train", "--epochs", 1, *SMALL, "--json", cwd=tmp_path)
     assert printed[1] == ""
 
 
-@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize("how", [(), ("--json",)])
 def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
-    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise ValueError("no ink")
 
     monkeypatch.setattr(plots, "of_training", fail)
-    small = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
-    done = call("train", "--epochs", 1, *small, *options, cwd=tmp_path)
+    done = call("train", "--epochs", 1, *SMALL, *how, cwd=tmp_path)
     assert done.returncode == 1
     assert "the figures can't be drawn: no ink; the run is complete without them: mnistexp report 2" in done.stderr
     (name,) = run_names(tmp_path / "runs")
     run = load(tmp_path / "runs" / name)
     assert (run.status, run.exit_code) == ("done", 1)
     assert run.metrics is not None
-    if options:
+    if how:
         assert json.loads(done.stdout)["metrics"]["test_accuracy"] == run.metrics["test_accuracy"]
     else:
         assert percent(run.metrics["repeats"]["mean"]) in done.stdout
@@ -231,7 +218,7 @@ def test_a_training_whose_figures_fail_is_done_and_keeps_its_numbers(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_trainings_beside_each_other_give_the_bits_of_one_after_the_other(tmp_path: Path) -> None:
+def test_parallel_trainings_give_the_bits_of_serial_ones(tmp_path: Path) -> None:
     """Stopped when the first of the repeats is done, begun again, and then each ended by itself."""
     configs = [api.configure("train", {**TINY, "training.epochs": epochs}) for epochs in (3, 4)]
     runs, workers, done = tmp_path / "runs", SweepConfig(workers=2), []
@@ -253,7 +240,7 @@ def test_trainings_beside_each_other_give_the_bits_of_one_after_the_other(tmp_pa
         assert results(beside.run_dir) == results(train(tmp_path / "alone", epochs).run_dir)
 
 
-def test_trainings_are_not_begun_beside_each_other_without_worker_processes(tmp_path: Path) -> None:
+def test_without_worker_processes_trainings_run_one_after_the_other(tmp_path: Path) -> None:
     config = api.configure("train", TINY)
     begin_trainings([config], tmp_path / "runs", SweepConfig(executor="serial"))
     begin_trainings([config], tmp_path / "runs", SweepConfig(workers=1))

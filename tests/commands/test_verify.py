@@ -1,4 +1,4 @@
-"""Stored runs done again: the same bits where nothing has changed, and told apart where something has."""
+"""Stored runs repeated: the same bits where nothing has changed, and differences where something has."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from programs import answer
+from small import NETWORK
 
 from mnistexp import api, data
 from mnistexp.commands.verify.comparing import curve_difference, relative_difference
@@ -136,7 +137,7 @@ def test_another_network_in_the_model_file_differs(copied: Callable[[str], Path]
     assert found.compared[1].detail == "model.keras has a different network"
 
 
-def test_what_has_changed_since_is_told(copied: Callable[[str], Path]) -> None:
+def test_changes_since_the_run_are_listed(copied: Callable[[str], Path]) -> None:
     run = copied("train")
     environment = json.loads((run / "environment.json").read_text())
     now = dict(environment["packages"])
@@ -213,7 +214,7 @@ def test_changed_digits_are_reported_and_the_training_differs(tmp_path: Path, co
         verified(run)
 
 
-def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[str], Path]) -> None:
+def test_verifying_a_sweep_compares_sampled_fits_and_the_table(copied: Callable[[str], Path]) -> None:
     run = copied("sweep")
     everything = verified(run, fits=100)
     names = sorted(f"trials/{path.name}" for path in (run / "trials").glob("*.json"))
@@ -236,7 +237,7 @@ def test_of_a_sweep_the_fits_drawn_are_compared_and_the_table(copied: Callable[[
 
 
 def test_a_sweep_that_chooses_trials_by_earlier_scores_is_verified(tmp_path: Path) -> None:
-    small = {"data.digits": 100, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+    small = {**NETWORK, "data.digits": 100}
     search = {"strategy": "halving", "min_epochs": 1, "factor": 2, "folds": 2, "executor": "serial", "cache": False}
     grid = {"optimizer.learning_rate": [0.001, 0.01, 0.1, 0.3]}
     settings = {f"sweep.{key}": value for key, value in {**search, "grid": grid}.items()}
@@ -317,7 +318,7 @@ def test_a_run_that_is_not_done_has_nothing_to_verify(copied: Callable[[str], Pa
 
 
 @pytest.mark.parametrize("kind", ["repeats", "sweep"])
-def test_ctrl_c_leaves_nothing_behind(
+def test_ctrl_c_leaves_no_files_behind(
     kind: str, finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -46,7 +46,7 @@ def test_a_resolved_configuration_reads_back_as_itself(name: str) -> None:
     assert again == config
 
 
-def test_stronger_layers_win_and_say_so() -> None:
+def test_stronger_sources_win_and_are_named() -> None:
     found = settings.resolve(
         [
             yaml_source.parse("training:\n  epochs: 5\n  batch_size: 16\n", "file.yaml"),
@@ -90,7 +90,7 @@ def test_configurations_are_frozen() -> None:
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x), max_leaves=5
     )
 )
-def test_any_value_is_taken_or_refused_with_a_message(value: object) -> None:
+def test_any_value_is_accepted_or_refused_with_a_message(value: object) -> None:
     for key in ("training.epochs", "optimizer.learning_rate", "model.filters", "name", "data.source"):
         said = problems_of(lambda key=key: settings.override(ExperimentConfig(), {key: value}))
         assert all(problem.key.startswith(key) and "allowed" in problem.message for problem in said)
@@ -104,7 +104,7 @@ def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
 # The files that ship
 
 
-def test_the_visible_configurations_are_the_packaged_ones() -> None:
+def test_the_configurations_of_the_repository_are_the_packaged_ones() -> None:
     assert {path.stem for path in (ROOT / "configs").glob("*.yaml")} == set(settings.packaged_names())
     assert (ROOT / "configs").is_symlink()
 
@@ -221,7 +221,7 @@ def test_values_written_by_a_yaml_library_read_back_as_they_were(value: object) 
     assert read == value or (isinstance(value, str) and "\x85" in value)
 
 
-def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_binary_files_are_refused(tmp_path: Path) -> None:
     cases = {
         "missing.yaml": (None, "no such file"),
         "binary.yaml": (b"\x89PNG\r\n\xff", "is not UTF-8 text"),
@@ -241,7 +241,7 @@ def test_an_unknown_packaged_name_suggests_the_nearest() -> None:
         settings.read_file("tran")
 
 
-def test_a_huge_assignment_is_refused_in_a_few_words() -> None:
+def test_a_huge_assignment_is_refused_briefly() -> None:
     with pytest.raises(ConfigError, match="allowed: at most 100,000 bytes") as raised:
         settings.assignments([f"seed={'[1,' * 100_000}"])
     assert len(str(raised.value)) < 200
@@ -278,7 +278,7 @@ def test_sections_that_may_be_left_out_may_be_null(text: str) -> None:
     resolve(text, "sweep.folds=4", "optimizer.name=sgd")
 
 
-def test_a_clear_end_of_a_key_stands_for_the_key() -> None:
+def test_an_unambiguous_end_of_a_key_stands_for_the_key() -> None:
     found = resolve("optimizer: {name: sgd}", "dropout=0.5", "epochs=1_000", "name=short", "learning_rate=1e-3").config
     assert (found.model.dropout, found.training.epochs, found.name) == (0.5, 1000, "short")
     assert found.optimizer.learning_rate == 0.001

@@ -16,7 +16,7 @@ def test_a_difference_is_that_of_the_two_numbers_as_they_are_shown(first: float,
     assert shown.signed_points(first, second) == -shown.signed_points(second, first)
 
 
-def test_what_arithmetic_leaves_does_not_show() -> None:
+def test_rounding_errors_do_not_show() -> None:
     scores = [33 / 40, 32 / 40, 31 / 40, 34 / 40]
     means = {shown.percent(float(np.mean(order))) for order in (scores, scores[::-1], sorted(scores))}
     assert means == {"81.2%"}

@@ -109,6 +109,7 @@ RULES = [
 ^tile predicted :: . :: prediction, prediction interval
 ^lead|^is the test accuracy|^terminal :: prediction from the training digits :: test digits, interval of digits
 ^lead|^is the test accuracy|^terminal :: from the training digits|is expected :: prediction, prediction interval
+^is the test accuracy|^terminal :: ^Its setting scores|^Those networks trained :: prediction
 ^terminal / predicted|figure accuracies :: % :: prediction, prediction interval
 ^tile unseen :: . :: unseen, unseen digits
 ^lead|^is the test accuracy|^terminal :: on the test digits, .* unseen ones :: unseen, unseen digits, saved accuracy
@@ -131,7 +132,7 @@ RULES = [
 ^is the test accuracy|^terminal :: corrected for selection|of the resamples|best score is :: corrected interval, wins
 ^is the test accuracy|^terminal :: Nested cross-validation|It chose :: nested, nested interval, outer folds
 ^is the test accuracy|^terminal :: Nested cross-validation|It chose :: nested choices
-^is the test accuracy|^terminal :: test digits were read|epochs of \d+ training :: test readings
+^is the test accuracy|^terminal :: test digits were used|epochs of \d+ training :: test readings
 ^is the test accuracy|^terminal :: with different seeds|interval of the mean|^Mean :: accuracy, spread
 ^is the test accuracy|^terminal :: with different seeds|interval of the mean|^Mean :: interval, repeats
 ^is the test accuracy|^terminal :: digits the same network :: unseen, unseen digits, unseen interval, predicted

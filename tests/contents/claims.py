@@ -133,9 +133,7 @@ DIFFERENCE = re.compile(
     r"(?P<a>[\d.]+)%[^%;]*?(?:against|on the test digits,|but|minus) [^%;]*?(?P<b>[\d.]+)%[^%]*?"
     r"(?P<d>[\d.]+) (?:percentage )?points",
 )
-CORRECTED = re.compile(
-    r"best score is (?P<a>[\d.]+)%;[^%]*?(?P<d>[\d.]+) points (?:lower|higher), it is (?P<b>[\d.]+)%"
-)
+CORRECTED = re.compile(r"best score is (?P<a>[\d.]+)%;[^%]*?(?P<d>[\d.]+) points (?:lower|higher), (?P<b>[\d.]+)%")
 
 
 def difference_faults(passages: Sequence[Passage]) -> list[str]:

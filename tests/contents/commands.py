@@ -82,7 +82,10 @@ def _near(told: float, own: Any) -> bool:
 
 def shown_faults(record: Record, text: str) -> list[str]:
     """Values of `runs show` that are not in `metrics.json` or `config.yaml`, or not those of the curves."""
-    found, leaves = [], _leaves(record.config) | _leaves(record.metrics)
+    found, metrics = [], _leaves(record.metrics)
+    leaves = _leaves(record.config) | {
+        name: f"{leaf:.4g}" if isinstance(leaf, float) else leaf for name, leaf in metrics.items()
+    }
     own = text.partition("\nFiles\n")[0]
     for line in (own.partition("\nSettings\n")[2] or own).splitlines():  # the answer before it is that of the page
         name, _, value = re.sub(r"\s{2,}", "\t", line.strip()).partition("\t")
@@ -152,9 +155,11 @@ def compared_faults(first: Record, second: Record, text: str) -> list[str]:
             found.append(f"runs compare: p is told as {said[1]}, McNemar's is {p:.3g}")
     mostly = [_mostly([p.argmax(1) for _, p in record.tested]) == record.tested[0][0] for record in (first, second)]
     counts = {number: int((one & ~other).sum()) for number, one, other in ((1, *mostly), (2, *mostly[::-1]))}
-    for number, count in re.findall(r"^only (\d) reads (\d+):", text, re.M):
+    for count, number in re.findall(r"^(\d+) digits? that only (\d) classifies correctly:", text, re.M):
         if counts[int(number)] != int(count):
-            found.append(f"runs compare: only {number} reads {count}, by the predictions {counts[int(number)]}")
+            found.append(
+                f"runs compare: only {number} classifies {count} correctly, by the predictions {counts[int(number)]}"
+            )
     return found
 
 

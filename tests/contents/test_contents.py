@@ -144,7 +144,7 @@ def test_a_rounded_difference_that_contradicts_is_found() -> None:
     ]
     assert difference_faults(row)
     assert not difference_faults([*row[:2], Passage(f"{head} / points", "-1.5")])
-    said = "The best score is 23.8%; corrected for selection, about {} points lower, it is 21.8%."
+    said = "The best score is 23.8%; corrected for selection it is about {} points lower, 21.8%."
     assert difference_faults([Passage("answer", said.format("1.9"))])
     assert not difference_faults([Passage("answer", said.format("2.0"))])
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_what_readmes_commands_leave_is_right_and_best_is_the_best_of_all(tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_leave_correct_runs_and_best_is_the_best_of_all(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     block = re.search(r"```sh\n(mnistexp train --epochs 150\n.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert block

@@ -63,7 +63,7 @@ def test_digits_have_the_promised_form_and_cannot_be_changed(digits: Digits, uns
             found.labels[0] = 0
 
 
-def test_unseen_digits_are_none_of_the_first_thousand(digits: Digits, unseen: Digits) -> None:
+def test_unseen_digits_are_disjoint_from_the_first_thousand(digits: Digits, unseen: Digits) -> None:
     known = {image.tobytes() for image in digits.images}
     assert not any(image.tobytes() in known for image in unseen.images)
     assert (data.class_counts(digits.labels) + data.class_counts(unseen.labels)).tolist() == [500] * 10
@@ -76,7 +76,7 @@ def test_fewer_digits_are_the_first_rows_with_their_own_hash(digits: Digits) -> 
     assert few.sha256 == hashlib.sha256(digits.images[:100].tobytes()).hexdigest()
 
 
-def test_labels_hash_tells_apart_what_images_hash_cannot(digits: Digits, tmp_path: Path) -> None:
+def test_the_hash_of_labels_distinguishes_data_with_the_same_images(digits: Digits, tmp_path: Path) -> None:
     swapped = np.roll(digits.labels, 1)
     other = data.load(DataConfig(source=write_npz(tmp_path / "s.npz", images=digits.images, labels=swapped)))
     assert other.sha256 == digits.sha256
@@ -214,7 +214,7 @@ def test_describe_says_type_shape_dtype_and_range(digits: Digits) -> None:
 # How rows are split
 
 
-def test_split_is_the_one_of_the_assignment(digits: Digits) -> None:
+def test_split_is_that_of_the_assignment(digits: Digits) -> None:
     found = data.split(digits.labels, DataConfig())
     train_images, test_images, train_labels, test_labels = train_test_split(
         digits.images, digits.labels, test_size=0.2, random_state=1
@@ -263,7 +263,7 @@ def test_validation_seed_follows_the_split_seed(digits: Digits) -> None:
     assert parts[0] != parts[1]
 
 
-def test_split_that_leaves_nothing_to_learn_from_is_bad_input(digits: Digits) -> None:
+def test_a_split_without_training_digits_is_bad_input(digits: Digits) -> None:
     with pytest.raises(BadInput, match=r"data\.test_fraction: 0\.9999 of 1000 digits"):
         data.split(digits.labels, DataConfig(test_fraction=0.9999), 0)
     with pytest.raises(BadInput, match=r"training\.validation_fraction: 0\.9999 of 800 digits"):
@@ -308,7 +308,7 @@ def test_a_share_holds_each_class_in_proportion(size: int, digits: Digits) -> No
     assert counts == pytest.approx(data.class_counts(labels) * size / 800, abs=1)
 
 
-def test_a_training_on_a_share_of_the_digits_leaves_its_other_parts_as_they_are() -> None:
+def test_training_on_a_share_of_the_digits_leaves_the_other_parts_unchanged() -> None:
     whole, half = (
         data.Dataset.load(ExperimentConfig(training=TrainingConfig(share=share, validation_fraction=0.1)))
         for share in (1.0, 0.5)

@@ -18,6 +18,7 @@ import pytest
 from digit_forms import SAME_PIXELS, USUAL, changed, class_folders, csv, idx, idx_files, npy_pair, npz
 from PIL import Image, ImageFilter
 from programs import answer
+from small import NETWORK
 
 from mnistexp import api, data
 from mnistexp.commands import prediction
@@ -34,7 +35,7 @@ DIGITS = data.load(DataConfig())
 UNSEEN = data.load_unseen()
 COUNT = 200
 X, Y = DIGITS.images[:COUNT], DIGITS.labels[:COUNT]
-SMALL = {"model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16, "training.epochs": 1}
+SMALL = {**NETWORK, "training.epochs": 1}
 
 
 def load(source: Path | str, **settings: Any) -> Digits:
@@ -61,7 +62,8 @@ def test_each_form_gives_the_packaged_digits_to_training_and_prediction(form: st
 FORMS_TO_JUDGE = ["npz x_train", "idx gzipped", "csv", "folders of PNG", "npy pair", "dark ink on white", "one-hot"]
 
 
-def test_a_model_judged_by_its_own_test_digits_in_any_form_is_as_good_as_its_run_says(
+@pytest.mark.usefixtures("undrawn")
+def test_evaluating_the_own_test_digits_in_any_form_gives_the_accuracy_of_the_run(
     finished: dict[str, Path], tmp_path: Path
 ) -> None:
     stored = stored_runs.load(finished["train"])
@@ -77,17 +79,23 @@ def test_a_model_judged_by_its_own_test_digits_in_any_form_is_as_good_as_its_run
     assert confusions == [stored.metrics["confusion_matrix"]] * len(FORMS_TO_JUDGE)
 
 
-@pytest.mark.parametrize("form", ["idx gzipped", "csv", "floats 0 to 1", "dark ink on white"])
-def test_the_same_pixels_train_to_the_same_bits(form: str, tmp_path: Path) -> None:
-    source = SAME_PIXELS[form](tmp_path, X, Y)
-    runs = [
-        api.train("train", SMALL | {"data.digits": COUNT, "data.source": name}, runs_dir=tmp_path / "runs").run_dir
-        for name in ("embedded", str(source))
-    ]
-    assert (runs[0] / "history.csv").read_bytes() == (runs[1] / "history.csv").read_bytes()
+@pytest.mark.usefixtures("undrawn")
+def test_the_same_pixels_train_to_the_same_bits_in_any_form(tmp_path: Path) -> None:
+    forms = ["idx gzipped", "csv", "floats 0 to 1", "dark ink on white"]
+    sources: list[Any] = ["embedded"]
+    histories = []
+    for number, form in enumerate(forms):
+        (tmp_path / str(number)).mkdir()
+        sources.append(SAME_PIXELS[form](tmp_path / str(number), X, Y))
+    for source in sources:
+        settings = SMALL | {"data.digits": COUNT, "data.source": str(source)}
+        run = api.train("train", settings, runs_dir=tmp_path / "runs").run_dir
+        histories.append((run / "history.csv").read_bytes())
+    assert histories == [histories[0]] * 5
 
 
-def test_what_was_converted_is_told_and_stored(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_conversions_are_reported_and_stored(tmp_path: Path) -> None:
     source = changed(lambda x: 1 - x / 255, lambda y: np.eye(10)[y])(tmp_path, X, Y)
     told: list[Any] = []
     settings = SMALL | {"data.digits": COUNT, "data.source": str(source)}
@@ -138,14 +146,14 @@ def clothing(count: int = 100) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", [thick, thin, lambda x: x], ids=["thick", "thin", "as they are"])
-def test_dark_ink_is_known_by_the_edges_of_digits(kind: Callable[[np.ndarray], np.ndarray]) -> None:
+def test_dark_ink_is_detected_at_the_edges_of_digits(kind: Callable[[np.ndarray], np.ndarray]) -> None:
     images = kind(UNSEEN.images[::4])
     shown = images[np.ptp(images, axis=(1, 2)) > 0]
     assert dark_ink(shown).mean() < 0.01
     assert dark_ink(255 - shown).mean() > 0.99
 
 
-def test_dark_ink_is_known_by_the_edges_of_clothing(tmp_path: Path) -> None:
+def test_dark_ink_is_detected_at_the_edges_of_clothing(tmp_path: Path) -> None:
     images, labels = clothing(), np.arange(100) % 10
     for name, pictures in {"bright": images, "dark": 255 - images}.items():
         found = load(npz("x_train", "y_train")(tmp_path, pictures, labels), digits=100)
@@ -160,8 +168,9 @@ def test_a_mixed_set_is_inverted_picture_by_picture_with_a_warning(tmp_path: Pat
     assert "100 of 200 pictures have dark ink" in found.warnings[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("dark", "invert"), [(True, False), (False, True)])
-def test_a_network_that_is_shown_dark_ink_is_warned_of(dark: bool, invert: bool, tmp_path: Path) -> None:
+def test_images_with_dark_ink_get_a_warning(dark: bool, invert: bool, tmp_path: Path) -> None:
     source = npz("x_train", "y_train")(tmp_path, 255 - X if dark else X, Y)
     found = load(source, invert=invert)
     assert found.ink == "dark"
@@ -191,7 +200,7 @@ TURNED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("how", TURNED)
-def test_turned_digits_are_suspected_by_comparison(how: str, tmp_path: Path) -> None:
+def test_transposed_digits_are_detected_by_comparison(how: str, tmp_path: Path) -> None:
     assert orientation(UNSEEN.images, UNSEEN.labels) == ""
     assert orientation(np.ascontiguousarray(TURNED[how](UNSEEN.images)), UNSEEN.labels) == how
     found = load(npz("x_train", "y_train")(tmp_path, TURNED[how](X), Y))
@@ -211,13 +220,13 @@ def test_the_setting_turns_transposed_digits(tmp_path: Path) -> None:
     assert "data.transpose false turns them" in load(SAME_PIXELS["npz X"](tmp_path, X, Y), transpose=True).warnings[0]
 
 
-def test_clothing_is_not_suspected_of_being_turned(tmp_path: Path) -> None:
+def test_clothing_is_not_taken_as_transposed(tmp_path: Path) -> None:
     assert not load(npz("x_train", "y_train")(tmp_path, clothing(), np.arange(100) % 10), digits=100).warnings
 
 
 @pytest.mark.parametrize("shade", [0, 255])
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_a_transparent_picture_lies_on_a_ground_that_shows_its_ink(shade: int, mode: str, tmp_path: Path) -> None:
+def test_a_transparent_picture_gets_a_background_that_shows_its_ink(shade: int, mode: str, tmp_path: Path) -> None:
     picture = Image.new("RGBA", (28, 28), (shade, shade, shade, 0))
     picture.putalpha(Image.fromarray(X[0]))
     picture.convert(mode).save(tmp_path / "digit.png")
@@ -244,7 +253,7 @@ OWN_TEST: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("form", OWN_TEST)
-def test_the_own_test_part_is_used_or_left_aside_and_reported(form: str, tmp_path: Path) -> None:
+def test_the_test_part_of_a_source_is_used_or_ignored_as_configured(form: str, tmp_path: Path) -> None:
     source = OWN_TEST[form](tmp_path)
     aside = load(source)
     np.testing.assert_array_equal(aside.images, X)
@@ -286,7 +295,7 @@ def test_the_classes_are_those_of_the_labels(labels: np.ndarray, keys: Any, told
     assert data.Dataset.load(config).config.model.classes == len(keys)
 
 
-def test_a_network_of_few_named_classes_is_trained_judged_and_asked(tmp_path: Path) -> None:
+def test_a_network_of_a_few_named_classes_is_trained_evaluated_and_predicts(tmp_path: Path) -> None:
     labels = np.array(["none", "some", "many"])[Y % 3]
     source = npz("x_train", "y_train")(tmp_path, X, labels)
     runs = tmp_path / "runs"
@@ -308,7 +317,7 @@ def test_names_that_do_not_fit_the_classes_are_bad_input(tmp_path: Path) -> None
         load(csv()(tmp_path, X, Y), class_names=("a", "b"))
 
 
-def test_fewer_digits_than_usual_are_all_taken_and_more_than_there_are_refused(tmp_path: Path) -> None:
+def test_small_sources_are_used_whole_and_larger_requests_refused(tmp_path: Path) -> None:
     source = csv()(tmp_path, X, Y)
     assert len(load(source, digits=1000)) == COUNT
     with pytest.raises(BadInput, match=r"data\.digits: is 201, and .* holds 200; allowed: at most 200"):
@@ -405,7 +414,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "other keys": (lambda folder: npz("foo", "bar")(folder, X, Y), "holds foo, bar; allowed: x_train/y_train"),
     "no labels": (lambda folder: npz("x_train", "bar")(folder, X, Y), "holds pictures without labels; allowed"),
     "one label short": (wrong(y=lambda y: y[:-1]), "holds 200 pictures and 199 labels, allowed: one label each"),
-    "negative labels": (wrong(y=lambda y: y - 1), "the labels hold -1, allowed: from 0"),
+    "negative labels": (wrong(y=lambda y: y - 1), "the labels contain -1, allowed: 0 and above"),
     "fractions as labels": (wrong(y=lambda y: y + 0.5), "a label is 5.5, allowed: whole numbers"),
     "missing labels": (wrong(y=lambda y: np.where(y == 5, np.nan, y)), "a label is nan, allowed: whole numbers"),
     "probabilities": (wrong(y=lambda y: np.full((len(y), 10), 0.1)), "for probabilities, use labels.argmax(axis=1)"),
@@ -424,13 +433,13 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "one dimension": (wrong(x=lambda x: x[:, 0, 0]), "the pictures have the shape (200,); allowed"),
     "blank": (wrong(x=lambda x: 0 * x), "all pictures are blank"),
     "wrong magic": (wrong_idx(lambda raw: b"\0\1" + raw[2:]), "begins with magic number"),
-    "cut off IDX": (wrong_idx(lambda raw: raw[:-1]), "156,815 bytes; its header promises 156,816: cut off"),
-    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "156,817 bytes; its header promises 156,816"),
-    "a huge promise": (wrong_idx(lambda raw: raw[:4] + b"\xff" * 12), "its header promises 79,"),
+    "cut off IDX": (wrong_idx(lambda raw: raw[:-1]), "156,815 bytes; its header declares 156,816: cut off"),
+    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "156,817 bytes; its header declares 156,816"),
+    "a huge promise": (wrong_idx(lambda raw: raw[:4] + b"\xff" * 12), "its header declares 79,"),
     "half an IDX header": (wrong_idx(lambda raw: raw[:9]), "9 bytes; an IDX header alone takes 16"),
     "cut off gzip": (wrong_idx(lambda raw: gzip.compress(raw)[:-9]), "cut off while it was downloaded?"),
     "gzip with a flipped bit": (wrong_idx(lambda raw: gzip.compress(raw)[:-8] + bytes(8)), "a damaged gzip file"),
-    "labels cut off": (wrong_idx(lambda raw: raw[:-1], 1), "207 bytes; its header promises 208"),
+    "labels cut off": (wrong_idx(lambda raw: raw[:-1], 1), "207 bytes; its header declares 208"),
     "labels of another file": (wrong_idx(lambda _: idx(Y[:9]), 1), "holds 200 pictures and 9 labels"),
     "IDX without labels": (holds(**{USUAL[0].replace("-", "-"): idx(X)}), "and no train-labels-idx1-ubyte; add"),
     "a row cut off": (wrong_csv(lambda raw: raw[:-50]), "columns, the first one 785"),
@@ -488,17 +497,17 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_what_is_too_large_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_files_are_refused_before_unpacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "LIMIT", 1000)
     monkeypatch.setattr(idx_module, "LIMIT", 1000)
     with pytest.raises(BadInput, match=r"x_train\.npy takes 156,928 bytes; at most 1,000"):
         load(changed()(tmp_path, X, Y))
     (tmp_path / "idx").mkdir()
-    with pytest.raises(BadInput, match="its header promises 156,816 bytes; at most 1,000 are read"):
+    with pytest.raises(BadInput, match="its header declares 156,816 bytes; at most 1,000 are read"):
         load(idx_files(*USUAL)(tmp_path / "idx", X, Y))
 
 
-def test_an_array_that_promises_more_than_it_holds_is_bad_input(tmp_path: Path) -> None:
+def test_an_array_shorter_than_its_header_says_is_bad_input(tmp_path: Path) -> None:
     header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10000000000, 28, 28)}".ljust(117) + "\n"
     with zipfile.ZipFile(tmp_path / "liar.npz", "w") as archive:
         for name in ("images", "labels"):
@@ -519,7 +528,7 @@ def test_an_array_that_promises_more_than_it_holds_is_bad_input(tmp_path: Path) 
         ("x" * 2000, "can't be read|doesn't exist"),
     ],
 )
-def test_a_source_that_is_not_there_is_bad_input(
+def test_a_missing_source_is_bad_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -26,7 +26,7 @@ def test_a_sound_installation_has_no_problem_and_nothing_is_left_behind(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_slowness_is_a_warning_and_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slowness_is_a_warning_not_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "REFERENCE_MS", 0.01)
     done = CliRunner().invoke(app, ["doctor", "--json", "--runs-dir", str(tmp_path)])
     document = json.loads(done.stdout)
@@ -36,7 +36,7 @@ def test_slowness_is_a_warning_and_no_problem(tmp_path: Path, monkeypatch: pytes
     assert (document["problems"], done.exit_code) == (0, 0)
 
 
-def test_a_problem_is_exit_code_1_and_stands_in_the_table(tmp_path: Path) -> None:
+def test_a_problem_is_in_the_table_and_gives_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     done = CliRunner().invoke(app, ["doctor", "--quick", "--runs-dir", str(tmp_path / "file" / "runs")])
     assert done.exit_code == 1
@@ -45,7 +45,7 @@ def test_a_problem_is_exit_code_1_and_stands_in_the_table(tmp_path: Path) -> Non
     assert any("-> export MNISTEXP_RUNS_DIR=" in line for line in lines)
 
 
-def test_without_tensorflow_the_rest_is_still_examined(tmp_path: Path) -> None:
+def test_without_tensorflow_the_other_checks_still_run(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['tensorflow'] = None; sys.argv[1:] = ['doctor', '--json']\n"
         "from mnistexp.cli.app import main; main()"
@@ -73,13 +73,13 @@ def test_libraries_that_are_missing_or_too_old_are_named(tmp_path: Path, monkeyp
     assert "optuna" in str(extras.remedy)
 
 
-def test_every_extra_is_looked_for() -> None:
+def test_every_extra_is_checked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for_developers = {"dev", "docs", "build-digits"}
     assert set(installation.EXTRAS) == set(project["optional-dependencies"]) - for_developers
 
 
-def test_an_extra_of_another_library_is_looked_at_too() -> None:
+def test_an_extra_of_another_library_is_checked_too() -> None:
     """dask[distributed] is there only with distributed itself."""
     assert installation.extras().says.startswith("installed: dask")
     names = [
@@ -97,7 +97,7 @@ def test_digits_that_are_not_those_published_are_a_problem(monkeypatch: pytest.M
     assert "unseen_4000.npz: damaged" in found.says
 
 
-def test_variables_that_change_results_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_that_change_results_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*machine.VARIABLES, "KERAS_BACKEND"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
@@ -118,7 +118,7 @@ def test_the_cores_and_the_fits_that_a_sweep_runs_at_once_are_reported(monkeypat
     assert "limited to the CPU time of 2.5; a sweep runs 3 fits at once" in says
 
 
-def test_little_memory_limits_the_workers_that_are_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_memory_lowers_the_recommended_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "usable_cores", lambda: 8)
     monkeypatch.setattr(machine, "memory_limit", lambda: 3.5e9)
     monkeypatch.setattr(machine, "meminfo", {"MemTotal": 16e9, "MemAvailable": 9e9}.__getitem__)

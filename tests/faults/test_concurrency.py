@@ -136,4 +136,4 @@ def test_one_run_is_resumed_by_one_process(forks: Forks, tmp_path: Path, tried: 
         for one in rivals:
             one.kill()
             one.done()
-    tried("a run taken up again while it goes on, and by two at once", 2, "one goes on, the other is told")
+    tried("a run resumed while it is running, and by two at once", 2, "one continues, the other is refused")

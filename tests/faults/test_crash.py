@@ -232,10 +232,10 @@ def test_a_sweep_survives_the_death_of_its_workers(
     folders = [sound.done_of(tmp_path / place / "runs", "sweep-optimizer")[-1] for place in ("reference", "work")]
     assert sound.results(folders[0]) == sound.results(folders[1])
     assert killed >= 1
-    tried(f"`kill -9` of a {kind} worker of a sweep", killed, "the sweep went on, to the same bytes")
+    tried(f"`kill -9` of a {kind} worker of a sweep", killed, "the sweep continued, to the same bytes")
 
 
-def test_a_killed_report_is_not_there_or_whole(
+def test_a_killed_report_is_missing_or_complete(
     killer: Callable[[list[str]], Killer], of_size: OfSize, tried: Tried
 ) -> None:
     one = killer(["report", "latest"])

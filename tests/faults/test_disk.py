@@ -98,7 +98,7 @@ def test_a_full_disk_under_a_sweep_keeps_the_fits(forks: Forks, tmp_path: Path, 
     tried(
         "disk that fills up under a sweep, then made larger",
         1,
-        "exit code 1; the same command went on from the kept fits",
+        "exit code 1; the same command continued from the stored fits",
     )
 
 
@@ -143,7 +143,7 @@ def test_a_folder_deleted_under_a_running_command(whole: bool, place: Path, fork
     tried("runs folder deleted under train", 1, "exit code 1, the folder named, nothing written elsewhere")
 
 
-def test_circles_of_links(place: Path, forks: Forks, tried: Tried) -> None:
+def test_loops_of_links(place: Path, forks: Forks, tried: Tried) -> None:
     (place / "circle").symlink_to("circle")
     for command in (["summary"], ["runs", "list"], ["report", "latest"]):
         refused(forks.run(*command, "--runs-dir", "circle", cwd=place), "its symbolic links form a loop")

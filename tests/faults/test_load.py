@@ -105,7 +105,7 @@ def fifths(values: np.ndarray) -> tuple[float, float]:
     ],
     ids=["runs", "sweep"],
 )
-def test_nothing_grows(
+def test_repeated_work_leaks_nothing(
     what: str, code: str, small: int, full: int, bytes_each: int,
     of_size: Callable[[int, int], int], tried: Callable[..., None], tmp_path: Path,
 ) -> None:  # fmt: skip

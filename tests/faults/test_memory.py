@@ -137,7 +137,7 @@ def idx_sparse(path: Path) -> None:
 SETS = {
     "npz-header.npz": (npz_header, "1,000,000,000,000 x 28 x 28 of uint8 at 1 bytes = 784,000,000,000,000 bytes"),
     "npz-bomb.npz": (npz_bomb, "images.npy takes 313,600,128 bytes; at most 268,435,456"),
-    "idx-header": (idx_header, "800 bytes; its header promises 3,136,000,000,016"),
+    "idx-header": (idx_header, "800 bytes; its header declares 3,136,000,000,016"),
     "idx-sparse": (idx_sparse, "more than 268,435,456 bytes, which is the most that is read"),
 }
 
@@ -157,5 +157,7 @@ def test_a_data_set_larger_than_memory_is_refused_with_the_arithmetic(
     assert "Traceback" not in done.said
     assert not (tmp_path / "runs").exists()
     tried(
-        "data set that promises more than memory holds (.npz, IDX)", 1, "refused with the arithmetic, nothing written"
+        "data set that declares more than fits into memory (.npz, IDX)",
+        1,
+        "refused with the arithmetic, nothing written",
     )

@@ -36,8 +36,8 @@ FAULTS = {
         "test_input.py::test_nothing_fills_the_memory[aliases]",
     ),
     "cached fits are unpickled": Planted(
-        "runs/files.py", "        return read_npy(content).copy()\n",
-        "        import numpy\n        return numpy.load(io.BytesIO(content), allow_pickle=True)\n",
+        "runs/files.py", "= read_npy(archive.read(entry)).copy()\n",
+        "= __import__('numpy').load(io.BytesIO(archive.read(entry)), allow_pickle=True)\n",
         "test_input.py::test_cached_fits",
     ),
     "models run their code": Planted(
@@ -69,11 +69,11 @@ FAULTS = {
         "live/server.py",
         "not in HOSTS:",
         "in ():",
-        "test_security.py::test_the_server_keeps_to_its_hosts_and_its_folder",
+        "test_security.py::test_the_server_answers_its_hosts_and_serves_its_folder_only",
     ),
     "any file of a run is served": Planted(
         "live/served_runs.py", "return not path.name.startswith(\".\") and", "return True or",
-        "test_security.py::test_the_server_keeps_to_its_hosts_and_its_folder",
+        "test_security.py::test_the_server_answers_its_hosts_and_serves_its_folder_only",
     ),
     "the whole environment is stored": Planted(
         "runs/environment.py", "for name in VARIABLES if name in os.environ}", "for name in os.environ}",
@@ -86,13 +86,13 @@ FAULTS = {
     "each file that is written stays open": Planted(
         "runs/files.py", "        temporary.write_bytes(content)",
         "        os.dup(0)\n        temporary.write_bytes(content)",
-        "test_load.py::test_nothing_grows[runs]",
+        "test_load.py::test_repeated_work_leaks_nothing[runs]",
     ),
     "each run stays in memory": Planted(
         "runs/run_folder.py", "        self._ended = True\n        self._holds.close()\n\n    def _publish",
         "        self._ended = True\n        self._holds.close()\n        KEPT.append(bytes(range(256)) * 256)\n\n"
         "    def _publish",
-        "test_load.py::test_nothing_grows[runs]",
+        "test_load.py::test_repeated_work_leaks_nothing[runs]",
     ),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What comes from elsewhere is shown and never obeyed: code, markup, terminal escapes, paths, foreign pages."""
+"""Untrusted data is shown and never executed: code, markup, terminal escapes, paths, foreign pages."""
 
 import ast
 import importlib.metadata
@@ -337,7 +337,7 @@ HOSTS = [
 UP = ["..", "%2e%2e", "%2E%2E%2F", "..%2f", "..%5c", "..\\", "%252e%252e", "....//", "%c0%ae%c0%ae", ".%00.", "/", "//"]
 
 
-def test_the_server_keeps_to_its_hosts_and_its_folder(
+def test_the_server_answers_its_hosts_and_serves_its_folder_only(
     finished: dict[str, Path], tmp_path: Path, tried: Callable[..., None]
 ) -> None:
     run = Path(shutil.copytree(finished["train"], tmp_path / "runs" / finished["train"].name))
@@ -409,7 +409,7 @@ VULNERABLE = "jinja2==2.4.1"
 """For years on every list: where this isn't reported, the tool has no list to look at."""
 
 
-def test_known_vulnerabilities_are_looked_up_where_that_can_be_done(tmp_path: Path, tried: Callable[..., None]) -> None:
+def test_known_vulnerabilities_are_looked_up_where_possible(tmp_path: Path, tried: Callable[..., None]) -> None:
     """pip-audit asks a service on the network; without it nothing was checked, and this test says so."""
     tool = shutil.which("pip-audit")
     if not tool:

@@ -230,7 +230,7 @@ def test_nohup_is_respected(tmp_path: Path, tried: Tried) -> None:
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said.decode()
     assert list(sound.check(tmp_path / "runs").values()) == ["done"]
-    tried("SIGHUP to `nohup mnistexp train`", 1, "goes on to its end")
+    tried("SIGHUP to `nohup mnistexp train`", 1, "runs to its end")
 
 
 def test_a_closed_pipe_is_no_error(
@@ -271,7 +271,7 @@ def test_a_closed_pipe_does_not_stop_a_training(
 
 
 def test_an_orphan_would_be_found(tried: Tried) -> None:
-    """A parent that is killed and whose child goes on is told apart from one without."""
+    """A killed parent whose child continues is distinguished from one without."""
     script = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
     process = subprocess.Popen([program()[0], "-c", script], start_new_session=True)
     process.wait()

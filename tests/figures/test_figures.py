@@ -83,7 +83,10 @@ def test_accuracy_curves_are_in_per_cent() -> None:
 def test_several_trainings_give_a_mean_and_a_band_of_their_range() -> None:
     other = History((4.0, 2.0), (0.4, 0.6), (2.5, 1.5), (0.4, 0.6))
     (axes,) = plots.loss_curves([CURVES, other]).axes
-    assert line(axes, "training, mean and range of 2").get_ydata().tolist() == [3.0, 1.5]  # the epochs that both have
+    assert line(axes, "training, mean and range of 2 seeds").get_ydata().tolist() == [
+        3.0,
+        1.5,
+    ]  # the epochs that both have
     band = next(item for item in axes.collections if isinstance(item, PolyCollection))
     corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
     assert corners >= {(1, 2), (1, 4), (2, 1), (2, 2), (3, 0.5), (4, 0.25)}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import NETWORK
 from typer.testing import CliRunner
 
 from mnistexp import api
@@ -29,7 +30,7 @@ from mnistexp.runs.progress import leave_progress, read_progress
 from mnistexp.runs.results import EpochDone, Event
 from mnistexp.runs.run_folder import Run
 
-SMALL = {"data.digits": 200, "model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
+SMALL = {**NETWORK, "data.digits": 200}
 DIES = """
 import os, signal, sys
 from pathlib import Path
@@ -59,6 +60,7 @@ def running(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_real_training_is_followed_from_its_folder_alone(tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     seen: list[LiveRun] = []
@@ -79,7 +81,7 @@ def test_a_real_training_is_followed_from_its_folder_alone(tmp_path: Path) -> No
     assert not (outcome.run_dir / PROGRESS).exists()
 
 
-def test_progress_tells_epochs_curves_and_the_time_left(running: Run, tmp_path: Path) -> None:
+def test_progress_has_epochs_curves_and_the_time_left(running: Run, tmp_path: Path) -> None:
     leave(running, 4, repeat=1, repeats=3)
     written = (running.path / PROGRESS).stat().st_mtime
     found = read_progress(running.path, now=written + 5)
@@ -111,7 +113,7 @@ def test_unreadable_progress_is_none(content: str, running: Run, tmp_path: Path)
     assert only(Follower(tmp_path).look().running).training is None
 
 
-def test_progress_goes_where_a_run_ends_and_never_stops_it(tmp_path: Path) -> None:
+def test_progress_files_are_removed_at_the_end_and_never_stop_a_run(tmp_path: Path) -> None:
     run = Run.create(tmp_path, "train", "stopped", "", visible=True)
     leave(run, 2)
     run.interrupt()
@@ -202,7 +204,7 @@ def test_the_time_left_of_a_sweep_follows_from_its_pace() -> None:
     assert replace(sweep, total=None).seconds_left(1000.0, now=1052.0) is None
 
 
-def test_what_vanishes_is_no_error(sweeping: Run, tmp_path: Path) -> None:
+def test_a_run_that_vanishes_is_not_an_error(sweeping: Run, tmp_path: Path) -> None:
     follower, named = Follower(tmp_path), Follower(tmp_path, ["latest"])
     assert only(follower.look().running).id == only(named.look().running).id == sweeping.id
     shutil.move(sweeping.path, tmp_path / ".elsewhere")
@@ -245,7 +247,7 @@ def test_durations_are_shown_in_their_two_largest_units() -> None:
     assert said == ["0 s", "59 s", "1 min", "1 min 1 s", "1 h", "2 h 1 min", "1 d 1 h"]
 
 
-def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+def test_names_cannot_send_escape_sequences_to_the_terminal(tmp_path: Path) -> None:
     with Run.create(tmp_path, "train", "x", "", visible=True) as run:
         pass
     status = json.loads((run.path / "status.json").read_text())
@@ -273,7 +275,7 @@ def test_watch_once_prints_the_current_state(finished: dict[str, Path], running:
 
 
 @pytest.mark.parametrize("arguments", [["--once"], ["--once", "--json"]])
-def test_nothing_to_see(arguments: list[str], tmp_path: Path) -> None:
+def test_an_empty_folder_has_nothing_to_watch(arguments: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["watch", *arguments, "--runs-dir", str(tmp_path / "none")])
     assert done.exit_code == 0
     assert list(tmp_path.iterdir()) == []
@@ -311,7 +313,7 @@ def test_a_pipe_gets_a_line_for_each_change_until_the_named_run_ends(running: Ru
     assert process.returncode == 0
 
 
-def test_ctrl_c_leaves_a_terminal_as_it_was(running: Run, tmp_path: Path) -> None:
+def test_ctrl_c_restores_the_terminal_of_watch(running: Run, tmp_path: Path) -> None:
     leave(running, 3)
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm"}

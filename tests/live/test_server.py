@@ -175,7 +175,7 @@ def test_every_answer_is_guarded(served: Served) -> None:
     assert "sandbox" in answers[3].headers["Content-Security-Policy"]
 
 
-def test_figures_curves_metrics_and_reports_can_be_had(served: Served, finished: dict[str, Path]) -> None:
+def test_figures_curves_metrics_and_reports_are_served(served: Served, finished: dict[str, Path]) -> None:
     folder = finished["train"]
     for name, kind in {
         "history.csv": "text/csv; charset=utf-8",
@@ -195,7 +195,7 @@ def test_figures_curves_metrics_and_reports_can_be_had(served: Served, finished:
     assert "history.csv" in next(run["files"] for run in ended if run["id"] == folder.name)
 
 
-def test_no_other_path_leads_anywhere(served: Served, finished: dict[str, Path], tmp_path: Path) -> None:
+def test_no_other_path_is_served(served: Served, finished: dict[str, Path], tmp_path: Path) -> None:
     run = served.runs / finished["train"].name
     outside = tmp_path / "outside"
     shutil.copytree(finished["sweep"], outside)
@@ -379,7 +379,7 @@ def rows(page: webdriver.Chrome) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_all_text_stands_out_and_fits_a_phone(theme: str, driver: webdriver.Chrome, served: Served) -> None:
+def test_all_text_has_enough_contrast_and_fits_a_phone(theme: str, driver: webdriver.Chrome, served: Served) -> None:
     show(driver, served, width=360, theme=theme)
     contrasts = driver.execute_script(CONTRASTS)
     assert len(contrasts) > 30
@@ -404,7 +404,7 @@ def test_the_page_says_when_it_is_not_up_to_date(page: webdriver.Chrome, served:
     until(page, lambda: texts(page, "#connection") == ["Updated every second."])
 
 
-def test_a_taken_port_is_an_error_of_its_own(tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(MnistexpError, match=f"127.0.0.1:{port}: another program uses this port") as caught:

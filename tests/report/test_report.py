@@ -180,10 +180,10 @@ def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
     assert "0 0 0 0 1 0 0 0 0 0" in examples.texts("td")
     summary = Reader(finished_html(finished["summary"]))
     assert summary.texts("h1") == ["A network of 108,618 parameters"]
-    assert "(3*3*16+1)*32 = 4640" in summary.texts("td")
+    assert "(3*3*16+1)*32 = 4,640" in summary.texts("td")
 
 
-def test_the_best_model_says_how_it_was_chosen_and_what_it_is_worth(finished: dict[str, Path]) -> None:
+def test_the_report_of_best_says_how_it_was_chosen_and_how_accurate_it_is(finished: dict[str, Path]) -> None:
     found, page = metrics_of(finished["best"]), Reader(finished_html(finished["best"]))
     assert page.texts("h1") == [
         f"Best model: {found['test_correct']} of {found['test_digits']} test digits classified correctly"
@@ -205,7 +205,7 @@ def test_the_best_model_says_how_it_was_chosen_and_what_it_is_worth(finished: di
     )
 
 
-def test_a_reproduction_sets_each_reported_figure_beside_ours(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_a_reproduction_shows_each_reported_figure_beside_ours(finished: dict[str, Path], tmp_path: Path) -> None:
     row = Row("curves", "lowest validation loss", 0.3083, 0.3172, (0.28, 0.35), True, "by 3 seeds", "a fault", "run-1")
     rows = [
         row,
@@ -258,7 +258,7 @@ def test_tooltips_of_a_figure_show_the_measured_values(finished: dict[str, Path]
 
 
 @pytest.mark.parametrize("flat", [None, (2, 2), (1, 3)])
-def test_a_band_over_the_best_epochs_leaves_the_curves_to_be_read(flat: tuple[int, int] | None) -> None:
+def test_the_band_of_the_best_epochs_does_not_block_the_pointer(flat: tuple[int, int] | None) -> None:
     history = History(
         loss=(0.9, 0.5, 0.3), accuracy=(0.7, 0.8, 0.9), val_loss=(0.8, 0.4, 0.6), val_accuracy=(0.7, 0.8, 0.8)
     )
@@ -314,7 +314,7 @@ def test_a_run_of_unknown_kind_shows_its_sentences_and_numbers(finished: dict[st
     assert "part.accuracy 0.875" in page.texts("tr")
 
 
-def test_several_runs_stand_in_one_page(finished: dict[str, Path]) -> None:
+def test_several_runs_share_one_page(finished: dict[str, Path]) -> None:
     page = Reader(finished_html(finished["train"], finished["sweep"]))
     assert page.texts("h1") == ["2 runs side by side"]
     assert len(page.texts("article")) == 2
@@ -401,14 +401,12 @@ def printer() -> None:
 
 
 @pytest.mark.usefixtures("printer")
-def test_pdf_has_pages_with_described_figures_and_the_same_bytes_each_time(hostile: Path, tmp_path: Path) -> None:
-    run = stored_runs.load(hostile)
-    content = reports.write_report([run], "pdf", tmp_path / "report.pdf").read_bytes()
+def test_pdf_has_pages_with_described_figures(hostile: Path, tmp_path: Path) -> None:
+    content = reports.write_report([stored_runs.load(hostile)], output=tmp_path / "Report.PDF").read_bytes()
     assert content.startswith(b"%PDF-")
     assert content.count(b"<</Type /Page\n") >= 3
     assert content.count(b"/Alt (") >= 4
     assert b"/Lang (en)" in content
-    assert reports.write_report([run], output=tmp_path / "Again.PDF").read_bytes() == content
 
 
 def test_without_a_browser_pdf_is_refused_with_what_to_install(
@@ -458,6 +456,7 @@ def test_jupyter_runs_the_notebook(finished: dict[str, Path], tmp_path: Path) ->
     assert len(pictures) == 5
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("kind", "table"), [("train", "history.csv"), ("sweep", "trials.csv")])
 def test_the_notebook_computes_the_same_numbers_again(
     kind: str, table: str, finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -546,7 +545,7 @@ def test_bad_requests_are_refused_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_report_is_refused_a_name_that_ends_like_no_format(finished: dict[str, Path], tmp_path: Path) -> None:
+def test_a_report_with_an_unknown_file_ending_is_refused(finished: dict[str, Path], tmp_path: Path) -> None:
     run = stored_runs.load(finished["train"])
     with pytest.raises(BadInput, match="has an unknown ending, allowed: "):
         reports.write_report([run], output=tmp_path / "x.docx")

@@ -80,7 +80,7 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, kind: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_text_stands_out(browser: Browser, kind: str, theme: str) -> None:
+def test_all_text_has_enough_contrast(browser: Browser, kind: str, theme: str) -> None:
     browser.open(kind, theme=theme)
     contrasts = browser.run(CONTRASTS)
     assert len(contrasts) > 40
@@ -218,7 +218,7 @@ def test_pointing_at_a_heat_map_shows_its_cell(browser: Browser, finished: dict[
     assert readout == f"dropout {dropout:g}, beta_1 {beta:g}: {100 * best['mean']:.1f}"
 
 
-def test_markup_in_a_run_does_nothing(browser: Browser, finished: dict[str, Path], tmp_path: Path) -> None:
+def test_markup_in_a_run_is_shown_as_text(browser: Browser, finished: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / finished["train"].name
     shutil.copytree(finished["train"], folder)
     attack = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"

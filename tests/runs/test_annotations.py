@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from small import NETWORK, options
 from typer.testing import CliRunner
 
 from mnistexp.cli.app import app
@@ -33,7 +34,7 @@ def test_a_running_run_can_be_annotated(tmp_path: Path) -> None:
     assert read_annotations(tmp_path).tags == ("now",)
 
 
-def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     together = threading.Barrier(8)
 
     def write(writer: int) -> None:
@@ -86,7 +87,7 @@ def test_what_is_not_allowed_is_refused_and_nothing_is_written(
         '{"schema_version": 1, "tags": []}',
     ],
 )
-def test_damage_is_named_and_not_written_over(tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_is_named_and_not_overwritten(tmp_path: Path, text: str) -> None:
     (tmp_path / ANNOTATIONS).write_text(text)
     for use in (read_annotations, lambda folder: annotate(folder, add=["a"])):
         with pytest.raises(RunError) as caught:
@@ -95,7 +96,7 @@ def test_damage_is_named_and_not_written_over(tmp_path: Path, text: str) -> None
     assert (tmp_path / ANNOTATIONS).read_text() == text
 
 
-def test_the_file_is_json_for_anyone(tmp_path: Path) -> None:
+def test_the_file_is_plain_json(tmp_path: Path) -> None:
     annotate(tmp_path, add=["a"], note="why")
     document = json.loads((tmp_path / ANNOTATIONS).read_text())
     assert document == {"schema_version": 1, "tags": ["a"], "note": "why"}
@@ -104,11 +105,12 @@ def test_the_file_is_json_for_anyone(tmp_path: Path) -> None:
 # At launch
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("command", ["train", "sweep-dropout"])
 def test_a_run_is_tagged_and_noted_when_it_is_launched(command: str, tmp_path: Path) -> None:
-    small = ["data.digits=60", "model.filters=[2, 2]", "model.dense_units=4", "training.epochs=1"]
+    small = options({**NETWORK, "data.digits": 60, "training.epochs": 1})
     sweep = ["--grid", "dropout=0", "--executor", "serial"] if command != "train" else []
-    words = [command, *(word for pair in small for word in ("--set", pair)), *sweep, "--runs-dir", str(tmp_path)]
+    words = [command, *small, *sweep, "--runs-dir", str(tmp_path)]
     marks = ["--tag", "nightly", "--tag", "a.b", "--note", "the first"]
     done = CliRunner().invoke(app, [*words, *marks, "--json"], catch_exceptions=False)
     assert done.exit_code == 0

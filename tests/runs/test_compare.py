@@ -72,8 +72,8 @@ def test_a_better_run_is_called_better_with_the_digits_that_only_it_reads(make: 
     assert (other["verdict"], other["p_value"]) == ("worse", found["p_value"])
     text = invoke(tmp_path, "compare", first, second).stdout
     assert "2 against 1  Better: 95.0% against 75.0% of the same 40 test digits: +20.0 points" in text
-    assert "correct only in 2, 9 digits:" in text
-    assert "correct only in 1, 1 digit:" in text
+    assert "9 digits that only 2 classifies correctly:" in text
+    assert "1 digit that only 1 classifies correctly:" in text
 
 
 def test_several_runs_are_compared_with_the_first_and_adjusted_as_statsmodels_does(make: Make, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_seeds_take_part_where_a_run_has_repeats(make: Make, tmp_path: Path) -> 
     assert "not their settings" in single["sentence"]
 
 
-def test_where_nothing_can_be_said_it_says_why(make: Make, finished: dict[str, Path], tmp_path: Path) -> None:
+def test_runs_that_cannot_be_compared_say_why(make: Make, finished: dict[str, Path], tmp_path: Path) -> None:
     first = make("first", [0])
     old = make("old", [1])
     (tmp_path / old / PREDICTIONS).unlink()
@@ -179,12 +179,12 @@ def test_a_list_is_grouped_as_compare_does(seeds: Path) -> None:
         ([], "needs at least 2 runs, got 0"),
     ],
 )
-def test_wrong_words_are_named(seeds: Path, words: list[str], message: str) -> None:
+def test_unknown_keys_and_metrics_are_named(seeds: Path, words: list[str], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         invoke(seeds, "compare", *words)
 
 
-def test_only_what_has_the_metric_is_grouped(finished: dict[str, Path]) -> None:
+def test_only_runs_with_the_metric_are_grouped(finished: dict[str, Path]) -> None:
     runs = query.select(finished["train"].parent)
     found = groups.group(runs)
     assert found.without == sum("test_accuracy" not in run.metrics for run in runs) > 0

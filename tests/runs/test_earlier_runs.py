@@ -76,7 +76,8 @@ def test_an_earlier_tag_note_and_archive_are_read(earlier: Path, tmp_path: Path)
         assert (tmp_path / "others" / first.name / name).read_bytes() == (first / name).read_bytes()
 
 
-def test_an_earlier_interrupted_training_goes_on(earlier: Path) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_an_interrupted_training_of_an_earlier_version_is_resumed(earlier: Path) -> None:
     run = run_of(earlier, "train", "interrupted")
     assert not (run / "metrics.json").exists()
     done = call("train", "--resume", run.name, "--runs-dir", earlier, cwd=earlier)
@@ -84,6 +85,7 @@ def test_an_earlier_interrupted_training_goes_on(earlier: Path) -> None:
     assert len((run / "history.csv").read_text().splitlines()) == 6
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_same_commands_give_the_same_numbers_and_reuse_what_the_earlier_cache_holds(earlier: Path) -> None:
     old = {command: run_of(earlier, command) for command in ("train", "sweep")}
     same(old["train"], api.train("train", TRAIN, runs_dir=earlier).run_dir, ("history.csv",))

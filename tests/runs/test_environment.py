@@ -98,7 +98,7 @@ def test_a_long_difference_is_cut(tmp_path: Path) -> None:
     assert "cut here" in diff
 
 
-def test_somebody_elses_repository_around_the_package_is_not_ours(tmp_path: Path) -> None:
+def test_a_foreign_repository_around_the_package_is_not_recorded(tmp_path: Path) -> None:
     folder = copy_of_the_package(tmp_path / "copy")
     git(folder, "init", "-q")
     git(folder, "commit", "-qm", "theirs", "--allow-empty")
@@ -106,7 +106,7 @@ def test_somebody_elses_repository_around_the_package_is_not_ours(tmp_path: Path
     assert (found["git_commit"], found["git_dirty"], diff) == (None, None, "")
 
 
-def test_without_git_the_rest_is_still_told(tmp_path: Path) -> None:
+def test_without_git_the_rest_is_still_recorded(tmp_path: Path) -> None:
     found, diff = ask(PACKAGE.parent, PATH=str(tmp_path))
     assert (found["git_commit"], found["git_dirty"], diff) == (None, None, "")
     assert found["python"] == platform.python_version()

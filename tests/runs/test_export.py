@@ -132,7 +132,7 @@ def test_the_same_runs_give_the_same_bytes(runs: Path, tmp_path: Path) -> None:
     assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
 
 
-def test_a_run_that_was_going_on_is_interrupted_and_can_be_resumed(runs: Path, tmp_path: Path) -> None:
+def test_a_run_exported_while_running_is_interrupted_and_can_be_resumed(runs: Path, tmp_path: Path) -> None:
     with Run.create(runs, "train", "x", "seed: 2\n", visible=True) as run:
         run.add("trials/1.json", {"score": 0.5})
         write_archive([run.path], tmp_path / "runs.zip")
@@ -143,7 +143,7 @@ def test_a_run_that_was_going_on_is_interrupted_and_can_be_resumed(runs: Path, t
     assert load(again.path).status == "done"
 
 
-def test_only_missing_runs_are_taken_in(runs: Path, tmp_path: Path) -> None:
+def test_only_missing_runs_are_imported(runs: Path, tmp_path: Path) -> None:
     first, second = store(runs), store(runs)
     annotate(second, note="theirs")
     write_archive([first, second], tmp_path / "runs.zip")
@@ -153,7 +153,7 @@ def test_only_missing_runs_are_taken_in(runs: Path, tmp_path: Path) -> None:
     assert read_annotations(second).note == "ours"
 
 
-def test_what_could_not_be_taken_in_is_not_exported(runs: Path, tmp_path: Path) -> None:
+def test_runs_that_could_not_be_imported_are_not_exported(runs: Path, tmp_path: Path) -> None:
     def refused(path: Path, expected: str) -> None:
         with pytest.raises(RunError, match=expected):
             write_archive([path], tmp_path / "runs.zip")
@@ -192,7 +192,7 @@ def pack(path: Path, members: dict[str, str | bytes] | None = None, change: Call
     return path
 
 
-def test_what_other_programs_pack_is_taken_in(runs: Path, tmp_path: Path) -> None:
+def test_archives_of_other_programs_are_imported(runs: Path, tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip", {f"{ID}/": "", f"{ID}/trials/": "", f"{ID}/notes.txt": "hello"})
     assert import_archive(path, runs).imported == (ID,)
     assert (runs / ID / "notes.txt").read_text() == "hello"
@@ -321,7 +321,7 @@ def test_a_member_that_is_larger_than_it_says_is_damage(runs: Path, tmp_path: Pa
         ({"other/status.json": MINIMAL["status.json"]}, "other/config.yaml"),
     ],
 )
-def test_one_unsound_run_keeps_all_out(
+def test_one_damaged_run_stops_the_whole_import(
     runs: Path, tmp_path: Path, members: dict[str, str | bytes], expected: str
 ) -> None:
     with pytest.raises(BadInput) as caught:
@@ -389,7 +389,7 @@ def test_a_failure_while_writing_leaves_nothing(runs: Path, tmp_path: Path, monk
     assert nothing_written(runs)
 
 
-def test_what_a_dead_import_left_is_cleared_away_and_never_shown(runs: Path, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_import_are_removed_and_never_listed(runs: Path, tmp_path: Path) -> None:
     import_archive(pack(tmp_path / "a.zip"), runs)
     owner = replace(Owner.current(), started=1)
     (runs / ID).rename(runs / f".staging-{owner.boot}.{owner.pid}.{owner.started}.import.{ID}")

@@ -26,7 +26,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_what_is_written_is_read_back_and_nothing_else_stays(tmp_path: Path) -> None:
+def test_written_files_are_read_back_and_leave_no_temporaries(tmp_path: Path) -> None:
     path = tmp_path / "weights.bin"
     files.write_bytes(path, b"old")
     files.write_bytes(path, bytes(range(256)))
@@ -109,7 +109,7 @@ def test_half_a_surrogate_pair_from_a_command_line_survives(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("value", [object(), {1.5: "x"}, {None: 1}, {1, 2}, b"x"])
-def test_what_json_can_not_hold_is_a_type_error_and_writes_nothing(tmp_path: Path, value: object) -> None:
+def test_values_that_json_cannot_represent_are_a_type_error(tmp_path: Path, value: object) -> None:
     with pytest.raises(TypeError):
         files.write_json(tmp_path / "a.json", {"value": value})
     assert not names(tmp_path)
@@ -147,7 +147,7 @@ def test_reading_neither_waits_for_a_pipe_nor_drains_a_device(tmp_path: Path) ->
             files.read_bytes(path)
 
 
-def test_reading_refuses_what_no_run_can_hold(tmp_path: Path) -> None:
+def test_reading_refuses_oversized_files(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(10 * 2**30)
     with pytest.raises(RunError, match="10,737,418,240 bytes"):
@@ -188,14 +188,14 @@ def test_failures_to_write_are_explained(tmp_path: Path, place: Callable[[Path],
     assert str(path) in str(caught.value)
 
 
-def test_folders_to_make_meet_the_same_reasons(tmp_path: Path) -> None:
+def test_failures_to_make_folders_are_explained(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="a file is where a folder should be"):
         files.make_folder(a_file_in_the_way(tmp_path))
     with pytest.raises(RunError, match="its symbolic links form a loop"):
         files.make_folder(a_circle_of_links(tmp_path))
 
 
-def test_making_a_folder_tells_which_were_made(tmp_path: Path) -> None:
+def test_making_a_folder_returns_the_new_ones(tmp_path: Path) -> None:
     assert files.make_folder(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
     assert files.make_folder(tmp_path / "a" / "b") == []
 
@@ -239,7 +239,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_folder_closed_to_us_is_explained(tmp_path: Path) -> None:
+def test_a_folder_without_permission_is_explained(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     # Permissions don't stop root, so be somebody else; should a folder above be closed to them, that is as good.
@@ -248,9 +248,7 @@ def test_a_folder_closed_to_us_is_explained(tmp_path: Path) -> None:
     assert not names(closed)
 
 
-def test_a_rename_that_was_carried_out_though_reported_lost_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rename_reported_as_failed_but_done_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     really = os.replace
 
     def sent_twice(source: Path, target: Path) -> None:
@@ -262,7 +260,7 @@ def test_a_rename_that_was_carried_out_though_reported_lost_counts(
     assert files.read_text(tmp_path / "a.txt") == "x"
 
 
-def test_a_rename_refused_for_a_moment_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rename_that_fails_briefly_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     really = os.replace
     refusals = [errno.EBUSY, errno.ESTALE]
 
@@ -331,7 +329,7 @@ def test_a_lock_excludes_other_processes_until_its_holder_dies(tmp_path: Path) -
             pass
 
 
-def test_a_lock_excludes_within_one_process_too_and_is_let_go(tmp_path: Path) -> None:
+def test_a_lock_excludes_within_one_process_too_and_is_released(tmp_path: Path) -> None:
     with lock(tmp_path), pytest.raises(RunError, match="in use"), lock(tmp_path):
         pass
     with lock(tmp_path):
@@ -358,17 +356,17 @@ def headed(shape: str) -> bytes:
 @pytest.mark.parametrize(
     "content", [b"", b"PK\x03\x04", zipped(b""), zipped(headed("(10**9,)")), zipped(headed("(3,")), zipped(bytes(99))]
 )
-def test_what_is_no_archive_of_arrays_is_said_to_be_none(content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_of_arrays_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"not an archive of plain arrays: ."):
         files.arrays(content)
 
 
-def test_an_array_that_promises_more_than_it_holds_takes_no_memory() -> None:
-    with pytest.raises(ValueError, match=r"rows\.npy promises 999,999,999,999 of float64 .* and holds 16;"):
+def test_an_array_shorter_than_its_header_says_takes_no_memory() -> None:
+    with pytest.raises(ValueError, match=r"rows\.npy declares 999,999,999,999 of float64 .* and holds 16;"):
         files.arrays(zipped(headed("(999999999999,)") + bytes(16)))
 
 
-def test_want_of_memory_is_not_taken_for_damage(tmp_path: Path) -> None:
+def test_too_little_memory_is_not_reported_as_damage(tmp_path: Path) -> None:
     path = tmp_path / "large.npz"
     path.write_bytes(zipped(headed("(12500000,)") + bytes(100_000_000)))
     code = (

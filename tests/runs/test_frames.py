@@ -76,7 +76,7 @@ def test_histories_are_the_stored_curves(finished: dict[str, Path]) -> None:
         assert frame["seconds"].tolist() == [float(row["seconds"]) for row in csv.DictReader(file)]
 
 
-def test_curves_that_were_not_validated(finished: dict[str, Path]) -> None:
+def test_curves_without_validation_are_exported(finished: dict[str, Path]) -> None:
     frame = mnistexp.runs.histories(finished["best"].name, runs_dir=finished["best"].parent)
     assert frame["val_loss"].isna().all()
     assert frame["loss"].notna().all()
@@ -96,13 +96,13 @@ def test_a_run_without_trials(finished: dict[str, Path]) -> None:
         mnistexp.runs.trials(finished["train"].name, runs_dir=finished["train"].parent)
 
 
-def test_unknown_names_are_no_functions() -> None:
+def test_unknown_names_are_attribute_errors_of_frames() -> None:
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = mnistexp.runs.lode
     assert {"histories", "load", "trials"} <= set(dir(mnistexp.runs))
 
 
-def test_without_pandas_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_pandas_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(BadInput, match=r"pip install 'mnistexp\[pandas\]'"):
         mnistexp.runs.load(runs_dir=tmp_path)

@@ -1,4 +1,4 @@
-"""Laws of learning curves as CSV."""
+"""Learning curves as CSV."""
 
 import math
 
@@ -30,7 +30,7 @@ def test_round_trip_is_exact(rows: list[tuple[float, ...]], validated: bool) -> 
     assert history_to_csv(back) == text
 
 
-def test_what_the_file_looks_like() -> None:
+def test_the_file_has_the_documented_form() -> None:
     history = History((2.25, math.nan), (0.1, 0.0), (np.float32(0.1), math.inf), (1 / 3, 1.0))
     assert history_to_csv(history) == (
         "epoch,loss,accuracy,val_loss,val_accuracy\n"

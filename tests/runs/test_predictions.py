@@ -34,7 +34,7 @@ def test_each_training_keeps_what_its_metrics_were_computed_from(
         assert [float(each.correct.mean()) for each in found] == metrics["repeats"]["test_accuracies"]
 
 
-def test_the_stored_network_says_the_same(finished: dict[str, Path]) -> None:
+def test_the_stored_network_gives_the_same_predictions(finished: dict[str, Path]) -> None:
     from mnistexp.data import load as digits_of
     from mnistexp.runs.stored_runs import load
     from mnistexp.training.predicting import predict

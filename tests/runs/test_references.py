@@ -63,7 +63,7 @@ def test_a_step_names_its_run_and_is_never_the_latest_nor_counted(stepped: tuple
     assert {run.id for run in select(runs, where="part_of=null")} == {ids["own"], ids["parent"]}
 
 
-def test_a_step_counts_where_its_run_is_not(stepped: tuple[Path, dict[str, str]]) -> None:
+def test_a_step_counts_where_its_parent_is_missing(stepped: tuple[Path, dict[str, str]]) -> None:
     runs, ids = stepped
     shutil.rmtree(runs / ids["parent"])
     assert references.one(runs, "latest").id == ids["second"]
@@ -81,7 +81,7 @@ def test_lists_mark_steps(stepped: tuple[Path, dict[str, str]], tmp_path: Path) 
     assert {run["id"]: run["part_of"] for run in document["runs"]}[ids["second"]] == ids["parent"]
 
 
-def test_a_record_without_the_key_is_of_a_run_that_somebody_started(tmp_path: Path) -> None:
+def test_a_record_without_the_key_is_a_run_of_its_own(tmp_path: Path) -> None:
     run_id = made(tmp_path, "old")
     path = tmp_path / run_id / "status.json"
     document = json.loads(path.read_text())

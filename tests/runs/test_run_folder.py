@@ -111,7 +111,7 @@ def test_what_is_stored_is_loaded(runs: Path, visible: bool) -> None:
 
 
 @pytest.mark.parametrize("patch", ["--- a\n+++ b\n", None])
-def test_what_differs_from_the_commit_lies_beside_the_run(
+def test_uncommitted_changes_are_stored_with_the_run(
     runs: Path, monkeypatch: pytest.MonkeyPatch, patch: str | None
 ) -> None:
     monkeypatch.setattr(run_folder, "dirty_diff", lambda: patch)
@@ -138,9 +138,7 @@ def test_ids_are_fit_for_every_file_system(runs: Path, name: str) -> None:
     assert load(run.path).name == name
 
 
-def test_a_run_lasts_as_long_as_it_was_worked_on_whatever_the_clock_says(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_duration_of_a_run_does_not_depend_on_the_wall_clock(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_folder.time, "monotonic", lambda: 12.3456)
     with create(runs) as run:
         monkeypatch.setattr(run_folder.time, "monotonic", lambda: 20.0)
@@ -167,7 +165,7 @@ def test_a_visible_run_is_complete_from_its_first_moment(runs: Path) -> None:
     assert not (run.path / HEARTBEAT).exists()
 
 
-def test_the_heart_beats(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_run_updates_its_heartbeat(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnistexp.runs.status.BEAT_SECONDS", 0.001)
     with create(runs, visible=True) as run:
         os.utime(run.path / HEARTBEAT, (0, 0))
@@ -208,9 +206,7 @@ def test_nothing_remains_of_a_visible_run_that_bad_input_ends(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("error", "status"), [(DataError("no digits"), "failed"), (KeyboardInterrupt(), "interrupted")]
 )
-def test_a_visible_run_that_was_announced_is_kept_though_it_has_nothing(
-    runs: Path, error: BaseException, status: str
-) -> None:
+def test_a_visible_run_that_was_announced_is_kept_even_if_empty(runs: Path, error: BaseException, status: str) -> None:
     raised(create(runs, visible=True), error, added=False)
     assert [info.status for info in list_runs(runs)] == [status]
 
@@ -225,7 +221,7 @@ def test_a_run_interrupted_while_it_is_started_leaves_nothing(tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_library_saved_is_something_to_keep(runs: Path) -> None:
+def test_a_file_written_by_a_library_makes_a_run_worth_keeping(runs: Path) -> None:
     run = create(runs)
     with run.writing("model.keras") as path:
         path.write_bytes(b"weights")
@@ -249,7 +245,7 @@ def test_a_run_ends_once(runs: Path) -> None:
     assert list_runs(runs) == [info]
 
 
-def test_a_run_is_discarded_out_of_sight_and_let_go(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_discarded_run_is_hidden_and_unlocked(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = create(runs, visible=True)
     removed: list[Path] = []
     remove = shutil.rmtree
@@ -292,7 +288,7 @@ def test_discarding_leaves_other_runs_alone(runs: Path) -> None:
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("visible", [False, True])
-def test_a_run_that_has_something_is_kept_and_marked(
+def test_a_failed_run_with_files_is_kept_and_marked(
     runs: Path, error: BaseException, status: str, code: int, text: str | None, visible: bool
 ) -> None:
     raised(create(runs, visible=visible), error, added=True)
@@ -312,7 +308,7 @@ def test_a_bug_leaves_its_traceback_in_the_log_and_a_known_failure_does_not(runs
         assert ("Traceback" in log) == (not isinstance(error, MnistexpError))
 
 
-def test_a_folder_removed_under_a_run_is_explained_and_not_made_again(runs: Path) -> None:
+def test_a_folder_removed_during_a_run_is_explained_and_not_recreated(runs: Path) -> None:
     def work() -> None:
         with create(runs, visible=True) as run:
             shutil.rmtree(run.path)
@@ -334,7 +330,7 @@ def test_no_file_leaves_its_run_or_replaces_its_record(runs: Path, name: str) ->
             action()
 
 
-def test_a_finished_run_takes_more_files_and_gives_them_up(runs: Path) -> None:
+def test_files_can_be_added_to_a_finished_run_and_removed(runs: Path) -> None:
     with create(runs) as run:
         pass
     path = add_file(run.path, "report.html", "<html>")
@@ -347,7 +343,7 @@ def test_a_finished_run_takes_more_files_and_gives_them_up(runs: Path) -> None:
 # Where runs can't be written
 
 
-def test_a_file_where_the_runs_belong_is_explained(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_runs_folder_is_explained(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     with pytest.raises(RunError, match="a file is where a folder should be"):
         create(tmp_path / "runs")
@@ -362,7 +358,7 @@ def test_a_path_that_is_too_long_shows_before_anything_is_computed(tmp_path: Pat
         create(deep)
 
 
-def test_runs_may_live_under_spaces_and_any_letters(tmp_path: Path) -> None:
+def test_paths_of_runs_may_contain_spaces_and_any_letters(tmp_path: Path) -> None:
     runs = tmp_path / "my runs ß 数字 \udcff"
     with create(runs) as run:
         pass
@@ -404,7 +400,7 @@ def test_failing_to_mark_a_failure_does_not_hide_it(runs: Path) -> None:
     assert hearts() == 0
 
 
-def test_what_can_not_be_done_to_a_file_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_file_operations_are_explained(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = create(runs)
     run.add("trials/0.json", {})
     with pytest.raises(RunError, match=r"^can't create .*: the name or the path is too long$"):
@@ -523,7 +519,7 @@ def test_a_name_that_could_not_be_flushed_says_why_and_is_given_once(
     assert [info.status for info in list_runs(runs)] == ["done"]
 
 
-def test_digits_drawn_twice_in_one_second_are_drawn_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_random_ending_that_is_taken_is_drawn_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With one digit left to chance instead of four hex ones, eight runs at once must clash, and still be eight."""
     monkeypatch.setattr(staging.secrets, "token_hex", lambda size: f"{random.randrange(10):0{2 * size}x}")
     open_runs = [create(runs) for _ in range(8)]
@@ -548,7 +544,7 @@ def test_staging_of_living_processes_is_left_alone(runs: Path) -> None:
     assert not path.exists()
 
 
-def test_staging_nobody_can_see_the_owner_of_is_kept_for_a_day(runs: Path) -> None:
+def test_staging_of_an_unknown_owner_is_kept_for_a_day(runs: Path) -> None:
     elsewhere = runs / ".staging-0123456789abcdef.77.1234.20261124T053712Z-train-x-1a2b"
     elsewhere.mkdir(parents=True)
     clean_stale_staging(runs)
@@ -604,7 +600,7 @@ def test_a_process_that_can_not_be_seen_is_judged_by_its_heartbeat(runs: Path, b
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**31, 2**80])
-def test_a_record_with_an_impossible_process_is_no_process(runs: Path, pid: int) -> None:
+def test_a_record_with_an_impossible_process_counts_as_not_running(runs: Path, pid: int) -> None:
     assert read_status(running(runs, replace(Owner.current(), pid=pid), age=0)).status == "interrupted"
 
 
@@ -662,7 +658,7 @@ def test_a_resumed_run_belongs_to_this_process(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_a_run_taken_up_again_is_kept_however_it_ends(runs: Path, error: BaseException) -> None:
+def test_a_resumed_run_is_kept_however_it_ends(runs: Path, error: BaseException) -> None:
     raised(create(runs, visible=True), KeyboardInterrupt(), added=True)
     (info,) = list_runs(runs)
     raised(Run.resume(info.path), error, added=False)
@@ -673,7 +669,7 @@ def test_a_run_taken_up_again_is_kept_however_it_ends(runs: Path, error: BaseExc
     )
 
 
-def test_what_is_done_or_under_way_is_not_taken_up(runs: Path) -> None:
+def test_finished_and_running_runs_are_not_resumed(runs: Path) -> None:
     run = create(runs, visible=True)
     with pytest.raises(RunError, match=rf"is in use by another process \(process {os.getpid()}\)$"):
         Run.resume(run.path)
@@ -682,7 +678,7 @@ def test_what_is_done_or_under_way_is_not_taken_up(runs: Path) -> None:
         Run.resume(run.path)
 
 
-def test_a_run_that_can_not_be_taken_up_stays_as_it_was(runs: Path) -> None:
+def test_a_run_that_cannot_be_resumed_stays_unchanged(runs: Path) -> None:
     raised(create(runs, visible=True), KeyboardInterrupt(), added=True)
     (info,) = list_runs(runs)
     (info.path / f"{files.TEMPORARY}folder").mkdir()
@@ -692,7 +688,7 @@ def test_a_run_that_can_not_be_taken_up_stays_as_it_was(runs: Path) -> None:
         assert list_runs(runs) == [info]
 
 
-def test_a_run_that_another_process_takes_up_is_left_to_it(runs: Path) -> None:
+def test_a_run_that_another_process_resumes_is_not_touched(runs: Path) -> None:
     raised(create(runs, visible=True), KeyboardInterrupt(), added=True)
     (info,) = list_runs(runs)
     with lock(info.path), pytest.raises(RunError, match="in use"):
@@ -756,7 +752,7 @@ def test_runs_are_listed_by_time_then_start_then_id(three: Path) -> None:
     assert [info.id for info in list_runs(three)] == [IDS[1], IDS[0], IDS[2]]
 
 
-def test_foreign_and_hidden_folders_are_passed_over_and_renamed_runs_are_not(three: Path) -> None:
+def test_foreign_and_hidden_folders_are_skipped_and_renamed_runs_are_not(three: Path) -> None:
     (three / "notes").mkdir()
     (three / "file.txt").write_text("")
     (three / ".trash" / IDS[0]).mkdir(parents=True)
@@ -902,12 +898,12 @@ def test_a_damaged_part_is_named_when_it_is_asked_for(runs: Path, name: str) -> 
         getattr(stored, PARTS[name])
 
 
-def test_a_folder_that_is_no_run_can_not_be_loaded(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_cannot_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"not the folder of a run: status.json is missing"):
         load(tmp_path)
 
 
-def test_a_file_system_without_locks_still_takes_runs(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_can_be_written_without_file_locks(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 

@@ -82,7 +82,7 @@ def test_real_runs_are_read_from_the_index_as_from_their_folders(finished: dict[
     assert trained.settings["sweep"] is None
 
 
-def test_lists_sentences_and_what_is_missing_are_no_metrics(three: Path) -> None:
+def test_lists_sentences_and_missing_values_are_not_metrics(three: Path) -> None:
     metrics = [dict(run.numbers) for run in index.read_all(three)]
     assert {"test_accuracy": 0.5, "seconds.total": 1.5} in metrics
     assert {"test_accuracy": 0.25, "diverged": True} in metrics
@@ -163,7 +163,7 @@ def test_only_unchanging_files_are_kept_in_the_index(three: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "annotations.json"])
-def test_parts_of_versions_unknown_here_are_named_and_the_rest_is_read(three: Path, name: str) -> None:
+def test_parts_of_unknown_versions_are_named_and_the_rest_is_read(three: Path, name: str) -> None:
     folder = index.read_all(three)[0].path
     (folder / name).write_text('{"schema_version": 9}')
     settle(folder)
@@ -172,7 +172,7 @@ def test_parts_of_versions_unknown_here_are_named_and_the_rest_is_read(three: Pa
         assert run.unread == (f"{folder / name} has schema version 9, allowed with this version of mnistexp: 1",)
 
 
-def test_a_record_of_a_version_unknown_here_is_listed_and_says_so(three: Path) -> None:
+def test_a_record_of_an_unknown_version_is_listed_and_says_so(three: Path) -> None:
     folder = index.read_all(three)[0].path
     (folder / "status.json").write_text('{"schema_version": 9, "status": "done"}')
     run = index.read_all(three)[0]
@@ -258,7 +258,7 @@ def test_writers_at_the_same_time_leave_a_sound_index(three: Path) -> None:
 
 
 @pytest.mark.parametrize("head", [b"5", b"[[], 1]", b'["x", 1, 2]', b'[["x"], "y"]', b"[" * 5000, b"{"])
-def test_an_entry_with_a_right_sum_and_wrong_content_changes_nothing(head: bytes, tmp_path: Path) -> None:
+def test_an_entry_with_a_valid_checksum_and_wrong_content_changes_nothing(head: bytes, tmp_path: Path) -> None:
     folder = left_alone(tmp_path, test_accuracy=0.5)
     expected = read_all(tmp_path)
     stamp = json.dumps([folder.name, index.stamp_of(str(folder))[0]]).encode()

@@ -63,7 +63,7 @@ def letters(found: list[StoredRun]) -> str:
         (["20251020T"], "a"), (["2026102"], "b"), (["4", "1", "2", "latest", "1:2"], "bed"), (["003"], "c"),
     ],
 )  # fmt: skip
-def test_references_mean_runs(runs: Path, references: list[str], expected: str) -> None:
+def test_references_select_runs(runs: Path, references: list[str], expected: str) -> None:
     assert letters(query.select(runs, references)) == expected
     if len(expected) == len(references) == 1:
         assert letters([one(runs, references[0])]) == expected
@@ -89,18 +89,18 @@ def test_references_mean_runs(runs: Path, references: list[str], expected: str) 
         ("\u0663", "no run"),
     ],
 )
-def test_what_means_no_run_is_bad_input(runs: Path, reference: str, message: str) -> None:
+def test_a_reference_without_a_run_is_bad_input(runs: Path, reference: str, message: str) -> None:
     for ask in (one, lambda folder, text: query.select(folder, [text])):
         with pytest.raises(BadInput, match=message):
             ask(runs, reference)
 
 
-def test_one_run_is_not_several(runs: Path) -> None:
+def test_commands_of_one_run_refuse_several(runs: Path) -> None:
     with pytest.raises(BadInput, match="means 2 runs"):
         one(runs, "1:2")
 
 
-def test_a_longer_number_counts_only_where_no_id_begins_so(tmp_path: Path) -> None:
+def test_a_long_number_is_a_place_only_if_no_id_begins_with_it(tmp_path: Path) -> None:
     ids = [f"{NOW - timedelta(minutes=minute):%Y%m%dT%H%M%SZ}-train-x-0000" for minute in range(1003)]
     for name in ids:
         (tmp_path / name).mkdir()
@@ -115,7 +115,7 @@ def test_a_longer_number_counts_only_where_no_id_begins_so(tmp_path: Path) -> No
     assert one(tmp_path, "4").id == ids[3]
 
 
-def test_runs_elsewhere_are_meant_by_their_paths(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_elsewhere_are_selected_by_path(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = one(runs, "3").path
     assert letters(query.select(tmp_path, [str(folder)])) == "c"
     monkeypatch.chdir(runs.parent)
@@ -170,7 +170,7 @@ def test_known_ids_are_listed_newest_first_without_foreign_folders(runs: Path, t
         ("NOT seed=1 AND seed<3 Or seed=5", "eb"), ("test_accuracy>0.9and seed=4", None),
     ],
 )  # fmt: skip
-def test_conditions_choose_runs(runs: Path, where: str, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conditions_select_runs(runs: Path, where: str, expected: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "parse", lambda text: parse(text, NOW))
     if expected is None:
         with pytest.raises(BadInput):
@@ -179,7 +179,7 @@ def test_conditions_choose_runs(runs: Path, where: str, expected: str | None, mo
         assert letters(query.select(runs, where=where)) == expected
 
 
-def test_conditions_choose_among_the_runs_referred_to(runs: Path) -> None:
+def test_conditions_select_among_the_referenced_runs(runs: Path) -> None:
     assert letters(query.select(runs, ["1:4"], where="optimizer.name=sgd", sort="test_accuracy", limit=1)) == "c"
 
 
@@ -223,7 +223,7 @@ def test_malformed_conditions_point_at_the_place(runs: Path, where: str, column:
     assert text[2 + at :] == where[column - 1 : column + 39]
 
 
-def test_a_condition_has_a_greatest_length(runs: Path) -> None:
+def test_a_condition_has_a_maximum_length(runs: Path) -> None:
     assert query.select(runs, where=" or ".join(["seed=1"] * 400)) != []
     with pytest.raises(BadInput, match="characters long"):
         query.select(runs, where=" or ".join(["seed=1"] * 4000))
@@ -322,7 +322,7 @@ def test_runs_are_sorted_and_those_that_lack_the_key_come_last(runs: Path, sort:
         ({"limit": -1}, "--limit is -1"),
     ],
 )
-def test_orders_and_limits_that_mean_nothing_are_bad_input(runs: Path, asked: dict[str, object], message: str) -> None:
+def test_invalid_orders_and_limits_are_bad_input(runs: Path, asked: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=re.escape(message)):
         query.select(runs, **asked)
 
@@ -339,7 +339,7 @@ def test_the_best_is_the_newest_of_equals(runs: Path, metric: str, highest: bool
     ("metric", "message"),
     [("epochs", "give --max or --min"), ("test_acuracy", "did you mean 'test_accuracy'"), ("odd", "none of 5 runs")],
 )
-def test_what_can_not_be_the_best_is_bad_input(runs: Path, metric: str, message: str) -> None:
+def test_metrics_without_a_best_are_bad_input(runs: Path, metric: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         query.best(query.select(runs), metric)
 
@@ -349,7 +349,7 @@ def test_what_can_not_be_the_best_is_bad_input(runs: Path, metric: str, message:
     [("test_accuracy", True), ("best_score", True), ("repeats.mean_accuracy", True), ("min_val_loss", False),
      ("best_std", False), ("seconds.total", False), ("fits_failed", False), ("best_standard_error", False)],
 )  # fmt: skip
-def test_names_of_metrics_say_what_is_best(metric: str, expected: bool) -> None:
+def test_the_name_of_a_metric_decides_whether_high_or_low_is_best(metric: str, expected: bool) -> None:
     assert query.highest_is_best(metric) is expected
 
 

@@ -1,4 +1,4 @@
-"""Runs out of sight and back; nothing is lost by accident, and nothing outside the trash is ever removed."""
+"""Runs moved to the trash and back; nothing is lost by accident, and nothing outside the trash is ever removed."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def moved(entry: trash.Trashed, ago: timedelta) -> trash.Trashed:
     return trash.Trashed(entry.id, path, moment)
 
 
-def test_what_is_removed_is_brought_back_as_it_was(runs: Path) -> None:
+def test_removed_runs_are_restored_unchanged(runs: Path) -> None:
     first, second = store(runs), store(runs)
     annotate(first, add=["kept"])
     before = load(first)
@@ -51,7 +51,7 @@ def test_what_is_removed_is_brought_back_as_it_was(runs: Path) -> None:
     assert in_trash(runs) == []
 
 
-def test_runs_in_use_stay_and_so_do_those_named_with_them(runs: Path) -> None:
+def test_runs_in_use_are_not_removed_nor_those_listed_with_them(runs: Path) -> None:
     done = store(runs)
     with Run.create(runs, "train", "y", "seed: 2\n", visible=True) as running:
         with pytest.raises(RunError, match="is in use"):
@@ -64,7 +64,7 @@ def test_runs_in_use_stay_and_so_do_those_named_with_them(runs: Path) -> None:
     assert in_trash(runs) == []
 
 
-def test_a_run_in_the_trash_can_not_be_taken_up(runs: Path) -> None:
+def test_a_run_in_the_trash_cannot_be_resumed(runs: Path) -> None:
     path = store(runs, error=KeyboardInterrupt())
     trash.discard([path])
     with pytest.raises(RunError):
@@ -72,7 +72,7 @@ def test_a_run_in_the_trash_can_not_be_taken_up(runs: Path) -> None:
     assert not path.exists()
 
 
-def test_damaged_runs_can_go_and_foreign_folders_not(runs: Path) -> None:
+def test_damaged_runs_can_be_removed_and_foreign_folders_cannot(runs: Path) -> None:
     damaged = store(runs)
     (damaged / "status.json").write_text("{")
     lost = store(runs)
@@ -92,7 +92,7 @@ def test_one_run_by_two_paths_is_one(runs: Path, monkeypatch: pytest.MonkeyPatch
     assert [entry.id for entry in trash.discard([path, Path("../") / path.name, Path()])] == [path.name]
 
 
-def test_a_taken_id_is_not_written_over(runs: Path) -> None:
+def test_a_taken_id_is_not_overwritten(runs: Path) -> None:
     path = store(runs)
     trash.discard([path])
     path.mkdir()
@@ -167,7 +167,7 @@ def mnistexp(runs: Path, *arguments: str) -> tuple[int, str, str]:
     return answer("runs", *arguments, "--runs-dir", runs)
 
 
-def test_several_need_yes_where_nobody_can_be_asked(runs: Path) -> None:
+def test_removing_several_needs_yes_without_a_terminal(runs: Path) -> None:
     store(runs), store(runs), store(runs)
     code, _, said = mnistexp(runs, "rm", "1:2")
     assert (code, len(ids(runs))) == (2, 3)
@@ -180,7 +180,7 @@ def test_several_need_yes_where_nobody_can_be_asked(runs: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
-def test_on_a_terminal_the_answer_counts(runs: Path) -> None:
+def test_on_a_terminal_the_user_is_asked(runs: Path) -> None:
     path = store(runs)
 
     def answer(keys: bytes) -> int:
@@ -200,7 +200,7 @@ def test_on_a_terminal_the_answer_counts(runs: Path) -> None:
     assert [answer(b"y\n"), in_trash(runs)] == [0, [path.name]]
 
 
-def test_restore_lists_and_brings_back(runs: Path) -> None:
+def test_restore_lists_and_restores(runs: Path) -> None:
     assert mnistexp(runs, "restore")[1] == "The trash is empty.\n"
     path = store(runs)
     trash.discard([path])
@@ -212,7 +212,7 @@ def test_restore_lists_and_brings_back(runs: Path) -> None:
     assert ids(runs) == [path.name]
 
 
-def test_prune_takes_what_is_asked_for_and_never_what_is_in_use(runs: Path) -> None:
+def test_prune_removes_what_is_requested_and_never_what_is_in_use(runs: Path) -> None:
     done, failed = store(runs), store(runs, error=ValueError("no"))
     interrupted = store(runs, error=KeyboardInterrupt())
     with Run.create(runs, "train", "y", "seed: 2\n", visible=True) as running:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import NETWORK
 
 from mnistexp import data, statistics
 from mnistexp.api import configure
@@ -208,11 +209,9 @@ def test_the_answer_follows_from_200_real_trainings() -> None:
             changes={
                 "optimizer.name": name,
                 "optimizer.learning_rate": rates[name] * 10.0 ** rng.uniform(-2, 3),
-                "model.filters": [4, 8],
-                "model.dense_units": 16,
+                **NETWORK,
                 "model.dropout": float(rng.choice([0, 0.5])),
                 "training.epochs": int(rng.choice([1, 5, 20, 40, 40])),
-                "training.batch_size": 20,
                 "training.validate_every": int(rng.choice([0, 1, 1, 1, 1, 1, 5])),
             }
         )

@@ -46,7 +46,7 @@ def test_a_curve_never_promises_more_than_every_digit_nor_a_loss() -> None:
     assert 0 < steep.doubling <= 0.4
 
 
-def test_what_helps_more_is_said_where_the_intervals_tell() -> None:
+def test_more_digits_or_tuning_is_recommended_only_where_the_intervals_allow() -> None:
     climbing, level = [0.3, 0.5, 0.65, 0.8], [0.79, 0.795, 0.8, 0.8]
     digits = more_digits(SIZES, readings([climbing, climbing, climbing]))
     assert digits is not None

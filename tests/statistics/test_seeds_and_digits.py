@@ -78,7 +78,7 @@ def test_the_parts_of_the_variance_are_statsmodels_anova() -> None:
 
 
 @pytest.mark.parametrize("gained", [0, 1, 5])
-def test_the_smallest_drop_is_the_first_that_mcnemar_tells_from_none(gained: int) -> None:
+def test_the_smallest_noticed_drop_is_the_first_significant_one(gained: int) -> None:
     first, second = np.ones((2, 1, 200), bool)
     first[0, :gained] = False
     drop = round(200 * statistics.compare_paired(first, second).smallest_drop)

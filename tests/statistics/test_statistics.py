@@ -186,7 +186,7 @@ def test_swapping_the_sides_mirrors_the_difference(first: tuple[int, int], secon
         lambda: statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9], level=95),
     ],
 )
-def test_what_makes_no_sense_is_bad_input(call: object) -> None:
+def test_invalid_counts_and_shares_are_bad_input(call: object) -> None:
     with pytest.raises(BadInput):
         call()  # type: ignore[operator]
 
@@ -202,7 +202,7 @@ def test_reported_values_and_ours_must_all_be_numbers() -> None:
         statistics.compatible([0.9, 0.9, 0.9], [0.9, 0.9, 0.9, None])  # type: ignore[list-item]
 
 
-def test_a_misspelt_name_gets_the_nearest_valid_one() -> None:
+def test_a_misspelled_name_gets_the_nearest_valid_one() -> None:
     with pytest.raises(
         BadInput, match=r"^--select: 'one_se'; allowed: best, one-se, cheapest\W.*did you mean 'one-se'"
     ):
@@ -319,7 +319,7 @@ def test_a_standard_error_for_each_epoch_is_read_at_the_minimum() -> None:
     assert statistics.best_epochs([3, 2, 1], [3, 1, 2], [0.3, np.nan, 0.2], digits=100).approximated
 
 
-def test_one_bad_epoch_is_no_overfitting() -> None:
+def test_one_bad_epoch_is_not_overfitting() -> None:
     loss = list(np.linspace(1, 0.1, 20))
     calm = [1.0] * 5 + [0.5] * 15
     for spike in range(6, 20):
@@ -420,7 +420,7 @@ def test_of_many_equal_minima_six_are_named() -> None:
     )
 
 
-def test_what_json_has_for_no_number_was_not_measured() -> None:
+def test_null_stands_for_an_epoch_that_was_not_measured() -> None:
     best = statistics.best_epochs([1, 0.5, None], [None, 0.4, None])  # type: ignore[list-item]
     assert (best.epoch, best.diverged_at) == (2, 3)
     assert statistics.best_epochs([1, None], []).diverged_at == 2  # type: ignore[list-item]
@@ -435,7 +435,7 @@ def test_a_divergence_is_named_and_the_epochs_before_it_are_judged() -> None:
     assert "diverged in epoch 4" in best.sentence
 
 
-def test_epochs_that_were_not_validated_are_passed_over() -> None:
+def test_epochs_without_validation_are_skipped() -> None:
     best = statistics.best_epochs([1, 0.9, 0.8, 0.7], [np.nan, 0.5, np.nan, 0.4])
     assert (best.epoch, best.epochs, best.diverged_at) == (4, 4, None)
 
@@ -473,7 +473,7 @@ SINGLE = np.array([0.1, 0.9, 0.3, 0.7], dtype=np.float32)
         lambda x: statistics.compatible(x, x[1:], resamples=20),
     ],
 )
-def test_single_precision_is_calculated_with_in_double(statistic: Callable[[np.ndarray], object]) -> None:
+def test_float32_is_computed_in_float64(statistic: Callable[[np.ndarray], object]) -> None:
     assert statistic(SINGLE) == statistic(SINGLE.astype(np.float64))
 
 
@@ -513,7 +513,7 @@ def test_the_paired_bootstrap_agrees_with_resampling_digit_by_digit() -> None:
 
 
 @pytest.mark.parametrize(("first_only", "second_only"), [(0, 0), (2, 1), (1, 2)])
-def test_disagreements_not_seen_yet_weigh_half_a_digit_each(first_only: int, second_only: int) -> None:
+def test_unseen_disagreements_count_as_half_a_digit_each(first_only: int, second_only: int) -> None:
     digits = 5
     first, second = np.ones(digits), np.ones(digits)
     first[:second_only] = second[second_only : second_only + first_only] = 0
@@ -548,7 +548,7 @@ def test_laws_of_the_paired_difference(pair: tuple[np.ndarray, np.ndarray], leve
     )
 
 
-def test_errors_of_nobody_can_not_be_reduced() -> None:
+def test_without_errors_there_is_no_error_reduction() -> None:
     right, half = np.ones(20, dtype=bool), np.arange(20) < 10
     assert statistics.paired_difference(right, right).error_reduction is None
     assert statistics.paired_difference(half, right).error_reduction_interval is None
@@ -593,7 +593,7 @@ def test_a_trial_is_tied_only_above_the_limit() -> None:
 
 
 @pytest.mark.parametrize(("shape", "repeats"), [((2, 5), 1), ((2, 3, 5), 3)])
-def test_right_answers_are_counted_in_four_bytes_each(shape: tuple[int, ...], repeats: int) -> None:
+def test_correct_predictions_are_counted_in_four_bytes_each(shape: tuple[int, ...], repeats: int) -> None:
     counts, found = counts_of(np.ones(shape, dtype=bool))
     assert (counts.dtype, counts.tolist(), found) == (np.int32, [[repeats] * 5] * 2, repeats)
 
@@ -613,7 +613,7 @@ def test_a_lone_trial_is_tied_with_itself() -> None:
     assert statistics.tied_with_best(np.ones((1, 10), dtype=bool), 0) == (0,)
 
 
-def test_ten_thousand_trials_are_told_apart() -> None:
+def test_ten_thousand_trials_are_compared() -> None:
     correct = trials([0.93] * 5000 + [0.7] * 5000, 800, 0)
     tied = statistics.tied_with_best(correct, 0)
     assert set(range(5000)) - set(tied) == set()
@@ -641,7 +641,7 @@ def test_best_worst_and_average_overall_and_by_family() -> None:
     assert statistics.compare_trials(thrice, families) == (everything, adam, adadelta)
 
 
-def test_weights_make_accuracies_the_means_of_unequal_folds() -> None:
+def test_weighted_accuracies_are_means_over_unequal_folds() -> None:
     """Three trials on folds of 7 and 3 digits: the second is best by digits, the first by the mean of folds."""
     correct = np.array([[1] * 4 + [0] * 3 + [1] * 3, [1] * 7 + [1] + [0] * 2, [0] * 10], dtype=bool)
     weights = np.repeat([1 / 14, 1 / 6], [7, 3])[None]
@@ -687,7 +687,7 @@ def test_trials_within_one_standard_error_and_what_is_chosen_among_them() -> Non
 
 @quick
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.2), st.integers(0, 5)), min_size=1, max_size=30))
-def test_one_se_pays_at_most_the_price_of_the_best_and_loses_at_most_its_error(rows: list[tuple]) -> None:
+def test_one_se_costs_at_most_as_much_as_the_best_and_is_within_its_error(rows: list[tuple]) -> None:
     means, errors, costs = (list(column) for column in zip(*rows, strict=True))
     best, near = statistics.select("best", means, errors, costs), statistics.select("one-se", means, errors, costs)
     assert means[best] == max(means)
@@ -717,7 +717,7 @@ def test_bbc_equals_the_published_loop() -> None:
 def test_selection_bias_in_plain_language() -> None:
     near = statistics.Interval(0.9, 0.96, 0.95, "")
     assert statistics.SelectionBias(3, 0.94, 0.86, 0.08, near, near, 0.4).sentence == (
-        "The best score is 94.0%; corrected for selection, about 8.0 points lower, it is 86.0% (95% interval 90.0% to "
+        "The best score is 94.0%; corrected for selection it is about 8.0 points lower, 86.0% (95% interval 90.0% to "
         "96.0%). The same trial is the best in 40% of the resamples."
     )
 
@@ -726,7 +726,7 @@ def test_ten_digits_are_enough_to_resample() -> None:
     assert statistics.bbc_cv(trials([0.9, 0.5], 10, 0)).winner == 0
 
 
-def test_what_is_not_said_is_as_documented() -> None:
+def test_default_arguments_are_as_documented() -> None:
     correct = trials([0.9, 0.8], 60, 0)
     assert statistics.bbc_cv(correct) == statistics.bbc_cv(correct, level=0.95, resamples=1000, seed=0)
     paired = statistics.paired_difference(correct[0], correct[1], level=0.95, resamples=10_000, seed=0)
@@ -819,7 +819,7 @@ def test_p_values_are_those_of_all_permutations() -> None:
     assert statistics.compatible(high, low).p_mean == pytest.approx(2 / 20, abs=0.01)
 
 
-def test_what_is_reported_and_what_is_ours_is_described() -> None:
+def test_the_summary_describes_reported_and_own_values() -> None:
     x, y = [0.9, 0.92, 0.95], [0.9, 0.91, 0.93, 0.94]
     result = statistics.compatible(x, y)
     assert (result.reported, result.reported_mean, result.reported_std) == (3, np.mean(x), np.std(x, ddof=1))

@@ -244,7 +244,7 @@ def test_an_interval_of_the_digits_alone_is_too_narrow_for_the_final_model() -> 
     assert np.mean([true in statistics.final_accuracy(scores).interval for true, scores in pairs]) >= 0.93
 
 
-def test_equal_trials_are_rarely_told_apart() -> None:
+def test_equal_trials_rarely_differ_significantly() -> None:
     rng = np.random.default_rng(0)
     for digits, repeats in ((200, 1), (800, 1), (200, 3)):
         apart = 0

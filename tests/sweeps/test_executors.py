@@ -46,7 +46,7 @@ def test_each_worker_receives_what_it_needs_once(kind: Kind, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["processes", pytest.param("dask", marks=pytest.mark.slow)])
-def test_a_task_whose_worker_dies_is_tried_elsewhere(kind: Kind, tmp_path: Path) -> None:
+def test_a_task_whose_worker_dies_is_retried_on_another(kind: Kind, tmp_path: Path) -> None:
     tasks = [(tmp_path, number) for number in range(12)]
     with open_plain(kind) as executor:
         found = dict(outcomes(executor, worker_tasks.die_once, tasks, retries=2))
@@ -79,7 +79,7 @@ def test_without_any_worker_dask_ends_each_try_in_time(monkeypatch: pytest.Monke
     assert [dask.config.get(key, None) for key in settings] == before
 
 
-def test_workers_that_dask_waits_for_without_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_dask_waits_for_forever_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     from mnistexp.sweeps.executors import dask_cluster
 
     async def never(*_: Any, **__: Any) -> None:
@@ -92,7 +92,7 @@ def test_workers_that_dask_waits_for_without_end_are_ended(monkeypatch: pytest.M
     wait_until(lambda: not any(map(is_alive, workers)))
 
 
-def test_after_a_kill_there_is_a_worker_less_until_one_is_left(tmp_path: Path) -> None:
+def test_after_a_kill_there_is_one_worker_fewer_down_to_one(tmp_path: Path) -> None:
     told: list[tuple[int, str]] = []
     tasks = [(tmp_path, number) for number in range(12)]
     with open_plain("processes") as executor:
@@ -111,7 +111,7 @@ def test_the_reason_of_a_workers_death_is_reported() -> None:
     assert "SIGKILL (out of memory?)" in lost.reason
 
 
-def test_the_last_try_is_made_alone(tmp_path: Path) -> None:
+def test_the_last_attempt_runs_alone(tmp_path: Path) -> None:
     tasks = [(tmp_path, number) for number in range(12)]
     with open_plain("processes", workers=3) as executor:
         found = list(outcomes(executor, worker_tasks.die_twice_then_count_others, tasks, retries=2))
@@ -119,7 +119,7 @@ def test_the_last_try_is_made_alone(tmp_path: Path) -> None:
     assert len(found) == 12
 
 
-def test_a_worker_that_dies_idle_costs_one_try_at_most() -> None:
+def test_a_worker_that_dies_idle_costs_at_most_one_attempt() -> None:
     with open_plain("processes", workers=1) as executor:
         [(_, worker)] = outcomes(executor, worker_tasks.process_id, [0], retries=0)
         assert isinstance(worker, int)
@@ -130,7 +130,7 @@ def test_a_worker_that_dies_idle_costs_one_try_at_most() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_few_tasks_are_under_way_however_many_there_are(kind: Kind) -> None:
+def test_few_tasks_are_in_flight_however_many_there_are(kind: Kind) -> None:
     taken = 0
 
     def tasks() -> Iterator[int]:
@@ -148,7 +148,7 @@ def test_few_tasks_are_under_way_however_many_there_are(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_once_there_is_no_more_time_only_the_tasks_under_way_are_finished(kind: Kind) -> None:
+def test_at_the_time_limit_only_the_tasks_in_flight_are_finished(kind: Kind) -> None:
     done: list[int] = []
     with open_plain(kind) as executor:
         for task, _ in outcomes(executor, worker_tasks.square, range(50), retries=0, more=lambda: len(done) < 3):
@@ -177,7 +177,7 @@ def test_a_cluster_that_goes_away_is_reported(cluster) -> None:
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address at all", "carrier-pigeon://127.0.0.1:8786"])
-def test_a_scheduler_that_is_not_there_is_bad_input(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_scheduler_is_bad_input(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnistexp.sweeps.executors.dask_cluster.SECONDS_TO_CONNECT", 1)
     with pytest.raises(BadInput, match="no Dask scheduler answers"):
         open_executor("dask", None, address, worker_tasks.initialize_nothing, ())
@@ -278,7 +278,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no affinity to set")
-def test_workers_are_no_more_than_the_cores_of_this_process() -> None:
+def test_there_are_at_most_as_many_workers_as_cores() -> None:
     code = (
         "import os; from mnistexp.sweeps.executors.cores import usable_cores; first = min(os.sched_getaffinity(0));"
         "os.sched_setaffinity(0, {first}); print(usable_cores())"

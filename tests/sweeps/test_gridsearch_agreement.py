@@ -12,8 +12,7 @@ from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, Tr
 from mnistexp.config.optimizers import Adam
 from mnistexp.data import as_input
 from mnistexp.sweeps.ranking import ranks
-from mnistexp.training.fitting import Seed
-from mnistexp.training.model import build_model, build_optimizer
+from mnistexp.training.model import Seed, build_model, build_optimizer
 
 CONFIG = ExperimentConfig(
     data=DataConfig(digits=400),

@@ -7,7 +7,8 @@ import pytest
 from sklearn.model_selection import ParameterGrid
 
 from mnistexp import api
-from mnistexp.config.models import ExperimentConfig, Range, SweepConfig, TrainingConfig
+from mnistexp.config.grids import Range
+from mnistexp.config.models import ExperimentConfig, SweepConfig, TrainingConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Adadelta, Adam
 from mnistexp.config.settings import resolve, to_yaml
 from mnistexp.config.yaml_source import parse
@@ -60,7 +61,7 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
     ]
 
 
-def test_paired_values_go_together_and_are_combined_with_the_grid() -> None:
+def test_paired_values_vary_together_and_are_combined_with_the_grid() -> None:
     found = trials(grid={"model.dropout": [0.0, 0.5]}, zip={"training.epochs": [5, 9], "training.batch_size": [16, 64]})
     assert [tuple(trial.params.values()) for trial in found] == [(0.0, 5, 16), (0.0, 9, 64), (0.5, 5, 16), (0.5, 9, 64)]
 
@@ -147,7 +148,7 @@ def test_every_wrong_key_and_value_is_reported_once_where_it_stands() -> None:
     assert "learning_rate" in found["sweep.grid.1.optimizer.learnign_rate"]
 
 
-def test_what_is_not_for_a_trial_to_decide_cant_be_swept() -> None:
+def test_settings_that_belong_to_the_whole_sweep_cannot_be_swept() -> None:
     sweep = SweepConfig(
         grid={"data.digits": [100], "dropout": [0.1], "seed": [1], "training.validation_fraction": [0.1]},
         zip={"model.dropout": [0.1]},
@@ -165,7 +166,7 @@ def test_what_is_not_for_a_trial_to_decide_cant_be_swept() -> None:
     assert found["sweep.random.model.dropout"] == "is swept twice, also by sweep.zip"
 
 
-def test_more_points_than_can_be_are_refused_before_they_are_made() -> None:
+def test_too_many_points_are_refused_before_they_are_made() -> None:
     grid = {f"optimizer.{name}": [number / 1000 for number in range(999)] for name in ("beta_1", "beta_2", "decay")}
     assert problems(config(grid=grid)) == {"sweep": "makes 997,002,999 points, allowed: at most 100,000"}
 
@@ -259,7 +260,7 @@ def always_half(_: Trial) -> float:
     return 0.5
 
 
-def test_tpe_learns_from_the_scores_and_repeats_itself() -> None:
+def test_tpe_uses_the_scores_and_is_reproducible() -> None:
     settings = config(random={"optimizer.learning_rate": RATES}, strategy="tpe", samples=40, generation=8)
     generations = walk(settings, near_a_hundredth)
     assert generations == walk(settings, near_a_hundredth)
@@ -270,7 +271,7 @@ def test_tpe_learns_from_the_scores_and_repeats_itself() -> None:
     assert generations[-1] != walk(settings, always_half)[-1]
 
 
-def test_tpe_studies_each_point_of_the_grid_on_its_own() -> None:
+def test_tpe_runs_one_study_per_point_of_the_grid() -> None:
     settings = config(
         grid={"optimizer.name": ["adam", "sgd"]},
         random={"optimizer.learning_rate": RATES, "model.filters": [[2, 4], [4, 8]]},
@@ -284,13 +285,13 @@ def test_tpe_studies_each_point_of_the_grid_on_its_own() -> None:
     assert names.count("adam") == names.count("sgd") == 6
 
 
-def test_tpe_does_not_ask_twice_for_what_it_knows() -> None:
+def test_tpe_does_not_repeat_known_settings() -> None:
     settings = config(random={"training.shuffle": [True, False]}, strategy="tpe", samples=12, generation=4)
     found = [trial.params["training.shuffle"] for generation in walk(settings, always_half) for trial in generation]
     assert sorted(map(bool, found)) == [False, True]
 
 
-def test_searches_that_make_no_sense_are_refused() -> None:
+def test_invalid_searches_are_refused() -> None:
     assert set(problems(config(strategy="tpe", as_submitted=True))) == {"sweep.random", "sweep.as_submitted"}
     assert set(problems(config(strategy="halving", grid={"training.epochs": [1]}))) == {"sweep.grid.training.epochs"}
     bounds = {"low": 0.0, "high": 1.0}

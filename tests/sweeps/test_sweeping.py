@@ -3,6 +3,7 @@
 Here the mean image of each class does the learning, in a millisecond; test_sweep.py has the networks.
 """
 
+import csv
 import itertools
 import json
 import math
@@ -16,14 +17,15 @@ from tiny_sweep import run_tiny, tiny
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.settings import override, to_yaml
-from mnistexp.errors import Interrupted, TrialsFailed
+from mnistexp.config.shown import percent
+from mnistexp.errors import OutOfTime, TrialsFailed
 from mnistexp.figures.sweeps import curves_by_digits
 from mnistexp.runs.results import FitDone, History, SweepResult
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps import sweeping
 from mnistexp.sweeps.fold_fits import Fitted, FoldFit, fit_fold
 from mnistexp.sweeps.shares import more_digits_of
-from mnistexp.sweeps.sweep_files import read_sweep
+from mnistexp.sweeps.sweep_files import read_sweep, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
 from mnistexp.training.state import State
@@ -77,7 +79,7 @@ def test_every_fit_is_reported_with_the_best_mean_so_far_and_the_time_left() -> 
             done=number + 1,
             total=6,
             cached=0,
-            what=f"dropout {trial.params['model.dropout']}, fold {fold.fold + 1}: accuracy {fold.score:.4f}",
+            what=f"dropout {trial.params['model.dropout']:g}, fold {fold.fold + 1}: accuracy {percent(fold.score)}",
             best=best,
             seconds_left=SECONDS * (5 - number),
         )
@@ -112,7 +114,7 @@ def test_cached_fits_are_reported_at_once_and_only_new_ones_count_for_the_time_l
     assert said == [FitDone(3, 3, 3, "3 from the cache", best=first.trials[0].mean)]
 
 
-def test_halving_tells_the_whole_number_of_fits_from_the_start() -> None:
+def test_halving_reports_the_total_number_of_fits_from_the_start() -> None:
     config = override(over(0.0, 0.3, 0.6, strategy="halving", min_epochs=1), {"training.epochs": 3})
     _, said = watched(override(config, {"repeats": 2}))
     assert {event.total for event in said} == {4 * 3 * 2}
@@ -125,11 +127,11 @@ def test_grids_that_overlap_do_what_they_share_once() -> None:
     assert {event.total for event in said} == {3 * 3}
 
 
-def test_a_sweep_of_nothing_tells_of_the_configuration() -> None:
+def test_a_sweep_without_a_grid_scores_the_configuration() -> None:
     _, said = watched(tiny({"grid": {}}))
     assert [event.what.partition(":")[0] for event in said] == [f"as configured, fold {fold}" for fold in (1, 2, 3)]
     _, said = watched(tiny({"grid": {"model.dropout": [0.0], "training.batch_size": [8]}}))
-    assert said[0].what.startswith("dropout 0.0, batch_size 8, fold 1: accuracy 0.")
+    assert said[0].what.startswith("dropout 0, batch size 8, fold 1: accuracy ")
 
 
 # What is stored
@@ -203,7 +205,7 @@ def test_accuracy_by_digits_has_a_curve_for_each_other_setting_best_first() -> N
     assert found.tuning == pytest.approx((curves[0].accuracies[-1] - curves[1].accuracies[-1]) / 2)
 
 
-def test_without_swept_shares_there_is_nothing_to_tell_of_more_digits() -> None:
+def test_without_swept_shares_more_digits_are_not_assessed() -> None:
     result = run_tiny(over(0.0, 0.6))
     assert curves_by_digits(result) == []
     assert more_digits_of(result) is None
@@ -262,10 +264,10 @@ def test_incomplete_trials_before_complete_ones_keep_their_numbers(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("a_second_each")
-def test_however_short_the_time_repeated_calls_get_to_the_end(tmp_path: Path) -> None:
+def test_repeated_calls_finish_however_short_the_time_limit(tmp_path: Path) -> None:
     limited, cache = over(0.6, 0.0, max_seconds=0.001), TrialCache(tmp_path)
     for fits in (1, 2):
-        with pytest.raises(Interrupted, match=f"before any trial was complete; {fits} of 6 fits are kept"):
+        with pytest.raises(OutOfTime, match=f"before any trial was complete; {fits} of 6 fits are kept"):
             run_tiny(limited, cache=cache)
     assert [run_tiny(limited, cache=cache).fits_missing for _ in range(4)] == [3, 2, 1, 0]
 
@@ -287,8 +289,15 @@ def test_a_trial_with_a_failed_fit_is_reported_and_stored_and_never_the_best(tmp
     assert said[1].what == "dropout 0.5, fold 2: failed: line"
     assert [event.best for event in said] == [None] * 5 + [result.trials[1].mean]
     assert (result.best, result.tied, result.fits_run, result.fits_failed, result.notes) == (1, (1,), 6, 1, ())
-    assert [path.name for path in folder.glob("trials/*.txt")] == ["00000-0-1.traceback.txt"]
+    [traceback] = folder.glob("trials/*.txt")
+    assert traceback.name == "00000-0-1.traceback.txt"
+    assert traceback.read_text().startswith("Traceback")
+    assert "ArithmeticError: the second\nline" in traceback.read_text()
     assert math.isnan(result.trials[0].mean)
+    *_, last = csv.DictReader((folder / "trials.csv").read_text().splitlines())
+    columns = ("rank_test_score", "mean_test_score", "failed", "tied")
+    assert [last[name] for name in columns] == ["2", "nan", "1", "false"]
+    assert sweep_documents(read_sweep(folder)) == sweep_documents(result)
 
 
 def test_a_failed_trial_does_not_survive_a_round_of_halving() -> None:
@@ -307,7 +316,7 @@ def test_with_fail_fast_the_first_failure_ends_the_sweep_and_is_stored(tmp_path:
     assert run_tiny(over(0.0, fail_fast=True)).fits_run == 3
 
 
-def test_where_no_trial_came_through_the_first_error_is_named() -> None:
+def test_if_all_trials_fail_the_first_error_is_named() -> None:
     with pytest.raises(TrialsFailed, match=r"^every trial failed; error of the first fit: line$"):
         run_tiny(over(0.5))
 
@@ -315,7 +324,7 @@ def test_where_no_trial_came_through_the_first_error_is_named() -> None:
 def test_a_divergence_is_reported_with_its_epoch() -> None:
     result, said = watched(over(0.7))
     assert [event.what for event in said] == [
-        f"dropout 0.7, fold {fold.fold + 1}: accuracy {fold.score:.4f}, diverged in epoch 1"
+        f"dropout 0.7, fold {fold.fold + 1}: accuracy {percent(fold.score)}, diverged in epoch 1"
         for fold in result.trials[0].folds
     ]
 

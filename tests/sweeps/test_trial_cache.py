@@ -81,13 +81,13 @@ def test_the_same_fit_is_stored_in_the_same_bytes(cache: TrialCache, result: Fol
     assert entry(cache).read_bytes() == first
 
 
-def test_what_is_not_there_is_no_fit(cache: TrialCache, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_entry_is_not_a_fit(cache: TrialCache, caplog: pytest.LogCaptureFixture) -> None:
     assert get(cache) is None
     assert not caplog.records
 
 
 @pytest.mark.parametrize("damage", ["a bit", "cut", "empty", "other", "garbage", "folder"])
-def test_a_damaged_entry_is_no_fit_and_is_warned_of(
+def test_a_damaged_entry_is_ignored_with_a_warning(
     damage: str, cache: TrialCache, result: FoldResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache.put(KEY, result, 6)
@@ -110,7 +110,7 @@ def test_a_damaged_entry_is_no_fit_and_is_warned_of(
 
 
 @pytest.mark.parametrize("about", [b"[" * 5000, b"5", b"not an array", None], ids=["deep", "number", "text", "pickle"])
-def test_an_entry_with_a_right_sum_and_wrong_content_is_no_fit(
+def test_an_entry_with_a_valid_checksum_and_wrong_content_is_not_a_fit(
     about: bytes | None, cache: TrialCache, result: FoldResult
 ) -> None:
     cache.put(KEY, result, 6)
@@ -138,7 +138,7 @@ def test_every_flipped_bit_is_noticed(cache: TrialCache, result: FoldResult) -> 
         content[position] ^= 4
 
 
-def test_an_entry_for_other_digits_is_no_fit(cache: TrialCache, result: FoldResult) -> None:
+def test_an_entry_for_other_digits_is_not_used(cache: TrialCache, result: FoldResult) -> None:
     cache.put(KEY, result, 6)
     assert cache.get(KEY, fold=2, repeat=1, rows=np.arange(4)) is None
 
@@ -162,7 +162,7 @@ def test_info_and_prune_count_what_is_there(cache: TrialCache, result: FoldResul
     assert cache.info().fits == 0
 
 
-def test_what_a_killed_process_was_writing_is_no_entry_and_goes_with_a_prune(
+def test_leftovers_of_a_killed_process_are_no_entries_and_prune_removes_them(
     cache: TrialCache, result: FoldResult
 ) -> None:
     cache.put(KEY, result, 6)
@@ -206,7 +206,7 @@ def with_training(**changes: Any) -> ExperimentConfig:
         key(repeat=1),
     ],
 )
-def test_what_changes_the_numbers_changes_the_key(other: str) -> None:
+def test_settings_that_change_the_numbers_change_the_key(other: str) -> None:
     assert other != key()
 
 
@@ -223,7 +223,7 @@ def test_what_changes_the_numbers_changes_the_key(other: str) -> None:
         ExperimentConfig(optimizer=Adam(name="adam"), model=ModelConfig(dropout=0)),
     ],
 )
-def test_what_leaves_the_numbers_alone_leaves_the_key_alone(same: ExperimentConfig) -> None:
+def test_settings_that_do_not_change_the_numbers_keep_the_key(same: ExperimentConfig) -> None:
     assert key(same) == key()
 
 

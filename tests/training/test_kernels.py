@@ -49,7 +49,7 @@ def kept(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "cache" / "kernels").glob("*/*.pb"))
 
 
-def test_what_one_process_compiles_the_next_finds(process: Process, tmp_path: Path) -> None:
+def test_a_kernel_compiled_by_one_process_is_reused_by_the_next(process: Process, tmp_path: Path) -> None:
     assert process() == []
     assert [path.name for path in process()] == [NAME]
     kernels.end()
@@ -57,7 +57,7 @@ def test_what_one_process_compiles_the_next_finds(process: Process, tmp_path: Pa
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "changed", "longer", "without its checksum"])
-def test_what_is_damaged_is_not_found_but_replaced(damage: str, process: Process, tmp_path: Path) -> None:
+def test_a_damaged_kernel_is_replaced(damage: str, process: Process, tmp_path: Path) -> None:
     process()
     [path] = kept(tmp_path)
     whole = path.read_bytes()
@@ -75,14 +75,14 @@ def test_what_is_damaged_is_not_found_but_replaced(damage: str, process: Process
 
 
 @pytest.mark.parametrize("variable", ["XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"])
-def test_other_flags_find_nothing(variable: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_flags_do_not_share_kernels(variable: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     process()
     monkeypatch.setenv(variable, "--tf_xla_clustering_debug")
     assert process() == []
     assert len(process()) == 1
 
 
-def test_other_versions_and_other_code_find_nothing(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions_and_other_code_do_not_share_kernels(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     process()
     assert process(NEWER) == []
     monkeypatch.setattr(kernels, "code_hash", lambda: "0" * 64)
@@ -90,7 +90,7 @@ def test_other_versions_and_other_code_find_nothing(process: Process, monkeypatc
 
 
 @pytest.mark.parametrize("own", ["--tf_xla_persistent_cache_directory=/mine", "/a/file/of/flags"])
-def test_flags_of_ones_own_are_left_alone(own: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xla_flags_of_the_user_are_kept(own: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     process()
     monkeypatch.setenv("TF_XLA_FLAGS", own)
     assert process() == []
@@ -99,7 +99,7 @@ def test_flags_of_ones_own_are_left_alone(own: str, process: Process, monkeypatc
         assert os.environ["TF_XLA_FLAGS"] == own
 
 
-def test_other_flags_of_ones_own_are_kept(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_flags_of_the_user_are_kept(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
     process()
     assert os.environ["TF_XLA_FLAGS"] == "--tf_xla_clustering_debug"
@@ -147,7 +147,9 @@ def test_a_folder_that_anybody_can_write_to_is_not_used(process: Process, tmp_pa
 
 
 @pytest.mark.parametrize("place", ["off", "/dev/null/nowhere"])
-def test_without_a_place_nothing_is_kept(place: str, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cache_folder_no_kernel_is_stored(
+    place: str, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MNISTEXP_CACHE_DIR", place)
     assert process() == process() == []
     assert kernels.info().kernels == kernels.prune().kernels == 0

@@ -65,7 +65,7 @@ def test_updates_are_those_of_keras(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_hyperparameter_counts(name: str) -> None:
+def test_every_hyperparameter_has_an_effect(name: str) -> None:
     optimizer = OPTIMIZERS[name]
     before = ours(optimizer())
     for key in optimizer().hyperparameters():

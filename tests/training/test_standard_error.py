@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from programs import program, untouched
+from small import NETWORK, options
 
 from mnistexp.data import packaged
 
@@ -26,7 +27,7 @@ thread.start()
 thread.join()
 print("ours", file=standard_error.own())
 """
-SMALL = ["--set", "data.digits=100", "--set", "model.filters=[4,8]", "--set", "model.dense_units=16", "--epochs", "1"]
+SMALL = [*options({**NETWORK, "data.digits": 100}), "--epochs", "1"]
 SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]}"]
 BEST = ["--set", "sweep.folds=2", "--set", "sweep.grid=[{optimizer.name: [adam]}, {model.dropout: [0, 0.5]}]"]
 
@@ -42,7 +43,7 @@ def test_only_our_lines_are_seen_whatever_writes_and_however_it_ends(end: str) -
 
 
 @pytest.mark.parametrize("end", ["os.abort()", "import signal; os.kill(os.getpid(), signal.SIGSEGV)"])
-def test_after_a_crash_the_lines_kept_are_shown(end: str) -> None:
+def test_after_a_crash_the_captured_lines_are_shown(end: str) -> None:
     said = after_noise(end).stderr
     assert said.startswith("ours\n")
     for line in ("by compiled code", "by a library", "by a logger", "by a process", "ZeroDivisionError"):
@@ -55,7 +56,7 @@ def test_of_many_lines_the_last_are_shown() -> None:
     assert len(said) < 25_000
 
 
-def test_what_was_kept_is_told_once() -> None:
+def test_captured_lines_are_shown_once() -> None:
     done = after_noise("print(standard_error.kept_back(), end='|'); print(standard_error.kept_back(), end='|')")
     assert "by a logger" in done.stdout
     assert done.stdout.endswith("||")
@@ -71,7 +72,7 @@ def test_standard_error_may_be_closed() -> None:
     assert (done.returncode, done.stdout) == (0, "done\n")
 
 
-def test_nothing_is_kept_from_programs_that_use_the_package() -> None:
+def test_programs_that_use_the_package_see_everything() -> None:
     code = "import os, mnistexp\nfrom mnistexp.training import runtime\nos.write(2, b'mine\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr == "mine\n"

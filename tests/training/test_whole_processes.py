@@ -9,17 +9,9 @@ from typing import NamedTuple
 
 import pytest
 from programs import call, program, untouched
+from small import NETWORK, options
 
-SMALL = [
-    "-q",
-    "--set",
-    "data.digits=100",
-    "--set",
-    "model.filters=[4,8]",
-    "--set",
-    "model.dense_units=16",
-    "--epochs=2",
-]
+SMALL = ["-q", *options({**NETWORK, "data.digits": 100}), "--epochs=2"]
 SWEEP = ["--set", "sweep.folds=2", "--set", "sweep.grid={model.dropout: [0, 0.5]}", "--set", "sweep.cache=false"]
 
 
@@ -75,7 +67,7 @@ def swept(trained: Place) -> Place:
     return trained.run("sweep-dropout", *SMALL, *SWEEP)
 
 
-def test_trainings_at_once_and_afterwards_give_the_bits_of_one_without_kernels(trained: Place, tmp_path: Path) -> None:
+def test_concurrent_and_later_trainings_give_the_bits_of_one_without_kernels(trained: Place, tmp_path: Path) -> None:
     assert call("train", *SMALL, cwd=tmp_path).returncode == 0
     found = trained.histories()
     assert len(found) == 3
@@ -92,7 +84,7 @@ def test_workers_of_a_sweep_keep_their_kernels(swept: Place, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(("command", "after"), [("train", "trained"), ("sweep-dropout", "swept")])
-def test_a_run_takes_what_tensorflow_says_into_its_log_and_leaves_no_folder(
+def test_messages_of_tensorflow_go_to_the_log_of_the_run(
     command: str, after: str, request: pytest.FixtureRequest
 ) -> None:
     place: Place = request.getfixturevalue(after)

@@ -15,14 +15,12 @@ from mnistexp.commands.assignment.comparison_row import Row, shown_only
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
-from mnistexp.commands.job import unwatched
+from mnistexp.commands.job import begun_run, new_run, run_job, unwatched
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import begin_trainings, resume_training, run_training
-from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures import style
-from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, PLAN, Kind
 from mnistexp.runs.results import Event, Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
@@ -66,8 +64,11 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
     data.split(digits, config.data)
     unseen_digits(digits)
     cut = assignment(config, size)
-    with _open(runs_dir, cut, tasks, digits, quick=size.quick) as run, workers_kept():
-        run.add(PLAN, _plan_document(tasks))
+    plan = {"tasks": [vars(task) | {"config": task.config.model_dump(mode="json")} for task in tasks]}
+    begun = begun_run(runs_dir, Kind.REPRODUCE, cut, digits, PLAN, plan)
+    name = "quick" if size.quick else "assignment"
+    with run_job(begun or new_run(runs_dir, Kind.REPRODUCE, cut, name), STOPPED) as run, workers_kept():
+        run.add(PLAN, plan)
         done, steps = _do_all(tasks, runs_dir, digits, cut.search, run, watch)
         rows = table_of(done, digits)
         if size.quick:
@@ -77,7 +78,6 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
         for name, content in style.rendered(of_reproduction(done)):
             run.add(name, content)
         run.add(METRICS, document)
-        run.finish()
     return Outcome(run.path, document)
 
 
@@ -86,7 +86,7 @@ def _do_all(
 ) -> tuple[dict[tuple[str, str], Outcome], list[dict[str, Any]]]:
     """The outcome of each task by part and name, and what `metrics.json` says of its step."""
     done: dict[tuple[str, str], Outcome] = {}
-    steps = []
+    steps: list[dict[str, Any]] = []
     waiting = [task for task in tasks if task.command == Kind.TRAIN]
     for number, task in enumerate(tasks, start=1):
         watch(Step(number, len(tasks), f"{TITLES.get(task.name, task.name)} ({task.part})"))
@@ -98,39 +98,17 @@ def _do_all(
                     begin_trainings(new, runs_dir, sweep, _without_steps(watch))
                     waiting = []
                 outcome, reused = _do(task, runs_dir, digits, done, watch)
-        except (Interrupted, KeyboardInterrupt):
+        except Interrupted:  # the task says how to continue it alone
             raise Interrupted(STOPPED) from None
         done[task.part, task.name] = outcome
-        steps.append(_step(task, outcome, reused, time.perf_counter() - started))
+        about = {"name": task.name, "part": task.part, "command": task.command, "run": outcome.run_dir.name}
+        steps.append(about | {"reused": reused, "seconds": round(time.perf_counter() - started, 3)})
         run.log(f"{task.part}, {task.name}: {outcome.run_dir.name}{' (reused)' if reused else ''}")
     return done, steps
 
 
 def _finished(task: Task, runs_dir: Path, digits: data.Digits) -> StoredRun | None:
     return reuse.finished(runs_dir, task.command, task.config, digits)
-
-
-def _open(runs_dir: Path, config: ExperimentConfig, tasks: Sequence[Task], digits: data.Digits, *, quick: bool) -> Run:
-    """The interrupted reproduction of the same tasks, or a new one."""
-    begun = reuse.unfinished(runs_dir, Kind.REPRODUCE, config, digits)
-    if begun is not None and files.holds(begun.path / PLAN, _plan_document(tasks)):
-        return Run.resume(begun.path)
-    name = config.name or ("quick" if quick else "assignment")
-    return Run.create(runs_dir, Kind.REPRODUCE, name, settings.to_yaml(config), visible=True)
-
-
-def _plan_document(tasks: Sequence[Task]) -> dict[str, Any]:
-    return {
-        "tasks": [
-            {
-                "name": task.name,
-                "part": task.part,
-                "command": task.command,
-                "config": task.config.model_dump(mode="json"),
-            }
-            for task in tasks
-        ]
-    }
 
 
 def _do(
@@ -178,17 +156,6 @@ def _without_steps(watch: Watch) -> Watch:
             watch(event)
 
     return told
-
-
-def _step(task: Task, outcome: Outcome, reused: bool, seconds: float) -> dict[str, Any]:
-    return {
-        "name": task.name,
-        "part": task.part,
-        "command": task.command,
-        "run": outcome.run_dir.name,
-        "reused": reused,
-        "seconds": round(seconds, 3),
-    }
 
 
 def _document(

@@ -11,6 +11,7 @@ from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Row, comp
 from mnistexp.commands.assignment.curves import curve_rows
 from mnistexp.commands.assignment.grids import submitted_rows
 from mnistexp.commands.assignment.reported import ACCURACIES, CLASS_COUNTS, FAULTS, PARAMETERS, reported_rows
+from mnistexp.config import shown
 from mnistexp.runs.results import Outcome
 
 
@@ -52,7 +53,7 @@ def _intended_rows(done: Done) -> Iterator[Row]:
 
 
 def _words(params: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in params.items())
+    return ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in params.items())
 
 
 def _best_rows(outcome: Outcome) -> Iterator[Row]:

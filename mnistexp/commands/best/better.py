@@ -8,7 +8,7 @@ import numpy as np
 from mnistexp.commands.assignment.reported import NOTEBOOK
 from mnistexp.commands.best.choosing import COMBINATION, Candidate, Choice
 from mnistexp.config.shown import percent, points
-from mnistexp.statistics import Interval, PairedDifference, notebook_figures, paired_difference
+from mnistexp.statistics import PairedDifference, notebook_figures, paired_difference
 
 
 def how_much_better(choice: Choice) -> dict[str, Any]:
@@ -59,14 +59,10 @@ def _row(name: str, choice: Choice, group: Sequence[Candidate], best: Candidate)
 def _difference(found: PairedDifference, best: float, other: float) -> dict[str, Any]:
     return {
         "points": 100 * (best - other),
-        "interval": [100 * found.interval.low, 100 * found.interval.high],
+        "interval": [100 * end for end in found.interval.ends],
         "error_reduction": found.error_reduction,
-        "error_reduction_interval": _ends(found.error_reduction_interval),
+        "error_reduction_interval": found.error_reduction_interval and found.error_reduction_interval.ends,
     }
-
-
-def _ends(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]
 
 
 def _sentence(chosen: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ class Predicted:
         found = self.found
         return {
             "accuracy": found.accuracy,
-            "interval": [found.interval.low, found.interval.high],
+            "interval": found.interval.ends,
             "cross_validated": found.cross_validated,
             "scores": self.scores,
             "folds": found.folds,

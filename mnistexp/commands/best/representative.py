@@ -1,6 +1,6 @@
 """Is the test accuracy representative of unseen data? The evidence, each part with a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,14 @@ from mnistexp.commands.best.ledger import Ledger
 from mnistexp.commands.best.nested import Nested
 from mnistexp.commands.best.predicted import Predicted
 from mnistexp.config.shown import percent, points, span
-from mnistexp.statistics import accuracy_difference, bbc_cv, over_repeats, predict_accuracy, wilson
+from mnistexp.statistics import accuracy_difference, bbc_cv, predict_accuracy, wilson
 from mnistexp.training.repeats import TrainingResult
 
 
 def representative(
     choice: Choice,
-    results: Sequence[TrainingResult],
+    first: TrainingResult,
+    repeats: Mapping[str, Any] | None,
     ledger: Ledger,
     unseen: Sequence[NDArray[np.bool_]] | None,
     nested: Nested | None,
@@ -26,11 +27,11 @@ def representative(
 ) -> dict[str, Any]:
     """The section `representative` of `metrics.json`; accuracies are shares from 0 to 1.
 
+    `first`: the training whose network is saved; `repeats`: that section of `metrics.json`, None for a single training.
     `unseen`: for each trained network, which unseen digits it classifies correctly, bool (digits,); None if not scored.
     Sections `test`, `cross_validation`, `selection`, `nested`, `prediction`, `ledger`, `seeds` and `unseen`, each with
     a `sentence`, null where not measured; `sentences` has them in this order, and `answer` sums up.
     """
-    first = results[0]
     sections: dict[str, Any] = {
         "test": _test(first),
         "cross_validation": _cross_validation(choice, first),
@@ -38,7 +39,7 @@ def representative(
         "nested": None if nested is None else _nested(nested),
         "prediction": None if predicted is None else predicted.document(),
         "ledger": ledger.document(),
-        "seeds": None if len(results) == 1 else _seeds(results, unseen),
+        "seeds": repeats and _seeds(repeats, unseen),
         "unseen": None if unseen is None else _unseen(first, unseen[0]),
     }
     sentences = [section["sentence"] for section in sections.values() if section]
@@ -50,12 +51,12 @@ def _test(result: TrainingResult) -> dict[str, Any]:
     interval = wilson(result.correct, n)
     return {
         "accuracy": result.test_accuracy,
-        "interval": [interval.low, interval.high],
+        "interval": interval.ends,
         "correct": result.correct,
         "digits": n,
         "sentence": (
             f"The final network classifies {result.correct} of {n} test digits correctly: "
-            f"{percent(result.test_accuracy)} (95% Wilson interval {span(interval.low, interval.high)})."
+            f"{percent(result.test_accuracy)} (95% Wilson interval {span(*interval.ends)})."
         ),
     }
 
@@ -74,7 +75,7 @@ def _cross_validation(choice: Choice, result: TrainingResult) -> dict[str, Any]:
         "standard_error": trial.standard_error,
         "digits": n,
         "gap": gap,
-        "gap_interval": [interval.low, interval.high],
+        "gap_interval": interval.ends,
         "sentence": (
             f"In cross-validation the same setting scores {percent(score)} on {n} digits, "
             f"{points(score, result.test_accuracy)} points {'above' if gap > 0 else 'below'} the test accuracy (95% "
@@ -101,8 +102,8 @@ def _selection(choice: Choice) -> dict[str, Any]:
         "raw": found.raw,
         "corrected": found.corrected,
         "bias": found.bias,
-        "interval": [found.interval.low, found.interval.high],
-        "percentiles": [found.percentiles.low, found.percentiles.high],
+        "interval": found.interval.ends,
+        "percentiles": found.percentiles.ends,
         "stability": found.stability,
         "sentence": f"Selection from {many} settings by the highest score{who}. {found.sentence}",
     }
@@ -116,7 +117,7 @@ def _nested(nested: Nested) -> dict[str, Any]:
     same = "the same setting each time" if different == 1 else f"{different} different settings"
     return {
         "accuracy": found.accuracy,
-        "interval": [found.interval.low, found.interval.high],
+        "interval": found.interval.ends,
         "std": found.std,
         "scores": list(nested.scores),
         "sizes": list(nested.sizes),
@@ -124,23 +125,17 @@ def _nested(nested: Nested) -> dict[str, Any]:
         "sentence": (
             f"Nested cross-validation repeated the whole selection without each of {found.folds} outer folds and "
             f"scored the chosen setting on that fold: {percent(found.accuracy)} (95% interval "
-            f"{span(found.interval.low, found.interval.high)}). It chose {same}."
+            f"{span(*found.interval.ends)}). It chose {same}."
         ),
     }
 
 
-def _seeds(results: Sequence[TrainingResult], unseen: Sequence[NDArray[np.bool_]] | None) -> dict[str, Any]:
+def _seeds(repeats: Mapping[str, Any], unseen: Sequence[NDArray[np.bool_]] | None) -> dict[str, Any]:
     """Mean, `std` and `interval` of the test accuracy over repeats; `unseen_accuracies` of the same networks."""
-    spread = over_repeats([result.test_accuracy for result in results], resolution=1 / len(results[0].test.labels))
-    shares = None if unseen is None else [float(right.mean()) for right in unseen]
     return {
-        "count": spread.n,
-        "test_accuracies": [result.test_accuracy for result in results],
-        "mean": spread.mean,
-        "std": spread.std,
-        "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
-        "unseen_accuracies": shares,
-        "sentence": f"Test accuracy with different seeds: {spread.sentence}",
+        **{key: repeats[key] for key in ("count", "test_accuracies", "mean", "std", "interval")},
+        "unseen_accuracies": None if unseen is None else [float(right.mean()) for right in unseen],
+        "sentence": f"Test accuracy with different seeds: {repeats['sentence']}",
     }
 
 
@@ -155,19 +150,19 @@ def _unseen(result: TrainingResult, right: NDArray[np.bool_]) -> dict[str, Any]:
     gap = accuracy_difference(result.correct, tests, correct, n)
     holds = correct / n in predicted
     place = "inside" if holds else "outside"
-    verdict = f"{place} the 95% prediction interval from the test digits, {span(predicted.low, predicted.high)}"
+    verdict = f"{place} the 95% prediction interval from the test digits, {span(*predicted.ends)}"
     return {
         "accuracy": correct / n,
-        "interval": [own.low, own.high],
+        "interval": own.ends,
         "correct": correct,
         "digits": n,
-        "predicted": [predicted.low, predicted.high],
+        "predicted": predicted.ends,
         "holds": holds,
         "gap": result.test_accuracy - correct / n,
-        "gap_interval": [gap.low, gap.high],
+        "gap_interval": gap.ends,
         "sentence": (
             f"On {n:,} unseen digits the same network has an accuracy of {percent(correct / n)} (95% interval "
-            f"{span(own.low, own.high)}), {verdict}."
+            f"{span(*own.ends)}), {verdict}."
         ),
     }
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ from mnistexp.commands.best.nested import Nested, nested_score
 from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
-from mnistexp.commands.digits import note_digits
-from mnistexp.commands.job import new_run, run_job, unwatched
+from mnistexp.commands.job import begun_run, new_run, note_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import finish_training
@@ -35,8 +33,6 @@ from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import CHOICE, COMBINED, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
-from mnistexp.runs.run_folder import Run
-from mnistexp.sweeps import reuse
 from mnistexp.sweeps.executors.processes import workers_kept
 from mnistexp.sweeps.sweep_files import predictions_archive
 from mnistexp.training.predicting import predict
@@ -156,7 +152,9 @@ def _finish(
     chosen, predicted = files.plain(choice_document(sources.used, choice)), evidence.predicted
     failed = ["combination"] * choice.combination.trial.failed + list(evidence.failed)
     dataset = data.Dataset(work.digits, work.split, final)
-    with run_job(_open(work, final, chosen), STOPPED, dataset) as run:
+    begun = begun_run(work.runs_dir, Kind.BEST, work.config, work.digits, CHOICE, chosen)
+    name = f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
+    with run_job(begun or new_run(work.runs_dir, Kind.BEST, work.config, name), STOPPED, dataset) as run:
         run.add(CHOICE, chosen)
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
@@ -165,7 +163,9 @@ def _finish(
         results = train_repeats(run, dataset, None, watch)
         ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
-        document = metrics.training_metrics(final, results) | {
+        trained = metrics.training_metrics(final, results)
+        found = representative(choice, results[0], trained.get("repeats"), ledger, right, evidence.nested, predicted)
+        document = trained | {
             "command": Kind.BEST,
             "best_params": choice.chosen.params,
             "best_score": choice.chosen.trial.mean,
@@ -174,7 +174,7 @@ def _finish(
             "choice": chosen,
             "left_aside": [vars(one) for one in sources.left_aside],
             "better": how_much_better(choice),
-            "representative": representative(choice, results, ledger, right, evidence.nested, predicted),
+            "representative": found,
             "failed": failed,
             "seconds": metrics.seconds(results, time.perf_counter() - began),
         }
@@ -186,13 +186,6 @@ def _finish(
         for name, content in style.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
         return finish_training(run, final, results, document, watch, exit_code=TrialsFailed.exit_code if failed else 0)
-
-
-def _open(work: Work, final: ExperimentConfig, chosen: dict[str, Any]) -> Run:
-    begun = reuse.unfinished(work.runs_dir, Kind.BEST, work.config, work.digits)
-    if begun is not None and files.holds(begun.path / CHOICE, chosen):
-        return Run.resume(begun.path)
-    return new_run(work.runs_dir, Kind.BEST, work.config, f"{final.optimizer.name}-dropout-{final.model.dropout:g}")
 
 
 def unseen_digits(digits: Digits) -> Digits:

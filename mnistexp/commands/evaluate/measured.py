@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.runs.predictions import mistakes
-from mnistexp.statistics.calibration import calibration
-from mnistexp.statistics.class_scores import ClassScores, class_scores
+from mnistexp.statistics.class_scores import ClassScores, calibration, class_scores
 
 
 def measured(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -21,11 +20,12 @@ def measured(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> d
     confusion = statistics.confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
     classes = class_scores(confusion)
     correct, digits = int(confusion.trace()), len(labels)
+    interval = statistics.wilson(correct, digits)
     calibrated = calibration(probabilities, labels)
     given = probabilities[np.arange(digits), labels].astype(np.float64)
     return {
         "accuracy": correct / digits,
-        "interval": _interval(correct, digits),
+        "interval": [interval.low, interval.high],
         "correct": correct,
         "digits": digits,
         "macro_f1": float(np.mean([one.f1.value for one in classes if one.digits and one.f1])),
@@ -35,13 +35,6 @@ def measured(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> d
         "calibration": asdict(calibrated) | {"sentence": calibrated.sentence},
         "mistakes": [asdict(one) for one in mistakes(probabilities, labels)],
     }
-
-
-def _interval(right: int, of: int) -> list[float] | None:
-    if not of:
-        return None
-    found = statistics.wilson(right, of)
-    return [found.low, found.high]
 
 
 def _of_class(number: int, scores: ClassScores) -> dict[str, Any]:

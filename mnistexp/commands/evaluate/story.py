@@ -1,17 +1,17 @@
 """`evaluate` step by step: read labelled digits, converted like the training digits, and score the model on them."""
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.commands.best.ledger import Reading, read_ledger
-from mnistexp.commands.digits import as_sentence, read_digits
 from mnistexp.commands.evaluate.measured import measured
-from mnistexp.commands.job import NOTHING_KEPT, run_job, unwatched
+from mnistexp.commands.job import NOTHING_KEPT, as_sentence, read_same_digits, run_job, unwatched
 from mnistexp.commands.prediction import Network, network_of
 from mnistexp.config import settings
 from mnistexp.config.models import DataConfig
@@ -20,7 +20,7 @@ from mnistexp.data import Dataset, Digits, Split
 from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
-from mnistexp.errors import BadInput, MnistexpError, RunError
+from mnistexp.errors import BadInput, MnistexpError
 from mnistexp.figures import drawings, plots, style
 from mnistexp.runs.layout import DATA, METRICS, Kind
 from mnistexp.runs.predictions import Mistake
@@ -29,25 +29,11 @@ from mnistexp.runs.results import Reading as ReadingDone
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PartChoice = Literal["auto", "train", "test"]
 PARTS: tuple[PartChoice, ...] = ("auto", "train", "test")
-
-
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """The digits of the evaluation, as the network sees them; `own`: the run's own test digits, with their split."""
-
-    digits: Digits
-    rows: NDArray[np.int64]
-    own: Split | None = None
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        return self.digits.images[self.rows]
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        return self.digits.labels[self.rows]
 
 
 def evaluate(
@@ -74,39 +60,27 @@ def evaluate(
     """
     network = network_of(stored)
     config = network.config
-    judged, known = _digits(stored, network, source, part, invert, transpose, watch)
+    if source is None:
+        judged = known = read_same_digits(stored, config, watch)
+    else:
+        data = config.data.model_copy(update={"source": source, "invert": invert, "transpose": False})
+        digits, none = _other(data, network, part, transpose, watch), np.zeros(0, np.int64)
+        judged = Dataset(digits, Split(none, none, np.arange(len(digits))), config)
+        known = None
+        with suppress(MnistexpError):  # the run's own digits can't be read any more
+            known = read_same_digits(stored, config, unwatched)
     document = _document(stored, judged, network, known)
     evaluated = config.model_copy(update={"data": config.data.model_copy(update={"source": judged.digits.source})})
     new = Run.create(runs_dir, Kind.EVALUATE, name or stored.name, settings.to_yaml(evaluated))
     with run_job(new, NOTHING_KEPT) as run:
-        _store(run, runs_dir, document, judged, network.classes)
+        run.add(DATA, judged.document())
+        if judged is known:
+            ledger = read_ledger(runs_dir, judged.digits, judged.split, Reading(run.id, Kind.EVALUATE, 1, False))
+            document["ledger"] = ledger.document()
+        run.add(METRICS, document)
+        for file, content in style.rendered(_drawn(document, judged, network.classes)):
+            run.add(file, content)
     return Outcome(run.path, document)
-
-
-def _digits(
-    stored: StoredRun,
-    network: Network,
-    source: str | None,
-    part: PartChoice,
-    invert: bool | Literal["auto"],
-    transpose: bool | None,
-    watch: Watch,
-) -> tuple[_Judged, Dataset | None]:
-    """The digits of the evaluation, and those of the run, None if they can't be read any more."""
-    config = network.config
-    if source is None:
-        dataset = read_digits(config, watch)
-        if not dataset.digits.match(stored.read_json(DATA)):
-            raise RunError(f"{stored.id} was trained on other digits than {config.data.source} now contains")
-        return _Judged(dataset.digits, dataset.split.test, dataset.split), dataset
-    data = config.data.model_copy(update={"source": source, "invert": invert, "transpose": False})
-    digits = _other(data, network, part, transpose, watch)
-    try:
-        known = Dataset.load(config)
-        same = known.digits.match(stored.read_json(DATA))
-    except MnistexpError:
-        same = False
-    return _Judged(digits, np.arange(len(digits))), known if same else None
 
 
 def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
@@ -132,19 +106,20 @@ def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool
     return digits
 
 
-def _document(stored: StoredRun, judged: _Judged, network: Network, known: Dataset | None) -> dict[str, Any]:
-    labels, probabilities = judged.labels, network.probabilities(judged.images)
+def _document(stored: StoredRun, judged: Dataset, network: Network, known: Dataset | None) -> dict[str, Any]:
+    rows = judged.split.test
+    images, labels = judged.digits.images[rows], judged.digits.labels[rows]
+    probabilities = network.probabilities(images)
     found = measured(probabilities, labels)
-    right = probabilities.argmax(axis=1) == labels
-    trained = _trained_on(judged, known, right)
+    trained = _trained_on(images, known, probabilities.argmax(axis=1) == labels)
     document: dict[str, Any] = {
         "command": Kind.EVALUATE,
         "run": stored.id,
         "source": judged.digits.source,
-        "own_test_digits": judged.own is not None,
+        "own_test_digits": judged is known,
         **found,
         "trained_on": trained,
-        "expected": _expected(stored, judged, trained, found),
+        "expected": None if judged is known else _expected(stored, trained, found),
         "ledger": None,
         "class_names": list(network.classes.names),
         "converted": list(judged.digits.told),
@@ -155,14 +130,14 @@ def _document(stored: StoredRun, judged: _Judged, network: Network, known: Datas
     return document
 
 
-def _trained_on(judged: _Judged, known: Dataset | None, right: NDArray[np.bool_]) -> dict[str, Any]:
+def _trained_on(images: NDArray[np.uint8], known: Dataset | None, right: NDArray[np.bool_]) -> dict[str, Any]:
     """How many of the digits the run was trained on, by their pixels, and the accuracy on the others."""
     if known is None:
         told = "Whether the run was trained on some of these digits is unknown: its own digits can't be read any more."
         return {"digits": None, "others": None, "sentence": told}
     rows = np.concatenate([known.split.train, known.split.validation])
     seen = {image.tobytes() for image in known.digits.images[rows]}
-    familiar = np.array([image.tobytes() in seen for image in judged.images], np.bool_)
+    familiar = np.array([image.tobytes() in seen for image in images], np.bool_)
     count, others = int(familiar.sum()), int((~familiar).sum())
     if not count:
         return {"digits": 0, "others": None, "sentence": "The run was trained on none of these digits."}
@@ -184,12 +159,10 @@ def _trained_on(judged: _Judged, known: Dataset | None, right: NDArray[np.bool_]
     return {"digits": count, "others": share, "sentence": told}
 
 
-def _expected(
-    stored: StoredRun, judged: _Judged, trained: dict[str, Any], found: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Whether the accuracy is in the prediction interval of the run's test digits; None for those digits."""
+def _expected(stored: StoredRun, trained: dict[str, Any], found: dict[str, Any]) -> dict[str, Any] | None:
+    """Whether the accuracy is in the prediction interval of the run's test digits."""
     metrics = stored.metrics or {}
-    if judged.own is not None or not metrics.get("test_digits") or (trained["digits"] and not trained["others"]):
+    if not metrics.get("test_digits") or (trained["digits"] and not trained["others"]):
         return None
     of = trained["others"] or found
     ahead = statistics.predict_accuracy(metrics["test_correct"], metrics["test_digits"], of["digits"])
@@ -208,25 +181,12 @@ def _expected(
     return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
 
 
-def _store(run: Run, runs_dir: Path, document: dict[str, Any], judged: _Judged, classes: Classes) -> None:
-    digits = judged.digits
-    empty = np.zeros(0, np.int64)
-    split = judged.own or Split(empty, empty, judged.rows)
-    run.add(DATA, digits.document(split))
-    if judged.own is not None:
-        ledger = read_ledger(runs_dir, digits, split, Reading(run.id, Kind.EVALUATE, 1, False))
-        document["ledger"] = ledger.document()
+def _drawn(document: dict[str, Any], judged: Dataset, classes: Classes) -> dict[str, "Figure"]:
     names = classes.names
     worst = [Mistake(**mistake) for mistake in document["mistakes"]]
-    shown = None if names == Classes().names else names
-    drawn = {
-        "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), shown),
+    images = judged.digits.images[judged.split.test[[one.index for one in worst]]]
+    return {
+        "confusion_matrix": plots.confusion_matrix(np.array(document["confusion_matrix"]), names),
         "reliability": plots.reliability_diagram(document["calibration"]["bins"], document["calibration"]["error"]),
-        "mistakes": drawings.mistakes(
-            judged.images[[one.index for one in worst]], [one.captions(names) for one in worst]
-        ),
+        "mistakes": drawings.mistakes(images, [one.captions(names) for one in worst]),
     }
-    run.add(METRICS, document)
-    for file, content in style.rendered(drawn):
-        run.add(file, content)
-    run.finish()

@@ -34,23 +34,19 @@ def known_settings(text: str, where: str) -> tuple[ExperimentConfig, list[Change
     Raises `ConfigError` with every other problem.
     """
     values = yaml_source.parse(text, where).values
-    unknown = []
-    for key in _unknown_keys(values):
+    unknown, keys = [], []
+    try:
+        ExperimentConfig.model_validate(dict(values))
+    except ValidationError as error:
+        found = (item for item in error.errors(include_url=False) if item["type"] == "extra_forbidden")
+        keys = [key for item in found for key, _ in explain(item)]
+    for key in keys:
         *above, name = key.split(".")
         section = values
         for part in above:
             section = section[part]
         unknown.append(Change(f"setting {key}", section.pop(name), None))
     return settings.resolve([yaml_source.Source(where, values)]).config, unknown
-
-
-def _unknown_keys(values: Mapping[str, Any]) -> list[str]:
-    try:
-        ExperimentConfig.model_validate(dict(values))
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        return [key for item in found if item["type"] == "extra_forbidden" for key, _ in explain(item)]
-    return []
 
 
 def changed_data(stored: StoredRun, dataset: Dataset) -> list[Change]:
@@ -79,18 +75,11 @@ def changed_surroundings(stored: StoredRun) -> Iterator[Change]:
         if key in then and then[key] != now[key]:
             yield Change(key, then[key], now[key])
     for key in KEYED:
-        before, after = _mapping(then.get(key)), _mapping(now[key])
+        before, after = (each if isinstance(each, Mapping) else {} for each in (then.get(key), now[key]))
         for name in sorted(before.keys() | after.keys(), key=str.lower):
             if name != "TF_CPP_MIN_LOG_LEVEL" and before.get(name) != after.get(name):  # earlier versions recorded it
                 yield Change(f"{key}.{name}", before.get(name), after.get(name))
     patch = stored.read_text(PATCH) if (stored.path / PATCH).exists() else ""
     if patch != dirty_diff():
-        yield Change(PATCH, _length(patch), _length(dirty_diff()))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _length(patch: str) -> str:
-    return f"{len(patch.splitlines())} lines" if patch else "none"
+        lengths = (f"{len(text.splitlines())} lines" if text else "none" for text in (patch, dirty_diff()))
+        yield Change(PATCH, *lengths)

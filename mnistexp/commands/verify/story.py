@@ -4,8 +4,7 @@ Nothing is written to the run.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -103,7 +102,7 @@ def verify(
     _check(stored, tolerance, fits)
     if not sweep and (fits, seed) != (None, None):
         raise BadInput(f"--fits and --seed are for sweeps, but {stored.id} is a {stored.command} run")
-    with _possible(stored):
+    try:
         source = FINAL if stored.command == Kind.BEST else CONFIG
         config, unknown = known_settings(stored.read_text(source), str(stored.path / source))
         dataset = Dataset.load(config)
@@ -117,6 +116,8 @@ def verify(
                 compared = compare_trainings(stored, dataset, watch)
         except KeyboardInterrupt:
             raise Interrupted("stopped; nothing was written") from None
+    except BadInput as error:  # the run's own settings: the user's input is not at fault
+        raise RunError(f"{stored.id} can't be repeated here: {error}") from error
     return Verification(stored, tolerance, tuple(compared), changed, note)
 
 
@@ -132,12 +133,3 @@ def _check(stored: StoredRun, tolerance: float, fits: int | None) -> None:
     if fits is not None and fits < 1:
         raise BadInput(f"--fits is {fits}, allowed: 1 <= value")
     _ = stored.metrics, stored.environment, stored.histories  # a damaged part is named before anything is trained
-
-
-@contextmanager
-def _possible(stored: StoredRun) -> Iterator[None]:
-    """Raise `RunError` instead of `BadInput` for a stored run's own settings: the user's input is not at fault."""
-    try:
-        yield
-    except BadInput as error:
-        raise RunError(f"{stored.id} can't be repeated here: {error}") from error

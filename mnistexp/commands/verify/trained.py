@@ -39,7 +39,9 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
         before = f"training {repeat + 1}: " if repeats > 1 else ""
         found.append(_history(folder, result, before))
         found += _model(folder, dataset, result, before)
-        found.append(_accuracy(accuracies[repeat], result, before))
+        then, now = accuracies[repeat], result.test_accuracy
+        told = f"{then:.4f} then, {now:.4f} now" if then != now else f"{now:.4f}"
+        found.append(Compared(f"{before}test accuracy", then == now, relative_difference([then], [now]), told))
     return found
 
 
@@ -84,14 +86,4 @@ def _model(folder: Path, dataset: Dataset, result: TrainingResult, before: str) 
         np.array_equal(probabilities, result.test.probabilities, equal_nan=True),
         relative_difference([float((likeliest == result.test.labels).mean())], [result.test_accuracy]),
         f"{others} of {len(likeliest)} test digits have another prediction" if others else "",
-    )
-
-
-def _accuracy(then: float, result: TrainingResult, before: str) -> Compared:
-    now = result.test_accuracy
-    return Compared(
-        f"{before}test accuracy",
-        then == now,
-        relative_difference([then], [now]),
-        f"{then:.4f} then, {now:.4f} now" if then != now else f"{now:.4f}",
     )

@@ -152,7 +152,8 @@ function showCard(card, run, moment) {
 function makeRow(run) {
   const base = `runs/${encodeURIComponent(run.id)}`;
   const title = run.state === "damaged" ? run.id : make("a", { href: `${base}/report` }, run.id);
-  const links = run.files.map((name) => make("a", { href: `${base}/files/${encodeURIComponent(name)}` }, name));
+  const files = run.files.filter((name) => !run.files.includes(name.replace(/\.svg$/, ".png")) || !name.endsWith(".svg"));
+  const links = files.map((name) => make("a", { href: `${base}/files/${encodeURIComponent(name)}` }, name));
   const row = make("tr", {}, make("th", { scope: "row" }, title));
   row.append(make("td", {}, run.state), make("td", {}, cameOut(run)), make("td"), make("td", {}, ...links));
   return row;
@@ -164,7 +165,8 @@ function showRow(run, moment) {
   const key = JSON.stringify([run.state, run.ended, run.result, run.error, run.files, reached(run).words]);
   let kept = rows.get(run.id);
   if (kept?.key !== key) rows.set(run.id, (kept = { key, row: makeRow(run) }));
-  say(kept.row.cells[3], `${duration((Date.parse(moment) - Date.parse(run.ended)) / 1000)} ago`);
+  const ago = duration((Date.parse(moment) - Date.parse(run.ended)) / 1000).split(" ", 2).join(" ");
+  say(kept.row.cells[3], `${ago} ago`);
   return kept.row;
 }
 

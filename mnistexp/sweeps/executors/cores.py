@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["cpu_quota", "memory_limit", "physical_cores", "usable_cores"]
-
 CGROUPS = Path("/proc/self/cgroup")
 ROOT = Path("/sys/fs/cgroup")
 UNLIMITED = 2**60

@@ -18,8 +18,6 @@ from distributed import Client, LocalCluster, Nanny, WorkerPlugin
 from mnistexp.errors import BadInput, RunError
 from mnistexp.sweeps.executors.processes import answered_later, spawning
 
-__all__ = ["Cluster"]
-
 SECONDS_TO_CONNECT = 10
 SECONDS_TO_CLOSE = 20.0
 

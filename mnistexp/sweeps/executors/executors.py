@@ -14,8 +14,6 @@ from mnistexp.errors import BadInput
 from mnistexp.sweeps.executors.cores import usable_cores
 from mnistexp.sweeps.executors.processes import Processes
 
-__all__ = ["Kind", "Lost", "Serial", "open_executor", "outcomes"]
-
 Kind = Literal["serial", "processes", "dask"]
 Task = TypeVar("Task")
 Result = TypeVar("Result")

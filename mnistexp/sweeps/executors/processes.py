@@ -20,16 +20,6 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
-__all__ = [
-    "Processes",
-    "WorkerDied",
-    "answered_later",
-    "leave_signals_to_the_parent",
-    "load_ahead",
-    "spawning",
-    "workers_kept",
-]
-
 FORKED = sys.platform == "linux"
 INTERRUPTIONS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 PRELOADED = "mnistexp.sweeps.executors.preloaded"
