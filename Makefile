@@ -76,6 +76,7 @@ bench: $(VENV)/installed-dev  ## Measure speed, both sides in one run, and refre
 	$(BIN)/python benchmarks/loop.py --write-docs
 	$(BIN)/python benchmarks/whole.py --write-docs
 	$(BIN)/python benchmarks/executors.py --write-docs
+	$(BIN)/python benchmarks/workers.py --write-docs
 	$(BIN)/python benchmarks/runs.py
 	$(BIN)/python benchmarks/own_digits.py --write-docs
 

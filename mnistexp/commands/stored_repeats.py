@@ -16,11 +16,11 @@ from mnistexp.runs.results import CURVES, Watch
 from mnistexp.runs.run_folder import Run, add_file, remove_file
 from mnistexp.training.predicting import keras_model
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
-from mnistexp.training.runtime import load_beside
+from mnistexp.training.runtime import load_beside, start_tensorflow
 from mnistexp.training.state import EpochRow, State
 
 AFTERWARDS = "scipy.special", "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"
-"""Modules that metrics and figures of a training use."""
+"""Modules that metrics and figures use."""
 CHECKPOINT_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
 
@@ -31,7 +31,8 @@ def train_repeats(run: Run, dataset: Dataset, held_out: Rows | None, watch: Watc
     `held_out`: the rows that the curves are validated on; with None there is no validation, and each finished network
     reads the test digits once. Raises `KeyboardInterrupt`, keeping finished work.
     """
-    load_beside(*AFTERWARDS)
+    start_tensorflow()
+    load_beside("keras", *AFTERWARDS)
     return [_repeat(run, dataset, held_out, repeat, watch) for repeat in range(dataset.config.repeats)]
 
 

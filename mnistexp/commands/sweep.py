@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.commands.job import new_run, note_digits, read_digits, run_job, unwatched
+from mnistexp.commands.stored_repeats import AFTERWARDS
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import TrialsFailed
 from mnistexp.figures import style, sweeps
@@ -17,6 +18,7 @@ from mnistexp.sweeps.ranking import ranked
 from mnistexp.sweeps.search import search
 from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.trial_cache import cache_of
+from mnistexp.training.runtime import load_beside
 
 AGAIN = "run the same command again to continue"
 
@@ -39,6 +41,8 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     # Bad input, such as a scheduler that doesn't answer, removes the run: nothing has been computed.
     with run_job(new_run(runs_dir, command, config, sweep_name(config)), stopped, dataset) as run:
         run.log(f"{command}: started")
+        if earlier is None:
+            load_beside(*AFTERWARDS)  # workers start meanwhile
         found = sweeping.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
         document = sweep_metrics(config, command, found)
         note_digits(document, digits)

@@ -112,6 +112,8 @@ class _Run:
             seed.words(DROPOUT),
         )
         self.pace = 0.0
+        self.seen: tuple[int, NDArray[np.float32]] | None = None
+        """The last epoch, from 1, that was validated here, and the probabilities of its weights."""
 
     def start(self) -> State:
         return State(self.loop.start(initial_weights(self.config.model, self.seed)))
@@ -154,7 +156,8 @@ class _Run:
         loss, accuracy = (sums / self.size).tolist()
         validation = (math.nan, math.nan, math.nan)
         if self.validation is not None and _validates(training, number + 1):
-            validation, _ = evaluated(self.loop, tensors, self.validation)
+            validation, probabilities = evaluated(self.loop, tensors, self.validation)
+            self.seen = number + 1, probabilities
         row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
         return State(tensors, (*state.rows, row), self._best(state, row, tensors[: self.loop.weights]))
 
@@ -165,7 +168,9 @@ class _Run:
         if stopping and stopping.restore_best_weights and state.best:
             kept, _, weights = state.best
         probabilities = None
-        if self.validation is not None:
+        if self.seen and self.seen[0] == kept:
+            probabilities = self.seen[1]
+        elif self.validation is not None:
             _, probabilities = evaluated(self.loop, weights, self.validation)
         ended_early = len(rows) < training.epochs and not interrupted and not diverged
         return Fit(

@@ -3,8 +3,8 @@
 Importing this module starts TensorFlow; `fitting.py` does so on its first fit.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,6 +81,24 @@ class Layers:
         return losses, logits, tape.gradient(loss, weights)
 
 
+class _Graph:
+    """A function as a graph of one signature, traced by its first call.
+
+    Its arguments have the dtypes of the signature: they are not compared with it, which takes a thirtieth of an epoch.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: list[Any]) -> None:
+        self.traced = tf.function(function, autograph=False, input_signature=signature)
+
+    @cached_property
+    def _call(self) -> Callable[..., Any]:
+        call: Callable[..., Any] = self.traced.get_concrete_function().inference_fn.call_preflattened
+        return call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call([*map(tf.convert_to_tensor, tf.nest.flatten(arguments))])
+
+
 class Loop:
     """The compiled functions for one network, optimizer and batch size; all hyperparameters are inputs.
 
@@ -99,10 +117,9 @@ class Loop:
         state = [*self.shapes * vectors, *([()] * len(self.optimizer.scalar_slots))]
         image = network.prepare(np.zeros((1, 28, 28), np.uint8)).shape[1:]
         part = (spec((None, *image), tf.uint8), spec([None], tf.int32), spec([None, batch], floats))
-        self.train = tf.function(
+        self.train = _Graph(
             self._train,
-            autograph=False,
-            input_signature=[
+            [
                 tuple(spec(shape, floats) for shape in state),
                 spec([2], tf.float64),
                 part,
@@ -113,11 +130,7 @@ class Loop:
                 spec([1], tf.uint64),
             ],
         )
-        self.evaluate = tf.function(
-            self._evaluate,
-            autograph=False,
-            input_signature=[tuple(spec(shape, floats) for shape in self.shapes), part],
-        )
+        self.evaluate = _Graph(self._evaluate, [tuple(spec(shape, floats) for shape in self.shapes), part])
 
     def start(self, weights: Sequence[Any]) -> State:
         """The initial state of a training."""

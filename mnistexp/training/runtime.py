@@ -21,8 +21,9 @@ from mnistexp.runs import standard_error
 MALLOC = {-1: 2**30, -3: 2**25, -2: 2**24}
 """glibc's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_TOP_PAD, in bytes; the second is the largest allowed."""
 
-_left_out_of_keras: tuple[str, ...] = ()
+LEFT_OUT_OF_KERAS = ("sklearn", "pandas", "matplotlib.pyplot", "IPython")
 """Packages that Keras uses where they are installed, and loads for 2 seconds; a training needs none of them."""
+_own = False
 
 
 def import_tensorflow() -> Any:
@@ -71,29 +72,27 @@ def start_tensorflow() -> Any:
 
 def own_process() -> None:
     """Mark this process as the program's own: no other code in it needs the modules that Keras then doesn't import."""
-    global _left_out_of_keras
-    _left_out_of_keras = ("sklearn", "pandas", "matplotlib.pyplot", "IPython")
+    global _own
+    _own = True
 
 
 @cache
 def import_keras() -> Any:
     """Keras, on a TensorFlow that has been started; see `start_tensorflow`."""
     start_tensorflow()
-    with _left_out(*_left_out_of_keras), _garbage_left():
+    with _left_out(*LEFT_OUT_OF_KERAS if _own else ()), _garbage_left():
         import keras
     return keras
 
 
 def load_beside(*modules: str) -> None:
-    """Start TensorFlow, and then load Keras and other modules in a thread, for use after the training."""
+    """Load modules in a thread, for use after the training; Keras as `import_keras` does."""
 
     def load() -> None:
         with suppress(Exception):  # who needs it meets the error too
-            import_keras()
             for module in modules:
-                import_module(module)
+                import_keras() if module == "keras" else import_module(module)
 
-    start_tensorflow()
     threading.Thread(target=load).start()
 
 
@@ -125,11 +124,17 @@ def _left_out(*names: str) -> Iterator[None]:
 
 @contextmanager
 def _garbage_left() -> Iterator[None]:
-    """Disable garbage collection: loading creates hundreds of thousands of objects, and hardly any can be freed."""
+    """Disable garbage collection: loading creates hundreds of thousands of objects, and hardly any can be freed.
+
+    In the program's own process these objects are not looked through later either, which would take half a second, and
+    in a forked worker would copy the memory that they are in.
+    """
     looking = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if _own:
+            gc.freeze()
         if looking:
             gc.enable()

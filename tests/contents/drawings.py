@@ -1,8 +1,10 @@
 """Figures as they were drawn: the SVG of a file or of a page, in the units of its axes, and the PNG beside a file."""
 
 import re
-from collections.abc import Iterator, Sequence
+from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -49,6 +51,8 @@ class Panel:
     bands: list[tuple[np.ndarray, str]] = field(default_factory=list)
     texts: list[tuple[np.ndarray, str]] = field(default_factory=list)
     scales: dict[str, Scale] = field(default_factory=dict)
+    image: np.ndarray | None = None
+    """The first picture in the panel, uint8 (rows, columns, 3), its lowest row first."""
 
     def places(self, x: Any, y: Any) -> np.ndarray:
         """Values as places: float64 (n, 2)."""
@@ -98,7 +102,7 @@ def drawn(svg: str | bytes) -> Drawn:
 
 
 def _panel(axes: Node, shapes: dict[str, np.ndarray]) -> Panel:
-    panel = Panel()
+    panel = Panel(image=next((_image(node) for node in axes if _tag(node) == "image"), None))
     for part in _groups(axes):
         ticks = [tick for tick in _groups(part) if len(_groups(tick)) > 1]
         if text := _text(part):
@@ -137,6 +141,18 @@ def _content(panel: Panel, part: Node, shapes: dict[str, np.ndarray]) -> None:
             panel.bands.append((shape + _xy(use), colour))
         else:
             panel.marks.append((_xy(use)[None], colour))
+
+
+def _image(node: Node) -> np.ndarray:
+    data = (node.attrib.get(LINK) or node.attrib["href"]).partition("base64,")[2]
+    with Image.open(BytesIO(b64decode(data))) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    return pixels if "scale(1 -1)" in node.attrib.get("transform", "") else pixels[::-1]
+
+
+def rgb(colour: str) -> np.ndarray:
+    """`#0072b2` as three numbers from 0 to 255."""
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)])
 
 
 def _groups(node: Node) -> list[Node]:
@@ -222,8 +238,11 @@ def png_faults(png: Path, shown: Drawn) -> list[str]:
         pixels = np.asarray(image.convert("RGB")).astype(int)
     if pixels.std() < 2:
         return [f"{png.name} is blank"]
-    scale, found = pixels.shape[1] / shown.size[0], list(_curves(shown))
-    inks = {colour: np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) for _, colour in found}
+    scale = pixels.shape[1] / shown.size[0]
+    found = [
+        line for panel in shown.panels if panel.scales for line in panel.lines if len(line[0]) > 2 and "#" in line[1]
+    ]
+    inks = {colour: rgb(colour) for _, colour in found}
     if abs(pixels.shape[0] - shown.size[1] * scale) > 3:
         return [f"{png.name} has other proportions than its SVG"]
     for points, colour in found:
@@ -235,10 +254,6 @@ def png_faults(png: Path, shown: Drawn) -> list[str]:
         if own < 0.4 * len(points) or some < 0.75 * len(points):  # a later line may lie on an earlier one
             return [f"{png.name} doesn't show the curves of its SVG"]
     return []
-
-
-def _curves(shown: Drawn) -> Iterator[tuple[np.ndarray, str]]:
-    yield from (line for panel in shown.panels if panel.scales for line in panel.lines if line[1] != "none")
 
 
 def pointer_faults(panels: Sequence[dict[str, Any]], shown: Drawn) -> list[str]:

@@ -147,6 +147,18 @@ def _reported_rows(shown: Drawn, known: Known) -> Iterator[str]:
             yield f"{label}: {len(at)} marks are not its {len(own)} rows and their mean"
 
 
+def _reliability(shown: Drawn, known: Known) -> Iterator[str]:
+    """In each bin of the probability the share that is right, and the number of digits."""
+    upper, lower = (panel for panel in shown.panels if panel.ticks["x"])
+    if "bins" in known:
+        confidence, share, many = np.transpose(known["bins"])
+        upper.scales["x"] = lower.scales["x"]
+        yield from unlike("the shares of the bins", upper.marked(BLUE), upper.places(confidence, share))
+        tops = [box[0, 1] for box, colour in lower.boxes if colour == BLUE and np.ptp(box[:, 1]) > 0]
+        if not np.allclose(tops, lower.scales["y"].places(many), atol=NEAR):
+            yield "bars are not the digits of the bins"
+
+
 def _examples(shown: Drawn, known: Known) -> Iterator[str]:
     numbers = [number(word.split()[-1]) for word in shown.words]
     told = [*zip(numbers[::2], numbers[1::2], strict=True)]
@@ -162,4 +174,5 @@ FIGURES: Mapping[str, Callable[[Drawn, Known], Iterator[str]]] = {
     "reported_sgd_150_epochs": _reported_curves("sgd_150_epochs"),
     "reported_adam_dropout_50_epochs": _reported_curves("adam_dropout_50_epochs"),
     "reported_rows": _reported_rows, "examples": _examples,
+    "reliability": _reliability,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from . import best, commands, reproduce, sweep, training
+from . import best, commands, evaluate, reproduce, sweep, training
 from .claims import Rule, difference_faults, faults_of, word_faults
 from .drawings import drawn, number, png_faults, pointer_faults
 from .figures import FIGURES
@@ -22,6 +22,7 @@ Kind = tuple[Callable[[Record], dict[str, Any]], Sequence[Rule]]
 KINDS: Mapping[str, Kind] = {
     "train": (training.quantities, training.RULES),
     "best": (best.quantities, best.RULES),
+    "evaluate": (evaluate.quantities, evaluate.RULES),
     "reproduce": (reproduce.quantities, reproduce.RULES),
     **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
 }

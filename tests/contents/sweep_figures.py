@@ -9,12 +9,13 @@ import pandas as pd
 
 from .curves import all_in, mean_and_range
 from .digits import SHARE
-from .drawings import BLACK, BLUE, CROSS, NEAR, VERMILLION, WHITE, Drawn, Panel, number
+from .drawings import BLACK, BLUE, CROSS, NEAR, VERMILLION, WHITE, Drawn, Panel, number, rgb
 from .records import Record
 from .sweep import words
 from .training import wilson
 
-FAINT = "#b0b0b0"
+COLOURS_ALIKE = 8
+"""Of 255: as far as two colours may be off by rounding."""
 MANY = 500
 """With more trials, dots and lines are pixels."""
 Known = Mapping[str, Any]
@@ -50,24 +51,23 @@ def _is(values: pd.Series, label: str) -> Any:
 
 
 def _shade_faults(colour: str, score: float, key: Panel) -> Iterator[str]:
-    """A colour that stands for another score: by its place in viridis and the labels of the key."""
-    from matplotlib import colormaps
-
-    own = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
-    place = np.abs(colormaps["viridis"](range(256))[:, :3] * 255 - own).max(axis=1).argmin() / 255
-    labels = np.sort([number(label) for _, label in key.ticks["y"]])
-    span, power = np.ptp(labels), 1 if np.ptp(np.diff(labels)) < 0.21 else 2  # a wide scale stretches the best
-    if (colour == FAINT) == np.isfinite(score):
+    """A colour that the key of the colours gives to another score; that of a failed trial is not in the key."""
+    assert key.image is not None
+    away = np.abs(key.image.mean(axis=1) - rgb(colour)).max(axis=1)
+    if (away.min() < COLOURS_ALIKE) != np.isfinite(score):
         yield f"{score:.1f} has the colour {colour}"
     elif np.isfinite(score):
+        labels = np.sort([number(label) for _, label in key.ticks["y"]])
+        span, power = np.ptp(labels), 1 if np.ptp(np.diff(labels)) < 0.21 else 2  # a wide scale stretches the best
+        places = np.flatnonzero(away < away.min() + 3) / (len(away) - 1)
         expected = max(0.0, (score - labels[0]) / span) ** power
-        if abs(place - expected) > 0.006 + power * 0.06 / span:
-            yield f"the colour of {score:.1f} is that of {labels[0] + span * place ** (1 / power):.1f}"
+        if np.abs(places - expected).min() > 0.015 + power * 0.06 / span:
+            yield f"the colour of {score:.1f} is that of {labels[0] + span * places.mean() ** (1 / power):.1f}"
 
 
 def _key(shown: Drawn) -> Panel:
     """The key of the colours."""
-    return next(one for one in shown.panels if one.names["y"].startswith("accuracy") and not one.names["x"])
+    return next(panel for panel in shown.panels if panel.image is not None)
 
 
 def heat_maps(shown: Drawn, known: Known) -> Iterator[str]:
@@ -109,7 +109,7 @@ def marginals(shown: Drawn, known: Known) -> Iterator[str]:
         ticks, name = panel.ticks["x"], panel.names["x"]
         labels, places = [label for _, label in ticks], np.array([place for place, _ in ticks])
         gap, y = float(np.diff(places).min()) if len(places) > 1 else 100.0, panel.scales["y"].places
-        bars = np.concatenate([panel.marked(FAINT), panel.marked(BLACK)])
+        bars = np.concatenate([np.zeros((0, 2)), *(at for at, ink in panel.marks if ink not in (BLUE, VERMILLION))])
         count = len(bars) if not alone and len(bars) == len(labels) - 1 else len(labels)
         middles = places if count == len(labels) else (places[1:] + places[:-1]) / 2
         for middle, level in zip(middles, _levels(trials, name, labels, count), strict=True):

@@ -14,7 +14,11 @@ from contents.passages import Passage
 from contents.records import Record
 from contents.training import RULES, quantities
 
-CELL, BAR, DOT = r"<!-- (\d+\.\d) -->", r'(y="[\d.]+)(" style="fill: #b0b0b0)', r'(y="[\d.]+)(" style="fill: #0072b2)'
+CELL, BAR, DOT = (
+    r"<!-- (\d+\.\d) -->",
+    r'(y="[\d.]+)(" style="fill: #\w+; stroke: #(?!0000))',
+    r'(y="[\d.]+)(" style="fill: #0072b2)',
+)
 SHADE = r'(style="fill: )(#\w{6})(; stroke: #ffffff)'
 
 

@@ -141,7 +141,7 @@ def test_few_tasks_are_in_flight_however_many_there_are(kind: Kind) -> None:
 
     most = 0
     with open_plain(kind) as executor:
-        for done, _ in enumerate(outcomes(executor, worker_tasks.square, tasks(), retries=0)):
+        for done, _ in enumerate(outcomes(executor, worker_tasks.square, tasks(), retries=0), start=1):
             most = max(most, taken - done)
         assert most <= executor.at_once
     assert taken == 400

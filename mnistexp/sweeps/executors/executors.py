@@ -122,20 +122,25 @@ def outcomes(
     """Each task with the result of `function`, in the order of completion.
 
     An exception means that a worker died, so `function` must not raise; the task is then retried, at most `retries`
-    times, and `died` is called with the task and the reason. At most `executor.at_once` tasks are submitted at a time.
-    No task is submitted once `more` is false. With `more`, at most one task per worker is submitted at a time, so that
-    no other task waits behind those under way.
+    times, and `died` is called with the task and the reason. At most `executor.at_once` tasks are submitted at a time;
+    a worker process gets its next one before the caller gets the result, so that it doesn't wait for the caller.
+    No task is submitted once `more` is false. With `more`, at most one task per worker is submitted at a time, once the
+    caller has dealt with the result, so that no other task waits behind those under way.
     """
     line = _Line(tasks, retries)
     ended: SimpleQueue[Future[Result]] = SimpleQueue()
     running: dict[Future[Result], _Attempt[Task]] = {}
+
+    def submit() -> None:
+        limit = executor.workers if more else executor.at_once
+        while len(running) < limit and (not more or more()) and (attempt := line.next(alone=not running)):
+            future = executor.submit(function, attempt.task)
+            running[future] = attempt
+            future.add_done_callback(ended.put)
+
     try:
         while True:
-            limit = executor.workers if more else executor.at_once
-            while len(running) < limit and (not more or more()) and (attempt := line.next(alone=not running)):
-                future = executor.submit(function, attempt.task)
-                running[future] = attempt
-                future.add_done_callback(ended.put)
+            submit()
             if not running:
                 return
             future = ended.get()
@@ -148,6 +153,8 @@ def outcomes(
                     died(attempt.task, reason)
                     continue
                 outcome = Lost(f"{reason} ({attempt.deaths} attempts)")
+            if isinstance(executor, Processes) and not more:
+                submit()
             yield attempt.task, outcome
     finally:
         for future in running:

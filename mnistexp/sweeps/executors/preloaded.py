@@ -1,11 +1,15 @@
-"""Loads TensorFlow in the process that workers are forked from, without its threads, which a fork would lose."""
+"""Loads what workers need in the process that they are forked from, so that each finds it loaded.
+
+TensorFlow is loaded without its threads, which a fork would lose.
+"""
 
 import atexit
 import os
 
 from mnistexp.sweeps.executors.processes import leave_signals_to_the_parent
+from mnistexp.sweeps.fold_fits import numerics
 from mnistexp.training import kernels
-from mnistexp.training.runtime import import_tensorflow
+from mnistexp.training.runtime import import_tensorflow, own_process
 
 
 def _leave() -> None:
@@ -15,5 +19,7 @@ def _leave() -> None:
 
 
 leave_signals_to_the_parent()
+own_process()
+numerics()  # kept, and each fit's answer has it
 kernels.open_private(import_tensorflow())  # one for all workers: they are killed, and couldn't remove theirs
 atexit.register(_leave)
