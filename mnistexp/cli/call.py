@@ -191,11 +191,14 @@ class Call:
         """End a command that trained. Raises `typer.Exit`, after a message, if it diverged or has no figures."""
         from mnistexp.runs.results import over_all
 
-        diverged = (told := over_all(outcome.metrics))["diverged_at"]
-        for wrong in (console.divergence(told) if diverged else "", outcome.without):
-            if wrong:
-                self.error(wrong)
-        if diverged or outcome.without:
+        wrong = [outcome.without] if outcome.without else []
+        if epoch := over_all(outcome.metrics)["diverged_at"]:
+            which = "a training" if "repeats" in outcome.metrics else "the training"
+            why = f"its loss was not a number in epoch {epoch}; try a lower optimizer.learning_rate"
+            wrong.insert(0, f"{which} diverged: {why}. Finished results are kept")
+        for message in wrong:
+            self.error(message)
+        if wrong:
             raise typer.Exit(MnistexpError.exit_code)
 
     @property

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,8 @@ def plain_table(*headings: str, rows: Iterable[Sequence[object]] = ()) -> Table:
 
 def shows_unicode() -> bool:
     """Whether standard output takes more than ASCII."""
-    return "utf" in (sys.stdout.encoding or "").lower()
+    file = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # while rich shows something live
+    return "utf" in (file.encoding or "").lower()
 
 
 def cut(text: str) -> Text:
@@ -130,12 +131,3 @@ def plan_report(plan: "Plan") -> Iterator[RenderableType]:
 
 def _about(seconds: float | None) -> str:
     return "time unknown" if seconds is None else f"about {duration(seconds)}"
-
-
-def divergence(metrics: Mapping[str, Any]) -> str:
-    """What to say of a training whose loss stopped being a number."""
-    which = "a training" if "repeats" in metrics else "the training"
-    return (
-        f"{which} diverged: its loss was not a number in epoch {metrics['diverged_at']}; "
-        "try a lower optimizer.learning_rate. Finished results are kept"
-    )

@@ -1,7 +1,7 @@
 """The help of a command: options in panels with their defaults, examples as lines to copy. Typer lays it out."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from copy import copy
 from typing import Any
 
@@ -36,13 +36,9 @@ def explained(command: Any, context: Any) -> Any:
     found.epilog, found.add_help_option = None, False
     defaults = _defaults(command)
     params = [_explained(param, context, defaults) for param in command.get_params(context)]
-    found.params = sorted(params, key=_panel)
+    places = {panel: place for place, panel in enumerate(PANELS)}
+    found.params = sorted(params, key=lambda param: places.get(param.rich_help_panel, -1))
     return found
-
-
-def _panel(param: Any) -> int:
-    """The place of an option's panel in the help."""
-    return PANELS.index(param.rich_help_panel) if param.rich_help_panel in PANELS else -1
 
 
 def _explained(param: Any, context: Any, defaults: dict[str, str]) -> Any:
@@ -94,15 +90,10 @@ def _defaults(command: Any) -> dict[str, str]:
         if option in names and value is not None:
             origin = "" if found.origins[key] == "default" else f", from {name}.yaml"
             defaults[option] = _in_words(value) + origin
-    swept = [text for grid in (found.config.sweep.grids if found.config.sweep else ()) for text in _swept(grid)]
+    swept = [str(text) for grid in found.config.search.grids for text in grid.get("optimizer.name", ())]
     if swept and "opt" in names:
         defaults["opt"] = f"{', '.join(swept)}, from {name}.yaml"
     return defaults
-
-
-def _swept(grid: Mapping[str, Any]) -> list[str]:
-    """The optimizers that a grid tries."""
-    return [str(name) for name in grid.get("optimizer.name", ())]
 
 
 def _in_words(value: Any) -> str:

@@ -23,7 +23,7 @@ class Command(TyperCommand):
     """A command that refuses an option given twice, and names the option or the setting that an unknown one means."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, with hints for what is unknown, missing or given twice."""
+        """Parse, with hints for unknown, missing and repeated options."""
         given = list(args)
         try:
             left: list[str] = super().parse_args(ctx, args)
@@ -120,7 +120,7 @@ class Group(TyperGroup):
         print_epilog(self.epilog or "")
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command of that name, or an error that names those which may be meant."""
+        """The command of that name, or an error that suggests others."""
         try:
             return super().resolve_command(ctx, args)
         except typer.TyperException as error:

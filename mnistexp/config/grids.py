@@ -75,6 +75,11 @@ class Range(Section):
     integer: bool = False
     """Draw whole numbers."""
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest value, as whole numbers where it has only these."""
+        return (int(self.low), int(self.high)) if self.integer else (self.low, self.high)
+
     @model_validator(mode="after")
     def _ends_are_ordered(self) -> Self:
         if not self.low < self.high:

@@ -38,16 +38,12 @@ class Settings:
 
     def placed(self, error: ConfigError) -> ConfigError:
         """The error of a part of this configuration, such as a trial, with the origins of its keys."""
-        found = [
-            max((key for key in self.origins if f"{each.key}.".startswith(f"{key}.")), key=len, default="")
-            for each in error.problems
-        ]
-        return ConfigError(
-            [
-                replace(each, where=self.origins.get(key, each.where))
-                for each, key in zip(error.problems, found, strict=True)
-            ]
-        )
+
+        def origin(key: str) -> str | None:
+            known = (above for above in self.origins if f"{key}.".startswith(f"{above}."))
+            return self.origins.get(max(known, key=len, default=""))
+
+        return ConfigError([replace(each, where=origin(each.key) or each.where) for each in error.problems])
 
 
 def packaged_names() -> list[str]:

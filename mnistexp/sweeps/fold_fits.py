@@ -145,7 +145,9 @@ def fit_fold(work: FoldFit) -> Fitted:
         return Fitted(result, numerics())
     except Exception as error:
         text = "".join(traceback.format_exception(error))
-        return Fitted(failed(work, _last_line(text), time.perf_counter() - began), numerics(), text)
+        return Fitted(
+            failed(work, text.strip().rpartition("\n")[2][:500], time.perf_counter() - began), numerics(), text
+        )
 
 
 def _fit(work: FoldFit, digits: Digits, learn: NDArray[np.int64], held_out: NDArray[np.int64]) -> FoldResult:
@@ -183,7 +185,3 @@ def failed(work: FoldFit, error: str, seconds: float = 0.0) -> FoldResult:
         seconds=seconds,
         error=error,
     )
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2][:500]

@@ -1,6 +1,7 @@
 """Finding a run of the same command, settings, digits and code in a runs folder, finished or interrupted."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +21,30 @@ WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast", "m
 
 def finished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> StoredRun | None:
     """The newest finished run of exactly this work; None if there is none. Raises RunError."""
-    return next((info for info in _same_work(runs_dir, command, config, digits) if _succeeded(info)), None)
+    runs = _same_work(runs_dir, command, config, digits)
+    return next((run for run in runs if run.status == "done" and run.exit_code == 0 and run.has(METRICS)), None)
 
 
 def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> StoredRun | None:
     """The newest interrupted run of exactly this work, to be resumed; None if there is none. Raises RunError."""
     runs = _same_work(runs_dir, command, config, digits)
-    return next((info for info in runs if info.status == "interrupted"), None)
-
-
-def _succeeded(info: StoredRun) -> bool:
-    return info.status == "done" and info.exit_code == 0 and info.has(METRICS)
+    return next((run for run in runs if run.status == "interrupted"), None)
 
 
 def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> Iterator[StoredRun]:
-    for info in reversed(list_runs(runs_dir)):
-        if info.command != command and not (is_sweep(info.command) and is_sweep(command)):
+    for run in reversed(list_runs(runs_dir)):
+        if run.command != command and not (is_sweep(run.command) and is_sweep(command)):
             continue
-        try:
-            same = _work(info.config) == _work(config) and _same_digits(info, digits) and _same_code(info)
-        except (MnistexpError, KeyError):  # a damaged run can't be reused
-            continue
-        if same:
-            yield info
+        with suppress(MnistexpError, KeyError):  # a damaged run can't be reused
+            # Without a record of its digits it used none, or was stopped before it had any: the source is the same.
+            same_digits = run.data is None or digits.match(run.data)
+            if same_digits and _work(run.config) == _work(config) and _same_code(run):
+                yield run
 
 
 def _work(config: ExperimentConfig) -> dict[str, Any]:
     document = config.model_dump(mode="json", exclude={"name": True, "sweep": WHERE})
     return document if document["sweep"] else {**document, "sweep": None}
-
-
-def _same_digits(run: StoredRun, digits: data.Digits) -> bool:
-    # None: it used no digits, or was stopped before it had any; the settings have the same source.
-    return run.data is None or digits.match(run.data)
 
 
 def _same_code(run: StoredRun) -> bool:

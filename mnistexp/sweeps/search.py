@@ -73,7 +73,7 @@ def rounds(sweep: SweepConfig, points: int, epochs: int) -> list[tuple[int, int]
 
 def _halving(config: ExperimentConfig, sweep: SweepConfig, points: list[Point]) -> Search:
     made = 0
-    points = _distinct(config, points)
+    points = [Point(trial.params, {}) for trial in resolved(config, points)]
     for epochs, kept in rounds(sweep, len(points), config.training.epochs):
         points = points[:kept]
         duration = Point({"training.epochs": epochs}, {})
@@ -84,23 +84,15 @@ def _halving(config: ExperimentConfig, sweep: SweepConfig, points: list[Point]) 
         points = [points[number] for number in ranking]
 
 
-def _distinct(config: ExperimentConfig, points: list[Point]) -> list[Point]:
-    return [Point(trial.params, {}) for trial in resolved(config, points)]
-
-
 def _ends(sweep: SweepConfig) -> list[Point]:
     """Points that cover both ends of every range and every value of every list in `random`."""
     columns = [
-        [(key, end) for end in (_range_ends(values) if isinstance(values, Range) else values)]
+        [(key, end) for end in (values.ends if isinstance(values, Range) else values)]
         for key, values in sweep.random.items()
     ]
     places = {key: f"sweep.random.{key}" for key in sweep.random}
     rows = zip_longest(*columns) if columns else [()]
     return [Point(dict(pair or column[0] for pair, column in zip(row, columns, strict=True)), places) for row in rows]
-
-
-def _range_ends(values: Range) -> tuple[float, float]:
-    return (int(values.low), int(values.high)) if values.integer else (values.low, values.high)
 
 
 def _tpe(config: ExperimentConfig, sweep: SweepConfig, points: list[Point]) -> Search:
@@ -116,7 +108,7 @@ def _tpe(config: ExperimentConfig, sweep: SweepConfig, points: list[Point]) -> S
         count = min(sweep.generation, sweep.samples - asked)
         suggested = [[study.ask(space) for _ in range(count)] for study in studies]
         wanted = [
-            resolved(config, [point | Point(_params(sweep, trial.params), places)])[0]
+            resolved(config, [point | Point(_sampled(sweep, trial.params), places)])[0]
             for point, trials in zip(points, suggested, strict=True)
             for trial in trials
         ]
@@ -151,17 +143,14 @@ def _distributions(sweep: SweepConfig) -> dict[str, Any]:
         if not isinstance(values, Range):
             space[key] = CategoricalDistribution(tuple(range(len(values))))
         elif values.integer:
-            space[key] = IntDistribution(int(values.low), int(values.high), log=values.log)
+            space[key] = IntDistribution(*values.ends, log=values.log)
         else:
-            space[key] = FloatDistribution(values.low, values.high, log=values.log)
+            space[key] = FloatDistribution(*values.ends, log=values.log)
     return space
 
 
-def _params(sweep: SweepConfig, suggested: dict[str, Any]) -> Params:
-    found: Params = {}
-    for key, values in sweep.random.items():
-        found[key] = suggested[key] if isinstance(values, Range) else values[suggested[key]]
-    return found
+def _sampled(sweep: SweepConfig, drawn: dict[str, Any]) -> Params:
+    return {k: drawn[k] if isinstance(values, Range) else values[drawn[k]] for k, values in sweep.random.items()}
 
 
 def _tell(studies: list[Any], suggested: list[list[Any]], scores: list[float]) -> None:

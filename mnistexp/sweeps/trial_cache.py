@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """Number of cached fits, their folder and size in bytes; `oldest`, `newest`: seconds since 1970, None if empty."""
+    """Number of cached fits, their folder and size in bytes."""
 
     folder: Path
     fits: int
     bytes: int
-    oldest: float | None = None
-    newest: float | None = None
 
 
 def cache_of(config: ExperimentConfig, runs_dir: Path) -> "TrialCache | None":
@@ -84,7 +82,7 @@ class TrialCache:
         for path, _, _ in (*chosen, *cut_off):
             with files.explained("remove", path):
                 path.unlink(missing_ok=True)
-        return _sum(self.folder, iter(chosen))
+        return _sum(self.folder, chosen)
 
     def pace(self, fits: int = 20) -> float | None:
         """Seconds per training digit and epoch, over the newest fits; None without any."""
@@ -111,12 +109,9 @@ class TrialCache:
         return self.folder / key[:2] / f"{key}{SUFFIX}"
 
 
-def _sum(folder: Path, entries: Iterator[tuple[Path, int, float]]) -> CacheInfo:
-    found = list(entries)
-    times = [when for _, _, when in found]
-    return CacheInfo(
-        folder, len(found), sum(size for _, size, _ in found), min(times, default=None), max(times, default=None)
-    )
+def _sum(folder: Path, entries: Iterable[tuple[Path, int, float]]) -> CacheInfo:
+    sizes = [size for _, size, _ in entries]
+    return CacheInfo(folder, len(sizes), sum(sizes))
 
 
 def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:

@@ -3,10 +3,11 @@
 records.py     what a run folder holds, read without the package
 passages.py    a page, a Markdown text or a terminal's output as short texts, each with the place where it stands
 claims.py      which quantities a number may be at which place; a number that no claim names is a fault too
-training.py    the quantities of a training and the places where they are told; also sweep.py, best.py, reproduce.py
+training.py    the quantities of a training and where they are told; also sweep.py, best.py, evaluate.py, reproduce.py
 chosen.py      the choice of a `best`, made again from the files of its sweeps
 commands.py    what `runs list`, `runs show` and `runs compare` print, and the numbers of metrics.json
-drawings.py    the curves that a figure's SVG and PNG show, and those that a page's figures hold
+drawings.py    figures as they were drawn: the SVG of a file or a page in the units of its axes, the PNG beside it
+figures.py     what each figure must show, by the name of its file; with curves.py and sweep_figures.py
 reader.py      all checks of one run folder
 __main__.py    the same from a shell: python -m tests.contents RUN_FOLDER ...
 

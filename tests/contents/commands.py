@@ -34,6 +34,15 @@ trials :: whole
 epochs :: epochs
 folds :: folds
 """,
+    "evaluate": """
+accuracy :: accuracy
+interval :: interval
+correct :: correct
+macro_f1 :: macro F1
+loss :: loss
+calibration.error :: calibration error
+expected.interval :: ahead
+""",
     "best": """
 test_accuracy :: saved accuracy
 test_accuracy_interval :: interval of digits

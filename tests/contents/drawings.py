@@ -1,125 +1,237 @@
-"""The curves that a figure shows: in its SVG, in its PNG, and in the values behind a page's figure."""
+"""Figures as they were drawn: the SVG of a file or of a page, in the units of its axes, and the PNG beside a file."""
 
 import re
+from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
 
-from .passages import Page
-from .records import Record
-
-SVG = "{http://www.w3.org/2000/svg}"
+Node = ElementTree.Element
 LINK = "{http://www.w3.org/1999/xlink}href"
-TITLES = {"loss_curves": "Loss", "accuracy_curves": "Accuracy", "confusion_matrix": "classified correctly"}
-"""What a figure's own words must hold, by the name of its file."""
-FIELDS = {"loss": ("loss", "val_loss"), "accuracy": ("accuracy", "val_accuracy")}
+BLUE, VERMILLION, BLACK, WHITE = "#0072b2", "#d55e00", "#000000", "#ffffff"
+CROSS = "\N{MULTIPLICATION SIGN}"
+NEAR = 0.3
+"""Points of a figure, within which two places are the same."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values on an axis to places in the figure."""
+
+    slope: float
+    start: float
+    logarithmic: bool
+
+    def places(self, values: Any) -> np.ndarray:
+        return self.slope * (np.log(values) if self.logarithmic else np.asarray(values, float)) + self.start
+
+    def values(self, places: Any) -> np.ndarray:
+        linear = (np.asarray(places, float) - self.start) / self.slope
+        return np.exp(linear) if self.logarithmic else linear
+
+
+@dataclass
+class Panel:
+    """One pair of axes, or a legend. Lines, marks, boxes and bands are places (n, 2) in the figure with their colour.
+
+    `ticks` and `names`: of both axes, by x and y; a tick is a place and its label.
+    """
+
+    ticks: dict[str, list[tuple[float, str]]] = field(default_factory=lambda: {"x": [], "y": []})
+    names: dict[str, str] = field(default_factory=lambda: {"x": "", "y": ""})
+    lines: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    marks: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    boxes: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    bands: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    texts: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    scales: dict[str, Scale] = field(default_factory=dict)
+    image: np.ndarray | None = None
+    """The first picture in the panel, uint8 (rows, columns, 3), its lowest row first."""
+
+    def places(self, x: Any, y: Any) -> np.ndarray:
+        """Values as places: float64 (n, 2)."""
+        return np.column_stack([self.scales["x"].places(x), self.scales["y"].places(y)])
+
+    def marked(self, colour: str) -> np.ndarray:
+        """The places of all marks of a colour: float64 (n, 2)."""
+        return np.concatenate([np.zeros((0, 2)), *(places for places, own in self.marks if own == colour)])
+
+    def inside(self, box: np.ndarray) -> list[str]:
+        """The texts that begin in a box [[left, top], [right, bottom]]."""
+        return [text for place, text in self.texts if (box[0] <= place).all() and (place <= box[1]).all()]
 
 
 @dataclass
 class Drawn:
-    """An SVG of Matplotlib: its texts, and each panel's lines in the units of its axes, and in those of the page."""
+    """A figure: its panels, and its words, which are all its texts but those of ticks."""
 
-    size: tuple[float, float] = (0.0, 0.0)
-    texts: list[str] = field(default_factory=list)
-    lines: list[tuple[np.ndarray, np.ndarray, str]] = field(default_factory=list)
-    shapes: int = 0
+    size: tuple[float, float]
+    panels: list[Panel]
+    words: list[str]
+    shapes: int
+
+    @property
+    def axes(self) -> list[Panel]:
+        """The panels with a named axis, without legends and keys of colours."""
+        return [panel for panel in self.panels if panel.names["x"]]
 
 
-def drawn(svg: bytes) -> Drawn:
+def drawn(svg: str | bytes) -> Drawn:
+    """A figure of Matplotlib; raises ParseError where it is none. Elements of a page have no ids."""
     root = ElementTree.fromstring(svg, ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True)))
-    view = [float(part) for part in root.attrib["viewBox"].split()]
-    found = Drawn(size=(view[2], view[3]))
-    found.texts = [(node.text or "").strip() for node in root.iter() if node.tag is ElementTree.Comment]
-    found.shapes = len(root.findall(f".//{SVG}path")) + len(root.findall(f".//{SVG}image"))
-    for axes in (node for node in root.iter(f"{SVG}g") if re.fullmatch(r"axes_\d+", node.attrib.get("id", ""))):
-        scales = [_scale(axes, "x"), _scale(axes, "y")]
-        for group in axes:
-            path = group.find(f"{SVG}path")
-            if not group.attrib.get("id", "").startswith("line2d") or path is None or None in scales:
-                continue
-            points = np.array(re.findall(r"[ML] (-?[\d.]+) (-?[\d.]+)", path.attrib["d"]), dtype=float)
-            if len(points):
-                given = np.column_stack([scale(points[:, axis]) for axis, scale in enumerate(scales) if scale])
-                found.lines.append((given, points, re.search(r"stroke: (#\w{6})", path.attrib["style"])[1]))  # type: ignore[index]
-    return found
-
-
-def _scale(axes: ElementTree.Element, name: str):
-    """From places to values, by the axis' ticks and their labels; None where these are no numbers."""
-    places, values, powers = [], [], False
-    for tick in (node for node in axes.iter(f"{SVG}g") if node.attrib.get("id", "").startswith(f"{name}tick")):
-        use = next((node for node in tick.iter(f"{SVG}use") if name in node.attrib and "y" in node.attrib), None)
-        label = next(((node.text or "").strip() for node in tick.iter() if node.tag is ElementTree.Comment), "")
-        power = re.search(r"10\^\{(.*?)\}", label)
-        try:
-            value = float(power[1] if power else label.replace("\u2212", "-").replace("%", ""))
-        except ValueError:
+    shapes = {node.attrib["id"]: _points(node) for node in root.iter() if _tag(node) == "path" and "id" in node.attrib}
+    view, panels, words = [float(part) for part in root.attrib["viewBox"].split()], [], []
+    for group in (child for figure in _groups(root) for child in _groups(figure)):
+        if text := _text(group):
+            words.append(text)
             continue
-        if use is not None:
-            powers = powers or power is not None
-            places.append(float(use.attrib[name]))
-            values.append(value)
-    if len(places) < 2:
+        panel = _panel(group, shapes)
+        for axis in "xy":
+            if scale := _scale(panel.ticks[axis]) or (panels and panel.ticks[axis] and panels[-1].scales.get(axis)):
+                panel.scales[axis] = scale
+        panels.append(panel)
+        words += [text for _, text in panel.texts] + [name for name in panel.names.values() if name]
+    counted = sum(_tag(node) in ("path", "image") for node in root.iter())
+    return Drawn((view[2], view[3]), panels, words, counted)
+
+
+def _panel(axes: Node, shapes: dict[str, np.ndarray]) -> Panel:
+    panel = Panel(image=next((_image(node) for node in axes if _tag(node) == "image"), None))
+    for part in _groups(axes):
+        ticks = [tick for tick in _groups(part) if len(_groups(tick)) > 1]
+        if text := _text(part):
+            panel.texts.append((_place(part), text))
+        elif ticks:
+            _axis(panel, part, ticks)
+        else:
+            _content(panel, part, shapes)
+    return panel
+
+
+def _axis(panel: Panel, part: Node, ticks: list[Node]) -> None:
+    """Ticks and name of an axis; ticks without labels only have places."""
+    marks = [next((node for node in tick.iter() if _tag(node) == "use" and "y" in node.attrib), None) for tick in ticks]
+    labels = [next(filter(None, map(_text, tick.iter())), "") for tick in ticks]
+    places = np.array([_place(tick) if mark is None else _xy(mark) for mark, tick in zip(marks, ticks, strict=True)])
+    upright = np.ptp(places[:, 1]) > np.ptp(places[:, 0]) if len(ticks) > 1 else bool(panel.ticks["x"])
+    name = "y" if upright else "x"
+    panel.ticks[name] = sorted(zip(places[:, int(upright)].tolist(), labels, strict=True))
+    panel.names[name] = next(filter(None, map(_text, _groups(part))), "")
+
+
+def _content(panel: Panel, part: Node, shapes: dict[str, np.ndarray]) -> None:
+    for path in (node for node in part if _tag(node) == "path"):
+        style, points = _style(path), _points(path)
+        filled = style.get("fill", BLACK)
+        if filled != "none" and len(points):
+            panel.boxes.append((np.array([points.min(axis=0), points.max(axis=0)]), filled))
+        elif len(points):
+            panel.lines.append((points, style.get("stroke", "none")))
+    for use in (node for group in _groups(part) for node in group if _tag(node) == "use"):
+        style = _style(use)
+        colour = style.get("fill", style.get("stroke", BLACK))
+        shape = shapes.get((use.attrib.get(LINK) or use.attrib["href"]).lstrip("#"), np.zeros((0, 2)))
+        if len(shape) and (np.ptp(shape, axis=0) > 25).any():
+            panel.bands.append((shape + _xy(use), colour))
+        else:
+            panel.marks.append((_xy(use)[None], colour))
+
+
+def _image(node: Node) -> np.ndarray:
+    data = (node.attrib.get(LINK) or node.attrib["href"]).partition("base64,")[2]
+    with Image.open(BytesIO(b64decode(data))) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    return pixels if "scale(1 -1)" in node.attrib.get("transform", "") else pixels[::-1]
+
+
+def rgb(colour: str) -> np.ndarray:
+    """`#0072b2` as three numbers from 0 to 255."""
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)])
+
+
+def _groups(node: Node) -> list[Node]:
+    return [child for child in node if _tag(child) == "g"]
+
+
+def _tag(node: Node) -> str:
+    return str(node.tag).rpartition("}")[2]
+
+
+def _style(node: Node) -> dict[str, str]:
+    pairs = (one.partition(":") for one in node.attrib.get("style", "").split(";"))
+    return dict(node.attrib) | {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _points(path: Node) -> np.ndarray:
+    return np.array(re.findall(r"[ML] (-?[\d.]+) (-?[\d.]+)", path.attrib.get("d", "")), dtype=float).reshape(-1, 2)
+
+
+def _xy(node: Node) -> np.ndarray:
+    return np.array([float(node.attrib["x"]), float(node.attrib["y"])])
+
+
+def _text(node: Node) -> str:
+    """The text of an element itself: a comment beside its letters, or a text."""
+    if _tag(node) == "svg" or not isinstance(node.tag, str):
+        return ""
+    found = [child.text or "" for child in node if child.tag is ElementTree.Comment]
+    found += ["".join(child.itertext()) if len(child) < 3 else _power(child) for child in node if _tag(child) == "text"]
+    return " ".join(" ".join(found).split())
+
+
+def _power(text: Node) -> str:
+    """A text of letters, of which smaller ones are a power: `10^{-1}`."""
+    sizes = [letter.attrib.get("font-size") for letter in text]
+    letters = [letter.text or "" for letter in text]
+    if len({*sizes}) < 2:
+        return "".join(letters)
+    base = sizes.count(sizes[0])
+    return f"{''.join(letters[:base])}^{{{''.join(letters[base:])}}}"
+
+
+def _place(node: Node) -> np.ndarray:
+    """Where the first text in an element begins, or has its anchor."""
+    for inner in node.iter():
+        if _tag(inner) == "text" and "x" in inner.attrib:
+            return _xy(inner)
+        if moved := re.search(r"translate\((-?[\d.]+) (-?[\d.]+)\)", inner.attrib.get("transform", "")):
+            return np.array([float(moved[1]), float(moved[2])])
+    return np.full(2, np.nan)
+
+
+def number(label: str) -> float:
+    """A label as a number, NaN where it is none; `10^{-1}` is a power."""
+    label = label.replace("\N{MINUS SIGN}", "-").replace(",", "")
+    power = re.fullmatch(r"(?:\$\\mathdefault\{)?10\^\{(-?\d+)\}(?:\}\$)?", label)
+    try:
+        return 10.0 ** int(power[1]) if power else float(label)
+    except ValueError:
+        return np.nan
+
+
+def _scale(ticks: Sequence[tuple[float, str]]) -> Scale | None:
+    """The better of a linear and a logarithmic scale through the labels; None where these are no numbers."""
+    numbers = np.array([(number(label), place) for place, label in ticks]).reshape(-1, 2)
+    numbers = numbers[np.isfinite(numbers[:, 0])]
+    if len(numbers) < 2:
         return None
-    slope, start = np.polyfit(places, values, 1)
-    return lambda at: 10 ** (slope * at + start) if powers else slope * at + start
-
-
-def picture_faults(record: Record) -> list[str]:
-    """Figures of the folder that are blank, that show other data than their name says, and PNGs unlike their SVGs."""
     found = []
-    for svg in sorted(record.path.glob("*.svg")):
-        try:
-            shown = drawn(svg.read_bytes())
-        except ElementTree.ParseError as error:
-            found.append(f"{svg.name} is no SVG: {error}")
-            continue
-        if shown.shapes < 3 or not shown.texts:
-            found.append(f"{svg.name} is empty")
-        words = " ".join(shown.texts)
-        if re.search(r"\b(nan|None|inf)\b", words):
-            found.append(f"{svg.name} says {words!r}")
-        if svg.stem in TITLES and TITLES[svg.stem] not in words:
-            found.append(f"{svg.name} is another figure: nothing in it says {TITLES[svg.stem]!r}: {words[:120]}")
-        what = svg.stem.removesuffix("_curves")
-        if what in FIELDS and svg.stem.endswith("_curves"):
-            found += [f"{svg.name}: {fault}" for fault in _curve_faults(record, FIELDS[what], shown)]
-        if svg.stem == "confusion_matrix":
-            found += _count_faults(record, shown)
-        found += _png_faults(svg.with_suffix(".png"), shown)
-    return found
+    for logarithmic in (False, True)[: 1 + bool((numbers[:, 0] > 0).all())]:
+        x = np.log(numbers[:, 0]) if logarithmic else numbers[:, 0]
+        slope, start = np.polyfit(x, numbers[:, 1], 1)
+        found.append((np.abs(slope * x + start - numbers[:, 1]).max(), Scale(slope, start, logarithmic)))
+    straight, *curved = found
+    return curved[0][1] if curved and curved[0][0] < straight[0] - NEAR else straight[1]
 
 
-def _curve_faults(record: Record, fields: tuple[str, str], shown: Drawn) -> list[str]:
-    """Means over the repeats that no line of the figure follows."""
-    faults = []
-    for name in fields:
-        curves = record.curves(name)
-        if not curves.size or not np.isfinite(curves).any():
-            continue
-        mean = record.mean(name) * (100 if "accuracy" in name else 1)
-        epochs = np.flatnonzero(np.isfinite(mean)) + 1
-        mean = mean[epochs - 1]
-        span = max(float(np.ptp(mean)), 1e-3)
-        off = [np.abs(np.interp(epochs, *line.T) - mean).max() / span for line, _, _ in shown.lines
-               if len(line) and abs(line[0, 0] - epochs[0]) < 0.1 and abs(line[-1, 0] - epochs[-1]) < 0.1]  # fmt: skip
-        if min(off, default=np.inf) > 0.01:
-            faults.append(f"no line shows {name} of history.csv")
-    return faults
-
-
-def _count_faults(record: Record, shown: Drawn) -> list[str]:
-    """Counts in the confusion matrix' figure: those of all repeats together."""
-    counts = np.sum(record.confusions, axis=0)
-    told = sorted(int(text) for text in shown.texts if text.isdecimal())
-    own = sorted([*map(int, counts[counts > 0]), *range(10), *range(10)])
-    return [] if told == own else [f"confusion_matrix.svg shows the counts {told}, not {own}"]
-
-
-def _png_faults(png: Path, shown: Drawn) -> list[str]:
+def png_faults(png: Path, shown: Drawn) -> list[str]:
+    """A PNG that is blank, has other proportions than its SVG, or doesn't show its lines."""
     if not png.exists():
         return []
     with Image.open(png) as image:
@@ -127,11 +239,13 @@ def _png_faults(png: Path, shown: Drawn) -> list[str]:
     if pixels.std() < 2:
         return [f"{png.name} is blank"]
     scale = pixels.shape[1] / shown.size[0]
-    inks = {colour: np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)])
-            for _, _, colour in shown.lines}  # fmt: skip
+    found = [
+        line for panel in shown.panels if panel.scales for line in panel.lines if len(line[0]) > 2 and "#" in line[1]
+    ]
+    inks = {colour: rgb(colour) for _, colour in found}
     if abs(pixels.shape[0] - shown.size[1] * scale) > 3:
         return [f"{png.name} has other proportions than its SVG"]
-    for _, points, colour in shown.lines:
+    for points, colour in found:
         own = some = 0
         for x, y in np.clip(points * scale, 0, np.array(pixels.shape[1::-1]) - 1).astype(int):
             near = pixels[max(0, y - 7) : y + 8, max(0, x - 7) : x + 8].reshape(-1, 3)
@@ -142,38 +256,23 @@ def _png_faults(png: Path, shown: Drawn) -> list[str]:
     return []
 
 
-def page_figure_faults(page: Page, record: Record) -> list[str]:
-    """Figures of a page without content, and curves over epochs that aren't those of history.csv."""
+def pointer_faults(panels: Sequence[dict[str, Any]], shown: Drawn) -> list[str]:
+    """Values that a page's pointer reads and that are not drawn where it reads them."""
     found = []
-    for title, about in page.figures.items():
-        if about.get("paths", 0) < 3 and len(about.get("src", "")) < 500:
-            found.append(f"figure {title!r} of the page is empty")
-    for title, panels in page.panels.items():
-        values = [point[2:] for panel in panels for line in panel.get("lines", ()) for point in line["points"]]
-        if not np.isfinite(np.array(values, dtype=float)).all():
-            found.append(f"figure {title!r} of the page has a value that is not a number")
-        what = title.split()[0].lower()
-        if what in FIELDS and "over the epochs" in title.lower():
-            found += [f"figure {title!r}: {fault}" for fault in _panel_faults(record, FIELDS[what], panels)]
-        if "taken for" in title or "confusion" in title.lower():
-            counts = [int(cell[4].rpartition(": ")[2]) for panel in panels for cell in panel.get("cells", ())]
-            matrices = record.confusions if "of all" in title else record.confusions[:1]
-            if counts and sorted(counts) != sorted(np.ravel(np.sum(matrices, axis=0))):
-                found.append(f"figure {title!r} has other counts than predictions.npz")
+    for values, panel in zip(panels, shown.axes, strict=False):
+        for line in values.get("lines", ()):
+            points = np.array(line["points"], float)
+            if not np.isfinite(points).all():
+                found.append(f"the values of {line['name']} are not all numbers")
+                continue
+            away = np.abs(panel.places(points[:, 2], points[:, 3]) - points[:, :2]).max()
+            beside = [np.abs(np.interp(points[:, 0], *own.T) - points[:, 1]).max() if len(own) != len(points) else
+                      np.abs(own - points[:, :2]).max() for own, _ in [*panel.lines, *panel.marks]]  # fmt: skip
+            if away > 4 * NEAR or min(beside) > 4:  # curves over digits are drawn beside each other
+                found.append(f"the values of {line['name']} are not where its line is drawn")
+        for left, top, width, height, text in values.get("cells", ()):
+            told = text.rpartition(": ")[2]
+            there = [one for one in panel.inside(np.array([[left, top], [left + width, top + height]])) if one != CROSS]
+            if there != [told] and not (told == "0" and not there):
+                found.append(f"the pointer reads {text!r} where {' '.join(there) or 'nothing'} is drawn")
     return found
-
-
-def _panel_faults(record: Record, fields: tuple[str, str], panels: list[dict]) -> list[str]:  # type: ignore[type-arg]
-    lines = {line["name"]: np.array(line["points"])[:, 2:] for panel in panels for line in panel.get("lines", ())}
-    faults = []
-    for name, word in zip(fields, ("training", "validation"), strict=True):
-        curves = record.curves(name)
-        if not curves.size or not np.isfinite(curves).any():
-            continue
-        mean = record.mean(name) * (100 if "accuracy" in name else 1)
-        line = next((points for label, points in lines.items() if word in label), None)
-        if line is None:
-            faults.append(f"has no line of {word}")
-        elif not np.allclose(mean[line[:, 0].astype(int) - 1], line[:, 1], rtol=6e-4, atol=1e-6):
-            faults.append(f"its line of {word} isn't {name} of history.csv")
-    return faults

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ class Page(HTMLParser):
         self.section = self.table = self.label = self.row = ""
         self.heads: list[str] = []
         self.column = 0
+        drawn = re.findall(r"<figcaption>(.*?)</figcaption>\s*<div[^>]*>(<svg.*?</svg>)", text, re.S)
+        self.drawn = {unescape(title): svg for title, svg in drawn}
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

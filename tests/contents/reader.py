@@ -2,16 +2,19 @@
 
 import math
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
-from . import best, commands, reproduce, sweep, training
+from . import best, commands, evaluate, reproduce, sweep, training
 from .claims import Rule, difference_faults, faults_of, word_faults
-from .drawings import page_figure_faults, picture_faults
+from .drawings import drawn, number, png_faults, pointer_faults
+from .figures import FIGURES
 from .passages import Page, Passage, markdown_texts, terminal
 from .records import Record
 
@@ -19,11 +22,23 @@ Kind = tuple[Callable[[Record], dict[str, Any]], Sequence[Rule]]
 KINDS: Mapping[str, Kind] = {
     "train": (training.quantities, training.RULES),
     "best": (best.quantities, best.RULES),
+    "evaluate": (evaluate.quantities, evaluate.RULES),
     "reproduce": (reproduce.quantities, reproduce.RULES),
     **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
 }
 OTHERS = ("show-examples", "summary")
 """Runs of which figures, differences, words and Markdown are read, but whose numbers no rule claims yet."""
+
+TITLES = {
+    "Loss over the epochs": "loss_curves", "Accuracy over the epochs": "accuracy_curves",
+    "Confusion matrix of all": "confusion_matrix", "Confusion matrix": "saved_confusion_matrix",
+    "The misread digits|The most confident mistakes": "mistakes", "Estimates of the accuracy": "accuracies",
+    "Accuracy by pairs of settings": "heat_maps", "Accuracy by single setting": "marginals",
+    "Parallel coordinates": "parallel_coordinates", "Learning curves of the best": "top_learning_curves",
+    "Accuracy by number of training digits": "accuracy_by_digits", "Reliability diagram": "reliability",
+    "The network, layer by layer": "network",
+}  # fmt: skip
+"""Titles of a page's figures, by the names of the files that show the same."""
 
 
 def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> list[str]:
@@ -43,7 +58,6 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
         found += [fault for fault in word_faults(read.passages) if fault not in found]
         found += difference_faults(read.passages)
         found += confusion_faults(read.passages, record)
-        found += page_figure_faults(read, record)
         if markdown:
             found += disagreements(read, markdown)
         if said:
@@ -52,7 +66,41 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
         found += word_faults(terminal(said))
     if record.command == "reproduce":
         found += reproduce.row_faults(record, known["rows"])
-    return [f"{folder.name}: {fault}" for fault in (*found, *picture_faults(record))]
+    found += figure_faults(record, Page(page), rules, known)
+    return [f"{folder.name}: {fault}" for fault in found]
+
+
+def figure_faults(record: Record, page: Page, rules: Sequence[Rule], known: Mapping[str, Any]) -> list[str]:
+    """Figures of the folder and of the page that are empty or blank, and what they show that the files don't say."""
+    pictures: dict[str, tuple[str, str | bytes]] = {
+        svg.name: (svg.stem, svg.read_bytes()) for svg in sorted(record.path.glob("*.svg"))
+    }
+    found, about = [], {**known, "record": record}
+    for title, image in page.figures.items():
+        stem = next((stem for pattern, stem in TITLES.items() if re.match(pattern, title)), "")
+        if title in page.drawn:
+            pictures[title] = (stem, page.drawn[title])
+        elif not any(image["src"].endswith(b64encode(png.read_bytes()).decode()) for png in record.path.glob("*.png")):
+            found.append(f"figure {title!r} of the page is no picture of the folder")
+    for name, (stem, svg) in pictures.items():
+        try:
+            shown = drawn(svg)
+        except ElementTree.ParseError as error:
+            found.append(f"{name} is no SVG: {error}")
+            continue
+        told = [Passage(f"figure {stem}", word) for word in shown.words if np.isnan(number(word))]
+        if shown.shapes < 3 or not shown.words:
+            found.append(f"{name} is empty")
+        found += [f"{name}: {fault}" for fault in (faults_of(told, rules, known) if rules else word_faults(told))]
+        try:
+            found += [f"{name}: {fault}" for fault in (FIGURES[stem](shown, about) if stem in FIGURES else ())]
+        except (ValueError, IndexError, KeyError, StopIteration) as error:
+            found.append(f"{name} is another figure: {error!r}")
+        if name in page.panels:
+            found += [f"{name}: {fault}" for fault in pointer_faults(page.panels[name], shown)]
+        else:
+            found += png_faults((record.path / name).with_suffix(".png"), shown)
+    return found
 
 
 def disagreements(page: Page, markdown: str) -> list[str]:

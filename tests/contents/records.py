@@ -113,12 +113,13 @@ class Record:
         about = self.json("data.json")
         if not about or about["source"] != "embedded":
             return None
-        import keras
-
-        images = self.digits[0][about["test"], ..., None].astype(np.float32) / np.float32(255)
+        images = self.digits[0][about["test"]]
         others = sorted(self.path.glob("repeats/*/model.keras"), key=lambda file: int(file.parent.name))
-        models = [keras.models.load_model(file, compile=False) for file in (self.path / "model.keras", *others)]
-        return [np.asarray(model.predict_on_batch(images)).argmax(1) for model in models]
+        return [_read(file, images).argmax(1) for file in (self.path / "model.keras", *others)]
+
+    def read_by_model(self, images: np.ndarray) -> np.ndarray:
+        """The probabilities (n, classes) of images uint8 (n, 28, 28) by the saved network."""
+        return _read(self.path / "model.keras", images)
 
     @property
     def digits(self) -> tuple[np.ndarray, np.ndarray]:
@@ -141,3 +142,10 @@ class Record:
     def labels(self) -> np.ndarray:
         """The correct digits of the test."""
         return np.asarray(self.digits[1][self.json("data.json")["test"]])
+
+
+def _read(model: Path, images: np.ndarray) -> np.ndarray:
+    import keras
+
+    inputs = images[..., None].astype(np.float32) / np.float32(255)
+    return np.asarray(keras.models.load_model(model, compile=False).predict_on_batch(inputs))

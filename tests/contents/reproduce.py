@@ -31,9 +31,14 @@ def quantities(record: Record) -> dict[str, Any]:
         "minutes": divmod(round(record.metrics["seconds"]["total"]), 60),
         "seconds": record.json("status.json")["seconds"],
         "settings": training.numbers_of(record.config), "left out": 30,
-        "arithmetic rows": 2, "epochs reported": [150, 50], "seeds": 5,
+        "arithmetic rows": 2, "epochs reported": [150, 50],
         "environment": training.numbers_of(record.json("environment.json")),
     }  # fmt: skip
+    trained = [one for (part, _), one in steps_of(record).items() if part == "curves"]
+    found |= {
+        "seeds": [len(one.histories) for one in trained],
+        "epochs run": [one.metrics["epochs"] for one in trained],
+    }
     for part in dict.fromkeys(row["part"] for row in rows):
         own = [row["agrees"] for row in rows if row["part"] == part and row["agrees"] is not None]
         found[f"of {part}"] = [own.count(True), len(own)]
@@ -112,9 +117,14 @@ def _verdicts(known: dict[str, Any]) -> set[bool]:
     return {inside} | ({not inside} if min(abs(reported - low), abs(reported - high)) <= within else set())
 
 
+def steps_of(record: Record) -> Steps:
+    """The runs of a reproduction."""
+    return {(step["part"], step["name"]): Record(record.path.parent / step["run"]) for step in record.metrics["steps"]}
+
+
 def _known(record: Record) -> list[dict[str, Any]]:
     """Of each row what is reported, ours, the range, and the numbers of its words; only what can be computed."""
-    every = {(step["part"], step["name"]): Record(record.path.parent / step["run"]) for step in record.metrics["steps"]}
+    every = steps_of(record)
     final = every.get(("as intended", "best model"))
     kinds: dict[str, Callable[[Record, str, Steps], dict[str, Any]]] = {
         "data": _data, "curves": _curves, "as submitted": _submitted,
@@ -194,8 +204,9 @@ def _rows_of(own: Record) -> np.ndarray:
     return own.trials.mean_test_score.to_numpy()
 
 
-def _of_seeds(own: Record) -> np.ndarray:
-    """The mean score of the folds in each repeat of the only trial."""
+def of_seeds(every: Steps) -> np.ndarray:
+    """The mean score of the folds in each repeat of the dropout sweep's optimizer, without dropout."""
+    own = every["as submitted", "the dropout sweep's optimizer, without dropout"]
     folds = own.trials.filter(regex=r"^split\d+_test_score").to_numpy()
     return np.asarray(folds.reshape(own.correct.shape[1], -1).mean(axis=1))
 
@@ -207,7 +218,7 @@ def _submitted(record: Record, row: str, every: Steps) -> dict[str, Any]:
     if "model" in row:
         return _arithmetic(re.findall(r'"(\w+) model"', row)[0], theirs, ours)
     family = row.partition(":")[0]
-    own = _of_seeds(every["as submitted", "the dropout sweep's optimizer, without dropout"])
+    own = of_seeds(every)
     x, y = theirs[family], own if "if its optimizer" in row else ours[family]
     low, high = predicted(y)
     adjusted, smallest = permuted(x, y)
@@ -298,7 +309,8 @@ RULES = table(
 ^terminal :: figures: not comparable :: not comparable, arithmetic rows
 ^terminal :: printed for epoch :: left out
 how was this made :: . :: environment, seconds, seed, settings
-figure reported_rows|figure reported :: seeds :: seeds
-figure reported :: epochs :: epochs reported
+figure reported :: mean of \d+ seeds :: seeds
+figure reported :: first \d+ epochs :: epochs reported, epochs run
+figure reported :: epochs$ :: epochs reported
 """
 )

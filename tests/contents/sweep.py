@@ -37,6 +37,8 @@ def quantities(record: Record) -> dict[str, Any]:
         "tied": len(tied),
         "fits": folds.size,
         "not shown": len(trials) - 20,
+        "most shown": min(5, len(trials)),
+        "curves shown": 6,
         "digits": record.correct.shape[-1],
         "settings": numbers_of(config),
         "params": [value for name in names for value in numbers_of(trials[name].tolist())],
@@ -214,5 +216,7 @@ how was this made :: . :: settings, environment, seconds
 settings matter.* / answer :: . :: level bests, level gaps, params
 optimizers compare.* / answer :: . :: family bests, family gaps
 ^terminal / (?:rank|\d+) :: . :: scores, params
+^figure top :: . :: most shown, trials, scores, params
+^figure accuracy_by_digits :: . :: curves shown, curves, params
 """
 )

@@ -96,12 +96,7 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
             if f"{field} by epoch" in found:
                 head = field.replace("val_", "validation ")
                 cells[f"{row} / {head}"] = found[f"{field} by epoch"][epoch - 1]
-    for digit, (shown, right) in enumerate(zip(found["shown"], found["recognised"], strict=True)):
-        row, taken = f"precision, recall and f1 of each class / {digit}", found["counts"].sum(axis=0)[digit]
-        cells |= {f"{row} / class": digit, f"{row} / digits": shown, f"{row} / correct": right}
-        for name, of in (("recall", shown), ("precision", taken), ("f1", shown + taken - right)):
-            ends = [right / of, *wilson(right, of)] if of else []
-            cells[f"{row} / {name}"] = [2 * end / (1 + end) for end in ends] if name == "f1" else ends
+    cells |= class_cells(found["counts"])
     for row, label, read, sure in found["misread"]:
         place = f"the misread digits in numbers / {row}"
         cells |= {f"{place} / row": row, f"{place} / label": label, f"{place} / read as": read}
@@ -111,6 +106,18 @@ def tables(found: dict[str, Any]) -> dict[str, Any]:
         cells |= {f"{row} / training": number, f"{row} / test accuracy": accuracy}
         if "minima" in found:
             cells |= {f"{row} / {word} validation loss": found["minima"][number - 1] for word in ("least", "lowest")}
+    return cells
+
+
+def class_cells(counts: np.ndarray) -> dict[str, Any]:
+    """The cells of the table of classes, of counts (classes, classes)."""
+    cells: dict[str, Any] = {}
+    for digit, (shown, taken, right) in enumerate(zip(counts.sum(1), counts.sum(0), counts.diagonal(), strict=True)):
+        row = f"precision, recall and f1 of each class / {digit}"
+        cells |= {f"{row} / class": digit, f"{row} / digits": shown, f"{row} / correct": right}
+        for name, of in (("recall", shown), ("precision", taken), ("f1", shown + taken - right)):
+            ends = [right / of, *wilson(right, of)] if of else []
+            cells[f"{row} / {name}"] = [2 * end / (1 + end) for end in ends] if name == "f1" else ends
     return cells
 
 
@@ -127,6 +134,7 @@ def _tested(record: Record) -> dict[str, Any]:
     mean, correct, counts = float(accuracies.mean()), accuracies * n, matrices[0]
     found: dict[str, Any] = {"test digits": n, "correct of each": correct, "accuracy of each": accuracies}
     found |= {"accuracy": mean, "correct": correct[0], "saved accuracy": accuracies[0], "counts": counts}
+    found |= {"counts of all": sum(matrices), "correct of all": correct.sum(), "digits of all": n * len(matrices)}
     if len(accuracies) > 1:
         found["spread"] = accuracies.std(ddof=1)
     if len(accuracies) > 2:
@@ -138,8 +146,7 @@ def _tested(record: Record) -> dict[str, Any]:
     found["predicted"] = predicted(correct[0], n, OTHERS)
     found["others"] = OTHERS
     found["test loss"] = record.test_loss
-    totals, right = counts.sum(axis=1), counts.diagonal()
-    found |= {"shown": totals, "recognised": right, "confusions": counts[~np.eye(10, dtype=bool)]}
+    found["confusions"] = counts[~np.eye(10, dtype=bool)]
     found["misread"] = misread(record)
     found["mistakes"] = [value for row in found["misread"] for value in row[1:]] + [n - int(correct[0]), 24]
     found["digits"] = np.arange(10)
@@ -229,5 +236,10 @@ how was this made :: . :: settings, environment, seconds, seed
 .* :: ^Training \d :: training, correct of each, accuracy of each, minima, repeats, lasts accuracy
 confidence|confus|taken for :: . :: confusions, digits
 digits are misread :: . :: mistakes, test digits
+^figure :: mean and range of :: repeats
+^figure accuracy :: training [\d.]+% at the end :: ends of accuracy
+^figure accuracy :: validation .*at the end :: ends of val_accuracy
+^figure .*confusion :: classified correctly :: correct of all, digits of all, accuracy
+^figure mistakes :: . :: mistakes
 """
 )

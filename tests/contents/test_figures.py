@@ -1,0 +1,100 @@
+"""Figures show what the files of their run say; and their reader finds the faults it is there for."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contents.claims import faults_of
+from contents.drawings import WHITE, drawn, pointer_faults
+from contents.figures import FIGURES
+from contents.passages import Passage
+from contents.records import Record
+from contents.training import RULES, quantities
+
+CELL, BAR, DOT = (
+    r"<!-- (\d+\.\d) -->",
+    r'(y="[\d.]+)(" style="fill: #\w+; stroke: #(?!0000))',
+    r'(y="[\d.]+)(" style="fill: #0072b2)',
+)
+SHADE = r'(style="fill: )(#\w{6})(; stroke: #ffffff)'
+
+
+def faults(run: Path, stem: str, spoil: Callable[[str], str] = str) -> list[str]:
+    """What is wrong with a figure of a sweep, spoilt before it is read."""
+    svg = (run / f"{stem}.svg").read_text("utf-8")
+    spoilt = spoil(svg)
+    assert (spoilt != svg) is (spoil is not str)
+    return list(FIGURES[stem](drawn(spoilt.encode()), {"record": Record(run)}))
+
+
+def swapped(pattern: str) -> Callable[[str], str]:
+    """Two texts, or two colours, that differ: each in the place of the other."""
+
+    def spoil(svg: str) -> str:
+        first, *others = re.finditer(pattern, svg)
+        second = next(one for one in others if one[0] != first[0])
+        between = svg[first.end() : second.start()]
+        return svg[: first.start()] + second[0] + between + first[0] + svg[second.end() :]
+
+    return spoil
+
+
+def moved(pattern: str, by: float = 2.0) -> Callable[[str], str]:
+    """The first mark of a pattern somewhat lower."""
+    return lambda svg: re.sub(pattern, lambda it: f'y="{float(it[1][3:]) + by}{it[2]}', svg, count=1)
+
+
+@pytest.mark.parametrize("stem", ["heat_maps", "marginals", "parallel_coordinates", "top_learning_curves"])
+def test_a_figure_of_a_sweep_shows_its_trials(finished: dict[str, Path], stem: str) -> None:
+    assert faults(finished["sweep"], stem) == []
+
+
+@pytest.mark.parametrize(
+    ("stem", "spoil", "fault"),
+    [
+        ("heat_maps", swapped(CELL), "says"),
+        ("heat_maps", swapped(SHADE), "colour of"),
+        ("marginals", moved(BAR), "no bar at the mean"),
+        ("marginals", moved(DOT), "other dots"),
+        ("parallel_coordinates", swapped(r"L [\d.]+ [\d.]+ \n\" clip"), "no trial's"),
+        ("top_learning_curves", lambda svg: re.sub(r"\((\d\d)\.\d%\)", r"(\1.99%)", svg, count=1), "the legend says"),
+    ],
+)
+def test_a_spoilt_figure_of_a_sweep_is_found(
+    finished: dict[str, Path], stem: str, spoil: Callable[[str], str], fault: str
+) -> None:
+    assert any(fault in one for one in faults(finished["sweep"], stem, spoil))
+
+
+def test_swapped_counts_of_a_confusion_matrix_are_found(finished: dict[str, Path]) -> None:
+    record = Record(finished["train"])
+    known = {"record": record, "counts of all": record.confusions[0]}
+    svg = (record.path / "confusion_matrix.svg").read_text("utf-8")
+    start = svg.index("correct digit")  # the ticks are before it
+    for told, right in ((svg, True), (svg[:start] + swapped(r"<!-- \d+ -->")(svg[start:]), False)):
+        assert (list(FIGURES["confusion_matrix"](drawn(told.encode()), known)) == []) is right
+
+
+def test_a_stale_legend_or_title_of_a_loss_curve_is_found(finished: dict[str, Path]) -> None:
+    record = Record(finished["repeats"])
+    known = quantities(record)
+    words = drawn((record.path / "loss_curves.svg").read_bytes()).words
+    told = [Passage("figure loss_curves", word) for word in words]
+    assert faults_of(told, RULES, known) == []
+    assert any("lowest validation loss" in text for _, text in told)
+    for place, text in told:
+        for stale in {re.sub(r"\d+(?!.*\d)", lambda last: str(int(last[0]) + 7), text)} - {text}:
+            assert faults_of([Passage(place, stale)], RULES, known), stale
+
+
+def test_a_value_under_the_pointer_that_is_not_drawn_there_is_found(finished: dict[str, Path]) -> None:
+    shown = drawn((finished["sweep"] / "heat_maps.svg").read_bytes())
+    box = next(box for box, colour in shown.axes[0].boxes if colour != WHITE)
+    [text] = [one for one in shown.axes[0].inside(box) if one[0].isdigit()]
+    place = [*box[0], *np.diff(box, axis=0)[0]]
+    for told in (text, "12.3"):
+        panels = [{"cells": [[*place, f"dropout 0, beta_1 0.5: {told}"]]}]
+        assert (pointer_faults(panels, shown) == []) is (told == text)
