@@ -61,7 +61,7 @@ def _accuracies(shown: Drawn, known: Known) -> Iterator[str]:
     [panel] = shown.axes
     names = {
         "test digits": ("saved accuracy", "interval of digits"), "highest score of the sweeps": ("raw", ""),
-        "... corrected for selection": ("corrected", "corrected interval"),
+        "highest score, corrected for selection": ("corrected", "corrected interval"),
         "chosen setting, cross-validation": ("score", ""),
         "nested cross-validation": ("nested", "nested interval"),
         "final model, predicted": ("prediction", "prediction interval"),

@@ -66,7 +66,7 @@ class Page(HTMLParser):
             self.row, self.column = "", 0
         if tag == "table":
             self.heads = []
-        if tag in BLOCKS or tag == "script":
+        if self.begins(tag) or tag == "script":
             self.said, self.kind = "", given.get("class", "") or given.get("type", "")
 
     def handle_data(self, data: str) -> None:
@@ -80,12 +80,16 @@ class Page(HTMLParser):
         text = " ".join(self.said.split())
         if tag == "script" and self.kind == "application/json":
             self.panels[self.figure] = json.loads(self.said)
-        elif tag in BLOCKS and "svg" not in self.open and "nav" not in self.open and "footer" not in self.open:
+        elif self.begins(tag) and "svg" not in self.open and "nav" not in self.open and "footer" not in self.open:
             self.block(tag, text)
-        if tag in BLOCKS or tag == "script":
+        if self.begins(tag) or tag == "script":
             self.said = ""
         if tag == "table":
             self.table = ""
+
+    def begins(self, tag: str) -> bool:
+        """Whether a tag is that of a text of its own; code within a sentence is a part of it."""
+        return tag in BLOCKS and (tag != "code" or not {"p", "td", "li"} & {*self.open})
 
     def block(self, tag: str, text: str) -> None:
         if tag in ("h1", "title"):
