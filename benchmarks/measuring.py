@@ -1,6 +1,7 @@
 """What the benchmarks share: processes timed in turn, the machine's name, and a script's part of a page of the docs."""
 
 import argparse
+import json
 import os
 import platform
 import resource
@@ -13,11 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple, TypeVar
 
+from mnistexp.runs.environment import environment
 from mnistexp.sweeps.executors.cores import usable_cores
 
-__all__ = ["Cost", "arguments", "in_turn", "machine", "medians", "timed", "write_part"]
+__all__ = ["Cost", "Kept", "arguments", "in_turn", "machine", "medians", "timed", "write_part"]
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results"
 DOCS = HERE.parent / "docs" / "performance.md"
 END = "<!-- to here -->"
 T = TypeVar("T")
@@ -38,6 +41,32 @@ def timed(command: list[str], **variables: str) -> Cost:
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr.decode(errors='replace')}")
     return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+class Kept:
+    """Costs kept in `results/NAME` at once, so that a benchmark that was stopped goes on; those of other code are not.
+
+    Delete the file to measure anew.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._path, self._code = RESULTS / name, environment()["git_commit"]
+        self._path.parent.mkdir(exist_ok=True)
+        rows = [json.loads(line) for line in self._path.read_text().splitlines()] if self._path.exists() else []
+        self._rows = [row for row in rows if row["code"] == self._code]
+
+    def of(self, side: str, measure: Callable[[], Cost]) -> Callable[[], Cost]:
+        """The measurement of a side, whose first calls give what is kept."""
+        known = iter([Cost(*row["cost"]) for row in self._rows if row["side"] == side])
+
+        def cost() -> Cost:
+            if (found := next(known, None)) is None:
+                found = measure()
+                with self._path.open("a") as file:
+                    file.write(json.dumps({"code": self._code, "side": side, "cost": found}) + "\n")
+            return found
+
+        return cost
 
 
 def in_turn(sides: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:

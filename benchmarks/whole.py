@@ -1,6 +1,6 @@
 """Whole processes, from start to end: `train` against a Keras script, sweeps against `GridSearchCV`, `reproduce`.
 
-    python benchmarks/whole.py                       # everything, an hour and a half
+    python benchmarks/whole.py                       # everything, an hour and a half on a quiet machine
     python benchmarks/whole.py --parts train sweep   # only these tables
     python benchmarks/whole.py --write-docs          # also into docs/performance.md
 
@@ -8,19 +8,21 @@ Both sides of a table are programs of their own, run in turn. `train` and `keras
 train with validation in every epoch, save model and curves, and draw loss, accuracy and confusion matrix as PNG and
 SVG. `sweep-optimizer` and `keras_grid_search.py` do the same 12 fits; ours has its run folder and figures. The
 assignment's 279 fits are compared with the measured time of `GridSearchCV` for 12, times 279 / 12. The cache of
-compiled kernels is filled by a run before the first round; fits are never taken from a cache.
+compiled kernels is filled by a run before the first round; fits are never taken from a cache. Each measurement is kept
+in `benchmarks/results/whole.jsonl` at once: stopped, the same call goes on at the same commit, and with more `--rounds`
+it measures only the further ones.
 """
 
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from keras_grid_search import FITS, RATES
-from measuring import HERE, Cost, arguments, in_turn, machine, medians, timed, write_part
+from measuring import HERE, Cost, Kept, arguments, in_turn, machine, medians, timed, write_part
 
 from mnistexp import data
 from mnistexp.config.models import DataConfig
@@ -64,29 +66,46 @@ class Sides:
         return Cost(*(a + b for a, b in zip(first, self.ours("sweep-dropout", *NO_CACHE), strict=True)))
 
 
-def train(sides: Sides, all_epochs: Sequence[int], rounds: int) -> Iterator[str]:
+Found = Mapping[str, Cost]
+"""The medians of each side, by its name."""
+
+
+def short_sides(sides: Sides, parts: Sequence[str], all_epochs: Sequence[int]) -> dict[str, Callable[[], Cost]]:
+    """The sides that take turns, by name."""
+    found: dict[str, Callable[[], Cost]] = {}
+    for epochs in all_epochs if "train" in parts else ():
+        found[f"{OURS} {epochs}"] = partial(sides.ours, "train", f"--epochs={epochs}")
+        found[f"{KERAS} {epochs}"] = partial(sides.keras, epochs)
+    if "sweep" in parts:
+        grid = {"optimizer.name": ["adam"], "optimizer.learning_rate": RATES}
+        words = ["sweep-optimizer", "--set", f"sweep.grid={json.dumps(grid)}", "--epochs=50", *NO_CACHE]
+        found[f"{OURS} sweep"] = partial(sides.ours, *words)
+        found[GRID_SEARCH] = partial(sides.script, "keras_grid_search.py", 50, sides.digits)
+    return found
+
+
+def _kept(sides: Mapping[str, Callable[[], Cost]]) -> dict[str, Callable[[], Cost]]:
+    kept = Kept("whole.jsonl")
+    return {name: kept.of(name, measure) for name, measure in sides.items()}
+
+
+def train(found: Found, all_epochs: Sequence[int]) -> Iterator[str]:
     """The table of `train` at several lengths."""
     yield f"| epochs | `{OURS} train`, s | {KERAS}, s | times faster | CPU seconds | times less CPU |"
     yield "|---:|---:|---:|---:|---|---:|"
     for epochs in all_epochs:
-        ours = partial(sides.ours, "train", f"--epochs={epochs}")
-        found = in_turn({OURS: ours, KERAS: partial(sides.keras, epochs)}, rounds)
-        yield row(str(epochs), medians(found[OURS]), medians(found[KERAS]))
+        yield row(str(epochs), found[f"{OURS} {epochs}"], found[f"{KERAS} {epochs}"])
 
 
-def sweep(sides: Sides, rounds: int, long_rounds: int) -> Iterator[str]:
-    """The table of sweeps: 12 fits, and the assignment's."""
-    grid = {"optimizer.name": ["adam"], "optimizer.learning_rate": RATES}
-    words = ["sweep-optimizer", "--set", f"sweep.grid={json.dumps(grid)}", "--set", "training.epochs=50", *NO_CACHE]
-    search = partial(sides.script, "keras_grid_search.py", 50, sides.digits)
-    found = in_turn({OURS: partial(sides.ours, *words), GRID_SEARCH: search}, rounds)
-    theirs = medians(found[GRID_SEARCH])
+def sweep(found: Found) -> Iterator[str]:
+    """The table of sweeps: 12 fits, and where they were measured the assignment's."""
     yield f"| fits of 50 epochs | {OURS}, s | {GRID_SEARCH}, s | times faster | CPU seconds | times less CPU |"
     yield "|---|---:|---:|---:|---|---:|"
-    yield row(str(FITS), medians(found[OURS]), theirs)
-    ours = medians([sides.assignment() for _ in range(long_rounds)])
-    scaled = Cost(*(ASSIGNMENT / FITS * value for value in theirs))
-    yield row(f"{ASSIGNMENT}; `GridSearchCV` by its time for {FITS}", ours, scaled)
+    theirs = found[GRID_SEARCH]
+    yield row(str(FITS), found[f"{OURS} sweep"], theirs)
+    if ours := found.get("assignment"):
+        scaled = Cost(*(ASSIGNMENT / FITS * value for value in theirs))
+        yield row(f"{ASSIGNMENT}; `GridSearchCV` by its time for {FITS}", ours, scaled)
 
 
 def row(first: str, ours: Cost, theirs: Cost) -> str:
@@ -100,18 +119,25 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 20, 150], help="of `train` (default 1 20 150)")
     parser.add_argument("--rounds", type=int, default=5, help="of `train` and of 12 fits (default 5)")
-    parser.add_argument("--long-rounds", type=int, default=1, help="of 279 fits and of `reproduce` (default 1)")
+    parser.add_argument(
+        "--long-rounds", type=int, default=1, help="of 279 fits and of `reproduce` (default 1; 0 for none)"
+    )
     given = parser.parse_args()
-    texts = [f"Machine: {machine()}. Medians of {given.rounds} rounds in turn."]
     with tempfile.TemporaryDirectory() as folder:
         sides = Sides(Path(folder))
-        if "train" in given.parts:
-            texts.append("\n".join(train(sides, given.epochs, given.rounds)))
-        if "sweep" in given.parts:
-            texts.append("\n".join(sweep(sides, given.rounds, given.long_rounds)))
+        short = short_sides(sides, given.parts, given.epochs)
+        long: dict[str, Callable[[], Cost]] = {"assignment": sides.assignment} if "sweep" in given.parts else {}
         if "reproduce" in given.parts:
-            cost = medians([sides.ours("reproduce") for _ in range(given.long_rounds)])
-            texts.append(f"`{OURS} reproduce`: {cost.wall / 60:.1f} minutes, {cost.cpu / 60:.1f} of CPU time.")
+            long["reproduce"] = partial(sides.ours, "reproduce")
+        costs = in_turn(_kept(short), given.rounds) | in_turn(_kept(long), given.long_rounds)
+    found = {name: medians(measured) for name, measured in costs.items() if measured}
+    texts = [f"Machine: {machine()}. Medians of {given.rounds} rounds in turn."]
+    if "train" in given.parts:
+        texts.append("\n".join(train(found, given.epochs)))
+    if "sweep" in given.parts:
+        texts.append("\n".join(sweep(found)))
+    if cost := found.get("reproduce"):
+        texts.append(f"`{OURS} reproduce`: {cost.wall / 60:.1f} minutes, {cost.cpu / 60:.1f} of CPU time.")
     text = "\n\n".join(texts)
     print(text)
     if given.write_docs:

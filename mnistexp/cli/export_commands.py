@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.text import Text
 
@@ -29,25 +29,24 @@ from mnistexp.errors import BadInput, RunError
 commands, of_runs = Commands(), Commands()
 bridges = Commands(help="Export runs to TensorBoard or MLflow.")
 
-PAGES = ("html", "md", "pdf", "ipynb")
 TABLES = ("csv", "json", "md", "zip")
+
+
+def _form(usual: str, *others: str) -> Any:
+    explained = f"Format: {', '.join((usual, *others[:-1]))} or {others[-1]}"
+    default = f"by the ending of --output, or {usual}"
+    return choice(OUTPUT, "--format", explained, (usual, *others), metavar="FORMAT", show_default=default)
+
+
+PageOption = Annotated[str | None, _form("html", "md", "pdf", "ipynb")]
+TableOption = Annotated[str | None, _form(*TABLES)]
 
 
 @commands.add("report", shares="... runs_dir json quiet verbose", panel=USE)
 def report(
     call: Call,
     runs: Annotated[list[str], argument("RUN...", REFERENCES, completion.run_ids)],
-    form: Annotated[
-        str | None,
-        choice(
-            OUTPUT,
-            "--format",
-            "Format: html, md, pdf or ipynb",
-            PAGES,
-            metavar="FORMAT",
-            show_default="by the ending of --output, or html",
-        ),
-    ] = None,
+    form: PageOption = None,
     output: Annotated[
         Path | None,
         option(OUTPUT, "--output -o", "File to write", metavar="FILE", show_default="report in the run's folder"),
@@ -72,17 +71,7 @@ def export(
     call: Call,
     runs: RunsArgument = None,
     where: WhereOption = None,
-    form: Annotated[
-        str | None,
-        choice(
-            OUTPUT,
-            "--format",
-            "Format: csv, json, md or zip",
-            TABLES,
-            metavar="FORMAT",
-            show_default="by the ending of --output, or csv",
-        ),
-    ] = None,
+    form: TableOption = None,
     output: OutputOption = None,
 ) -> None:
     """Export runs as a table, or archive them as a zip.

@@ -95,7 +95,10 @@ def _shown(json: bool, named: bool) -> Iterator[Show]:
         yield _Lines(named)
     else:
         console = Console(highlight=False)
-        with cursor_kept(console), Live(console=console, auto_refresh=False, redirect_stderr=False) as live:
+        with (
+            cursor_kept(console),
+            Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live,
+        ):
             yield lambda snapshot: live.update(console_live.display(snapshot), refresh=True)
 
 

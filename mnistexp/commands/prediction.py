@@ -24,7 +24,7 @@ from mnistexp.training.saved_model import read_weights
 class Network:
     """A run's network, that of the first repeat, and the recorded conversions of its digits, which others need too.
 
-    `weights`: float32, as Keras' `get_weights`. `transposed`: the format, such as idx, whose images were transposed.
+    `weights`: float32 in the shapes of Keras' `get_weights`. `transposed`: the format, such as idx, read so.
     """
 
     config: ExperimentConfig

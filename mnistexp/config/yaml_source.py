@@ -104,22 +104,18 @@ def parse(text: str, where: str) -> Source:
     node, value = _load(text, where)
     if value is None:
         return Source(where, {})
-    if not isinstance(value, dict):
-        raise ConfigError([Problem(where, "", f"holds {_kind(value)}, allowed: `key: value` lines", 1)])
+    values = _mapping(value, where)
     lines: dict[str, int] = {}
     problems: list[Problem] = []
     _walk(node, "", where, lines, problems)
     if problems:
         raise ConfigError(problems)
-    return Source(where, value, lines)
+    return Source(where, values, lines)
 
 
 def parse_fast(text: str, where: str) -> dict[str, Any]:
     """The mapping in YAML that this package wrote, without lines or a look for duplicates. Raises `ConfigError`."""
-    value = _load(text, where, _FastLoader)[1]
-    if not isinstance(value, dict):
-        raise ConfigError([Problem(where, "", f"holds {_kind(value)}, allowed: `key: value` lines", 1)])
-    return value
+    return _mapping(_load(text, where, _FastLoader)[1], where)
 
 
 def parse_value(text: str, where: str) -> Any:
@@ -206,7 +202,9 @@ def _walk(node: Any, above: str, where: str, lines: dict[str, int], problems: li
         _walk(value, key, where, lines, problems)
 
 
-def _kind(value: Any) -> str:
-    return {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}.get(
-        type(value), f"a {type(value).__name__}"
-    )
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    kinds = {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+    kind = kinds.get(type(value), f"a {type(value).__name__}")
+    raise ConfigError([Problem(where, "", f"holds {kind}, allowed: `key: value` lines", 1)])

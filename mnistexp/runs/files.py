@@ -249,17 +249,18 @@ def arrays(content: bytes) -> dict[str, Any]:
     """The arrays in an `.npz` archive by name, without unpickling. Raises ValueError for anything else."""
     from mnistexp.data.npy import read_npy
 
-    found = {}
+    found, place = {}, ""
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             for entry in archive.infolist():
+                place = f"{entry.filename}: "
                 if entry.file_size > LARGEST_READ:
-                    raise ValueError(f"{entry.filename} takes {entry.file_size:,} bytes")
+                    raise ValueError(f"takes {entry.file_size:,} bytes")
                 found[entry.filename.removesuffix(".npy")] = read_npy(archive.read(entry)).copy()
     except MemoryError:  # not a fault of the archive
         raise
     except Exception as error:  # zipfile, its decompressors and numpy raise many kinds
-        raise ValueError(f"not an archive of plain arrays: {error or type(error).__name__}") from error
+        raise ValueError(f"not an archive of plain arrays: {place}{error or type(error).__name__}") from error
     return found
 
 

@@ -23,7 +23,7 @@ class OtherNetworkError(RunError):
 
 
 def read_weights(path: Path, model: ModelConfig) -> list[NDArray[np.float32]]:
-    """The weights in a `.keras` file for the network of `model`, float32 in the order of Keras' `get_weights`.
+    """The weights in a `.keras` file for the network of `model`, float32 in the shapes of Keras' `get_weights`.
 
     Raises `RunError` if the file is missing or damaged, and `OtherNetworkError`.
     """

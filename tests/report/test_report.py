@@ -225,7 +225,7 @@ def test_a_reproduction_shows_each_reported_figure_beside_ours(finished: dict[st
     page = Reader(html_of(run.path))
     assert page.texts("h1") == ["1 of 2 reported numbers agree with ours"]
     shown = page.texts("tr")
-    assert "lowest validation loss 0.3083 0.3172 0.28 to 0.35 yes by 3 seeds" in shown
+    assert "lowest validation loss 0.3083 0.3172 0.2800 to 0.3500 yes by 3 seeds" in shown
     assert "parameters 108,618 108,617 \N{EN DASH} no by 3 seeds" in shown
     assert "Note: Bug of the notebook: a fault." in page.texts("p")
     assert [image["alt"] for image in page.attributes("img")] != []

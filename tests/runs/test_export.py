@@ -23,7 +23,7 @@ from mnistexp.runs.annotations import annotate, read_annotations
 from mnistexp.runs.archive import Imported, import_archive, write_archive
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.staging import clean_stale_staging
-from mnistexp.runs.status import Owner, Status, now, write_status
+from mnistexp.runs.status import Owner, Status, now, read_record, write_status
 from mnistexp.runs.stored_runs import list_runs, load
 
 MINIMAL = {
@@ -403,12 +403,13 @@ def test_a_file_of_another_process_that_came_first_is_kept(
     write_archive([store(tmp_path / "theirs")], tmp_path / "a.zip")
     (run_id,) = (folder.name for folder in (tmp_path / "theirs").iterdir() if not folder.name.startswith("."))
 
-    def first(*_: object) -> None:
+    def first(unpacked: Path) -> Status:
         monkeypatch.undo()
         (runs / run_id).mkdir()
         write_status(runs / run_id, Status("train", "ours", "done", now(), Owner.current()))
+        return read_record(unpacked)
 
-    monkeypatch.setattr("mnistexp.runs.archive.check_unpacked", first)
+    monkeypatch.setattr("mnistexp.runs.archive.read_record", first)
     assert import_archive(tmp_path / "a.zip", runs) == Imported((), (run_id,))
     assert [info.name for info in list_runs(runs)] == ["ours"]
     assert [entry.name for entry in runs.iterdir()] == [run_id]

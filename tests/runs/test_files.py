@@ -362,7 +362,7 @@ def test_a_file_that_is_not_an_archive_of_arrays_is_refused(content: bytes) -> N
 
 
 def test_an_array_shorter_than_its_header_says_takes_no_memory() -> None:
-    with pytest.raises(ValueError, match=r"rows\.npy declares 999,999,999,999 of float64 .* and holds 16;"):
+    with pytest.raises(ValueError, match=r"rows\.npy: declares 999,999,999,999 of float64 .* and holds 16;"):
         files.arrays(zipped(headed("(999999999999,)") + bytes(16)))
 
 
