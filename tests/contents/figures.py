@@ -71,7 +71,8 @@ def _accuracies(shown: Drawn, known: Known) -> Iterator[str]:
     for place, label in panel.ticks["y"]:
         row = [line for line, colour in panel.lines if colour == BLUE and abs(line[0, 1] - place) < NEAR]
         dots = [dot for dot in panel.marked(BLACK) if abs(dot[1] - place) < NEAR]
-        value, interval = names[label.removesuffix(" (no interval)")]
+        bare = "".join(label.removesuffix(" (no interval)").split())  # a long label has several lines
+        value, interval = next(own for name, own in names.items() if "".join(name.split()) == bare)
         told = [*(("value", dot[0]) for dot in dots[:1]), *(("end", end) for line in row for end in line[:, 0])]
         own = [*(flat(known[value])[:1] if value else []), *(known[interval] if interval else [])]
         values = [float(panel.scales["x"].values(at)) for _, at in told]
