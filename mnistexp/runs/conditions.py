@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from mnistexp.errors import BadInput
+from mnistexp.runs.layout import Kind
 from mnistexp.runs.stored_runs import RECORD, StoredRun
 from mnistexp.runs.summary import Value, is_number
 
@@ -82,7 +83,8 @@ class Condition:
 def value_of(run: StoredRun, key: str) -> Value | datetime | object:
     """A run's value of a key: a datetime for `started` and `finished`, `MISSING` if it lacks the key.
 
-    For repeated trainings, `test_accuracy` and the numbers of the curves are those of the mean.
+    For repeated trainings, `test_accuracy` and the numbers of the curves are those of the mean. A setting of a `best`
+    is the one that it chose.
     """
     if key == "tag":
         return ", ".join(run.tags)
@@ -92,6 +94,8 @@ def value_of(run: StoredRun, key: str) -> Value | datetime | object:
         return getattr(run, key)  # type: ignore[no-any-return]
     if key in run.numbers:
         return run.number(key)
+    if run.command == Kind.BEST and (chosen := f"best_params.{key}") in run.numbers:
+        return run.number(chosen)
     return run.settings.get(key, MISSING)
 
 

@@ -21,6 +21,8 @@ NOT_COMPARED = ("seed", "name")
 class Group:
     """Runs with the same settings, the newest first. `settings`: what tells them from the other groups' runs.
 
+    A setting that runs of `best` were asked alike and chose differently is "several".
+
     `values`: of the metric, one a run, of repeated trainings their mean; `over_runs` sums them up.
     """
 
@@ -74,7 +76,8 @@ def _group(runs: Sequence[StoredRun], keys: Iterable[str], values: Sequence[obje
     digits = runs[0].numbers.get("test_digits")
     step = 1 / digits if metric == "test_accuracy" and isinstance(digits, int) else 0.0
     floats = tuple(float(value) for value in values if is_number(value))
-    settings = {key: _value(runs[0], key) for key in keys}
+    of_key = {key: {_value(run, key) for run in runs} for key in keys}
+    settings = {key: "several" if len(values) > 1 else values.pop() for key, values in of_key.items()}
     return Group(settings, tuple(runs), floats, over_repeats(floats, resolution=step))
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import frames, groups, paired, query
-from mnistexp.runs.layout import PREDICTIONS
+from mnistexp.runs.layout import METRICS, PREDICTIONS
 from mnistexp.runs.predictions import Predictions, read_predictions
 
 Make = Callable[..., str]
@@ -189,3 +189,17 @@ def test_only_runs_with_the_metric_are_grouped(finished: dict[str, Path]) -> Non
     found = groups.group(runs)
     assert found.without == sum("test_accuracy" not in run.metrics for run in runs) > 0
     assert {run.command for each in found.groups for run in each.runs} == {"train", "best"}
+
+
+def test_settings_of_best_are_the_chosen_ones(finished: dict[str, Path], tmp_path: Path) -> None:
+    """By condition and in groups: the configuration of `best` only has those that its sweeps start from."""
+    for name, dropout in (("a", 0.7), ("b", 0.3)):
+        run = shutil.copytree(finished["best"], tmp_path / f"{finished['best'].name[:-4]}000{name}")
+        metrics = json.loads((run / METRICS).read_text())
+        metrics["best_params"] |= {"model.dropout": dropout, "optimizer.beta_1": 0.25}
+        (run / METRICS).write_text(json.dumps(metrics))
+    selected = query.select(tmp_path, where="model.dropout=0.7")
+    assert [run.path.name[-1] for run in selected] == ["a"]
+    (group,) = groups.group(selected, ["model.dropout", "optimizer.beta_1"]).groups
+    assert dict(group.settings) == {"model.dropout": 0.7, "optimizer.beta_1": 0.25}
+    assert not query.select(tmp_path, where="optimizer.beta_1!=0.25")
