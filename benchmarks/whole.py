@@ -1,6 +1,6 @@
 """Whole processes, from start to end: `train` against a Keras script, sweeps against `GridSearchCV`, `reproduce`.
 
-    python benchmarks/whole.py                       # everything, an hour and a half on a quiet machine
+    python benchmarks/whole.py                       # everything, about 35 minutes on 2 quiet cores
     python benchmarks/whole.py --parts train sweep   # only these tables
     python benchmarks/whole.py --write-docs          # also into docs/performance.md
 

@@ -1,6 +1,6 @@
 """Sweeps with more or fewer workers than cores: the time of the whole process, and the memory of each worker.
 
-    python benchmarks/workers.py                # prints the table, 8 minutes on 2 cores
+    python benchmarks/workers.py                # prints the table, 10 minutes on 2 cores
     python benchmarks/workers.py --write-docs   # also puts it into docs/performance.md
 
 Each number of workers does the same 24 fits in a process of its own, in turn. Memory that workers share, such as that

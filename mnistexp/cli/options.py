@@ -80,11 +80,11 @@ NUMBER, RATE, SHARE = ({"metavar": name, "parser": _number} for name in ("NUMBER
 AGE = {"metavar": "AGE", "parser": _age}
 """An age such as `30d`, in seconds."""
 TIME = {"metavar": "TIME", "parser": _time_limit, "show_default": "no limit"}
-FOLDER = {"metavar": "DIR", "parser": _folder}
+FOLDER: dict[str, Any] = {"metavar": "DIR", "parser": _folder}
 FILE = {"metavar": "FILE", "callback": _file, "show_default": "standard output"}
 RUN = {"metavar": "RUN", "autocompletion": completion.run_ids}
-CONFIG = {"metavar": "FILE", "autocompletion": completion.packaged}
-KEY = {"metavar": "KEY=VAL", "autocompletion": completion.settings}
+CONFIG: dict[str, Any] = {"metavar": "FILE", "autocompletion": completion.packaged}
+KEY: dict[str, Any] = {"metavar": "KEY=VAL", "autocompletion": completion.settings}
 
 
 def option(panel: str, flags: str, explanation: str, **more: Any) -> Any:
@@ -128,20 +128,20 @@ OptimizersOption = Annotated[
 ]
 
 
-def _shared(panel: str, flags: str, explanation: str, key: str = "", kind: Any = None, **more: Any) -> tuple[str, Any]:
-    """A shared option and its type; `key`: the dotted key that it sets, of whose choices a shell then offers one."""
+def _shared(panel: str, flags: str, explanation: str, key: str = "", kind: Any = bool, **more: Any) -> tuple[str, Any]:
+    """A shared option and its type; `key`: the dotted key that it sets, whose choices a shell then offers."""
     if key:
         kind = str | None if "metavar" in more else bool | None
         more["autocompletion"] = lambda: completion.choices(key)
-    return key, Annotated[kind or bool, option(panel, flags, explanation, **more)]
+    return key, Annotated[kind, option(panel, flags, explanation, **more)]
 
 
-_TEXTS = list[str] | None
+TEXTS = list[str] | None
 _SHARED: dict[str, tuple[str, Any]] = {
     "config": _shared(
-        TRAINING, "--config -c", "YAML file, packaged name or run; repeatable, last wins", "", _TEXTS, **CONFIG
+        TRAINING, "--config -c", "YAML file, packaged name or run; repeatable, last wins", kind=TEXTS, **CONFIG
     ),
-    "sets": _shared(TRAINING, "--set -s", "Set any key, e.g. training.batch_size=16; repeatable", "", _TEXTS, **KEY),
+    "sets": _shared(TRAINING, "--set -s", "Set any key, e.g. training.batch_size=16; repeatable", kind=TEXTS, **KEY),
     "epochs": _shared(TRAINING, "--epochs", "Number of training epochs", "training.epochs", **COUNT),
     "opt": _shared(TRAINING, "--opt", "Optimizer", "optimizer.name", metavar="NAME", parser=str.lower),
     "seed": _shared(TRAINING, "--seed", "Random seed", "seed", **COUNT),
@@ -187,14 +187,13 @@ _SHARED: dict[str, tuple[str, Any]] = {
         EXECUTION, "--max-time", "Start no fit after this time, e.g. 90s, 10m or 1h30m", "sweep.max_seconds", **TIME
     ),
     "name": _shared(OUTPUT, "--name", "Short name, added to the run's id", "name", metavar="NAME"),
-    "tag": _shared(OUTPUT, "--tag", "Tag the run; repeatable", "", _TEXTS, metavar="TAG"),
-    "note": _shared(OUTPUT, "--note", "Note on the run: one line of text", "", str | None, metavar="TEXT"),
+    "tag": _shared(OUTPUT, "--tag", "Tag the run; repeatable", kind=TEXTS, metavar="TAG"),
+    "note": _shared(OUTPUT, "--note", "Note on the run: one line of text", kind=str | None, metavar="TEXT"),
     "runs_dir": _shared(
         OUTPUT,
         "--runs-dir",
         "Folder that holds the runs; or set $MNISTEXP_RUNS_DIR",
-        "",
-        Path,
+        kind=Path,
         **FOLDER,
         envvar="MNISTEXP_RUNS_DIR",
         show_envvar=False,

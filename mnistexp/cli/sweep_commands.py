@@ -70,7 +70,13 @@ def sweep(
     _check_sweep(call.command, found, grid)
     try:
         if call.dry_run:
-            _dry_run(call, found)
+            from mnistexp import data
+            from mnistexp.sweeps.plan import plan_sweep
+            from mnistexp.sweeps.trial_cache import cache_of
+
+            known = data.Dataset.load(found.config)
+            plan = plan_sweep(known.config, known.digits, known.split, cache_of(known.config, call.runs_dir))
+            call.plan(found, plan.document, *console.plan_report(plan))
             return
         from mnistexp.commands.sweep import run_sweep
 
@@ -152,14 +158,3 @@ def _grid_of(texts: list[str]) -> dict[str, Any]:
     if problems:
         raise ConfigError(problems)
     return found
-
-
-def _dry_run(call: Call, found: Settings) -> None:
-    from mnistexp import data
-    from mnistexp.sweeps.plan import plan_sweep
-    from mnistexp.sweeps.trial_cache import cache_of
-
-    dataset = data.Dataset.load(found.config)
-    cache = cache_of(dataset.config, call.runs_dir)
-    plan = plan_sweep(dataset.config, dataset.digits, dataset.split, cache)
-    call.plan(found, plan.document, *console.plan_report(plan))

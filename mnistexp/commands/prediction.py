@@ -24,7 +24,7 @@ from mnistexp.training.saved_model import read_weights
 class Network:
     """A run's network, that of the first repeat, and the recorded conversions of its digits, which others need too.
 
-    `weights`: float32 in the shapes of Keras' `get_weights`. `transposed`: the format, such as idx, read so.
+    `weights`: float32 in the shapes of Keras' `get_weights`. `transposed`: the format to transpose, such as idx.
     """
 
     config: ExperimentConfig

@@ -21,7 +21,7 @@ BLOCKS = {
     "td",
     "figcaption",
     "title",
-    "code",
+    "pre",
     "summary",
 }
 
@@ -115,7 +115,7 @@ class Page(HTMLParser):
             head = self.heads[self.column] if self.column < len(self.heads) else ""
             self.say(f"{self.table} / {self.row} / {head}", text, empty=True)
             self.column += 1
-        elif tag == "code":
+        elif tag == "pre":
             self.say("settings", text)
         elif tag == "p" and self.kind not in ("kind", "readout", "skip"):
             self.say(self.kind, text)

@@ -65,7 +65,9 @@ def accuracies(evidence: dict[str, Any]) -> "Figure":
         if accuracy is not None:
             axes.plot(100 * accuracy, row, "o", ms=6, color=BLACK)
             axes.annotate(percent(accuracy), (100 * accuracy, row), (0, 6), textcoords="offset points", ha="center")
-    names = [fill(name if interval else f"{name} (no interval)", 26) for name, _, interval in rows]
+    names = [
+        fill(name if interval else f"{name} (no interval)", 30, break_on_hyphens=False) for name, _, interval in rows
+    ]
     axes.set(yticks=range(len(rows)), yticklabels=names, xlabel="accuracy (%)")
     axes.set_ylim(len(rows) - 0.5, -0.8)
     axes.set_title("Estimates of the accuracy, with 95% intervals")
