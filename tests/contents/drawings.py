@@ -206,11 +206,13 @@ def _place(node: Node) -> np.ndarray:
 
 
 def number(label: str) -> float:
-    """A label as a number, NaN where it is none; `10^{-1}` is a power."""
+    """A label as a number, NaN where it is none; `3\\times10^{-1}` is a power."""
     label = label.replace("\N{MINUS SIGN}", "-").replace(",", "")
-    power = re.fullmatch(r"(?:\$\\mathdefault\{)?10\^\{(-?\d+)\}(?:\}\$)?", label)
+    power = re.fullmatch(
+        r"(?:\$\\mathdefault\{)?(?:(\d)(?:\\times|\N{MULTIPLICATION SIGN}))?10\^\{(-?\d+)\}(?:\}\$)?", label
+    )
     try:
-        return 10.0 ** int(power[1]) if power else float(label)
+        return int(power[1] or 1) * 10.0 ** int(power[2]) if power else float(label)
     except ValueError:
         return np.nan
 

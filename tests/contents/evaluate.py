@@ -80,10 +80,10 @@ RULES = table(
 ^tile calibration|^terminal / calibration :: . :: calibration error
 accurate is it|^terminal :: prediction interval :: asked, ahead
 accurate is it|^terminal :: was trained on|on the other :: asked
-accurate is it|^terminal :: test digits were read|epochs of :: test readings
+accurate is it|^terminal :: test digits were (?:read|used)|epochs of|runs folder :: test readings
 which classes :: lowest recall :: worst
 calibrated|^terminal|^figure reliability :: calibration error|points from :: calibration error, points off
-which mistakes :: misclassified|most confident :: missed, mistakes
+which (?:mistakes|digits) :: misclassified|misread|most confident :: missed, digits, mistakes
 ^figure mistakes :: . :: mistakes
 how was this made :: . :: settings, environment, seconds
 """

@@ -118,7 +118,7 @@ def unlike_page(page: Page, said: str) -> list[str]:
     texts = {_bare(text) for _, text in page.passages}
     everything = "\n".join(texts)
     cells = [(line, cell) for line in said.splitlines() if not line.startswith("Run folder")
-             for cell in re.split(r"\s{2,}", line.strip()) if re.search(r"\d", cell)]  # fmt: skip
+             for cell in re.split(r"\s{2,}", line.strip()) if re.search(r"(?<!F)\d", cell)]  # fmt: skip
     return [
         f"the terminal has {cell!r}, the page hasn't: {line.strip()[:160]}"
         for line, cell in cells

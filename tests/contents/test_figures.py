@@ -1,6 +1,8 @@
 """Figures show what the files of their run say; and their reader finds the faults it is there for."""
 
+import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,11 @@ from contents.claims import faults_of
 from contents.drawings import WHITE, drawn, pointer_faults
 from contents.figures import FIGURES
 from contents.passages import Passage
+from contents.reader import faults as all_faults
+from contents.reader import show
 from contents.records import Record
 from contents.training import RULES, quantities
+from mnistexp import api
 
 CELL, BAR, DOT = (
     r"<!-- (\d+\.\d) -->",
@@ -98,3 +103,20 @@ def test_a_value_under_the_pointer_that_is_not_drawn_there_is_found(finished: di
     for told in (text, "12.3"):
         panels = [{"cells": [[*place, f"dropout 0, beta_1 0.5: {told}"]]}]
         assert (pointer_faults(panels, shown) == []) is (told == text)
+
+
+@pytest.mark.parametrize("data", [None, "unseen"])
+def test_an_evaluation_is_that_of_its_model_and_another_calibration_is_found(
+    finished: dict[str, Path], tmp_path: Path, data: str | None
+) -> None:
+    copied = shutil.copytree(finished["train"], tmp_path / finished["train"].name)
+    run = api.evaluate(copied.name, data, runs_dir=tmp_path).run_dir
+    assert show(run) == []
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["calibration"]["error"] += 0.02
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    svg = (run / "reliability.svg").read_text()
+    (run / "reliability.svg").write_text(moved(DOT)(svg))
+    found = all_faults(run)
+    assert any("calibration.error" in fault for fault in found)
+    assert any("the shares of the bins" in fault for fault in found)
