@@ -45,7 +45,7 @@ def parallel_coordinates(sweep: SweepResult) -> "Figure":
     colour_key(figure, shade, [axes])
     lacking = any((parameter.level < 0).any() for parameter in parameters)
     absent = f"; {ABSENT}: the optimizer has no such setting" if lacking else ""
-    titled(figure, "Parallel coordinates of all trials", f"black: the best; dotted: diverged or failed{absent}")
+    titled(figure, "Parallel coordinates of all trials", f"thick: the best; dotted: diverged or failed{absent}")
     return figure
 
 

@@ -131,7 +131,8 @@ def _decided_table(choice: Mapping[str, Any]) -> Table:
 def _better_section(better: Mapping[str, Any]) -> Section:
     rows = []
     for row in (better["chosen"], *better["families"]):
-        if row["trials"] == 1:  # itself
+        as_chosen = row["family"] == "all" and row["best"] == better["chosen"]["best"]
+        if as_chosen or row["trials"] == 1:  # itself
             continue
         family = row["family"]
         name = {"all": "all settings"}.get(family, family)
