@@ -6,7 +6,8 @@
 Both sides train on the 800 digits and are validated on the 200; Keras draws its own initial weights, orders and dropout
 masks. Compared are the lowest validation loss, the final accuracy on the 200, and that on 4,000 digits that no split
 touches, which varies a fifth as much by chance. The sides take turns. Each training is kept in
-`benchmarks/results/same_distribution.jsonl` at once: stopped, the same call goes on; delete the file to begin anew.
+`benchmarks/results/same_distribution.jsonl` at once: if stopped, the same call continues; without the file it begins
+anew.
 
 Keras' seed is left alone: once `keras.utils.set_random_seed` was called, `fit` visits the digits in the same order in
 every epoch (each epoch opens its pipeline anew, and the seeded shuffle in it starts over), which is another experiment.

@@ -18,8 +18,8 @@ The grids are smaller than the assignment's, 35 trials instead of 93, so that tw
 the learning rates 0.1 and 1, at which Adam and Nadam fail, are left out, and Adadelta keeps the only rate at which it
 learns. Fewer trials flatter the winner less; --whole-grids takes the assignment's own.
 
-Stopped, the same call goes on: fits, finished runs of `best` (of another version too) and finished seeds, each a line
-of `seeds.jsonl`, are kept in the runs folder.
+If it was stopped, the same call continues: fits, finished runs of `best` (of another version too) and finished seeds,
+each a line of `seeds.jsonl`, are kept in the runs folder.
 """
 
 import argparse

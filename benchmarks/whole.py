@@ -9,8 +9,8 @@ train with validation in every epoch, save model and curves, and draw loss, accu
 SVG. `sweep-optimizer` and `keras_grid_search.py` do the same 12 fits; ours has its run folder and figures. The
 assignment's 279 fits are compared with the measured time of `GridSearchCV` for 12, times 279 / 12. The cache of
 compiled kernels is filled by a run before the first round; fits are never taken from a cache. Each measurement is kept
-in `benchmarks/results/whole.jsonl` at once: stopped, the same call goes on at the same commit, and with more `--rounds`
-it measures only the further ones.
+in `benchmarks/results/whole.jsonl` at once: if stopped, the same call continues at the same commit, and with more
+`--rounds` it measures only the further ones.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Nothing else prints; here every error becomes a message and an exit code."""
+"""The command line: its groups of commands; here every error becomes a message and an exit code."""
 
 import atexit
 import gc

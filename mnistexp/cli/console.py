@@ -1,4 +1,4 @@
-"""Results as tables and sentences for a terminal. Nothing here prints: `cli/app.py` does."""
+"""Results as tables and sentences for a terminal. Nothing here prints: `cli/call.py` does."""
 
 import json
 import sys

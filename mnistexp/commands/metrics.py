@@ -39,9 +39,10 @@ def training_metrics(config: ExperimentConfig, results: Sequence[TrainingResult]
         "early_stopping": _early_stopping(config, results),
     }
     digits = config.validation_digits if config.training.validation_fraction else len(first.test.labels)
-    document |= _test(first) | _curves(first.fit.history, digits)
+    classes = config.model.classes
+    document |= _test(first) | _curves(first.fit.history, digits, classes)
     if len(results) > 1:
-        document["repeats"] = _repeats(results, digits)
+        document["repeats"] = _repeats(results, digits, classes)
     document["warnings"] = _warnings(config, results)
     return document
 
@@ -67,13 +68,18 @@ def _test(result: TrainingResult) -> dict[str, Any]:
     }
 
 
-def _curves(history: History, digits: int, trainings: int = 1) -> dict[str, Any]:
+def _curves(history: History, digits: int, classes: int, trainings: int = 1) -> dict[str, Any]:
     """The last values and the minimum of the curves, and the best number of epochs; None where not a number.
 
     `trainings`: how many the curves are the mean of.
     """
     best = statistics.best_epochs(
-        history.loss, history.val_loss, history.val_loss_se or None, val_accuracy=history.val_accuracy, digits=digits
+        history.loss,
+        history.val_loss,
+        history.val_loss_se or None,
+        val_accuracy=history.val_accuracy,
+        digits=digits,
+        classes=classes,
     )
     last, said = (best.diverged_at or history.epochs) - 1, best.sentence
     ends = {
@@ -95,7 +101,7 @@ def _curves(history: History, digits: int, trainings: int = 1) -> dict[str, Any]
     }
 
 
-def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
+def _repeats(results: Sequence[TrainingResult], digits: int, classes: int) -> dict[str, Any]:
     """The spread over seeds, and the mean of the curves."""
     accuracies = [result.test_accuracy for result in results]
     spread = statistics.over_repeats(accuracies, resolution=1 / len(results[0].test.labels))
@@ -109,7 +115,7 @@ def _repeats(results: Sequence[TrainingResult], digits: int) -> dict[str, Any]:
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),
         "diverged_at": min((result.fit.diverged_at for result in results if result.fit.diverged_at), default=None),
-    } | _curves(History.mean([result.fit.history for result in results]), digits, len(results))
+    } | _curves(History.mean([result.fit.history for result in results]), digits, classes, len(results))
 
 
 def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult]) -> dict[str, Any] | None:

@@ -53,3 +53,8 @@ class Found:
     test_name: str = ""
     named: bool = False
     stored_transposed: bool = False
+
+    @property
+    def judged(self) -> Read | None:
+        """Its own test part, where a model is judged on that; None where it is judged on the main part."""
+        return None if self.named else self.test

@@ -79,7 +79,7 @@ def _found(path: Path) -> Found:
 
 def _pictures(path: Path, invert: Invert, centre: bool | None, transposed: str, room: int, tick: Tick) -> list[Picture]:
     found = _found(path)
-    part = opened(found.main if found.test is None or found.named else found.test, str(path), tick)
+    part = opened(found.judged or found.main, str(path), tick)
     if len(part.images) > room:
         raise BadInput(f"{path}: more than {MOST_PICTURES:,} pictures in all; give fewer files")
     single = found.form == "pictures" or (len(part.images) == 1 and found.form == "npy" and part.labels is None)

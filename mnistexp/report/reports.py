@@ -1,7 +1,7 @@
 """Reports: from run folders to one page, and from the page to a file. They depend on the folders only.
 
 page.py       the parts of a page; a story is what the terminal shows too
-kinds.py      run folder -> story and page, of each kind of run: training.py, sweep.py, best.py, reproduce.py,
+kinds.py      run folder -> story and sections, of each kind of run: training.py, sweep.py, best.py, reproduce.py,
                      evaluation.py and examples.py; tested.py and trials.py have what they share, origin.py the
                      parts that all runs have
 svg.py        figure -> SVG for a page, and its values for the pointer

@@ -27,7 +27,7 @@ MISREAD_TITLE = "The misread digits, the most confident mistakes first"
 def test_sections(stored: StoredRun) -> list[Section]:
     """The spread over seeds, if there are several, the test accuracy of the saved model, and what it misreads."""
     found = stored.metrics or {}
-    seeds = [_seeds_section(found["repeats"])] if "repeats" in found else []
+    seeds = [_seeds_section(found["repeats"], found.get("class_names"))] if "repeats" in found else []
     return [*seeds, _test_section(stored), *_misread_section(stored)]
 
 
@@ -191,7 +191,7 @@ def confusions(stored: StoredRun) -> tuple[NDArray[np.int64], list[str]]:
     return counts, [str(name) for name in found.get("class_names") or range(len(counts))]
 
 
-def _seeds_section(repeats: Mapping[str, Any]) -> Section:
+def _seeds_section(repeats: Mapping[str, Any], names: Sequence[str] | None) -> Section:
     """The spread over several trainings."""
     rows = tuple(
         (number(index + 1), percent(accuracy), number(loss, ".4f"))
@@ -208,11 +208,11 @@ def _seeds_section(repeats: Mapping[str, Any]) -> Section:
             rows,
             more="The model of the first training is saved and described below.",
         ),
-        *_confused(repeats),
+        *_confused(repeats, names),
     )
 
 
-def _confused(repeats: Mapping[str, Any]) -> tuple[Picture, ...]:
+def _confused(repeats: Mapping[str, Any], names: Sequence[str] | None) -> tuple[Picture, ...]:
     """The confusion matrix of all trainings; runs of earlier versions have only that of the first."""
     if "confusion_matrix" not in repeats:
         return ()
@@ -220,6 +220,6 @@ def _confused(repeats: Mapping[str, Any]) -> tuple[Picture, ...]:
         Picture(
             f"Confusion matrix of all {repeats['count']} trainings",
             "The sum of their confusion matrices: rows are the correct digits, columns the predicted ones.",
-            plots.confusion_matrix(np.array(repeats["confusion_matrix"], dtype=np.int64)),
+            plots.confusion_matrix(np.array(repeats["confusion_matrix"], dtype=np.int64), names),
         ),
     )

@@ -96,6 +96,8 @@ def value_of(run: StoredRun, key: str) -> Value | datetime | object:
         return run.number(key)
     if run.command == Kind.BEST and (chosen := f"best_params.{key}") in run.numbers:
         return run.number(chosen)
+    if run.command == Kind.BEST and key.startswith("optimizer.") and "best_params.optimizer.name" in run.numbers:
+        return MISSING  # it is a setting of the optimizer that its sweeps began with
     return run.settings.get(key, MISSING)
 
 

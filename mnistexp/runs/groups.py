@@ -21,7 +21,7 @@ NOT_COMPARED = ("seed", "name")
 class Group:
     """Runs with the same settings, the newest first. `settings`: what tells them from the other groups' runs.
 
-    A setting that runs of `best` were asked alike and chose differently is "several".
+    Of runs of `best` these are the chosen values, which two groups may share, or "several" where a group has several.
 
     `values`: of the metric, one a run, of repeated trainings their mean; `over_runs` sums them up.
     """

@@ -2,7 +2,9 @@
 
 intervals.py         intervals of one accuracy, two accuracies, a future accuracy, repeats
 learning_curves.py   the best number of epochs, and the start of overfitting
-comparison.py        two trials on the same digits; many tests at once
+comparison.py        two trials or two runs on the same digits; many tests at once
+class_scores.py      confusion matrix; precision, recall and F1 of each class; calibration
+more_digits.py       accuracy by the number of digits; more digits against more tuning
 trials.py            ties with the best trial, best against worst and average
 selection_bias.py    choosing a trial, its score corrected for the choice; nested cross-validation
 final_accuracy.py    the accuracy to expect of a final model

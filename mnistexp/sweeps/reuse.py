@@ -37,8 +37,8 @@ def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: d
             continue
         with suppress(MnistexpError, KeyError):  # a damaged run can't be reused
             # Without a record of its digits it used none, or was stopped before it had any: the source is the same.
-            same_digits = run.data is None or digits.match(run.data)
-            if same_digits and _work(run.config) == _work(config) and _same_code(run):
+            same = _work(run.config) == _work(config) and (run.data is None or digits.match(run.data))
+            if same and _same_code(run):
                 yield run
 
 

@@ -53,22 +53,21 @@ def parts_of(config: ExperimentConfig) -> list[Part]:
 
     Raises `ConfigError` with every grid and setting that `best` doesn't support.
     """
-    problems = dict(_misfits(config))
+    problems = list(_misfits(config))
     parts: dict[str, Part] = {}
     for number, grid in enumerate(config.sweep.grids if config.sweep else ()):
         families = _families(grid, config.optimizer.name)
         if not families:
-            problems[f"sweep.grid.{number}"] = (
-                f"sweeps {', '.join(grid)}, allowed: keys of optimizer, or model.dropout alone"
-            )
+            message = f"sweeps {', '.join(grid)}, allowed: keys of optimizer, or model.dropout alone"
+            problems.append((f"sweep.grid.{number}", message))
         for family in families:
             if family in parts:
-                problems[f"sweep.grid.{number}"] = f"sweeps {family} again, allowed: one grid for each"
+                problems.append((f"sweep.grid.{number}", f"sweeps {family} again, allowed: one grid for each"))
             parts[family] = _part(config, family, grid)
     if not problems and not parts:
-        problems["sweep.grid"] = "is empty, allowed: a grid for each optimizer, and one of model.dropout"
+        problems.append(("sweep.grid", "is empty, allowed: a grid for each optimizer, and one of model.dropout"))
     if problems:
-        raise ConfigError([Problem("configuration", key, message) for key, message in problems.items()])
+        raise ConfigError([Problem("configuration", key, message) for key, message in problems])
     return list(parts.values())
 
 

@@ -15,7 +15,7 @@ from mnistexp.runs import files
 
 WEIGHTS = "model.weights.h5"
 LARGEST = 1024 * 2**20
-"""Bytes of the weights of a saved model; the largest network that a configuration describes takes less."""
+"""Bytes that the weights of a saved model may take when unpacked."""
 
 
 class OtherNetworkError(RunError):
@@ -52,6 +52,8 @@ def read_weights(path: Path, model: ModelConfig) -> list[NDArray[np.float32]]:
             found = {place: held[place] for place in expected if place in held}
             if {place: array.shape for place, array in found.items()} != expected:
                 raise OtherNetworkError(f"{path} has a different network than that of the run's settings")
+            if odd := next((place for place, array in found.items() if array.dtype.kind != "f"), None):
+                raise RunError(f"{path} is damaged: {odd} holds {found[odd].dtype}, not floating-point numbers")
             return [np.asarray(array[()], np.float32) for array in found.values()]
     except (MemoryError, RunError):
         raise

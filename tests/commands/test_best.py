@@ -265,7 +265,7 @@ def test_failed_parts_of_the_evidence_are_named_and_the_rest_is_computed(
     *others, nested, prediction = metrics["warnings"]
     assert "A fit of the combination failed, so it could not be chosen: ArithmeticError: it failed." in others
     assert nested.startswith("There is no nested cross-validation: every trial failed")
-    assert prediction.endswith("4 of 20 fits failed, the first with: ArithmeticError: it failed")
+    assert prediction.endswith("4 of 20 fits failed, the first with: ArithmeticError: it failed.")
     assert "a fit of a part failed: combination, nested, prediction" in done.stderr
     assert metrics["choice"]["combination"]["accuracy"] is None
     assert metrics["choice"]["chosen"]["params"]["optimizer.name"] == "nesterov"
@@ -441,6 +441,7 @@ def test_sweeps_can_be_named_and_anything_else_is_refused_before_anything_is_wri
         ({"grid": ()}, "sweep.grid: is empty"),
         ({"grid": ({"training.epochs": (1, 2)},)}, "sweep.grid.0: sweeps training.epochs, allowed: keys of optimizer"),
         ({"grid": (GRIDS[0], GRIDS[0])}, "sweep.grid.1: sweeps adam again"),
+        ({"grid": ({"optimizer.name": ("sgd", "adam")},) * 2}, "sweep.grid.1: sweeps sgd again"),
         ({"as_submitted": True}, "sweep.as_submitted: is not supported by best"),
         ({"zip": {"optimizer.beta_1": (0.5,)}}, "sweep.zip: is not supported by best"),
         ({"strategy": "halving"}, "sweep.strategy: is not supported by best"),

@@ -371,7 +371,13 @@ def test_bad_requests(
 
 
 def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) -> None:
+    import h5py
     import keras
+
+    def named(content: h5py.File) -> list[str]:
+        places: list[str] = []
+        content.visititems(lambda place, each: places.append(place) if isinstance(each, h5py.Dataset) else None)
+        return places
 
     path, layers = tmp_path / "model.keras", keras.layers
     config = api.load_run(finished["train"]).config.model
@@ -392,6 +398,16 @@ def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) 
     for other in (config, logistic.model_copy(update={"classes": 11})):
         with pytest.raises(RunError, match="has a different network than that of the run's settings"):
             read_weights(path, other)
+    with zipfile.ZipFile(path) as archive:
+        held = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(held, "r+") as content:
+        place = next(place for place in named(content) if content[place].shape == (10,))
+        del content[place]
+        content.create_dataset(place, (10,), "S2000000000")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", held.getvalue())
+    with pytest.raises(RunError, match=rf"is damaged: {place} holds \|S2000000000, not floating-point numbers"):
+        read_weights(path, logistic)
     with pytest.raises(BadInput, match="has no model"):
         prediction.network_of(stored_runs.load(finished["sweep"]))
 

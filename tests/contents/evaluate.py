@@ -83,7 +83,7 @@ accurate is it|^terminal :: was trained on|on the other :: asked
 accurate is it|^terminal :: test digits were (?:read|used)|epochs of|runs folder :: test readings
 which classes :: lowest recall :: worst
 calibrated|^terminal|^figure reliability :: calibration error|points from :: calibration error, points off
-which (?:mistakes|digits) :: misclassified|misread|most confident :: missed, digits, mistakes
+which digits :: misread|most confident :: missed, digits, mistakes
 ^figure mistakes :: . :: mistakes
 how was this made :: . :: settings, environment, seconds
 """

@@ -32,7 +32,7 @@ OTHERS = ("show-examples", "summary")
 TITLES = {
     "Loss over the epochs": "loss_curves", "Accuracy over the epochs": "accuracy_curves",
     "Confusion matrix of all": "confusion_matrix", "Confusion matrix": "saved_confusion_matrix",
-    "The misread digits|The most confident mistakes": "mistakes", "Estimates of the accuracy": "accuracies",
+    "The misread digits": "mistakes", "Estimates of the accuracy": "accuracies",
     "Accuracy by pairs of settings": "heat_maps", "Accuracy by single setting": "marginals",
     "Parallel coordinates": "parallel_coordinates", "Learning curves of the best": "top_learning_curves",
     "Accuracy by number of training digits": "accuracy_by_digits", "Reliability diagram": "reliability",

@@ -215,11 +215,12 @@ def accuracy_by_digits(shown: Drawn, known: Known) -> Iterator[str]:
     grid = trials.assign(key=keys).pivot_table(index="key", columns=SHARE, values="mean_test_score").dropna()
     best = 100 * grid.to_numpy()[np.argsort(-grid.to_numpy().max(axis=1), kind="stable")[:6]]
     n, y = record.correct.shape[-1], panel.scales["y"].places
-    curves = [line for line, colour in panel.lines if len(line) == grid.shape[1] and np.ptp(line[:, 0]) > 3]
+    dots = [panel.marked(colour)[:, 1] for colour in {own for _, own in panel.marks}]
     for curve in best:
-        if not any(np.allclose(line[:, 1], y(curve), atol=NEAR) for line in curves):
-            yield f"no line through {', '.join(f'{one:.1f}' for one in curve)}"
+        if not any(np.abs(own - y(curve)[:, None]).min(axis=1).max() < NEAR for own in dots if len(own)):
+            yield f"no marks at {', '.join(f'{one:.1f}' for one in curve)}"
     sizes = sorted(known["sizes"])
+    sizes += [2 * sizes[-1]] * (len(sizes) > 2)  # the fitted curves go there
     if [number(label) for _, label in panel.ticks["x"]] != sizes:
         yield f"the sizes are {sizes}"
     bars = [np.sort(line[:, 1])[::-1] for line, _ in panel.lines if len(line) == 2 and np.ptp(line[:, 0]) < NEAR]

@@ -312,6 +312,16 @@ def test_a_network_of_a_few_named_classes_is_trained_evaluated_and_predicts(tmp_
     assert {likely["digit"] for likely in json.loads(out)["predictions"][0]["top"]} == {"none", "some", "many"}
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_chance_is_that_of_the_classes_there_are(tmp_path: Path) -> None:
+    source = npz("x_train", "y_train")(tmp_path, X, np.array(["a", "b"])[np.arange(COUNT) % 2])
+    still = {"data.digits": COUNT, "data.source": str(source), "optimizer.learning_rate": 1e-9, "training.epochs": 2}
+    metrics = api.train("train", SMALL | still | {"repeats": 2}, runs_dir=tmp_path / "runs").metrics
+    for found in (metrics, metrics["repeats"]):
+        assert found["min_val_loss"] < np.log(10)
+        assert found["best_epochs"]["shape"] == "chance"
+
+
 def test_names_that_do_not_fit_the_classes_are_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"data\.class_names: 2 names, allowed: 10, one for each class"):
         load(csv()(tmp_path, X, Y), class_names=("a", "b"))

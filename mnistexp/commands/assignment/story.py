@@ -136,7 +136,10 @@ def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str],
     if task.command == Kind.SUMMARY:
         return examples.run_summary(task.config, runs_dir)
     if task.command == Kind.BEST:
-        return run_best(task.config, runs_dir, sweeps, unseen=True, watch=_without_steps(watch))
+        outcome = run_best(task.config, runs_dir, sweeps, unseen=True, watch=_without_steps(watch))
+        if outcome.metrics["failed"]:
+            raise TrialsFailed(f"fits of {task.name} failed: see {outcome.run_dir}")
+        return outcome
     if task.command == Kind.TRAIN:
         begun = reuse.unfinished(runs_dir, Kind.TRAIN, task.config, digits)
         if begun is not None:

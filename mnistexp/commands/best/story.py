@@ -126,13 +126,17 @@ def _evidence_of(
         try:
             inner = nested_score(work.nested(sources), choice.rule, work.digits, work.split, work.cache, watch)
         except TrialsFailed as error:
-            failed["nested"] = f"There is no nested cross-validation: {error}"
+            if work.sweep.fail_fast:
+                raise
+            failed["nested"] = f"There is no nested cross-validation: {error}."
     if predict:
         told(f"predict the accuracy of the final model: {FITS} fits")
         try:
             predicted = predict_final(work, choice.config, watch)
         except TrialsFailed as error:
-            failed["prediction"] = f"There is no prediction of the final model's accuracy: {error}"
+            if work.sweep.fail_fast:
+                raise
+            failed["prediction"] = f"There is no prediction of the final model's accuracy: {error}."
     return Evidence(inner, predicted, failed)
 
 

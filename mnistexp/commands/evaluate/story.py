@@ -94,7 +94,7 @@ def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool
     data = data.model_copy(update={"transpose": turned})
     if part == "test" and found.test is None:
         raise BadInput(f"--part is test, and {data.source!r} has no test part of its own; allowed: auto, train")
-    own = found.test if part == "test" or (part == "auto" and not found.named) else None
+    own = {"test": found.test, "auto": found.judged, "train": None}[part]
     told = (f"evaluated on its own test part, {found.test_name}",) if own and part == "auto" else ()
     read = opened(own or found.main, data.source, tick)
     digits = read_labelled(read, data, network.classes, found.form, tick)

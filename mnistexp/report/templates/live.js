@@ -60,7 +60,7 @@ function reachedSweep(sweep) {
   if (sweep.cached) words.push(`${sweep.cached} cached`);
   if (sweep.failed) words.push(`${sweep.failed} failed`);
   if (sweep.best !== null) {
-    const word = (key) => key.split(".").pop().replace(/_(?!\d)/g, " ");
+    const word = (key) => key.replace(/\.name$/, "").split(".").pop().replace(/_(?!\d)/g, " ");
     const setting = Object.entries(sweep.best_params).map(([key, value]) => `${word(key)} ${value}`).join(", ");
     words.push(`best accuracy so far ${shown("accuracy", sweep.best)} (${setting || "as configured"})`);
   }
