@@ -262,6 +262,7 @@ def pointer_faults(panels: Sequence[dict[str, Any]], shown: Drawn) -> list[str]:
     """Values that a page's pointer reads and that are not drawn where it reads them."""
     found = []
     for values, panel in zip(panels, shown.axes, strict=False):
+        dots = [panel.marked(colour) for colour in {own for _, own in panel.marks}]
         for line in values.get("lines", ()):
             points = np.array(line["points"], float)
             if not np.isfinite(points).all():
@@ -270,6 +271,8 @@ def pointer_faults(panels: Sequence[dict[str, Any]], shown: Drawn) -> list[str]:
             away = np.abs(panel.places(points[:, 2], points[:, 3]) - points[:, :2]).max()
             beside = [np.abs(np.interp(points[:, 0], *own.T) - points[:, 1]).max() if len(own) != len(points) else
                       np.abs(own - points[:, :2]).max() for own, _ in [*panel.lines, *panel.marks]]  # fmt: skip
+            # Points that no line joins: the farthest from a mark of one colour.
+            beside += [np.abs(own[:, None] - points[:, :2]).max(axis=2).min(axis=0).max() for own in dots]
             if away > 4 * NEAR or min(beside) > 4:  # curves over digits are drawn beside each other
                 found.append(f"the values of {line['name']} are not where its line is drawn")
         for left, top, width, height, text in values.get("cells", ()):

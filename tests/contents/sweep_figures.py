@@ -221,8 +221,8 @@ def accuracy_by_digits(shown: Drawn, known: Known) -> Iterator[str]:
             yield f"no marks at {', '.join(f'{one:.1f}' for one in curve)}"
     sizes = sorted(known["sizes"])
     sizes += [2 * sizes[-1]] * (len(sizes) > 2)  # the fitted curves go there
-    if [number(label) for _, label in panel.ticks["x"]] != sizes:
-        yield f"the sizes are {sizes}"
+    if [size for _, label in panel.ticks["x"] if np.isfinite(size := number(label))] != sizes:
+        yield f"the sizes are {', '.join(map(str, sizes))}"
     bars = [np.sort(line[:, 1])[::-1] for line, _ in panel.lines if len(line) == 2 and np.ptp(line[:, 0]) < NEAR]
     for score in best.ravel():
         low, high = wilson(score / 100 * n, n)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import NETWORK
 
 from contents.claims import faults_of
 from contents.drawings import WHITE, drawn, pointer_faults
@@ -120,3 +121,16 @@ def test_an_evaluation_is_that_of_its_model_and_another_calibration_is_found(
     found = all_faults(run)
     assert any("calibration.error" in fault for fault in found)
     assert any("the shares of the bins" in fault for fault in found)
+
+
+def test_accuracy_by_digits_is_read_and_a_moved_mark_is_found(tmp_path: Path) -> None:
+    grid = {"training.share": [0.25, 0.5, 1.0], "optimizer.learning_rate": [0.001, 0.01]}
+    small = {**NETWORK, "data.digits": 200, "training.epochs": 2, "sweep.grid": grid, "sweep.executor": "serial"}
+    run = api.sweep("sweep-optimizer", small | {"sweep.cache": False}, runs_dir=tmp_path).run_dir
+    assert all_faults(run) == []
+    svg = (run / "accuracy_by_digits.svg").read_text("utf-8")
+    spoilt = moved(DOT, 9.0)(svg)
+    assert spoilt != svg
+    known = {"record": Record(run), "sizes": [26, 53, 106]}
+    assert not list(FIGURES["accuracy_by_digits"](drawn(svg.encode()), known))
+    assert any("no marks at" in one for one in FIGURES["accuracy_by_digits"](drawn(spoilt.encode()), known))
