@@ -58,7 +58,7 @@ def compare(
     mnistexp runs compare --by settings  # group all runs by settings
     mnistexp runs compare 1:9 --by optimizer.name  # compare optimizers
     """
-    from mnistexp.runs import comparison, groups, paired
+    from mnistexp.runs import groups
 
     if by is not None:
         if output:
@@ -74,6 +74,12 @@ def compare(
     chosen = call.runs(runs) if runs else []
     if len(chosen) < 2:
         raise BadInput(f"compare needs at least 2 runs, got {len(chosen)}")
+    _compare_side_by_side(call, chosen, output)
+
+
+def _compare_side_by_side(call: Call, chosen: "Sequence[StoredRun]", output: Path | None) -> None:
+    from mnistexp.runs import comparison, paired
+
     differences, answers = comparison.compare(chosen), paired.compare_with_first(chosen)
     if output:
         _draw(chosen, output)

@@ -72,7 +72,7 @@ FAULTS = {
         "test_security.py::test_the_server_answers_its_hosts_and_serves_its_folder_only",
     ),
     "any file of a run is served": Planted(
-        "live/served_runs.py", "return not path.name.startswith(\".\") and", "return True or",
+        "live/served_runs.py", "path.name[0] != \".\" and", "True or",
         "test_security.py::test_the_server_answers_its_hosts_and_serves_its_folder_only",
     ),
     "the whole environment is stored": Planted(
