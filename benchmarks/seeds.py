@@ -185,7 +185,7 @@ def markdown(rows: list[dict[str, Any]], found: dict[str, Any]) -> str:
     lines += [
         "",
         f"- Unseen accuracy at least {LEAST:.1%}: {marks[found['unseen_holds']]}, the lowest is "
-        f"{found['least_unseen']:.1%}.",
+        f"{found['least_unseen']:.2%}.",
         f"- Inside the interval from the test digits: {marks[found['inside_holds']]}, {found['inside']} of "
         f"{len(rows)}.",
         f"- Corrected closer than raw on average: {marks[found['corrected_is_closer']]}, off by "
