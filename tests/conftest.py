@@ -89,7 +89,7 @@ def cluster() -> Iterator[Any]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """The folders of real runs, small ones, by kind. Made once for all workers of pytest-xdist, copied for each.
 
-    Tests that tag a run or change it otherwise work on a copy: the next test may be any.
+    Tests that tag a run, change it otherwise or add one work on a copy: the next test may be any.
     """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished once"
@@ -104,6 +104,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pat
     shutil.copytree(shared / "runs", runs, dirs_exist_ok=True)
     yield {kind: runs / name for kind, name in json.loads(names.read_text()).items()}
     assert not list(runs.rglob("annotations.json")), "a test has tagged runs that others share"
+    added = {path.name for path in runs.glob("[!.]*")} - {path.name for path in (shared / "runs").glob("[!.]*")}
+    assert not added, "a test has added runs to those that others share"
 
 
 def _finish(runs: Path) -> dict[str, Path]:

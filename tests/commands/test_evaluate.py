@@ -1,6 +1,7 @@
 """A run's model judged by labelled digits: the numbers, what they are compared with, and what is kept."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ from mnistexp.statistics.class_scores import calibration
 
 UNSEEN = data.load_unseen()
 GENERATOR = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def finished(finished: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Copies of the finished runs, as each evaluation is a further run beside them."""
+    runs = shutil.copytree(finished["train"].parent, tmp_path_factory.mktemp("evaluated") / "runs")
+    return {kind: runs / path.name for kind, path in finished.items()}
 
 
 def some_probabilities(count: int = 300, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:

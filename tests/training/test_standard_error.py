@@ -1,6 +1,7 @@
 """Standard error holds our own lines only; what libraries write there is in the run's log, and shown after a crash."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ def run_by_a_person(arguments: list[object], folder: Path, **variables: str) -> 
 
 @pytest.mark.slow
 def test_no_command_prints_what_another_library_says(finished: dict[str, Path], tmp_path: Path) -> None:
-    runs = ["--runs-dir", finished["train"].parent]
+    runs = ["--runs-dir", shutil.copytree(finished["train"].parent, tmp_path / "runs")]
     Image.fromarray(packaged.embedded("unseen_4000")[0][0]).save(tmp_path / "digit.png")
     commands: list[list[object]] = [
         ["train", *SMALL],
