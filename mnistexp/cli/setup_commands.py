@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -16,6 +16,10 @@ from mnistexp.cli.options import AGE, CHANGES, EXECUTION, OUTPUT, OutputOption, 
 from mnistexp.cli.parsing import SET_UP, Commands
 from mnistexp.config import settings
 from mnistexp.errors import BadInput, ConfigError, MnistexpError, Problem
+
+if TYPE_CHECKING:
+    from mnistexp.runs.cache_folder import CacheFolder
+
 
 commands = Commands()
 configurations = Commands(help="Create, show and check configurations.")
@@ -131,23 +135,22 @@ def info(call: Call) -> None:
 
     mnistexp cache info  # show the number and size of cached fits and compiled kernels
     """
-    from mnistexp.sweeps.trial_cache import TrialCache
-    from mnistexp.training import kernels
-
-    fits, kept = TrialCache(call.runs_dir).info(), kernels.info()
+    fits, compiled = _caches(call)
+    count, size = fits.size()
+    kernels, kept = compiled.size() if compiled else (0, 0)
     document = {
         "folder": str(fits.folder),
-        "fits": fits.fits,
-        "bytes": fits.bytes,
-        "kernels_folder": str(kept.folder) if kept.folder else None,
-        "kernels": kept.kernels,
-        "kernels_bytes": kept.bytes,
+        "fits": count,
+        "bytes": size,
+        "kernels_folder": str(compiled.folder) if compiled else None,
+        "kernels": kernels,
+        "kernels_bytes": kept,
     }
     call.result(
         document,
-        f"{fits.fits} fits in {fits.folder}, {fits.bytes / 1e6:.1f} MB",
-        f"{kept.kernels} compiled kernels in {kept.folder}, {kept.bytes / 1e6:.1f} MB"
-        if kept.folder
+        f"{count} fits in {fits.folder}, {size / 1e6:.1f} MB",
+        f"{kernels} compiled kernels in {compiled.folder}, {kept / 1e6:.1f} MB"
+        if compiled
         else "compiled kernels are not kept (MNISTEXP_CACHE_DIR)",
     )
 
@@ -163,21 +166,28 @@ def prune(
 
     mnistexp cache prune --older-than 30d  # remove fits not used for 30 days
     """
+    fits, compiled = _caches(call)
+    count, size = fits.prune(older_than)
+    kernels, freed = compiled.prune(older_than) if compiled else (0, 0)
+    document = {
+        "folder": str(fits.folder),
+        "fits_removed": count,
+        "bytes_removed": size,
+        "kernels_removed": kernels,
+        "kernels_bytes_removed": freed,
+    }
+    text = f"{count} fits removed from {fits.folder}, {size / 1e6:.1f} MB"
+    if compiled:
+        text += f"; {kernels} compiled kernels from {compiled.folder}, {freed / 1e6:.1f} MB"
+    call.result(document, text)
+
+
+def _caches(call: Call) -> "tuple[CacheFolder, CacheFolder | None]":
+    """That of fits, and that of compiled kernels if these are kept."""
     from mnistexp.sweeps.trial_cache import TrialCache
     from mnistexp.training import kernels
 
-    fits, gone = TrialCache(call.runs_dir).prune(older_than), kernels.prune(older_than)
-    document = {
-        "folder": str(fits.folder),
-        "fits_removed": fits.fits,
-        "bytes_removed": fits.bytes,
-        "kernels_removed": gone.kernels,
-        "kernels_bytes_removed": gone.bytes,
-    }
-    text = f"{fits.fits} fits removed from {fits.folder}, {fits.bytes / 1e6:.1f} MB"
-    if gone.folder:
-        text += f"; {gone.kernels} compiled kernels from {gone.folder}, {gone.bytes / 1e6:.1f} MB"
-    call.result(document, text)
+    return TrialCache(call.runs_dir), kernels.cache()
 
 
 @commands.add("doctor", panel=SET_UP)

@@ -4,9 +4,6 @@ import hashlib
 import json
 import logging
 import math
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +13,17 @@ from numpy.typing import NDArray
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import RunError
 from mnistexp.runs import files
+from mnistexp.runs.cache_folder import CacheFolder
 from mnistexp.runs.results import FoldResult
 from mnistexp.sweeps.fit_codec import StoredFit, fit_document
 
 FOLDER = ".cache/fits"
 SUFFIX = ".fit"
-SECONDS_TO_WRITE = 3600.0
+PACE_OF = 20
+"""How many of the newest fits tell the pace."""
 DAMAGE = (ValueError, KeyError, TypeError, RecursionError)
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CacheInfo:
-    """Number of cached fits, their folder and size in bytes."""
-
-    folder: Path
-    fits: int
-    bytes: int
 
 
 def cache_of(config: ExperimentConfig, runs_dir: Path) -> "TrialCache | None":
@@ -41,12 +31,11 @@ def cache_of(config: ExperimentConfig, runs_dir: Path) -> "TrialCache | None":
     return TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
 
 
-class TrialCache:
-    """The cache of a runs folder: one file per fit, written atomically and named by the key of the fit."""
+class TrialCache(CacheFolder):
+    """The cache of a runs folder: one file per fit, named by the key of the fit."""
 
     def __init__(self, runs_dir: Path) -> None:
-        self.folder = runs_dir / FOLDER
-        self._made: set[Path] = set()
+        super().__init__(runs_dir / FOLDER, SUFFIX)
 
     def get(self, key: str, *, fold: int, repeat: int, rows: NDArray[np.int64]) -> FoldResult | None:
         """The fit stored under `key`, for a fold whose validation digits are at `rows`; None if there is none.
@@ -63,55 +52,22 @@ class TrialCache:
 
     def put(self, key: str, result: FoldResult, learnt: int) -> None:
         """Store a finished fit with its number of training digits, flushed to the disk. Raises RunError."""
-        path = self._path(key)
-        if path.parent not in self._made:
-            files.make_folder(path.parent)
-            self._made.add(path.parent)
-        files.write_bytes(path, to_bytes(key, result, learnt))
+        self.add(self._path(key), to_bytes(key, result, learnt))
 
-    def info(self) -> CacheInfo:
-        """The current content; 0 fits if the folder is missing."""
-        return _sum(self.folder, self._entries())
-
-    def prune(self, older_than: float | None = None) -> CacheInfo:
-        """Remove the fits stored more than `older_than` seconds ago, or all; describes the removed. Raises RunError."""
-        limit = time.time() - older_than if older_than is not None else None
-        chosen = [entry for entry in self._entries() if limit is None or entry[2] < limit]
-        # Temporary files of killed processes are removed too, once no process can be writing them.
-        cut_off = [entry for entry in self._entries(".*") if entry[2] < time.time() - SECONDS_TO_WRITE]
-        for path, _, _ in (*chosen, *cut_off):
-            with files.explained("remove", path):
-                path.unlink(missing_ok=True)
-        return _sum(self.folder, chosen)
-
-    def pace(self, fits: int = 20) -> float | None:
+    def pace(self) -> float | None:
         """Seconds per training digit and epoch, over the newest fits; None without any."""
         seconds = digits = 0.0
-        for path, _, _ in sorted(self._entries(), key=lambda entry: -entry[2])[:fits]:
+        for entry in self.entries()[:PACE_OF]:
             try:
-                about, _ = _opened(files.read_bytes(path))
+                about, _ = _opened(files.read_bytes(entry.path))
                 epochs = sum(map(math.isfinite, about["loss"])) or 1  # padded with NaN after a divergence
                 seconds, digits = seconds + about["seconds"], digits + about["learnt"] * epochs
             except (RunError, *DAMAGE):
                 continue
         return seconds / digits if digits else None
 
-    def _entries(self, names: str = "[!.]*") -> Iterator[tuple[Path, int, float]]:
-        """Path, bytes and time of each entry; entries removed meanwhile are skipped."""
-        for path in sorted(self.folder.glob(f"*/{names}{SUFFIX}")):
-            try:
-                found = path.stat()
-            except OSError:
-                continue
-            yield path, found.st_size, found.st_mtime
-
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}{SUFFIX}"
-
-
-def _sum(folder: Path, entries: Iterable[tuple[Path, int, float]]) -> CacheInfo:
-    sizes = [size for _, size, _ in entries]
-    return CacheInfo(folder, len(sizes), sum(sizes))
 
 
 def to_bytes(key: str, result: FoldResult, learnt: int) -> bytes:

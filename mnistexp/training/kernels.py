@@ -22,19 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.errors import RunError
-from mnistexp.runs import files
+from mnistexp.runs.cache_folder import CacheFolder
 from mnistexp.runs.environment import VARIABLES, code_hash
 
 FLAGS = "TF_XLA_FLAGS"
 DIRECTORY = "tf_xla_persistent_cache_directory"
 OFF = "off"
 PRIVATE = "mnistexp-kernels-"
-KERNELS = "*.pb"
+SUFFIX = ".pb"
 LARGEST = 32 * 2**20
 """Bytes that are kept at most; a network takes half a million."""
 ROOM = 100 * 2**20
 """Bytes that must be free for TensorFlow's private folder: training fails if it can't write there."""
-HOUR, DAY = 3600.0, 86_400.0
+DAY = 86_400.0
 CHECKSUM = hashlib.sha256().digest_size
 PROCESSOR = (
     "vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features",
@@ -43,20 +43,12 @@ PROCESSOR = (
 """What /proc/cpuinfo tells of a processor that could matter to compiled code."""
 
 
-@dataclass(frozen=True)
-class KernelInfo:
-    """How many kernels are kept where, in how many bytes; `folder` is None where none are kept."""
-
-    folder: Path | None
-    kernels: int = 0
-    bytes: int = 0
-
-
 @dataclass
 class _Private:
     """TensorFlow's folder, shared with processes forked from this one; `known` are the names that are kept already."""
 
     folder: Path
+    cache: CacheFolder
     kept: Path
     known: set[str] = field(default_factory=set)
     process: int = field(default_factory=os.getpid)
@@ -65,31 +57,30 @@ class _Private:
 _private: _Private | None = None
 
 
-def folder() -> Path | None:
+def cache() -> CacheFolder | None:
     """Where kernels are kept; None where MNISTEXP_CACHE_DIR is `off`, or there is no home folder to keep them in."""
-    asked = os.environ.get("MNISTEXP_CACHE_DIR", "")
-    if asked:
-        return None if asked == OFF else Path(asked).absolute() / "kernels"
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        return (base if base.is_absolute() else Path.home() / ".cache") / "mnistexp" / "kernels"
-    except RuntimeError:
+    asked, base = os.environ.get("MNISTEXP_CACHE_DIR", ""), Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if asked == OFF:
         return None
+    with suppress(RuntimeError):
+        usual = (base if base.is_absolute() else Path.home() / ".cache") / "mnistexp"
+        return CacheFolder((Path(asked).absolute() if asked else usual) / "kernels", SUFFIX)
+    return None
 
 
 def open_private(tf: Any) -> None:
     """Make the private folder for this process and those forked from it, with the kernels kept for this TensorFlow."""
     global _private
-    place, key, temporary = folder(), _key(tf), Path(tempfile.gettempdir())
-    if _private or place is None or key is None or _flags_are_taken() or any(map(str.isspace, str(temporary))):
+    kept, key, temporary = cache(), _key(tf), Path(tempfile.gettempdir())
+    if _private or kept is None or key is None or _flags_are_taken() or any(map(str.isspace, str(temporary))):
         return
     with suppress(OSError):
-        if not _safe(place) or shutil.disk_usage(temporary).free < ROOM:
+        if not _safe(kept.folder) or shutil.disk_usage(temporary).free < ROOM:
             return
         for left in temporary.glob(f"{PRIVATE}*"):  # by processes that were killed; others make theirs anew
             if left.stat().st_mtime < time.time() - DAY:
                 shutil.rmtree(left, ignore_errors=True)
-        private = _Private(Path(tempfile.mkdtemp(prefix=PRIVATE)), place / key)
+        private = _Private(Path(tempfile.mkdtemp(prefix=PRIVATE)), kept, kept.folder / key)
         atexit.register(end)
         _private = private
         _fill(private)
@@ -117,14 +108,13 @@ def keep() -> None:
     if _private is None:
         return
     with suppress(OSError, RunError):
-        new = [path for path in _private.folder.glob(KERNELS) if path.name not in _private.known]
+        new = [path for path in _private.folder.glob(f"*{SUFFIX}") if path.name not in _private.known]
         for path in new:
             content = path.read_bytes()
-            files.make_folder(_private.kept)
-            files.write_bytes(_private.kept / path.name, hashlib.sha256(content).digest() + content)
+            _private.cache.add(_private.kept / path.name, hashlib.sha256(content).digest() + content)
             _private.known.add(path.name)
         if new:
-            _shrink(_private.kept.parent)
+            _private.cache.shrink(LARGEST)
 
 
 def end() -> None:
@@ -134,29 +124,6 @@ def end() -> None:
         keep()
         shutil.rmtree(_private.folder, ignore_errors=True)
         _private = None
-
-
-def info() -> KernelInfo:
-    """The kernels kept at present."""
-    place = folder()
-    return _sum(place, _entries(place)) if place else KernelInfo(None)
-
-
-def prune(older_than: float | None = None) -> KernelInfo:
-    """Remove the kernels not used for `older_than` seconds, or all; returns those removed. Raises RunError."""
-    place = folder()
-    if place is None:
-        return KernelInfo(None)
-    limit = time.time() - older_than if older_than is not None else None
-    chosen = [entry for entry in _entries(place) if limit is None or entry[2] < limit]
-    cut_off = [entry for entry in _entries(place, f"{files.TEMPORARY}*") if entry[2] < time.time() - HOUR]
-    for path, _, _ in (*chosen, *cut_off):
-        with files.explained("remove", path):
-            path.unlink(missing_ok=True)
-    for emptied in {path.parent for path, _, _ in chosen}:
-        with suppress(OSError):
-            emptied.rmdir()
-    return _sum(place, chosen)
 
 
 def _key(tf: Any) -> str | None:
@@ -195,7 +162,7 @@ def _safe(place: Path) -> bool:
 
 def _fill(private: _Private) -> None:
     """Copy the kept kernels whose checksum is right, and remove the others."""
-    for path in private.kept.glob(KERNELS):
+    for path in private.kept.glob(f"[!.]*{SUFFIX}"):
         with suppress(OSError):
             content = path.read_bytes()
             if hashlib.sha256(content[CHECKSUM:]).digest() != content[:CHECKSUM]:
@@ -204,26 +171,3 @@ def _fill(private: _Private) -> None:
             (private.folder / path.name).write_bytes(content[CHECKSUM:])
             private.known.add(path.name)
             os.utime(path)  # they are in use
-
-
-def _shrink(place: Path) -> None:
-    entries = sorted(_entries(place), key=lambda entry: -entry[2])
-    size = 0
-    for path, length, _ in entries:
-        size += length
-        if size > LARGEST:
-            path.unlink(missing_ok=True)
-
-
-def _entries(place: Path, names: str = KERNELS) -> list[tuple[Path, int, float]]:
-    """Path, bytes and time of last use of each kernel; what vanishes meanwhile is left out."""
-    found = []
-    for path in sorted(place.glob(f"*/{names}")):
-        with suppress(OSError):
-            about = path.stat()
-            found.append((path, about.st_size, about.st_mtime))
-    return found
-
-
-def _sum(place: Path, entries: list[tuple[Path, int, float]]) -> KernelInfo:
-    return KernelInfo(place, len(entries), sum(size for _, size, _ in entries))

@@ -223,7 +223,7 @@ def test_ctrl_c_in_the_middle_of_a_fit_ends_the_sweep_and_keeps_what_is_finished
 
     with pytest.raises(KeyboardInterrupt):
         run_tiny(endless, cache=TrialCache(tmp_path), watch=interrupt_soon)
-    assert TrialCache(tmp_path).info().fits == 3
+    assert TrialCache(tmp_path).size()[0] == 3
 
 
 def same(one: SweepResult, other: SweepResult) -> bool:

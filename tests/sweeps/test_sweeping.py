@@ -237,7 +237,7 @@ def test_at_the_time_limit_the_complete_trials_are_ranked_and_the_same_sweep_con
         result, folder = stored(limited, tmp_path, cache=cache)
         ran.append(result.fits_run)
         assert result.fits_run + result.fits_cached + result.fits_missing == 9
-        assert cache.info().fits == fits
+        assert cache.size()[0] == fits
         assert [trial.index for trial in result.trials] == list(range(fits // 3))
         assert result.trials_missing == 3 - fits // 3
         again = read_sweep(folder)
@@ -312,7 +312,7 @@ def test_with_fail_fast_the_first_failure_ends_the_sweep_and_is_stored(tmp_path:
         stored(over(0.5, 0.6, fail_fast=True), tmp_path, cache=TrialCache(tmp_path), watch=said.append)
     assert [event.what.partition(": ")[2][:8] for event in said] == ["accuracy", "failed: "]
     assert len(list(tmp_path.glob("*/trials/*.json"))) == 2
-    assert TrialCache(tmp_path).info().fits == 1
+    assert TrialCache(tmp_path).size()[0] == 1
     assert run_tiny(over(0.0, fail_fast=True)).fits_run == 3
 
 
@@ -367,7 +367,7 @@ def test_a_fit_that_loses_every_worker_has_failed(
     assert (failed.fold, failed.error) == (1, f"killed by signal 9 ({1 + retries} attempts)")
     assert (result.best, result.fits_run, result.fits_failed) == (1, 6, 1)
     assert result.notes == ((sweeping.LOST_WORKERS,) if retries else ())
-    assert TrialCache(tmp_path).info().fits == 5
+    assert TrialCache(tmp_path).size()[0] == 5
 
 
 def test_only_fits_of_workers_that_compute_as_this_process_does_are_cached(
@@ -377,7 +377,7 @@ def test_only_fits_of_workers_that_compute_as_this_process_does_are_cached(
     monkeypatch.setattr(sweeping, "numerics", lambda: "of another processor")
     result = run_tiny(over(0.6), cache=TrialCache(tmp_path))
     assert result.notes == (sweeping.OTHER_WORKERS,)
-    assert TrialCache(tmp_path).info().fits == 3
+    assert TrialCache(tmp_path).size()[0] == 3
 
 
 # What a sweep starts

@@ -144,21 +144,20 @@ def test_an_entry_for_other_digits_is_not_used(cache: TrialCache, result: FoldRe
 
 
 def test_info_and_prune_count_what_is_there(cache: TrialCache, result: FoldResult) -> None:
-    assert cache.info().fits == 0
-    assert cache.prune().fits == 0
+    assert cache.size()[0] == 0
+    assert cache.prune()[0] == 0
     for number in range(4):
         cache.put(f"{number}{KEY[1:]}", result, 6)
     paths = sorted(cache.folder.rglob("*.fit"))
     for age, path in enumerate(paths):
         os.utime(path, (1e9 - age, 1e9 - age))
-    info = cache.info()
-    assert (info.fits, info.bytes) == (4, sum(path.stat().st_size for path in paths))
+    assert cache.size() == (4, sum(path.stat().st_size for path in paths))
     os.utime(paths[0])
-    assert cache.prune(older_than=3600).fits == 3
+    assert cache.prune(older_than=3600)[0] == 3
     assert [path.exists() for path in paths] == [True, False, False, False]
-    assert cache.info().fits == 1
-    assert cache.prune().fits == 1
-    assert cache.info().fits == 0
+    assert cache.size()[0] == 1
+    assert cache.prune()[0] == 1
+    assert cache.size()[0] == 0
 
 
 def test_leftovers_of_a_killed_process_are_no_entries_and_prune_removes_them(
@@ -167,11 +166,11 @@ def test_leftovers_of_a_killed_process_are_no_entries_and_prune_removes_them(
     cache.put(KEY, result, 6)
     cut_off = entry(cache).with_name(".tmp-0123456789abcdef.fit")
     cut_off.write_bytes(b"half of")
-    assert cache.info().fits == 1
-    assert cache.prune(older_than=3600).fits == 0
+    assert cache.size()[0] == 1
+    assert cache.prune(older_than=3600)[0] == 0
     assert cut_off.exists()
     os.utime(cut_off, (1e9, 1e9))
-    assert cache.prune(older_than=3600).fits == 0
+    assert cache.prune(older_than=3600)[0] == 0
     assert not cut_off.exists()
 
 

@@ -132,11 +132,13 @@ def test_info_and_prune_know_the_kernels(process: Process, tmp_path: Path) -> No
     process()
     process(NEWER)
     first, second = kept(tmp_path)
-    assert (kernels.info().kernels, kernels.info().bytes) == (2, 2 * first.stat().st_size)
+    cache = kernels.cache()
+    assert cache is not None
+    assert cache.size() == (2, 2 * first.stat().st_size)
     os.utime(first, (0, time.time() - 3600))
-    assert kernels.prune(60).kernels == 1
+    assert cache.prune(60)[0] == 1
     assert kept(tmp_path) == [second]
-    assert kernels.prune().kernels == 1
+    assert cache.prune()[0] == 1
     assert list((tmp_path / "cache" / "kernels").iterdir()) == []
 
 
@@ -152,7 +154,9 @@ def test_without_a_cache_folder_no_kernel_is_stored(
 ) -> None:
     monkeypatch.setenv("MNISTEXP_CACHE_DIR", place)
     assert process() == process() == []
-    assert kernels.info().kernels == kernels.prune().kernels == 0
+    cache = kernels.cache()
+    assert (cache is None) == (place == "off")
+    assert cache is None or cache.size() == cache.prune() == (0, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
