@@ -74,13 +74,13 @@ def settings_document(found: Settings) -> dict[str, Any]:
 
 def settings_table(found: Settings) -> Table:
     """Each setting, its value and where that came from; the values to try by key."""
-    rows = []
+    rows, values = [], settings.flat(found.config.model_dump(mode="json"))
     for key, origin in found.origins.items():
-        value: Any = settings.value_of(found.config.model_dump(mode="json"), key)
+        value = values[key]
         grids = value if key == "sweep.grid" and isinstance(value, list) else [value] * (key in settings.WHOLE)
         for place, grid in enumerate(grids):
             where = key if len(grids) == 1 else f"{key}.{place}"
-            rows += [(f"{where}.{name}", json.dumps(values), origin) for name, values in grid.items()]
+            rows += [(f"{where}.{name}", json.dumps(tried), origin) for name, tried in grid.items()]
         if not any(grids):
             rows.append((key, json.dumps(value), origin))
     return plain_table("key", "value", "from", rows=rows)

@@ -15,10 +15,6 @@ from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
 EXAMPLE = re.compile(r"- `(?P<command>mnistexp [^`]*)`: (?P<meaning>.*)")
 WRITTEN = re.compile(r"^(mnistexp .*?)  # (.*)\n?", re.MULTILINE)
 """An example as the docstring of a command has it."""
-CONFIGURATIONS = {
-    "best": "best", "reproduce": "best", "sweep-dropout": "sweep-dropout", "sweep-optimizer": "sweep-optimizer",
-}  # fmt: skip
-"""The packaged configuration that a command starts from; `train` for any other."""
 
 
 def with_examples(text: str) -> tuple[str, str]:
@@ -82,11 +78,12 @@ def _defaults(command: Any) -> dict[str, str]:
         return {}
     from mnistexp.config import settings, yaml_source
 
-    name = CONFIGURATIONS.get(command.name, "train")
+    name = "best" if command.name == "reproduce" else command.name
+    name = name if name in settings.packaged_names() else "train"
     found = settings.resolve([yaml_source.parse(settings.packaged(name), name)])
-    defaults = {}
+    defaults, values = {}, settings.flat(found.config.model_dump(mode="json"))
     for option, key in FLAGS.items():
-        value = settings.value_of(found.config.model_dump(mode="json"), key)
+        value = values.get(key)
         if option in names and value is not None:
             origin = "" if found.origins[key] == "default" else f", from {name}.yaml"
             defaults[option] = _in_words(value) + origin

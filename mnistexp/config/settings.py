@@ -4,7 +4,7 @@ Layers go from weak to strong: the packaged default, a file, `--set`, dedicated 
 belong to it: once a stronger layer names another one, they are dropped.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -78,7 +78,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
+def assignments(texts: Sequence[str]) -> list[Source]:
     """Each `key=value` as a layer; the key is dotted, or its unique last part; the value is YAML.
 
     Raises `ConfigError` with all that are malformed or set a key twice.
@@ -97,15 +97,15 @@ def assignments(texts: Sequence[str], where: str = "--set") -> list[Source]:
         key = full_key(name, known)
         if not equals or not all(key.split(".")):
             hint = f"; write `{text.replace(':', '=', 1).replace(' ', '')}`" if ":" in text and not equals else ""
-            problems.append(Problem(where, "", f"{show(text)} is not an assignment, allowed: key=value{hint}"))
+            problems.append(Problem("--set", "", f"{show(text)} is not an assignment, allowed: key=value{hint}"))
             continue
         if key in given:
             message = f"is given twice, as {show(given[key])} and as {show(value)}, allowed: once"
-            problems.append(Problem(where, key, message))
+            problems.append(Problem("--set", key, message))
             continue
         given[key] = value
         try:
-            layer = Source(f"{where} {name}", _nest(key, yaml_source.parse_value(value, f"{where} {name}")))
+            layer = flag(f"--set {name}", key, yaml_source.parse_value(value, f"--set {name}"))
         except ConfigError as error:
             problems.extend(error.problems)
         else:
@@ -142,7 +142,7 @@ def _nest(key: str, value: Any) -> dict[str, Any]:
 
 
 def flag(name: str, key: str, value: Any) -> Source:
-    """A dedicated flag such as `--epochs` as a layer that sets one dotted key."""
+    """A flag such as `--epochs` as a layer that sets one dotted key."""
     return Source(name, _nest(key, value))
 
 
@@ -159,7 +159,7 @@ def resolve(layers: Sequence[Source]) -> Settings:
         problems += error.problems
     if problems:
         raise ConfigError(problems)
-    origins = {key: _place(*places[key]) if key in places else "default" for key in _leaves(config.model_dump())}
+    origins = {key: _place(*places[key]) if key in places else "default" for key in flat(config.model_dump())}
     return Settings(config, origins)
 
 
@@ -219,20 +219,12 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any], above: str, layer: S
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
 
 
-def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key; what a key of `WHOLE` holds stays together."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{above}.{name}" if above else name
-        if isinstance(value, dict) and value and key not in WHOLE:
-            yield from _leaves(value, key)
-        else:
-            yield key
-
-
-def value_of(values: Mapping[str, Any], key: str) -> Any:
-    """The value of a dotted key in nested values; None in a section that is null."""
-    found: Any = values
-    for part in key.split("."):
-        found = found.get(part) if found else None
+        found |= flat(value, key) if isinstance(value, dict) and value and key not in WHOLE else {key: value}
     return found
 
 
