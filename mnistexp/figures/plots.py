@@ -15,7 +15,6 @@ from mnistexp.figures.style import (
     GREY,
     VERMILLION,
     Cell,
-    Cells,
     Line,
     Lines,
     legend_below,
@@ -158,7 +157,7 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
         if count:
             colour = "white" if shares[row, column] > 0.4 else BLACK
             axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=8)
-    point_at(axes, Cells(tuple(cells)))
+    point_at(axes, cells)
     ticks = range(len(matrix))
     axes.set(xticks=ticks, yticks=ticks, xlabel=f"predicted {what}", ylabel=f"correct {what}")
     if levels != digits:

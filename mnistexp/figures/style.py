@@ -5,7 +5,7 @@ same bytes, whatever a user's matplotlibrc says. The colours are those of Okabe 
 with orange and sky blue darkened to a contrast of 3:1 against white.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from io import BytesIO
@@ -135,21 +135,16 @@ class Cell:
     text: str
 
 
-@dataclass(frozen=True)
-class Cells:
-    """A panel of squares, such as a heat map."""
-
-    cells: tuple[Cell, ...]
+Record = Lines | Sequence[Cell]
+"""What a panel was drawn from: curves, or squares such as those of a heat map."""
+_RECORDS: "WeakKeyDictionary[Axes, Record]" = WeakKeyDictionary()
 
 
-_RECORDS: "WeakKeyDictionary[Axes, Lines | Cells]" = WeakKeyDictionary()
-
-
-def point_at(axes: "Axes", record: Lines | Cells) -> None:
+def point_at(axes: "Axes", record: Record) -> None:
     """Let a page's pointer read `record`, from which the axes were drawn."""
     _RECORDS[axes] = record
 
 
-def record_of(axes: "Axes") -> Lines | Cells | None:
+def record_of(axes: "Axes") -> Record | None:
     """What the axes were drawn from; None where there is nothing to point at."""
     return _RECORDS.get(axes)

@@ -104,6 +104,6 @@ def _shown(block: Block, prefix: str) -> Block | Shown:
         data = base64.b64encode(block.drawing).decode()
         image = Markup('<img src="data:image/png;base64,{}" alt="{}">').format(data, block.description)
         return Shown(block.title, block.description, image, [])
-    drawn = draw(block.drawing, block.description, prefix)
+    svg, panels = draw(block.drawing, block.description, prefix)
     wide = block.drawing.get_figwidth() > PHONE_INCHES
-    return Shown(block.title, block.description, Markup(drawn.svg), drawn.panels, wide)
+    return Shown(block.title, block.description, Markup(svg), panels, wide)

@@ -4,14 +4,14 @@ The policy forbids `style` attributes, so they become presentation attributes. T
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
 
-from mnistexp.figures.style import Cells, Lines, record_of, styled
+from mnistexp.figures.style import Cell, Lines, record_of, styled
 from mnistexp.report.page import thinned
 
 if TYPE_CHECKING:
@@ -29,22 +29,12 @@ KEPT = {"#000000": "#010101", "white": "#fefefe"}
 TURNED = "turned"
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """`svg`: an element to embed in HTML. `panels`: its values with their positions in the units of its `viewBox`.
+def draw(figure: "Figure", label: str, prefix: str) -> tuple[str, list[dict[str, Any]]]:
+    """An element to embed in HTML, and its panels: their values with positions in the units of its `viewBox`.
 
-    A panel has `box` [left, top, right, bottom] and either `x` (the name of its axis) with `lines` of points
-    [left, top, x, y], or `cells` [left, top, width, height, text].
-    """
-
-    svg: str
-    panels: list[dict[str, Any]]
-
-
-def draw(figure: "Figure", label: str, prefix: str) -> Drawing:
-    """A figure for a page. `label`: its text for screen readers; `prefix` makes its ids unique on the page.
-
-    The same figure always gives the same text.
+    `label`: its text for screen readers; `prefix` makes its ids unique on the page. A panel has `box` [left, top,
+    right, bottom] and either `x` (the name of its axis) with `lines` of points [left, top, x, y], or `cells` [left,
+    top, width, height, text]. The same figure always gives the same text.
     """
     figure.set_dpi(POINTS_PER_INCH)
     _prepare(figure)
@@ -57,7 +47,7 @@ def draw(figure: "Figure", label: str, prefix: str) -> Drawing:
     view_box = root.attrib["viewBox"]
     width = str(round(figure.get_figwidth() * PIXELS_PER_INCH))
     root.attrib = {"viewBox": view_box, "width": width, "role": "img", "aria-label": label, "focusable": "false"}
-    return Drawing(ElementTree.tostring(root, encoding="unicode"), _panels(figure))
+    return ElementTree.tostring(root, encoding="unicode"), _panels(figure)
 
 
 def _prepare(figure: "Figure") -> None:
@@ -67,7 +57,8 @@ def _prepare(figure: "Figure") -> None:
     """
     for axes in figure.axes:
         axes.set_title("", loc="left")
-        if isinstance(record_of(axes), Cells) and not axes.images:  # text on an image turns with it
+        record = record_of(axes)
+        if record and not isinstance(record, Lines) and not axes.images:  # text on an image turns with it
             for text in axes.texts:
                 text.set_color(KEPT.get(str(text.get_color()), text.get_color()))
         for image in axes.images:
@@ -162,9 +153,9 @@ def _lines(axes: "Axes", record: Lines, height: float) -> dict[str, Any]:
     return {"x": record.x, "y": record.y, "lines": lines}
 
 
-def _cells(axes: "Axes", record: Cells, height: float) -> dict[str, Any]:
+def _cells(axes: "Axes", record: Sequence[Cell], height: float) -> dict[str, Any]:
     cells = []
-    for cell in record.cells:
+    for cell in record:
         corners = [(cell.column - 0.5, cell.row - 0.5), (cell.column + 0.5, cell.row + 0.5)]
         (left, low), (right, up) = axes.transData.transform(corners).tolist()
         place = [left, height - max(low, up), right - left, abs(up - low)]

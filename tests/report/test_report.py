@@ -262,7 +262,7 @@ def test_the_band_of_the_best_epochs_does_not_block_the_pointer(flat: tuple[int,
     history = History(
         loss=(0.9, 0.5, 0.3), accuracy=(0.7, 0.8, 0.9), val_loss=(0.8, 0.4, 0.6), val_accuracy=(0.7, 0.8, 0.8)
     )
-    (panel,) = draw(plots.loss_curves([history], flat=flat), "loss", "f-").panels
+    _, (panel,) = draw(plots.loss_curves([history], flat=flat), "loss", "f-")
     assert [y for *_, y in panel["lines"][1]["points"]] == [0.8, 0.4, 0.6]
 
 
