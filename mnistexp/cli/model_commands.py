@@ -126,7 +126,7 @@ def predict(
     network = prediction.network_of(info)
     if not 1 <= top <= len(network.classes):
         raise BadInput(f"--top is {top}, allowed: 1 to {len(network.classes)}")
-    pictures = read_pictures(images, invert, centre, network.transposed)
+    pictures = read_pictures(images, DECISIONS[invert], centre, network.transposed)
     with call.waiting("loading the model"):
         seen = network.as_seen(np.stack([picture.pixels for picture in pictures]))
         probabilities = network.probabilities(seen)

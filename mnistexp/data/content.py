@@ -121,10 +121,10 @@ def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
 ALLOWED = "allowed: .npz, .npy, IDX, CSV, Parquet, or folders of PNG or JPEG files"
 
 
-def pieces(path: Path, tick: Tick, limit: int = LIMIT) -> Iterator[bytes]:
+def pieces(path: Path, tick: Tick) -> Iterator[bytes]:
     """The content of a file, unpacked where it is gzipped, in pieces of some MB.
 
-    Raises `BadInput` where it can't be read, is damaged, or takes more than `limit` bytes.
+    Raises `BadInput` where it can't be read, is damaged, or takes more than `LIMIT` bytes.
     """
     total = 0
     with _explained(path), path.open("rb") as file:
@@ -132,8 +132,8 @@ def pieces(path: Path, tick: Tick, limit: int = LIMIT) -> Iterator[bytes]:
         source, _ = _opened(file)
         while piece := source.read(PIECE):
             total += len(piece)
-            if total > limit:
-                raise refuse(path, f"takes more than {limit:,} bytes unpacked", "use a part of it")
+            if total > LIMIT:
+                raise refuse(path, f"takes more than {LIMIT:,} bytes unpacked", "use a part of it")
             yield piece
             tick(min(file.tell() / size, 1))
 

@@ -178,7 +178,7 @@ def load_unseen() -> Digits:
     return _frozen(*embedded("unseen_4000"), "unseen")
 
 
-def read_labelled(part: Part, config: "DataConfig", classes: Classes, form: str, tick: Tick = lambda _: None) -> Digits:
+def read_labelled(part: Part, config: "DataConfig", classes: Classes, form: str, tick: Tick) -> Digits:
     """All digits of a part, their labels by classes that are known. Raises `BadInput` as `load` does."""
     labels, told = _labels(part, config.source)
     return _ready(part, classes.numbers(labels, config.source), config, classes, form, told, tick)

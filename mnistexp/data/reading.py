@@ -9,16 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.data.content import Tick
 from mnistexp.data.part import Found, opened
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
 from mnistexp.errors import BadInput, MnistexpError
 
-Invert = Literal["auto", "yes", "no"]
 MOST_PICTURES = 100_000
 MOST_PROBLEMS = 20
-DECISIONS: dict[str, bool | Literal["auto"]] = {"auto": "auto", "yes": True, "no": False}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +40,20 @@ class Picture:
 
 def read_pictures(
     paths: Sequence[Path],
-    invert: Invert = "auto",
+    invert: bool | Literal["auto"] = "auto",
     centre: bool | None = None,
     transposed: str = "",
-    tick: Tick = lambda _: None,
 ) -> list[Picture]:
     """The pictures in files and folders, in order: PNG, JPEG, and every source that `--data` takes, labels ignored.
 
-    `centre`: see `pictures.prepare`; None centres what isn't 28 x 28 already. `transposed`: the form, such as idx,
-    whose pictures have rows and columns exchanged. Raises `BadInput` with the problems of all files.
+    `invert`, `centre`: see `make_ready`. `transposed`: the form, such as idx, whose pictures have rows and columns
+    exchanged. Raises `BadInput` with the problems of all files.
     """
     pictures: list[Picture] = []
     problems: list[str] = []
     for path in paths:
         try:
-            pictures += _pictures(path, invert, centre, transposed, MOST_PICTURES - len(pictures), tick)
+            pictures += _pictures(path, invert, centre, transposed, MOST_PICTURES - len(pictures))
         except BadInput as error:
             problems += str(error).splitlines()
         except MnistexpError as error:
@@ -77,9 +73,11 @@ def _found(path: Path) -> Found:
         raise
 
 
-def _pictures(path: Path, invert: Invert, centre: bool | None, transposed: str, room: int, tick: Tick) -> list[Picture]:
+def _pictures(
+    path: Path, invert: bool | Literal["auto"], centre: bool | None, transposed: str, room: int
+) -> list[Picture]:
     found = _found(path)
-    part = opened(found.judged or found.main, str(path), tick)
+    part = opened(found.judged or found.main, str(path), lambda _: None)
     if len(part.images) > room:
         raise BadInput(f"{path}: more than {MOST_PICTURES:,} pictures in all; give fewer files")
     single = found.form == "pictures" or (len(part.images) == 1 and found.form == "npy" and part.labels is None)
@@ -88,12 +86,11 @@ def _pictures(path: Path, invert: Invert, centre: bool | None, transposed: str, 
     ready = make_ready(
         part.images,
         str(path),
-        invert=DECISIONS[invert],
+        invert=invert,
         transpose=found.form == transposed,
         centre=centre,
         need_ink=True,
         names=names,
-        tick=tick,
     )
     made = zip(files, ready.images, ready.inverted, ready.centred, strict=True)
     return [

@@ -19,6 +19,8 @@ from mnistexp.training.model import Seed
 
 REFERENCE_MS = 70.0
 """An epoch of 800 digits, validated on 200, on one core of a server's processor of 2023; see docs/performance.md."""
+SECONDS = 2.0
+"""How long the training takes that is timed."""
 SLOW = 2.0
 """An epoch that takes longer than this many times the reference is slow."""
 GB = 1e9
@@ -96,10 +98,10 @@ def variables() -> Finding:
     return Finding("variables", "ok", f"{says}, {' '.join(threads)} are ignored" if threads else says)
 
 
-def speed(seconds: float = 2.0) -> Finding:
+def speed() -> Finding:
     """The time of an epoch compared with the reference; being slow is a warning, not a problem."""
     try:
-        epoch = statistics.median(_epochs(seconds)) * 1000
+        epoch = statistics.median(_epochs(SECONDS)) * 1000
     except Exception as error:  # a broken installation may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         remedy = "python -m pip install --force-reinstall tensorflow keras"

@@ -63,7 +63,7 @@ def mistakes(images: NDArray[np.uint8], captions: Sequence[tuple[str, str]], col
 
 
 @styled
-def network(layers: Sequence[LayerRow], input_shape: tuple[int, ...] = INPUT_SHAPE) -> "Figure":
+def network(layers: Sequence[LayerRow]) -> "Figure":
     """The layers from input to output as boxes, with output shapes and parameter counts."""
     figure = new_figure(6.4, 0.52 * (len(layers) + 2))
     axes = figure.add_subplot()
@@ -71,7 +71,7 @@ def network(layers: Sequence[LayerRow], input_shape: tuple[int, ...] = INPUT_SHA
     axes.axis("off")
     for x, title in ((2.1, "layer"), (4.9, "output"), (7.9, "parameters")):
         axes.text(x, 0.55, title, ha="center", va="center", color=GREY, fontsize=8)
-    _box(axes, 0, "Input", "grey values, 0 to 1", input_shape)
+    _box(axes, 0, "Input", "grey values, 0 to 1", INPUT_SHAPE)
     for number, layer in enumerate(layers, start=1):
         axes.annotate("", (2.1, 0.32 - number), (2.1, 0.68 - number), arrowprops={"arrowstyle": "-|>", "color": GREY})
         _box(axes, -number, layer.kind, layer.activation, layer.output_shape)
