@@ -10,7 +10,6 @@ html.py       page -> HTML (templates/); also markdown.py, pdf.py, notebook.py
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
 
 from mnistexp.errors import BadInput, RunError, nearest
 from mnistexp.figures import plots
@@ -27,8 +26,7 @@ from mnistexp.runs.paired import compare_with_first
 from mnistexp.runs.run_folder import add_file
 from mnistexp.runs.stored_runs import StoredRun
 
-Format = Literal["html", "md", "pdf", "ipynb"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS = ("html", "md", "pdf", "ipynb")
 
 
 def write_report(runs: Sequence[StoredRun], format: str | None = None, output: Path | None = None) -> Path:  # noqa: A002
@@ -100,22 +98,18 @@ def _report(run: StoredRun) -> RunReport:
         raise RunError(f"{run.path} is damaged or of another version: {type(error).__name__}: {error}") from error
 
 
-def _format(format: str | None, output: Path | None) -> Format:  # noqa: A002
-    if format is None:
-        ending = output.suffix.removeprefix(".").lower() if output else ""
-        found = next((known for known in FORMATS if known == ending), None if ending else "html")
-        if found is None:
-            raise BadInput(
-                f"--output {output} has an unknown ending, allowed: .{', .'.join(FORMATS)}, or give --format"
-            )
-        return found
-    for known in FORMATS:
-        if format == known:
-            return known
-    raise BadInput(f"--format {format!r}, allowed: {', '.join(FORMATS)}{nearest(format, FORMATS)}")
+def _format(format: str | None, output: Path | None) -> str:  # noqa: A002
+    if format is not None:
+        if format not in FORMATS:
+            raise BadInput(f"--format {format!r}, allowed: {', '.join(FORMATS)}{nearest(format, FORMATS)}")
+        return format
+    ending = output.suffix.removeprefix(".").lower() if output else "html"
+    if ending and ending not in FORMATS:
+        raise BadInput(f"--output {output} has an unknown ending, allowed: .{', .'.join(FORMATS)}, or give --format")
+    return ending or "html"
 
 
-def _contents(runs: Sequence[StoredRun], format: Format, folder: str) -> dict[str, bytes]:  # noqa: A002
+def _contents(runs: Sequence[StoredRun], format: str, folder: str) -> dict[str, bytes]:  # noqa: A002
     """The report under the name "", and its other files under their names."""
     page = read_page(runs)
     if format == "html":
