@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mnistexp.config import shown
 from mnistexp.runs.results import TrialResult
+from mnistexp.runs.summary import is_number
 
 MANY = 10
 """With more different numbers than this, the axis has bins instead of one level per value."""
@@ -83,16 +84,12 @@ class _Missing:
 
 def _identity(value: Any) -> tuple[str, str]:
     """Equal for values of the same level: 1 and 1.0 are the same, 1 and True are not."""
-    return ("number", repr(float(value))) if _is_number(value) else (type(value).__name__, str(value))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return ("number", repr(float(value))) if is_number(value) else (type(value).__name__, str(value))
 
 
 def _parameter(name: str, values: Sequence[Any]) -> Parameter:
     present = {_identity(value): value for value in values if value is not _Missing}
-    ordered = all(_is_number(value) for value in present.values())
+    ordered = all(is_number(value) for value in present.values())
     if ordered and len(present) > MANY:
         return _binned(name, values)
     levels = sorted(present, key=lambda level: present[level]) if ordered else list(present)

@@ -19,7 +19,6 @@ from mnistexp.report.page import (
     Table,
     number,
     percent,
-    percent_range,
 )
 from mnistexp.report.tested import test_sections
 from mnistexp.report.training import accuracy_facts, curves_section, data_section
@@ -72,10 +71,10 @@ def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
     ]
     if selection["is_chosen"]:
         corrected = shown.percent(selection["corrected"])
-        items.append(Fact("corrected for selection", corrected, percent_range(selection["interval"])))
+        items.append(Fact("corrected for selection", corrected, shown.span(*selection["interval"])))
     if predicted := evidence.get("prediction"):
         expected = shown.percent(predicted["accuracy"])
-        items.append(Fact("predicted before testing", expected, percent_range(predicted["interval"])))
+        items.append(Fact("predicted before testing", expected, shown.span(*predicted["interval"])))
     if unseen := evidence["unseen"]:
         items.append(Fact("unseen digits", shown.percent(unseen["accuracy"]), f"of {unseen['digits']:,}"))
     return Facts(*items)

@@ -5,18 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from mnistexp.config import shown
 from mnistexp.figures import plots
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import (
-    Block,
-    Fact,
-    Facts,
-    Paragraph,
-    Picture,
-    Section,
-    Story,
-    percent_range,
-)
+from mnistexp.report.page import Block, Fact, Facts, Paragraph, Picture, Section, Story
 from mnistexp.report.tested import MISREAD, MISREAD_TITLE, class_table, misread_sentence
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.stored_runs import StoredRun
@@ -49,10 +41,10 @@ def evaluation_story(found: Mapping[str, Any]) -> Story:
         headline=f"{found['correct']:,} of {found['digits']:,} digits classified correctly",
         lead=(
             f"The model of {found['run']} on {whose}: an accuracy of {found['accuracy']:.1%}, 95% interval "
-            f"{percent_range(found['interval'])}."
+            f"{shown.span(*found['interval'])}."
         ),
         facts=Facts(
-            Fact("accuracy", f"{found['accuracy']:.1%}", percent_range(found["interval"])),
+            Fact("accuracy", f"{found['accuracy']:.1%}", shown.span(*found["interval"])),
             Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
             Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),
         ),
@@ -63,7 +55,7 @@ def evaluation_story(found: Mapping[str, Any]) -> Story:
 def _accuracy(found: Mapping[str, Any]) -> Iterator[Block]:
     yield Paragraph(
         f"The model classifies {found['correct']:,} of {found['digits']:,} digits correctly, an accuracy of "
-        f"{found['accuracy']:.1%} (95% confidence interval {percent_range(found['interval'])}, Wilson).",
+        f"{found['accuracy']:.1%} (95% confidence interval {shown.span(*found['interval'])}, Wilson).",
         "answer",
     )
     for section in ("expected", "trained_on", "ledger"):

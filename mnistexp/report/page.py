@@ -1,7 +1,7 @@
 """The content of a report, independent of its format: runs, sections and blocks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
 from mnistexp.config import shown
@@ -135,24 +135,19 @@ class Page:
 
 
 def number(value: float | None, spec: str = "") -> Cell:
-    """A formatted number; a dash for None."""
-    return Cell(DASH) if value is None else Cell(format(value, spec), float(value))
+    """A formatted number; a dash for None and for one that is not finite."""
+    return Cell(DASH) if value is None or not isfinite(value) else Cell(format(value, spec), float(value))
 
 
 def percent(value: float | None) -> Cell:
-    """A share in per cent with one decimal; a dash for None."""
-    return Cell(DASH) if value is None else Cell(shown.percent(value), 100 * value)
+    """A share in per cent with one decimal; a dash for None and for one that is not finite."""
+    return Cell(DASH) if value is None or not isfinite(value) else Cell(shown.percent(value), 100 * value)
 
 
 def points(better: float, other: float) -> Cell:
     """The difference of two shares in percentage points, after rounding both as they are shown."""
     difference = shown.signed_points(better, other)
     return Cell(f"{difference:.1f}", difference)
-
-
-def percent_range(interval: Sequence[float] | None) -> str:
-    """Two shares as `87.4% to 95.0%`."""
-    return DASH if interval is None else shown.span(*interval)
 
 
 def thinned(count: int, most: int = MOST_ROWS) -> list[int]:

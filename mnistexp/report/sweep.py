@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from mnistexp.config import shown
 from mnistexp.figures import sweeps
 from mnistexp.figures.axes import name_of, short_names, swept_parameters
@@ -26,6 +24,7 @@ from mnistexp.report.page import (
 from mnistexp.report.trials import families_section, gaps_section, settings_section, worth_section
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
+from mnistexp.runs.summary import is_number
 from mnistexp.statistics.more_digits import AccuracyCurve
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
@@ -182,8 +181,8 @@ def _ranking_table(found: Mapping[str, Any], most: int) -> Table:
     names, rows = short_names(dict.fromkeys(keys)), []
     for row in ranking[:most]:
         settings = (_value(row["params"][key]) if key in row["params"] else Cell(DASH) for key in keys)
-        scores = (percent(_finite(row[key])) for key in ("mean", "std"))
-        folds = ", ".join(percent(_finite(score)).text.rstrip("%") for score in row["scores"])
+        scores = (percent(row[key]) for key in ("mean", "std"))
+        folds = ", ".join(percent(score).text.rstrip("%") for score in row["scores"])
         rows.append((number(row["rank"]), *settings, *scores, Cell(folds), Cell(_remark(row, found))))
     cut = f"The best {most} of {len(ranking):,}; trials.csv lists them all. " * (len(ranking) > most)
     return Table(
@@ -202,10 +201,5 @@ def _remark(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     return ", ".join(remarks + [f"failed: {row['error']}"] * bool(row["error"]))
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
-
-
 def _value(value: Any) -> Cell:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number(value, "g") if is_number else Cell(shown.value(value))
+    return number(value, "g") if is_number(value) else Cell(shown.value(value))

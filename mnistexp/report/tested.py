@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnistexp.config import shown
 from mnistexp.figures import plots
 from mnistexp.figures.drawings import mistakes
-from mnistexp.report.page import DASH, Block, Cell, Paragraph, Picture, Section, Table, number, percent, percent_range
+from mnistexp.report.page import DASH, Block, Cell, Paragraph, Picture, Section, Table, number, percent
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.statistics import predict_accuracy
@@ -47,7 +47,7 @@ def _test_section(stored: StoredRun) -> Section:
         ),
         Paragraph(
             f"The test digits are a sample of {found['test_digits']}; the 95% confidence interval of the accuracy is "
-            f"{percent_range(found['test_accuracy_interval'])} (Wilson). A difference of a point or two between two "
+            f"{shown.span(*found['test_accuracy_interval'])} (Wilson). A difference of a point or two between two "
             "networks is therefore no evidence by itself. The interval covers digits drawn like these and this one "
             "trained network, not other handwriting or other seeds."
         ),

@@ -20,7 +20,6 @@ from mnistexp.report.page import (
     Story,
     Table,
     number,
-    percent_range,
     thinned,
 )
 from mnistexp.report.tested import test_sections, unseen_section
@@ -56,7 +55,7 @@ def _headline(found: Mapping[str, Any]) -> tuple[str, str]:
         spread = (
             "A confidence interval needs at least 3 trainings."
             if repeats["interval"] is None
-            else f"95% confidence interval of the mean over seeds: {percent_range(repeats['interval'])} (Student's t)."
+            else f"95% confidence interval of the mean over seeds: {shown.span(*repeats['interval'])} (Student's t)."
         )
         return (
             f"{repeats['mean']:.1%} test accuracy, mean of {repeats['count']} trainings",
@@ -66,15 +65,15 @@ def _headline(found: Mapping[str, Any]) -> tuple[str, str]:
     return (
         f"{right} classified correctly",
         f"Test accuracy {found['test_accuracy']:.1%}, 95% confidence interval "
-        f"{percent_range(found['test_accuracy_interval'])}.",
+        f"{shown.span(*found['test_accuracy_interval'])}.",
     )
 
 
 def accuracy_facts(found: Mapping[str, Any]) -> list[Fact]:
     """The test accuracy; of repeated trainings the mean, and that of the saved model."""
-    items = [Fact("test accuracy", f"{found['test_accuracy']:.1%}", percent_range(found["test_accuracy_interval"]))]
+    items = [Fact("test accuracy", f"{found['test_accuracy']:.1%}", shown.span(*found["test_accuracy_interval"]))]
     if repeats := found.get("repeats"):
-        held = repeats["interval"] and f"{percent_range(repeats['interval'])} over seeds"
+        held = repeats["interval"] and f"{shown.span(*repeats['interval'])} over seeds"
         items = [
             Fact("mean test accuracy", f"{repeats['mean']:.1%}", held or f"of {repeats['count']} trainings"),
             Fact("saved model", items[0].value, items[0].note),
@@ -217,17 +216,13 @@ def history_table(history: History, many: str = "") -> Table:
     rows = tuple(
         (
             number(epoch + 1),
-            *(_measured(values[epoch], ".4f" if name.endswith("loss") else ".1%") for name, values in columns.items()),
+            *(number(values[epoch], ".4f" if name.endswith("loss") else ".1%") for name, values in columns.items()),
         )
         for epoch in chosen
     )
     headings = tuple(name.replace("val_", "validation ") for name in columns)
     more = "" if len(chosen) == history.epochs else "A selection of epochs; history.csv lists them all."
     return Table(f"The curves in numbers{many}", ("epoch", *headings), rows, folded=True, more=more)
-
-
-def _measured(value: float, spec: str) -> Cell:
-    return number(value, spec) if np.isfinite(value) else Cell("\N{EN DASH}")
 
 
 def epochs_section(found: Mapping[str, Any]) -> Section:
