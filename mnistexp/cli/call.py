@@ -100,8 +100,7 @@ class Call:
 
     def _of_run(self, reference: str) -> str:
         """The settings of the run that `--config` names; a YAML file or a packaged name is returned unchanged."""
-        path = Path(reference)
-        if path.suffix in {".yaml", ".yml"} or path.is_file() or reference in settings.packaged_names():
+        if settings.is_file(reference) or reference in settings.packaged_names():
             return reference
         from mnistexp.runs import references
         from mnistexp.runs.layout import CONFIG

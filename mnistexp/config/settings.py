@@ -4,6 +4,7 @@ Layers go from weak to strong: the packaged default, a file, `--set`, dedicated 
 belong to it: once a stronger layer names another one, they are dropped.
 """
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -66,16 +67,15 @@ def packaged(name: str) -> str:
 def read_file(reference: str) -> Source:
     """The settings in a YAML file, or in the packaged configuration of that name."""
     path = Path(reference)
-    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1 or _exists(path):
+    if is_file(reference) or len(path.parts) > 1:
         return yaml_source.read(path)
     return yaml_source.parse(packaged(reference), f"{reference} (packaged)")
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+def is_file(reference: str) -> bool:
+    """Whether it is a YAML file by its name, or any file that there is."""
+    # Path.is_file raises for some names that can't be.
+    return Path(reference).suffix in {".yaml", ".yml"} or os.path.isfile(reference)  # noqa: PTH113
 
 
 def assignments(texts: Sequence[str]) -> list[Source]:

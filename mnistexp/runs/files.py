@@ -59,10 +59,7 @@ def explained(action: str, path: Path) -> Iterator[None]:
 
 def is_folder(path: Path) -> bool:
     """Whether `path` is a folder; False for invalid paths (too long, a loop of links, a null byte)."""
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for some of these
 
 
 def sync(path: Path) -> None:

@@ -154,7 +154,7 @@ def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
         shown = "".join(f"\n  {candidate.ids[-1]}" for candidate in found[:MOST_SHOWN])
         what = "the id" if exact else "the beginning"
         raise BadInput(f"{show(reference)} is {what} of {len(found)} runs; which one?{shown}{more}")
-    if Path(reference).suffix and Path(reference).is_file():
+    if Path(reference).suffix and os.path.isfile(reference):  # noqa: PTH113 - a name may be too long
         raise BadInput(f"{show(reference)} is a file, allowed: the folder of a run, its id, its name or a tag")
     if not candidates:
         raise BadInput(f"no run {show(reference)}: there are no runs in {place} yet")

@@ -67,6 +67,7 @@ MISTAKES = {
     "train --config text.yaml": ["text.yaml:1", "`key: value`"],
     "train --config epoch.yaml": ["epoch.yaml", "'epochs.yaml'"],
     "train --config tran": ["'train'"],
+    f"train --config {'a' * 300}": ["no such file or packaged configuration"],
     "train --config sweep-dropout": ["use mnistexp sweep-dropout"],
     "train --config sweep-optimizer": ["use mnistexp sweep-optimizer"],
     "config init mine --from sweep-droput": ["--from", "'sweep-dropout'"],
@@ -111,6 +112,7 @@ MISTAKES = {
     "runs rm": ["latest", "--where"],
     "runs prune": ["--failed", "--older-than"],
     "runs show 999": ["'999'", "of 1 run"],
+    f"runs show {'a' * 300}.zip": ["no run"],
 }
 
 
