@@ -47,9 +47,9 @@ def headline(stored: "StoredRun") -> Iterator[RenderableType]:
 def panel(story: "Story") -> RenderableType:
     """The headline of a story, its lead and its main numbers."""
     parts: list[Text | RichTable] = [Text(story.headline, style="bold green"), *filter(None, [Text(story.lead)])]
-    if story.facts.items:
+    if story.facts:
         facts = RichTable.grid(padding=(0, 2))
-        for fact in story.facts.items:
+        for fact in story.facts:
             facts.add_row(fact.label, Text(fact.value, style="bold"), fact.note)
         parts += [Text(), facts]
     return _Panel(Group(*parts))

@@ -6,20 +6,7 @@ from typing import Any
 from mnistexp.commands.best import best_figures
 from mnistexp.config import shown
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import (
-    DASH,
-    Block,
-    Cell,
-    Fact,
-    Facts,
-    Paragraph,
-    Picture,
-    Section,
-    Story,
-    Table,
-    number,
-    percent,
-)
+from mnistexp.report.page import DASH, Block, Cell, Fact, Paragraph, Picture, Section, Story, Table, number, percent
 from mnistexp.report.tested import test_sections
 from mnistexp.report.training import accuracy_facts, curves_section, data_section
 from mnistexp.report.trials import DIFFERENCE, difference
@@ -63,7 +50,7 @@ def _headline(found: Mapping[str, Any]) -> str:
     return f"{found['test_correct']} of {found['test_digits']} test digits classified correctly"
 
 
-def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
+def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> tuple[Fact, ...]:
     selection = evidence["selection"]
     items = [
         *accuracy_facts(found),
@@ -77,7 +64,7 @@ def _facts(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> Facts:
         items.append(Fact("predicted before testing", expected, shown.span(*predicted["interval"])))
     if unseen := evidence["unseen"]:
         items.append(Fact("unseen digits", shown.percent(unseen["accuracy"]), f"of {unseen['digits']:,}"))
-    return Facts(*items)
+    return tuple(items)
 
 
 def _choice_section(found: Mapping[str, Any]) -> Section:

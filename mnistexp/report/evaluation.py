@@ -8,7 +8,7 @@ import numpy as np
 from mnistexp.config import shown
 from mnistexp.figures import plots
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import Block, Fact, Facts, Paragraph, Picture, Section, Story
+from mnistexp.report.page import Block, Fact, Paragraph, Picture, Section, Story
 from mnistexp.report.tested import MISREAD, MISREAD_TITLE, class_table, misread_sentence
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.stored_runs import StoredRun
@@ -43,7 +43,7 @@ def evaluation_story(found: Mapping[str, Any]) -> Story:
             f"The model of {found['run']} on {whose}: an accuracy of {found['accuracy']:.1%}, 95% interval "
             f"{shown.span(*found['interval'])}."
         ),
-        facts=Facts(
+        facts=(
             Fact("accuracy", f"{found['accuracy']:.1%}", shown.span(*found["interval"])),
             Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
             Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),

@@ -7,7 +7,7 @@ from mnistexp.config import shown
 from mnistexp.config.networks import LayerRow
 from mnistexp.figures import drawings
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import DASH, Cell, Fact, Facts, Paragraph, Picture, Section, Story, Table, number
+from mnistexp.report.page import DASH, Cell, Fact, Paragraph, Picture, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
 
@@ -93,7 +93,7 @@ def summary_story(found: Mapping[str, Any]) -> Story:
         "network",
         f"A network of {found['parameters']:,} parameters",
         f"{len(found['layers'])} layers; {found['updates_per_epoch']} weight updates per epoch.",
-        facts=Facts(
+        facts=(
             Fact("parameters", f"{found['parameters']:,}"),
             Fact("updates per epoch", f"{found['updates_per_epoch']}", f"batches of {found['batch_size']} digits"),
             Fact("updates in total", f"{found['updates']:,}"),

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from mnistexp.report.glossary import Tooltips
-from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, Section, Table
+from mnistexp.report.page import Block, Code, Page, Paragraph, Picture, Section, Table
 from mnistexp.report.svg import draw
 
 PHONE_INCHES = 5.6
@@ -73,7 +73,7 @@ def page_template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for kind in (Paragraph, Facts, Table, Code, Shown):
+    for kind in (Paragraph, Table, Code, Shown):
         environment.tests[kind.__name__.lower()] = _is(kind)
     return environment.get_template(name)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from mnistexp.figures.style import render
-from mnistexp.report.page import Block, Code, Facts, Page, Paragraph, Picture, RunReport, Section, Table
+from mnistexp.report.page import Block, Code, Page, Paragraph, Picture, RunReport, Section, Table
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&])")
 START = re.compile(r"^([-+#=]|\d+(?=[.)](?:\s|$)))")
@@ -37,7 +37,9 @@ def _harmless(start: re.Match[str]) -> str:
 
 def _run(run: RunReport, level: int, folder: str, files: dict[str, bytes]) -> Iterator[str]:
     yield from (f"{'#' * level} {escaped(run.story.headline)}", "", escaped(run.story.lead), "")
-    yield from _block(run.story.facts, folder, files)
+    for fact in run.story.facts:
+        yield f"- {escaped(fact.label)}: **{escaped(fact.value)}**" + (f" ({escaped(fact.note)})" * bool(fact.note))
+    yield ""
     for section in run.sections:
         yield from section_lines(section, level + 1, folder, files)
 
@@ -53,10 +55,6 @@ def _block(block: Block, folder: str, files: dict[str, bytes]) -> Iterator[str]:
     if isinstance(block, Paragraph):
         note = "> **Note:** " if block.kind == "warning" else ""
         yield from (note + escaped(block.text), "")
-    elif isinstance(block, Facts):
-        for fact in block.items:
-            yield f"- {escaped(fact.label)}: **{escaped(fact.value)}**" + (f" ({escaped(fact.note)})" * bool(fact.note))
-        yield ""
     elif isinstance(block, Table):
         yield from _table(block)
     elif isinstance(block, Picture):

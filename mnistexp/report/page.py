@@ -1,6 +1,6 @@
 """The content of a report, independent of its format: runs, sections and blocks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
@@ -28,13 +28,6 @@ class Fact:
     label: str
     value: str
     note: str = ""
-
-
-class Facts:
-    """Some facts side by side."""
-
-    def __init__(self, *items: Fact) -> None:
-        self.items = items
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ class Code:
     text: str
 
 
-Block = Paragraph | Facts | Table | Picture | Code
+Block = Paragraph | Table | Picture | Code
 
 
 class Section:
@@ -101,14 +94,14 @@ class Section:
 class Story:
     """What the metrics of a run tell, on its page, in Markdown and on the terminal alike.
 
-    `headline` is the main result, `lead` explains it. `answers`: what the terminal shows below `facts`, and the page in
-    its sections.
+    `headline` is the main result, `lead` explains it, `facts` stand side by side below it. `answers`: what the terminal
+    shows below these, and the page in its sections.
     """
 
     kind: str
     headline: str
     lead: str
-    facts: Facts = field(default_factory=Facts)
+    facts: tuple[Fact, ...] = ()
     answers: tuple[Block, ...] = ()
 
 

@@ -64,7 +64,7 @@ def read_page(runs: Sequence[StoredRun]) -> Page:
 
 def _comparison(reports: Sequence[RunReport], runs: Sequence[StoredRun]) -> Section:
     """The facts of all runs in one table, the curves in one figure, and trainings against the first one."""
-    told = [{fact.label.removeprefix("mean "): fact.value for fact in run.story.facts.items} for run in reports]
+    told = [{fact.label.removeprefix("mean "): fact.value for fact in run.story.facts} for run in reports]
     labels = list(dict.fromkeys(label for facts in told for label in facts))
     rows = []
     for number, (report, facts) in enumerate(zip(reports, told, strict=True), start=1):

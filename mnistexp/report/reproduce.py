@@ -6,7 +6,7 @@ from typing import Any
 from mnistexp.commands.assignment.assignment import LONG, TITLES, WITH_DROPOUT
 from mnistexp.config import shown
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import Block, Cell, Fact, Facts, Paragraph, Picture, Section, Story, Table, number
+from mnistexp.report.page import Block, Cell, Fact, Paragraph, Picture, Section, Story, Table, number
 from mnistexp.runs.stored_runs import StoredRun
 
 PARTS = {
@@ -46,7 +46,7 @@ def reproduce_story(found: Mapping[str, Any]) -> Story:
         if found.get("quick")
         else f"{counts['yes']} of {compared} reported numbers agree with ours",
         lead=f"{found['label']} {' '.join(found['sentences'])}",
-        facts=Facts(*_counts(found), took),
+        facts=(*_counts(found), took),
         answers=tuple(block for blocks in parts for block in blocks),
     )
 

@@ -7,20 +7,7 @@ from mnistexp.config import shown
 from mnistexp.figures import sweeps
 from mnistexp.figures.axes import name_of, short_names, swept_parameters
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import (
-    DASH,
-    Block,
-    Cell,
-    Fact,
-    Facts,
-    Paragraph,
-    Picture,
-    Section,
-    Story,
-    Table,
-    number,
-    percent,
-)
+from mnistexp.report.page import DASH, Block, Cell, Fact, Paragraph, Picture, Section, Story, Table, number, percent
 from mnistexp.report.trials import families_section, gaps_section, settings_section, worth_section
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
@@ -70,22 +57,18 @@ def sweep_story(found: Mapping[str, Any]) -> Story:
         f"{score} with {best.get('optimizer.name', name)}",
         f"{f'{which} {many} trials' if len(trials) > 1 else 'The only trial'} in {folds}: {name}.{how} "
         f"{_tied(found)} The test digits were not used.",
-        Facts(
-            *(
-                (
-                    Fact(
-                        "best accuracy" if is_best else "accuracy of the choice",
-                        score,
-                        f"standard error {100 * found['best_standard_error']:.1f} points",
-                    ),
-                    Fact("trials", many, f"{found['folds']} folds, {found['epochs']} epochs each"),
-                    Fact("tied with the best", f"{len(found['tied'])}", "including the best"),
-                    Fact("fits", f"{found['fits_run'] + found['fits_cached']:,}", _fits(found)),
-                )
-                if len(trials) > failed
-                else ()
-            )
-        ),
+        (
+            Fact(
+                "best accuracy" if is_best else "accuracy of the choice",
+                score,
+                f"standard error {100 * found['best_standard_error']:.1f} points",
+            ),
+            Fact("trials", many, f"{found['folds']} folds, {found['epochs']} epochs each"),
+            Fact("tied with the best", f"{len(found['tied'])}", "including the best"),
+            Fact("fits", f"{found['fits_run'] + found['fits_cached']:,}", _fits(found)),
+        )
+        if len(trials) > failed
+        else (),
         (*more, *warnings(found), _ranking_table(found, TERMINAL_TRIALS)),
     )
 

@@ -10,18 +10,7 @@ from mnistexp.config.models import ModelConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.figures import plots
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import (
-    Cell,
-    Fact,
-    Facts,
-    Paragraph,
-    Picture,
-    Section,
-    Story,
-    Table,
-    number,
-    thinned,
-)
+from mnistexp.report.page import Cell, Fact, Paragraph, Picture, Section, Story, Table, number, thinned
 from mnistexp.report.tested import test_sections, unseen_section
 from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import History, over_all
@@ -81,7 +70,7 @@ def accuracy_facts(found: Mapping[str, Any]) -> list[Fact]:
     return items
 
 
-def _facts(found: Mapping[str, Any]) -> Facts:
+def _facts(found: Mapping[str, Any]) -> tuple[Fact, ...]:
     told, items = over_all(found), accuracy_facts(found)
     trained = found["early_stopping"]["stopped_at"] if found.get("early_stopping") else [found["epochs"]]
     stops = sorted({stop or found["epochs"] for stop in trained})
@@ -98,7 +87,7 @@ def _facts(found: Mapping[str, Any]) -> Facts:
         as_good = f"{best['first']} to {best['last']} within 1 SE" if best["first"] != best["last"] else ""
         items.append(Fact("best epoch", f"{told['min_val_loss_epoch']}", as_good))
         items.append(Fact("lowest validation loss", f"{told['min_val_loss']:.4f}", ends))
-    return Facts(*items)
+    return tuple(items)
 
 
 def data_section(stored: StoredRun) -> Section:
