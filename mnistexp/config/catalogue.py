@@ -1,23 +1,19 @@
-"""The catalogue of settings: what messages, the docs and completion say of each, read from the models."""
+"""The catalogue of settings: what messages, the docs and completion say of each, read from the models' JSON Schema."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
-from mnistexp.config.grids import Range
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Optimizer
+from mnistexp.config.settings import WHOLE
 
 NAMES = "letters, digits, '.', '_' and '-', a letter or digit first"
-TYPES: dict[Any, str] = {
-    int: "whole number", float: "number", str: "text", bool: "true or false", NoneType: "null", dict: "section",
+TYPES = {
+    "integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null",
+    "object": "section",
 }  # fmt: skip
 ABBREVIATIONS = {
     "lr": "learning_rate",
@@ -28,6 +24,8 @@ ABBREVIATIONS = {
     "optimizer": "optimizer.name",
 }
 """Common alternative names of settings."""
+Schema = dict[str, Any]
+"""The JSON Schema of a section or a setting."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Setting:
     @property
     def is_space(self) -> bool:
         """Whether its keys are those of settings to try, as in `sweep.grid`."""
-        return self.key in {"sweep.grid", "sweep.zip", "sweep.random"}
+        return self.key in WHOLE
 
     @property
     def nullable(self) -> bool:
@@ -66,7 +64,7 @@ class Setting:
 @cache
 def entries() -> tuple[Setting, ...]:
     """Every setting and section in the order of `ExperimentConfig`; those of an optimizer once for each that has it."""
-    return tuple(_walk(ExperimentConfig, ""))
+    return tuple(_walk(_schema(), ""))
 
 
 @cache
@@ -113,95 +111,67 @@ def full_key(name: str, keys: Iterable[str]) -> str:
     return ends[0] if name not in keys and len(ends) == 1 else name
 
 
-def _walk(model: type[BaseModel], above: str, owner: str = "") -> Iterator[Setting]:
-    for name, info in model.model_fields.items():
+@cache
+def _schema() -> Schema:
+    return ExperimentConfig.model_json_schema()
+
+
+def _walk(section: Schema, above: str) -> Iterator[Setting]:
+    owner = section["properties"].get("name", {}).get("const", "")
+    for name, entry in section["properties"].items():
         key = f"{above}{name}"
-        setting = _setting(key, info, owner)
-        yield setting
-        section = _section(info)
-        if section is Optimizer:
-            for own, kind in OPTIMIZERS.items():
-                yield from _walk(kind, f"{key}.", own)
-        elif section:
-            yield from _walk(section, f"{key}.")
-        elif key == "sweep.random":
-            yield from _walk(Range, f"{key}.<key>.")
+        sections = [_schema()["$defs"][part["$ref"].rpartition("/")[2]] for part in _parts(entry) if "$ref" in part]
+        yield _setting(key, entry, sections, owner)
+        for inner in sections:
+            yield from _walk(inner, f"{key}.")
+        if key == "sweep.random":
+            yield from _walk(_schema()["$defs"]["Range"], f"{key}.<key>.")
 
 
-def _setting(key: str, info: FieldInfo, owner: str) -> Setting:
-    parts = list(_parts(_annotation(info)))
-    choices = tuple(_word(choice) for part in parts if get_origin(part) is Literal for choice in get_args(part))
-    section = _section(info)
-    meaning = (info.description or (section.__doc__ if section else "") or "").partition("\n\n")[0]
-    default = "" if info.is_required() else json.dumps(info.get_default(), default=_plain)
-    if choices and get_origin(info.annotation) is Literal and len(choices) == 1 and owner:
+def _setting(key: str, entry: Schema, sections: list[Schema], owner: str) -> Setting:
+    parts = list(_parts(entry))
+    choices = tuple(_word(choice) for part in parts for choice in part.get("enum", ()))
+    meaning = entry.get("description") or (sections[0]["description"] if sections else "")
+    if key == "optimizer":
+        meaning = Optimizer.__doc__ or ""
+    elif owner and "const" in entry:
         choices, meaning = tuple(OPTIMIZERS), "Name of the optimizer."
-    allowed = ", ".join(choices) or _bounds([*info.metadata, *(x for p in parts for x in _metadata(p))])
-    return Setting(key, _type(_annotation(info)), default, allowed, " ".join(meaning.split()), choices, owner)
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else dict(value)
+    default = json.dumps(entry["default"]) if "default" in entry else ""
+    allowed = ", ".join(choices) or _bounds(parts)
+    return Setting(key, _type(entry), default, allowed, " ".join(meaning.partition("\n\n")[0].split()), choices, owner)
 
 
 def _word(choice: Any) -> str:
     return json.dumps(choice) if isinstance(choice, bool) else str(choice)
 
 
-def _annotation(info: FieldInfo) -> Any:
-    """The type of a field; of one with a validation of its own, the type that this takes."""
-    return next(
-        (item.json_schema_input_type for item in info.metadata if hasattr(item, "json_schema_input_type")),
-        info.annotation,
-    )
-
-
-def _metadata(part: Any) -> list[Any]:
-    return list(part.metadata) if isinstance(part, FieldInfo) else []
-
-
-def _section(info: FieldInfo) -> type[BaseModel] | None:
-    """The model class of a field that is a section, else None."""
-    kinds = [kind for kind in _parts(info.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    if kinds and issubclass(kinds[0], Optimizer):
-        return Optimizer
-    return kinds[0] if kinds else None
-
-
-def _parts(annotation: Any) -> Iterator[Any]:
-    """An annotation and all parts of its unions, tuples and `Annotated`s."""
-    yield annotation
-    for inner in get_args(annotation):
+def _parts(entry: Schema) -> Iterator[Schema]:
+    """A schema, and those of its alternatives and items."""
+    yield entry
+    several = (*entry.get("anyOf", ()), *entry.get("oneOf", ()), *entry.get("prefixItems", ()))
+    for inner in (*several, *([entry["items"]] if "items" in entry else ())):
         yield from _parts(inner)
 
 
-def _type(annotation: Any) -> str:
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in (tuple, list):
-        count = f"{len(inner)} " if origin is tuple and inner[-1] is not ... else ""
-        return f"list of {count}{_type(inner[0])}s"
-    if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        return "section"
-    if origin is Literal:
+def _type(entry: Schema) -> str:
+    if several := entry.get("anyOf") or entry.get("oneOf"):
+        return " or ".join(dict.fromkeys(map(_type, several)))
+    if "enum" in entry or "const" in entry:
         return "text"
-    if hasattr(annotation, "__metadata__"):  # Annotated
-        return _type(inner[0])
-    return TYPES.get(annotation) or " or ".join(dict.fromkeys(map(_type, inner)))
+    if entry.get("type") == "array":
+        items = entry.get("prefixItems", ())
+        return f"list of {f'{len(items)} ' if items else ''}{_type(items[0] if items else entry['items'])}s"
+    return TYPES[entry.get("type", "object")]
 
 
-def _bounds(metadata: Iterable[Any]) -> str:
+def _bounds(parts: Iterable[Schema]) -> str:
     """Bounds such as `0 <= value < 1`, or of a name its letters and length."""
-    low = high = ""
-    longest, named = 0, False
-    for item in metadata:
-        if isinstance(item, Ge | Gt):
-            low = f"{item.ge} <= " if isinstance(item, Ge) else f"{item.gt} < "
-        elif isinstance(item, Le | Lt):
-            high = f" <= {item.le}" if isinstance(item, Le) else f" < {item.lt}"
-        longest, named = getattr(item, "max_length", longest), named or bool(getattr(item, "pattern", None))
-    if named:
-        return f"{NAMES}, at most {longest}"
-    return f"{low}value{high}" if low or high else ""
+    found = {word: value for part in parts for word, value in part.items()}
+    if "pattern" in found:
+        return f"{NAMES}, at most {found['maxLength']}"
+    low = [f"{found[word]} {sign} " for word, sign in (("minimum", "<="), ("exclusiveMinimum", "<")) if word in found]
+    high = [f" {sign} {found[word]}" for word, sign in (("maximum", "<="), ("exclusiveMaximum", "<")) if word in found]
+    return f"{''.join(low)}value{''.join(high)}" if low or high else ""
 
 
 def _of_all(owned: list[Setting]) -> Setting:
