@@ -148,11 +148,15 @@ def flag(name: str, key: str, value: Any) -> Source:
 
 def resolve(layers: Sequence[Source]) -> Settings:
     """One configuration from layers, weakest first. Raises `ConfigError` with every problem of the result."""
+    from mnistexp.config.problems import misshapen
+
     values: dict[str, Any] = {}
     places: Places = {}
-    shaped, problems = _shaped(layers)
-    for layer in _without_other_optimizers(shaped):
-        _merge(values, layer.values, "", layer, places)
+    problems = []
+    for layer, kept in zip(layers, _without_other_optimizers(layers), strict=True):
+        wrong = dict(misshapen(layer.values))
+        problems += [Problem(layer.where, key, message, layer.lines.get(key)) for key, message in wrong.items()]
+        _merge(values, kept.values, "", kept, places, wrong)
     try:
         config = validate(values, places)
     except ConfigError as error:
@@ -163,34 +167,14 @@ def resolve(layers: Sequence[Source]) -> Settings:
     return Settings(config, origins)
 
 
-def _shaped(layers: Sequence[Source]) -> tuple[list[Source], list[Problem]]:
-    """The layers without values in place of sections, and a problem for each of these."""
-    from mnistexp.config.problems import misshapen
-
-    found, problems = [], []
-    for layer in layers:
-        wrong = dict(misshapen(layer.values))
-        problems += [Problem(layer.where, key, message, layer.lines.get(key)) for key, message in wrong.items()]
-        found.append(replace(layer, values=_without(layer.values, wrong)) if wrong else layer)
-    return found, problems
-
-
-def _without(values: Mapping[str, Any], keys: Collection[str], above: str = "") -> dict[str, Any]:
-    left = {name: value for name, value in values.items() if f"{above}{name}" not in keys}
-    return {
-        name: _without(value, keys, f"{above}{name}.") if isinstance(value, dict) else value
-        for name, value in left.items()
-    }
-
-
 def _without_other_optimizers(layers: Sequence[Source]) -> list[Source]:
     """The layers without the optimizer sections up to the last one that names another optimizer than the final one.
 
     Settings of a stronger layer that names no optimizer, such as `--set optimizer.learning_rate=0.1`, apply to any.
     """
-    names = [
-        section.get("name") if isinstance(section := layer.values.get("optimizer"), dict) else None for layer in layers
-    ]
+    sections = (layer.values.get("optimizer") for layer in layers)
+    named = (section.get("name") if isinstance(section, dict) else None for section in sections)
+    names = [None if isinstance(name, dict) else name for name in named]  # a section is no name
     final = next((name for name in reversed(names) if name is not None), None)
     others = [index for index, name in enumerate(names) if name not in (None, final)]
     weaker = range(others[-1] + 1 if others else 0)
@@ -206,14 +190,19 @@ def _place(where: str, line: int | None) -> str:
     return f"{where}:{line}" if line else where
 
 
-def _merge(into: dict[str, Any], values: Mapping[str, Any], above: str, layer: Source, places: Places) -> None:
+def _merge(
+    into: dict[str, Any], values: Mapping[str, Any], above: str, layer: Source, places: Places, wrong: Collection[str]
+) -> None:
+    """Put the values of a layer over those of weaker ones, but for the keys that are `wrong`."""
     for name, value in values.items():
         key = f"{above}.{name}" if above else str(name)
+        if key in wrong:
+            continue
         places[key] = (layer.where, layer.lines.get(key))
         if isinstance(value, dict) and key not in WHOLE:
             if not isinstance(into.get(name), dict):
                 into[name] = {}
-            _merge(into[name], value, key, layer, places)
+            _merge(into[name], value, key, layer, places, wrong)
         else:
             into[name] = deepcopy(value)
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
