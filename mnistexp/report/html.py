@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from mnistexp.report.glossary import Tooltips
-from mnistexp.report.page import Block, Code, Page, Paragraph, Picture, Section, Table
+from mnistexp.report.page import Block, Page, Picture, Section
 from mnistexp.report.svg import draw
 
 PHONE_INCHES = 5.6
@@ -66,16 +66,8 @@ def content_policy(style: str, script: str) -> str:
 
 def page_template(name: str) -> Template:
     """A template of `templates/`; every value is escaped."""
-    environment = Environment(
-        loader=PackageLoader("mnistexp.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for kind in (Paragraph, Table, Code, Shown):
-        environment.tests[kind.__name__.lower()] = _is(kind)
-    return environment.get_template(name)
+    loader, options = PackageLoader("mnistexp.report"), {"trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **options).get_template(name)
 
 
 def template_text(name: str) -> str:
@@ -86,10 +78,6 @@ def template_text(name: str) -> str:
 def _section(section: Section, prefix: str) -> tuple[str, list[Block | Shown]]:
     """A heading and its blocks; `prefix` makes the ids in its figures unique."""
     return section.heading, [_shown(block, f"{prefix}{column}-") for column, block in enumerate(section.blocks)]
-
-
-def _is(kind: type) -> Any:
-    return lambda block: isinstance(block, kind)
 
 
 def _hash(text: str) -> str:
