@@ -39,15 +39,15 @@ class AccuracyCurve:
 class MoreDigits:
     """The expected gain of twice the digits, and that of the best of several settings over the median one.
 
-    `digits`: the largest number; `doubling`, `tuning`: shares of 1 with 95% intervals; `tuning` is None for a single
+    `digits`: the largest number; the gains: shares of 1 with 95% intervals; that of tuning is None for a single
     setting. `verdict`: `digits` or `tuning`, where the interval of the difference excludes 0, else `undecided`.
     """
 
     digits: int
     settings: int
-    doubling: float
+    doubling_gain: float
     doubling_interval: Interval
-    tuning: float | None = None
+    tuning_gain: float | None = None
     tuning_interval: Interval | None = None
     difference_interval: Interval | None = None
 
@@ -61,26 +61,19 @@ class MoreDigits:
 
     def document(self) -> dict[str, Any]:
         """The document for `metrics.json`: numbers, intervals as pairs, the verdict and the sentence."""
-        return {
-            "digits": self.digits,
-            "settings": self.settings,
-            "doubling_gain": self.doubling,
-            "doubling_interval": self.doubling_interval.ends,
-            "tuning_gain": self.tuning,
-            "tuning_interval": self.tuning_interval and self.tuning_interval.ends,
-            "difference_interval": self.difference_interval and self.difference_interval.ends,
-            "verdict": self.verdict,
-            "sentence": self.sentence,
-        }
+        shown = {name: value.ends if isinstance(value, Interval) else value for name, value in vars(self).items()}
+        return shown | {"verdict": self.verdict, "sentence": self.sentence}
 
     @property
     def sentence(self) -> str:
         """The answer in plain language."""
-        gain = f"{_points(self.doubling)} ({_span(self.doubling_interval)})"
+        gain = f"{_points(self.doubling_gain)} ({_span(self.doubling_interval)})"
         twice = f"Twice the {self.digits} digits would raise the accuracy by about {gain}"
-        if self.tuning is None or self.tuning_interval is None:
+        if self.tuning_gain is None or self.tuning_interval is None:
             return f"{twice}. Only the number of digits was swept, so there is no tuning to compare this with."
-        tuned = f"the best of {self.settings} settings gains {_points(self.tuning)} ({_span(self.tuning_interval)})"
+        tuned = (
+            f"the best of {self.settings} settings gains {_points(self.tuning_gain)} ({_span(self.tuning_interval)})"
+        )
         answer = {
             "digits": "More digits would help more than more tuning.",
             "tuning": "Tuning helps more than more digits would.",

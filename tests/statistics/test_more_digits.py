@@ -24,7 +24,7 @@ def test_the_gain_of_doubling_is_that_of_the_curve_which_the_accuracies_lie_on(
     accuracies = np.array([a - lost * (size / SIZES[-1]) ** -rate for size in SIZES])
     found = more_digits(SIZES, np.repeat(accuracies[None, :, None], 2, axis=2), draws=10)
     assert found is not None
-    assert found.doubling == pytest.approx(lost * (1 - 2**-rate), rel=1e-6)
+    assert found.doubling_gain == pytest.approx(lost * (1 - 2**-rate), rel=1e-6)
     assert found.doubling_interval.low == pytest.approx(found.doubling_interval.high)
 
 
@@ -40,10 +40,10 @@ def test_the_fitted_curve_goes_through_accuracies_that_lie_on_one() -> None:
 def test_a_curve_never_promises_more_than_every_digit_nor_a_loss() -> None:
     falling = more_digits(SIZES, readings([[0.9, 0.88, 0.86, 0.85]]))
     assert falling is not None
-    assert falling.doubling == 0
+    assert falling.doubling_gain == 0
     steep = more_digits(SIZES, readings([[0.1, 0.3, 0.6, 0.99]]))
     assert steep is not None
-    assert 0 < steep.doubling <= 0.4
+    assert 0 < steep.doubling_gain <= 0.4
 
 
 def test_more_digits_or_tuning_is_recommended_only_where_the_intervals_allow() -> None:
@@ -54,7 +54,7 @@ def test_more_digits_or_tuning_is_recommended_only_where_the_intervals_allow() -
     assert digits.sentence.startswith("More digits would help more than more tuning. Twice the 533 digits")
     tuning = more_digits(SIZES, readings([[0.89, 0.895, 0.9, 0.9], level, [0.1, 0.1, 0.1, 0.1]]))
     assert tuning is not None
-    assert (tuning.verdict, tuning.tuning) == ("tuning", pytest.approx(0.1))
+    assert (tuning.verdict, tuning.tuning_gain) == ("tuning", pytest.approx(0.1))
     assert tuning.sentence.startswith("Tuning helps more than more digits would.")
     alike = more_digits(SIZES, readings([[0.75, 0.78, 0.79, 0.8], [0.74, 0.77, 0.785, 0.79]]))
     assert alike is not None
@@ -65,7 +65,7 @@ def test_more_digits_or_tuning_is_recommended_only_where_the_intervals_allow() -
 def test_one_setting_has_no_tuning_to_compare_with_and_two_sizes_no_curve() -> None:
     found = more_digits(SIZES, readings([[0.3, 0.5, 0.65, 0.8]]))
     assert found is not None
-    assert (found.verdict, found.tuning) == (None, None)
+    assert (found.verdict, found.tuning_gain) == (None, None)
     assert found.document()["tuning_interval"] is None
     assert more_digits(SIZES[:2], readings([[0.3, 0.5]])) is None
 

@@ -202,7 +202,7 @@ def test_accuracy_by_digits_has_a_curve_for_each_other_setting_best_first() -> N
     found = more_digits_of(result)
     assert found is not None
     assert (found.settings, found.digits) == (2, 106)
-    assert found.tuning == pytest.approx((curves[0].accuracies[-1] - curves[1].accuracies[-1]) / 2)
+    assert found.tuning_gain == pytest.approx((curves[0].accuracies[-1] - curves[1].accuracies[-1]) / 2)
 
 
 def test_without_swept_shares_more_digits_are_not_assessed() -> None:
