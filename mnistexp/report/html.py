@@ -66,8 +66,11 @@ def content_policy(style: str, script: str) -> str:
 
 def page_template(name: str) -> Template:
     """A template of `templates/`; every value is escaped."""
-    loader, options = PackageLoader("mnistexp.report"), {"trim_blocks": True, "lstrip_blocks": True}
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, **options).get_template(name)
+    loader = PackageLoader("mnistexp.report")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)
 
 
 def template_text(name: str) -> str:

@@ -67,13 +67,11 @@ class MoreDigits:
     @property
     def sentence(self) -> str:
         """The answer in plain language."""
-        gain = f"{_points(self.doubling_gain)} ({_span(self.doubling_interval)})"
+        gain = _told(self.doubling_gain, self.doubling_interval)
         twice = f"Twice the {self.digits} digits would raise the accuracy by about {gain}"
         if self.tuning_gain is None or self.tuning_interval is None:
             return f"{twice}. Only the number of digits was swept, so there is no tuning to compare this with."
-        tuned = (
-            f"the best of {self.settings} settings gains {_points(self.tuning_gain)} ({_span(self.tuning_interval)})"
-        )
+        tuned = f"the best of {self.settings} settings gains {_told(self.tuning_gain, self.tuning_interval)}"
         answer = {
             "digits": "More digits would help more than more tuning.",
             "tuning": "Tuning helps more than more digits would.",
@@ -81,12 +79,8 @@ class MoreDigits:
         return f"{answer} {twice}; {tuned} over the median one."
 
 
-def _points(gain: float) -> str:
-    return f"{100 * gain:.1f} points"
-
-
-def _span(interval: Interval) -> str:
-    return f"95% interval {100 * interval.low:.1f} to {100 * interval.high:.1f}"
+def _told(gain: float, interval: Interval) -> str:
+    return f"{100 * gain:.1f} points (95% interval {100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
 def more_digits(sizes: Sequence[int], correct: Floats, seed: int = 0, draws: int = DRAWS) -> MoreDigits | None:
