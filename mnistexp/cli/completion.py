@@ -58,13 +58,6 @@ def trashed_ids(context: typer.Context) -> list[str]:
     return ["latest", *dict.fromkeys(entry.id for entry in entries)] if entries else []
 
 
-def packaged() -> list[str]:
-    """The packaged configurations."""
-    from mnistexp.config.settings import packaged_names
-
-    return packaged_names()
-
-
 def settings(incomplete: str) -> list[tuple[str, str]]:
     """`key=` for each dotted key, with its meaning."""
     from mnistexp.config.catalogue import catalogue

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from mnistexp.cli import completion
+from mnistexp.config.settings import packaged_names
 from mnistexp.errors import BadInput, nearest, show
 
 PANELS = ("Training", "Data", "Search", "Selection", "Changes", "Execution", "Output")
@@ -83,7 +84,7 @@ TIME = {"metavar": "TIME", "parser": _time_limit, "show_default": "no limit"}
 FOLDER: dict[str, Any] = {"metavar": "DIR", "parser": _folder}
 FILE = {"metavar": "FILE", "callback": _file, "show_default": "standard output"}
 RUN = {"metavar": "RUN", "autocompletion": completion.run_ids}
-CONFIG: dict[str, Any] = {"metavar": "FILE", "autocompletion": completion.packaged}
+CONFIG: dict[str, Any] = {"metavar": "FILE", "autocompletion": packaged_names}
 KEY: dict[str, Any] = {"metavar": "KEY=VAL", "autocompletion": completion.settings}
 
 

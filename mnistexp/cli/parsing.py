@@ -56,8 +56,8 @@ class Command(TyperCommand):
                 continue
             if option.is_flag:
                 raise BadInput(f"{option.opts[0]} and {option.secondary_opts[0]} are given, allowed: one of the two")
-            told = " and as ".join(map(show, found))
-            raise BadInput(f"{_long(option)} is given {_times(len(found))}, as {told}, allowed: once")
+            told, times = " and as ".join(map(show, found)), "twice" if len(found) == 2 else f"{len(found)} times"
+            raise BadInput(f"{_long(option)} is given {times}, as {told}, allowed: once")
 
     def _joined(self, args: list[str]) -> str:
         """The remedy for a value apart from its key, or for values with blanks between them; empty for any other."""
@@ -97,10 +97,6 @@ class Command(TyperCommand):
 
 def _long(option: TyperOption) -> str:
     return max(option.opts, key=len)
-
-
-def _times(count: int) -> str:
-    return "twice" if count == 2 else f"{count} times"
 
 
 def _collecting(param: Any) -> Any:

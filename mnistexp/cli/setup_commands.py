@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mnistexp.cli import completion, console
+from mnistexp.cli import console
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import AGE, CHANGES, EXECUTION, OUTPUT, OutputOption, argument, choice, option
 from mnistexp.cli.parsing import SET_UP, Commands
@@ -33,7 +33,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 @configurations.add("show", shares="... config sets epochs opt learning_rate batch_size dropout seed runs_dir json")
 def show(
     call: Call,
-    name: Annotated[str, argument("NAME", "Packaged configuration to start from.", completion.packaged)] = "train",
+    name: Annotated[str, argument("NAME", "Packaged configuration to start from.", settings.packaged_names)] = "train",
 ) -> None:
     """Show the resolved settings and where each comes from.
 

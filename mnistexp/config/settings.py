@@ -163,7 +163,8 @@ def resolve(layers: Sequence[Source]) -> Settings:
         problems += error.problems
     if problems:
         raise ConfigError(problems)
-    origins = {key: _place(*places[key]) if key in places else "default" for key in flat(config.model_dump())}
+    origins = dict.fromkeys(flat(config.model_dump()), "default")
+    origins |= {key: f"{where}:{line}" if line else where for key, (where, line) in places.items() if key in origins}
     return Settings(config, origins)
 
 
@@ -184,10 +185,6 @@ def _without_other_optimizers(layers: Sequence[Source]) -> list[Source]:
         else layer
         for index, layer in enumerate(layers)
     ]
-
-
-def _place(where: str, line: int | None) -> str:
-    return f"{where}:{line}" if line else where
 
 
 def _merge(
