@@ -8,7 +8,6 @@ from typing import Any
 
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Optimizer
-from mnistexp.config.settings import WHOLE
 
 NAMES = "letters, digits, '.', '_' and '-', a letter or digit first"
 TYPES = {
@@ -53,7 +52,7 @@ class Setting:
     @property
     def is_space(self) -> bool:
         """Whether its keys are those of settings to try, as in `sweep.grid`."""
-        return self.key in WHOLE
+        return self.key in {"sweep.grid", "sweep.zip", "sweep.random"}
 
     @property
     def nullable(self) -> bool:
