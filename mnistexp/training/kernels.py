@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.errors import RunError
+from mnistexp.runs import files
 from mnistexp.runs.cache_folder import CacheFolder
 from mnistexp.runs.environment import VARIABLES, code_hash
 
@@ -108,7 +109,7 @@ def keep() -> None:
     if _private is None:
         return
     with suppress(OSError, RunError):
-        new = [path for path in _private.folder.glob(f"*{SUFFIX}") if path.name not in _private.known]
+        new = [path for path in _private.folder.glob(f"[!.]*{SUFFIX}") if path.name not in _private.known]
         for path in new:
             content = path.read_bytes()
             _private.cache.add(_private.kept / path.name, hashlib.sha256(content).digest() + content)
@@ -121,7 +122,7 @@ def beside(name: str) -> bytes | None:
     """What was left beside the kernels under a name, by this process or an earlier one."""
     if _private is not None:
         with suppress(OSError):
-            return (_private.folder / f"{name}.pb").read_bytes()
+            return (_private.folder / f"{name}{SUFFIX}").read_bytes()
     return None
 
 
@@ -129,7 +130,7 @@ def leave_beside(name: str, content: bytes) -> None:
     """Leave something beside the kernels, for this process and later ones."""
     if _private is not None:
         with suppress(OSError, RunError):
-            files.write_bytes(_private.folder / f"{name}.pb", content)
+            files.write_bytes(_private.folder / f"{name}{SUFFIX}", content)
 
 
 def end() -> None:
