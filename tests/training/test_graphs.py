@@ -4,23 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
-from mnistexp.training import kernels
 from mnistexp.training.graphs import Graph, tf
 
 Kept = dict[str, bytes]
 SIGNATURE = [(tf.TensorSpec([3], tf.float32), tf.TensorSpec([], tf.float32)), tf.TensorSpec([], tf.int32)]
 ARGUMENTS = (np.array([1.0, 2.0, 3.0], np.float32), np.float32(0.5)), np.int32(4)
-
-
-@pytest.fixture(name="kept")
-def kept_graphs(monkeypatch: pytest.MonkeyPatch) -> Kept:
-    """What graphs leave beside the kernels."""
-    kept: Kept = {}
-    monkeypatch.setattr(kernels, "beside", kept.get)
-    monkeypatch.setattr(kernels, "leave_beside", kept.__setitem__)
-    return kept
 
 
 def stages(traced: list[str], factor: float = 1.0) -> Callable[..., Any]:
