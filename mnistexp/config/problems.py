@@ -132,7 +132,7 @@ def _no_section(key: str, value: Any, *, nullable: bool) -> str:
 
 def _owner(location: Location) -> str:
     """The optimizer's name that pydantic inserts; empty outside the optimizer's section."""
-    return str(location[1]) if location[0] == "optimizer" and location[1:2] and location[1] in OPTIMIZERS else ""
+    return str(location[1]) if location[:1] == ("optimizer",) and location[1:2] and location[1] in OPTIMIZERS else ""
 
 
 def _without_tags(location: Location) -> Location:

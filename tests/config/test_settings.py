@@ -306,3 +306,7 @@ def test_dotted_keys_list_every_leaf_once() -> None:
     keys = dotted_keys()
     assert len(keys) == len(set(keys))
     assert {"seed", "optimizer.rho", "training.early_stopping.patience", "model.dropout"} <= set(keys)
+
+
+def test_a_key_that_is_not_text_is_refused() -> None:
+    assert "valid string" in problems("", "\udcff=1")
