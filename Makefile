@@ -66,7 +66,7 @@ repeat: $(VENV)/installed-dev  ## Run the tests N times in different random orde
 
 golden: $(VENV)/installed-dev  ## Write the texts of tests/golden/ again, and show what has changed in them
 	GOLDEN=renew $(BIN)/pytest tests/golden
-	git --no-pager diff --stat --patch -- tests/golden
+	git --no-pager diff --stat --patch -- 'tests/golden/*.txt'
 
 faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fault battery, for which see docs/reliability.md
 	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from programs import call
 from rich.console import Console
 from small import undrawn
@@ -70,7 +71,7 @@ FILES = {
     "empty.npz": "",
     "three.png": "junk",
 }
-"""What lies beside the runs for `mistakes.txt`; and `folder.yaml`, a folder."""
+"""What lies beside the runs for `mistakes.txt`; and `folder.yaml`, a folder, and `wide.png`, a picture."""
 
 
 # The texts
@@ -126,6 +127,7 @@ def test_a_mistake_is_reported_in_these_words_with_exit_code_2_and_writes_nothin
     for name, text in FILES.items():
         (here / name).write_text(text)
     (here / "folder.yaml").mkdir()
+    Image.new("L", (420, 300)).save(here / "wide.png")
     before = contents(here)
 
     def refused(done: Any) -> str:
