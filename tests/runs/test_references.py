@@ -167,14 +167,6 @@ def test_where_one_run_is_asked_for_several_are_refused_once(kinds: dict[str, Pa
     assert str(caught.value) == "'1:2' means 2 runs, allowed: a reference to one"
 
 
-@pytest.mark.parametrize("words", [["verify"], ["predict", "x.png"], ["runs", "show"], ["runs", "note"]])
-def test_commands_of_one_run_refuse_a_range(kinds: dict[str, Path], tmp_path: Path, words: list[str]) -> None:
-    words = [words[0], "1:2", *words[1:]] if words[0] != "runs" else [*words, "1:2"]
-    done = call(*words, "--runs-dir", kinds["train"].parent, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "'1:2' means 2 runs, allowed: a reference to one" in done.stderr
-
-
 def test_python_takes_the_same_references(kinds: dict[str, Path]) -> None:
     folder = kinds["train"]
     for reference in (folder, folder.name, folder.name[:-1], "baseline"):
@@ -210,3 +202,8 @@ def test_the_latest_training_to_resume_is_the_newest_that_did_not_finish(tmp_pat
     made(tmp_path, "step", status="interrupted", part_of=done)
     with pytest.raises(BadInput, match=r"no training to resume in .*; to resume a step of another command"):
         training_named(tmp_path, "latest")
+
+
+def test_a_reference_longer_than_a_name_can_be_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no run"):
+        references.one(tmp_path, f"{'a' * 300}.zip")
