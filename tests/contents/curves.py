@@ -22,6 +22,12 @@ def mean_and_range(panel: Panel, curves: np.ndarray, colour: str, what: str) -> 
             yield f"no band shows the range of {what}"
 
 
+def measured(panel: Panel) -> tuple[str, int]:
+    """The column of history.csv that a panel shows, by the name of its axis, and its scale: 100 for per cent."""
+    what, _, field = panel.names["y"].partition(" (")[0].partition(" ")
+    return field if what == "training" else f"val_{field}", 100 if field == "accuracy" else 1
+
+
 def follows(panel: Panel, x: Any, y: Any, colour: str) -> bool:
     """Whether a line of the colour goes through these values, from the first to the last; of one value a mark."""
     places = panel.places(x, y)
