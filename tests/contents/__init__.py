@@ -16,5 +16,6 @@ reader.py      all checks of one run folder, and of a page of several
 printed.py     all checks of what commands print of the runs of a folder
 __main__.py    the same from a shell: python -m tests.contents RUN_FOLDER ...
 
-Nothing here uses the package's functions, but for a report that the folder lacks: numpy, pandas and scipy compute.
+Nothing here uses the package's functions, but for a report that the folder lacks and what commands print, and to start
+TensorFlow: numpy, pandas and scipy compute.
 """

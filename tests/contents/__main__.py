@@ -30,4 +30,4 @@ def main(given: list[Path]) -> int:
 
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).parents[1]))  # where programs.py is
-    sys.exit(main([Path(name) for name in sys.argv[1:]]))
+    sys.exit(main([Path(name).resolve() for name in sys.argv[1:]]))

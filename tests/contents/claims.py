@@ -121,6 +121,11 @@ def is_rounded(token: str, value: Any, scale: float = 1.0, *, signed: bool = Tru
     return min(abs(one - float(shown)) for one in values) <= step + within * scale
 
 
+def four_digits(value: float) -> set[str]:
+    """A number with four digits; both where it lies between two, but for rounding errors of its last bits."""
+    return {f"{value * (1 + error):.4g}" for error in (-1e-9, 1e-9)}
+
+
 def near(told: float, own: Any) -> bool:
     """Whether a number of a document is ours, but for rounding errors."""
     value, within = (own.value, own.within) if isinstance(own, About) else (own, 0.0)

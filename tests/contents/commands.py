@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from .claims import flat, is_rounded, near
+from .claims import flat, four_digits, is_rounded, near
 from .records import Record, leaves
 
 STORED = {
@@ -96,9 +96,9 @@ def shown_faults(record: Record, text: str) -> list[str]:
         if name in CURVES and len(cells) > 3:
             mean = record.mean(CURVES[name])
             mean = mean[np.isfinite(mean)]
-            own = [f"{one:.4g}" for one in (mean[0], mean[-1], mean.min(), mean.max())]
-            if cells[-4:] != own:
-                found.append(f"runs show: {name} has {cells[-4:]}, history.csv {own}")
+            ends = (mean[0], mean[-1], mean.min(), mean.max())
+            if not all(cell in four_digits(end) for cell, end in zip(cells[-4:], ends, strict=True)):
+                found.append(f"runs show: {name} has {cells[-4:]}, history.csv {ends}")
         elif name in known and not isinstance(known[name], list) and name not in ("name", "command"):
             told = value.replace("null", "None").replace("true", "True").replace("false", "False")
             found += [f"runs show: {name} is {value!r}, not {known[name]!r}"] if told != str(known[name]) else []

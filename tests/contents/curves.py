@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .drawings import NEAR, Panel
+from .drawings import NEAR, Panel, away
 
 
 def mean_and_range(panel: Panel, curves: np.ndarray, colour: str, what: str) -> Iterator[str]:
@@ -34,9 +34,7 @@ def follows(panel: Panel, x: Any, y: Any, colour: str) -> bool:
     if len(places) == 1:
         return all_in(places, np.concatenate([panel.marked(colour), *(line for line, _ in panel.lines)]))
     return any(
-        own == colour
-        and np.abs(line[[0, -1], 0] - places[[0, -1], 0]).max() < NEAR
-        and np.abs(np.interp(places[:, 0], *line.T) - places[:, 1]).max() < NEAR
+        own == colour and np.abs(line[[0, -1], 0] - places[[0, -1], 0]).max() < NEAR and away(places, line).max() < NEAR
         for line, own in panel.lines
         if len(line) > 1
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .claims import four_digits
 from .records import Record, leaves
 
 LONGEST = 100
@@ -95,7 +96,7 @@ def _forms(value: Any) -> set[str]:
     """How a value may be printed: in full, and with four digits where it is a number with a fraction."""
     if value is None or isinstance(value, bool):
         return {{None: "", True: "true", False: "false"}[value]}
-    return {str(value), f"{value:.4g}"} if isinstance(value, float) else {str(value)}
+    return {str(value), *four_digits(value)} if isinstance(value, float) else {str(value)}
 
 
 def _ends(records: Sequence[Record], text: str) -> Iterator[str]:
@@ -105,6 +106,7 @@ def _ends(records: Sequence[Record], text: str) -> Iterator[str]:
     for number, record in enumerate(records, start=1):
         means = (record.mean(field) for field in ("val_loss", "loss"))
         mean = next((mean[np.isfinite(mean)] for mean in means if np.isfinite(mean).any()), np.zeros(0))
-        own = [f"{end:.4g}" for end in (mean[0], mean[-1], mean.min(), mean.max())] if len(mean) else None
-        if printed.get(str(number)) != own:
-            yield f"runs compare: the loss of {record.path.name} is {printed.get(str(number))}, in history.csv {own}"
+        own = [mean[0], mean[-1], mean.min(), mean.max()] if len(mean) else []
+        cells = printed.get(str(number), [])
+        if len(cells) != len(own) or not all(cell in four_digits(end) for cell, end in zip(cells, own, strict=True)):
+            yield f"runs compare: the loss of {record.path.name} is {cells}, in history.csv {own}"

@@ -149,6 +149,14 @@ def _image(node: Node) -> np.ndarray:
     return pixels if "scale(1 -1)" in node.attrib.get("transform", "") else pixels[::-1]
 
 
+def away(places: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """The distance of each place (n, 2) from a line through points (m, 2): float64 (n,)."""
+    along = np.diff(np.vstack([line, line[-1:]]), axis=0)
+    beyond = places[:, None] - line
+    share = np.clip((beyond * along).sum(axis=2) / np.maximum((along**2).sum(axis=1), 1e-12), 0, 1)
+    return np.asarray(np.linalg.norm(beyond - share[..., None] * along, axis=2).min(axis=1))
+
+
 def rgb(colour: str) -> np.ndarray:
     """`#0072b2` as three numbers from 0 to 255."""
     return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)])

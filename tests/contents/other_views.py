@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .drawings import CROSS, NEAR, Drawn, Panel, number, rgb
+from .drawings import CROSS, NEAR, Drawn, Panel, away, number, rgb
 
 
 def png_faults(png: Path, shown: Drawn) -> list[str]:
@@ -62,15 +62,15 @@ def pointer_faults(panels: Sequence[dict[str, Any]], shown: Drawn) -> list[str]:
             if not np.isfinite(points).all():
                 found.append(f"the values of {line['name']} are not all numbers")
                 continue
-            away = np.abs(panel.places(points[:, 2], points[:, 3]) - points[:, :2]).max(axis=0)
-            beside = [np.abs(np.interp(points[:, 0], *own.T) - points[:, 1]).max() if len(own) != len(points) else
+            off = np.abs(panel.places(points[:, 2], points[:, 3]) - points[:, :2]).max(axis=0)
+            beside = [away(points[:, :2], own).max() if len(own) != len(points) else
                       np.abs(own - points[:, :2]).max() for own, _ in [*panel.lines, *panel.marks]]  # fmt: skip
             # Points that no line joins: the farthest from a mark of one colour.
             beside += [np.abs(own[:, None] - points[:, :2]).max(axis=2).min(axis=0).max() for own in dots]
             # Marks that stand side by side are nearest to the tick of their value.
             places, labels = np.array([(place, number(label)) for place, label in panel.ticks["x"]]).T
             nearest = labels[np.abs(places - points[:, :1]).argmin(axis=1)]
-            if away[1] > 4 * NEAR or min(beside) > 2 * NEAR or (away[0] > 4 * NEAR and (nearest != points[:, 2]).any()):
+            if off[1] > 4 * NEAR or min(beside) > 2 * NEAR or (off[0] > 4 * NEAR and (nearest != points[:, 2]).any()):
                 found.append(f"the values of {line['name']} are not where its line is drawn")
         for left, top, width, height, text in values.get("cells", ()):
             told = text.rpartition(": ")[2]

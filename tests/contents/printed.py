@@ -13,19 +13,26 @@ from .paired import same_test
 from .records import Record
 
 
-def listed_and_shown(records: Sequence[Record]) -> list[str]:
-    """What `runs list` and `runs show` print wrongly of some runs of one folder."""
+def said(folder: Path, *words: object) -> str:
+    """What a command prints. Raises AssertionError with its message where it fails."""
     from programs import call
 
+    done = call(*words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def listed_and_shown(records: Sequence[Record]) -> list[str]:
+    """What `runs list` and `runs show` print wrongly of some runs of one folder."""
     folder = records[0].path.parent
-    found = commands.listed_faults(folder, call("runs", "list", "--runs-dir", folder, cwd=folder).stdout)
+    found = commands.listed_faults(folder, said(folder, "runs", "list", "--runs-dir", folder))
     tested = [record.path for record in records if record.command in ("train", "best") and record.histories]
     if tested:
         words = ("runs", "list", *tested, "--group")
-        grouped = json.loads(call(*words, "--json", cwd=folder).stdout)
-        found += commands.grouped_faults(folder, grouped, call(*words, cwd=folder).stdout)
+        grouped = json.loads(said(folder, *words, "--json"))
+        found += commands.grouped_faults(folder, grouped, said(folder, *words))
     for record in records:
-        found += commands.shown_faults(record, call("runs", "show", record.path, cwd=folder).stdout)
+        found += commands.shown_faults(record, said(folder, "runs", "show", record.path))
     return found
 
 
@@ -36,10 +43,10 @@ def compared_runs(records: Sequence[Record]) -> list[str]:
     paths, last, first = [record.path for record in records], records[-1], records[0]
     with TemporaryDirectory() as made:
         figure = Path(made) / "curves.svg"
-        document = json.loads(call("runs", "compare", *paths, "--json", "--output", figure, cwd=Path(made)).stdout)
+        document = json.loads(said(Path(made), "runs", "compare", *paths, "--json", "--output", figure))
         found = compare.document_faults(records, document)
         found += compare.curves_faults(drawn(figure.read_bytes()), records)
-        found += compare.text_faults(records, call("runs", "compare", *paths, cwd=Path(made)).stdout)
+        found += compare.text_faults(records, said(Path(made), "runs", "compare", *paths))
         if same_test(first, last):
             accuracy = checked.value_of(last, "test_accuracy")
             required = [f"test_accuracy>={accuracy - 0.01:.3f}", f"test_accuracy>{accuracy + 0.01:.3f}", "seed=2"]
@@ -56,14 +63,12 @@ def compared_runs(records: Sequence[Record]) -> list[str]:
 
 def predictions(record: Record) -> list[str]:
     """What `predict` prints wrongly of three of a run's test digits, and as JSON of the same in dark ink."""
-    from programs import call
-
     images = record.digits[0][record.json("data.json")["test"][:3]]
     with TemporaryDirectory() as made:
         np.save(Path(made) / "bright.npy", images)
         np.save(Path(made) / "dark.npy", 255 - images)
-        document = json.loads(call("predict", record.path, "dark.npy", "--json", cwd=Path(made)).stdout)
-        text = call("predict", record.path, "bright.npy", cwd=Path(made)).stdout
+        document = json.loads(said(Path(made), "predict", record.path, "dark.npy", "--json"))
+        text = said(Path(made), "predict", record.path, "bright.npy")
     found = predicted.document_faults(record, 255 - images, document)
     return found + predicted.text_faults(record, images, text)
 

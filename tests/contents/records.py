@@ -160,6 +160,9 @@ def leaves(value: Any, place: str = "") -> dict[str, Any]:
 def _network(model: Path) -> Any:
     import keras
 
+    from mnistexp.training.runtime import start_tensorflow
+
+    start_tensorflow()  # on one thread, or the package could train nothing in this process
     return keras.models.load_model(model, compile=False)
 
 
