@@ -40,6 +40,8 @@ TITLES = {
     "The network, layer by layer": "network",
 }  # fmt: skip
 """Titles of a page's figures, by the names of the files that show the same."""
+CUT = re.compile(r"^The best \d+ (?:trials$|of \d+; trials\.csv lists them all\. )", re.M)
+"""What a terminal says of a table of which it has the first rows."""
 
 
 def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> list[str]:
@@ -65,6 +67,7 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
             found += unlike_page(read, said)
     if said:
         found += word_faults(terminal(said))
+        found += faults_of([line for line in terminal(said) if CUT.match(line.text)], rules, known) if make else []
     if record.command == "reproduce":
         found += reproduce.row_faults(record, known["rows"])
     found += figure_faults(record, Page(page), rules, known)
@@ -132,6 +135,7 @@ def unlike_page(page: Page, said: str) -> list[str]:
     """Sentences and cells with a number that a terminal has and the page hasn't: whose numbers have been checked."""
     texts = {_bare(text) for _, text in page.passages}
     everything = "\n".join(texts)
+    said = CUT.sub("", said)  # of a long table the page has all rows
     cells = [(line, cell) for line in said.splitlines() if not line.startswith("Run folder")
              for cell in re.split(r"\s{2,}", line.strip()) if re.search(r"(?<!F)\d", cell)]  # fmt: skip
     return [

@@ -10,6 +10,10 @@ from .claims import About, flat, table
 from .records import Record
 from .reproduce_rows import ABOUT, rows_of, steps_of
 
+TITLES = {"sgd_60_epochs": "SGD, 60 epochs", "sgd_150_epochs": "SGD, 150 epochs",
+          "adam_dropout_50_epochs": "Adam with dropout, 50 epochs"}  # fmt: skip
+"""The names of the trainings for readers."""
+
 
 def quantities(record: Record) -> dict[str, Any]:
     """Everything that may be told of a reproduction, by name."""
@@ -35,7 +39,7 @@ def quantities(record: Record) -> dict[str, Any]:
     found["rows"] = rows_of(record)
     cells: dict[str, list[Any]] = {}
     for row, known in zip(rows, found["rows"], strict=True):
-        what, digits = row["what"].lower(), training.numbers_of(re.findall(r"\d+", row["what"]))
+        what, digits = titled(row["what"]), training.numbers_of(re.findall(r"\d+", row["what"]))
         told = {head: flat(known.get(head)) for head in ("reported", "ours", "range")} | {"number": digits}
         everything = [*known.get("words", []), *(value for values in told.values() for value in values)]
         told |= {"how they are compared": everything}
@@ -47,10 +51,16 @@ def quantities(record: Record) -> dict[str, Any]:
             cells[place] = [*cells.get(place, []), *values]
     found |= cells
     for step in steps:
-        head = f"the tasks / {step['name'].replace('_', ' ')}"
+        head = f"the tasks / {titled(step['name']).replace('_', ' ')}"
         found.setdefault(f"{head} / seconds", []).append(step["seconds"])
         found |= {f"{head} / {column}": training.numbers_of(step["name"].split("_")) for column in ("task", "part")}
     return found
+
+
+def titled(what: str) -> str:
+    """A row or a task as its place on a page is compared: in small letters, its training by the name for readers."""
+    name, colon, rest = what.partition(":")
+    return f"{TITLES.get(name, name)}{colon}{rest}".lower()
 
 
 def _off(known: dict[str, Any]) -> list[Any]:
@@ -120,7 +130,7 @@ RULES = table(
 ^as submitted :: comparable numbers :: of as submitted
 ^as intended :: comparable numbers :: of as intended
 ^do the loss curves :: printed for epoch :: left out
-^do the loss curves.*description :: epochs of :: epochs reported
+^do the loss curves.*description :: epochs of|epochs: reported :: epochs reported
 ^terminal :: settings applied|unseen digits the same network|seeds were run|not comparable: :: not compared
 ^terminal :: figures: not comparable :: not comparable, arithmetic rows
 ^terminal :: printed for epoch :: left out

@@ -36,7 +36,7 @@ def quantities(record: Record) -> dict[str, Any]:
         "epochs": config["training"]["epochs"],
         "tied": len(tied),
         "fits": folds.size,
-        "not shown": len(trials) - 20,
+        "listed": min(20, len(trials)),
         "most shown": min(5, len(trials)),
         "curves shown": 6,
         "digits": record.correct.shape[-1],
@@ -212,7 +212,7 @@ representative|corrected :: . :: raw, best, corrected, bias, corrected interval,
 how was this made :: . :: settings, environment, seconds
 ^terminal / best :: . :: best, chosen
 ^terminal / fits :: . :: fits run, fits
-^terminal :: more trials in :: not shown
+^terminal :: ^The best \d+ :: listed, trials
 settings matter.* / answer :: . :: level bests, level gaps, params
 optimizers compare.* / answer :: . :: family bests, family gaps
 ^terminal / (?:rank|\d+) :: . :: scores, params
