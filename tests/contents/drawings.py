@@ -15,6 +15,8 @@ Node = ElementTree.Element
 LINK = "{http://www.w3.org/1999/xlink}href"
 BLUE, VERMILLION, BLACK, WHITE = "#0072b2", "#d55e00", "#000000", "#ffffff"
 CROSS = "\N{MULTIPLICATION SIGN}"
+MOST_CORNERS = 10
+"""Points of a box, at most."""
 NEAR = 0.3
 """Points of a figure, within which two places are the same."""
 
@@ -128,7 +130,9 @@ def _content(panel: Panel, part: Node, shapes: dict[str, np.ndarray]) -> None:
     for path in (node for node in part if _tag(node) == "path"):
         style, points = _style(path), _points(path)
         filled = style.get("fill", BLACK)
-        if filled != "none" and len(points):
+        if filled != "none" and len(points) > MOST_CORNERS:  # a band that reaches beyond the figure
+            panel.bands.append((points, filled))
+        elif filled != "none" and len(points):
             panel.boxes.append((np.array([points.min(axis=0), points.max(axis=0)]), filled))
         elif len(points):
             panel.lines.append((points, style.get("stroke", "none")))
