@@ -87,7 +87,7 @@ def _training(training: "Progress") -> Iterator[str]:
     yield f"epoch {training.epoch}/{training.epochs}"
     for name, values in training.curves.items():
         if values and values[-1] is not None:
-            yield _number(name.replace("val_", "validation "), values[-1])
+            yield f"{name.replace('val_', 'validation ')} {shown.number(name, values[-1])}"
 
 
 def _sweep(sweep: "SweepProgress") -> Iterator[str]:
@@ -98,18 +98,12 @@ def _sweep(sweep: "SweepProgress") -> Iterator[str]:
         yield f"{sweep.failed} failed"
     if sweep.best is not None:
         setting = ", ".join(f"{shown.name(key)} {shown.value(item)}" for key, item in (sweep.best_params or {}).items())
-        yield f"{_number('best accuracy so far', sweep.best)} ({setting or 'as configured'})"
-
-
-def _number(what: str, number: float) -> str:
-    """A number with its name: an accuracy in per cent, another one with four decimals."""
-    return f"{what} {shown.percent(number) if 'accuracy' in what or 'score' in what else f'{number:.4f}'}"
+        yield f"best accuracy so far {shown.percent(sweep.best)} ({setting or 'as configured'})"
 
 
 def _result(run: "LiveRun") -> Iterator[str]:
-    if run.result:
-        for key, number in run.result.items():
-            yield _number(key.replace("_", " "), number)
+    for key, number in (run.result or {}).items():
+        yield f"{key.replace('_', ' ')} {shown.number(key, number)}"
     if run.info.error:
         yield run.info.error
     elif run.state == "dead":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -190,17 +191,18 @@ def grouped_document(found: "Grouped") -> dict[str, Any]:
 def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
     """A row for each group: its settings, how many runs, mean, standard deviation, interval, the newest run."""
     table = plain_table("runs", f"mean {found.metric}", "std", "95% interval", "settings, and the newest run")
+    as_told = partial(shown.number, found.metric)
     for group in found.groups:
         told = group.over_runs
-        interval = f"{told.interval.low:.4f} to {told.interval.high:.4f}" if told.interval else "-"
-        std = "-" if told.std is None else f"{told.std:.4f}"
+        interval = " to ".join(map(as_told, told.interval.ends)) if told.interval else "-"
+        std = "-" if told.std is None else as_told(told.std)
         settings = ", ".join(
             f"{shown.name(key)} {shown.value(item)}"
             for key, item in group.settings.items()
             if item not in (None, "None") and not key.startswith("sweep.")  # of `best`: its searches
         )
         newest = Text(f"{settings or 'all settings'}\n{group.runs[0].id}")
-        table.add_row(str(told.n), f"{told.mean:.4f}", std, interval, newest)
+        table.add_row(str(told.n), as_told(told.mean), std, interval, newest)
     for column in table.columns[:-1]:
         column.min_width = len(str(column.header).split()[0])
     yield table

@@ -14,6 +14,11 @@ def percent(share: float) -> str:
     return f"{_shown(share):.1f}%"
 
 
+def number(what: str, value: float) -> str:
+    """A number by its name: an accuracy or a score in per cent, another one with four decimals."""
+    return percent(value) if "accuracy" in what or "score" in what else f"{value:.4f}"
+
+
 def points(first: float, second: float) -> str:
     """The absolute difference of two shares in percentage points, as `1.6`, after rounding both as `percent` does."""
     return f"{abs(signed_points(first, second)):.1f}"

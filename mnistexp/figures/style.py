@@ -109,12 +109,13 @@ def legend_below(axes: "Axes", columns: int = 2) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A named curve: finite values, float64 (n,) each."""
+    """A named curve: finite values, float64 (n,) each. `at`: where its marks stand, if not at `x` but beside it."""
 
     name: str
     colour: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
+    at: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,14 +163,15 @@ def accuracy_by_digits(curves: Sequence[AccuracyCurve]) -> "Figure":
     for number, (curve, colour) in enumerate(zip(drawn, COLOURS, strict=False)):
         x, y = np.array(curve.digits, float), 100 * np.array(curve.accuracies)
         ends = 100 * np.array([(held.low, held.high) for held in curve.intervals])
-        lines.append(Line(curve.name, colour, x, y))
+        side_by_side = x * (1 + 0.012 * (number - (len(drawn) - 1) / 2))
+        lines.append(Line(curve.name, colour, x, y, side_by_side))
         beyond = np.append(x, 2 * x[-1])
         if (fitted := curve.fitted(beyond)) is not None:
             lines.append(Line(f"{curve.name}, fitted", colour, beyond, 100 * fitted))
             smooth = np.geomspace(x[0], beyond[-1], 50)
             axes.plot(smooth, 100 * np.asarray(curve.fitted(smooth)), "--", color=colour, lw=1)
         axes.errorbar(
-            x * (1 + 0.012 * (number - (len(drawn) - 1) / 2)),  # side by side
+            side_by_side,
             y,
             np.maximum(0, [y - ends[:, 0], ends[:, 1] - y]),
             color=colour,

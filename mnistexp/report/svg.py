@@ -137,19 +137,13 @@ def _panels(figure: "Figure") -> list[dict[str, Any]]:
 def _lines(axes: "Axes", record: Lines, height: float) -> dict[str, Any]:
     lines = []
     for line in record.lines:
-        points = np.column_stack([line.x, line.y])[thinned(len(line.x), MOST_POINTS)]
-        lines.append(
-            {
-                "name": line.name,
-                "colour": line.colour,
-                "points": [
-                    [round(left, 1), round(height - up, 1), float(f"{x:.6g}"), float(f"{y:.4g}")]
-                    for (left, up), (x, y) in zip(
-                        axes.transData.transform(points).tolist(), points.tolist(), strict=True
-                    )
-                ],
-            }
-        )
+        drawn = np.column_stack([line.x if line.at is None else line.at, line.y])
+        rows = np.column_stack([axes.transData.transform(drawn), line.x, line.y])[thinned(len(line.x), MOST_POINTS)]
+        points = [
+            [round(left, 1), round(height - up, 1), float(f"{x:.6g}"), float(f"{y:.4g}")]
+            for left, up, x, y in rows.tolist()
+        ]
+        lines.append({"name": line.name, "colour": line.colour, "points": points})
     return {"x": record.x, "y": record.y, "lines": lines}
 
 

@@ -138,7 +138,6 @@ def _compare(first: StoredRun, second: StoredRun) -> Paired:
         digits=one.shape[1],
         trainings=(len(one), len(other)),
         found=found,
-        p_value=found.p_value,
         only_first=digits(right[0] & ~right[1]),
         only_second=digits(right[1] & ~right[0]),
     )

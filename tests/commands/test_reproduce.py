@@ -17,6 +17,7 @@ from rich.console import Console
 from tiny_best import tiny
 
 from mnistexp.cli import console_report
+from mnistexp.commands.assignment import story
 from mnistexp.commands.assignment.assignment import FULL, LONG, QUICK, tasks_of
 from mnistexp.commands.assignment.comparison_row import Row, finite
 from mnistexp.commands.assignment.curves import band_row, curve_rows, seeds_row
@@ -26,7 +27,7 @@ from mnistexp.commands.assignment.plan import plan_reproduce
 from mnistexp.commands.assignment.story import run_reproduce, size_of
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.config.models import ExperimentConfig, TrainingConfig
-from mnistexp.config.settings import packaged, resolve
+from mnistexp.config.settings import packaged, resolve, to_yaml
 from mnistexp.config.yaml_source import parse
 from mnistexp.errors import ConfigError, Interrupted
 from mnistexp.report import reports
@@ -38,16 +39,20 @@ from mnistexp.runs.results import FitDone, Outcome, Step
 from mnistexp.runs.status import read_record
 from mnistexp.runs.stored_runs import list_runs
 from mnistexp.sweeps.sweep_files import read_sweep
+from mnistexp.training import fitting
 
 GRIDS = (
-    {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.01, 0.1)},
+    {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.02, 0.1)},
     {"model.dropout": (0.0, 0.3, 0.6)},
 )
 SIZE = replace(QUICK, quick=False, short=1, long=2, epochs=1, final_repeats=1, values=None)
 
 
 def small() -> ExperimentConfig:
-    """One optimizer's sweep and one of dropout; validated every 5 epochs, as the packaged configuration says."""
+    """One optimizer's sweep and one of dropout, which has another learning rate, so that nothing tried the combination.
+
+    Validated every 5 epochs, as the packaged configuration says.
+    """
     return tiny({"grid": GRIDS}, training=TrainingConfig(epochs=3, batch_size=16, validate_every=5))
 
 
@@ -239,6 +244,36 @@ def test_the_best_model_comes_from_the_intended_sweeps_alone(outcome: Outcome, r
     best = stored_runs.load(runs / steps[-1]["run"])
     assert best.metrics is not None
     assert {sweep["run"] for sweep in best.metrics["choice"]["sweeps"]} == intended
+    assert best.metrics["representative"]["unseen"] is not None
+
+
+@pytest.mark.usefixtures("undrawn", "outcome")
+def test_failed_parts_of_its_best_end_a_reproduction_with_3_and_nothing_computed_is_lost(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every fit of the combination fails; the final model is trained on all 160 digits."""
+    honest = fitting.fit
+
+    def fragile(config: ExperimentConfig, x: Any, *others: Any, **options: Any) -> Any:
+        if len(x) < 160:
+            raise ArithmeticError("it failed")
+        return honest(config, x, *others, **options)
+
+    own = tmp_path / "runs"
+    shutil.copytree(runs, own, ignore=shutil.ignore_patterns(".cache", "*-best-*"))
+    made = {run.id for run in list_runs(own)}
+    (tmp_path / "own.yaml").write_text(to_yaml(small()))
+    monkeypatch.setattr(fitting, "fit", fragile)
+    monkeypatch.setattr(story, "size_of", lambda **_: SIZE)
+    done = call("reproduce", "--config", "own.yaml", "--json", cwd=tmp_path)
+    [best, reproduction] = sorted((run for run in list_runs(own) if run.id not in made), key=lambda run: run.command)
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout)["error"] == f"fits of best model failed: see runs/{best.id}"
+    assert done.stderr.endswith(f"mnistexp: error: fits of best model failed: see runs/{best.id}\n")
+    assert (reproduction.command, reproduction.exit_code) == ("reproduce", 3)
+    assert (best.status, best.exit_code) == ("done", 3)
+    assert best.metrics is not None
+    assert best.metrics["failed"] == ["combination"]
     assert best.metrics["representative"]["unseen"] is not None
 
 

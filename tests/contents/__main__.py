@@ -7,8 +7,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from .commands import commands_faults
-from .reader import KINDS, OTHERS, show
+from .printed import commands_faults
+from .reader import KINDS, OTHERS, show, show_together
 from .records import Record
 
 
@@ -20,11 +20,14 @@ def main(given: list[Path]) -> int:
     runs = [run for run in runs if (run / "metrics.json").exists() and Record(run).command in (*KINDS, *OTHERS)]
     found = [fault for run in runs for fault in show(run, said.pop(run.name, ""))]
     for _, some in groupby(runs, key=lambda run: run.parent):
-        found += commands_faults([Record(run) for run in some])
+        records = [Record(run) for run in some]
+        trained = [one.path for one in records if one.command in ("train", "best")]
+        found += commands_faults(records) + (show_together(trained) if len(trained) > 1 else [])
     found += [f"what is printed of {run} is read with no run" for run in said]
     print(*found, f"{len(runs)} runs read, {len(found)} faults", sep="\n")
     return int(bool(found) or not runs)
 
 
 if __name__ == "__main__":
-    sys.exit(main([Path(name) for name in sys.argv[1:]]))
+    sys.path.append(str(Path(__file__).parents[1]))  # where programs.py is
+    sys.exit(main([Path(name).resolve() for name in sys.argv[1:]]))

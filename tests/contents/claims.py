@@ -105,19 +105,31 @@ def flat(value: Any) -> list[Any]:
 
 
 def _is(token: str, value: Any, *, scaled: bool) -> bool:
-    """Whether a token is a value rounded as the token is."""
-    within = value.within if isinstance(value, About) else 0.0
-    number = float(value.value if isinstance(value, About) else value)
+    """Whether a token is a value, rounded; a sign may be told in words: `1.6 points below`."""
+    scales = [100.0] if token.rstrip().endswith("%") else [1.0, 100.0] if scaled else [1.0]
+    return any(is_rounded(token, value, scale, signed=False) for scale in scales)
+
+
+def is_rounded(token: str, value: Any, scale: float = 1.0, *, signed: bool = True) -> bool:
+    """Whether a token is a value times a scale, rounded as the token is."""
+    number, within = (value.value, value.within) if isinstance(value, About) else (float(value), 0.0)
     shown = token.strip(" %").replace(",", "").replace("\u2212", "-")
     mantissa, _, power = shown.partition("e")
     decimals = len(mantissa.partition(".")[2]) - int(power or 0)
     step = 0.5 * 10.0**-decimals * (1 + 1e-6) + 1e-12
-    scales = [100.0] if token.rstrip().endswith("%") else [1.0, 100.0] if scaled else [1.0]
-    # A sign may be told in words: `1.6 points below`.
-    return any(
-        min(abs(number * scale - float(shown)), abs(abs(number) * scale - float(shown))) <= step + within * scale
-        for scale in scales
-    )
+    values = [number * scale] if signed else [number * scale, abs(number) * scale]
+    return min(abs(one - float(shown)) for one in values) <= step + within * scale
+
+
+def four_digits(value: float) -> set[str]:
+    """A number with four digits; both where it lies between two, but for rounding errors of its last bits."""
+    return {f"{value * (1 + error):.4g}" for error in (-1e-9, 1e-9)}
+
+
+def near(told: float, own: Any) -> bool:
+    """Whether a number of a document is ours, but for rounding errors."""
+    value, within = (own.value, own.within) if isinstance(own, About) else (own, 0.0)
+    return bool(abs(told - value) <= within + 2e-6 * max(1.0, abs(told)))
 
 
 def _form(token: str) -> tuple[bool, int]:

@@ -1,16 +1,15 @@
-"""What `runs list`, `runs show` and `runs compare` print, and numbers of `metrics.json`, against the runs' files."""
+"""What `runs list` and `runs show` print, and the numbers of `metrics.json`, against the runs' files."""
 
 import re
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from .claims import About, flat
-from .records import Record
+from .claims import flat, four_digits, is_rounded, near
+from .records import Record, leaves
 
 STORED = {
     "train": """
@@ -79,20 +78,15 @@ def stored_faults(record: Record, known: Mapping[str, Any]) -> list[str]:
         for key in path.split("."):
             value = value.get(key) if value else None
         told, own = np.ravel(value).tolist() if value is not None else [], flat(known.get(name))
-        if told and own and not (len(told) <= len(own) and all(map(_near, told, own))):
+        if told and own and not (len(told) <= len(own) and all(map(near, told, own))):
             found.append(f"metrics.json: {path} is {value}, but {name} is {known[name]}")
     return found
 
 
-def _near(told: float, own: Any) -> bool:
-    value, within = (own.value, own.within) if isinstance(own, About) else (own, 0.0)
-    return abs(told - value) <= within + 2e-6 * max(1.0, abs(told))
-
-
 def shown_faults(record: Record, text: str) -> list[str]:
     """Values of `runs show` that are not in `metrics.json` or `config.yaml`, or not those of the curves."""
-    found, metrics = [], _leaves(record.metrics)
-    leaves = _leaves(record.config) | {
+    found, metrics = [], leaves(record.metrics)
+    known = leaves(record.config) | {
         name: f"{leaf:.4g}" if isinstance(leaf, float) else leaf for name, leaf in metrics.items()
     }
     own = text.partition("\nFiles\n")[0]
@@ -102,22 +96,15 @@ def shown_faults(record: Record, text: str) -> list[str]:
         if name in CURVES and len(cells) > 3:
             mean = record.mean(CURVES[name])
             mean = mean[np.isfinite(mean)]
-            own = [f"{one:.4g}" for one in (mean[0], mean[-1], mean.min(), mean.max())]
-            if cells[-4:] != own:
-                found.append(f"runs show: {name} has {cells[-4:]}, history.csv {own}")
-        elif name in leaves and not isinstance(leaves[name], list) and name not in ("name", "command"):
+            ends = (mean[0], mean[-1], mean.min(), mean.max())
+            if not all(cell in four_digits(end) for cell, end in zip(cells[-4:], ends, strict=True)):
+                found.append(f"runs show: {name} has {cells[-4:]}, history.csv {ends}")
+        elif name in known and not isinstance(known[name], list) and name not in ("name", "command"):
             told = value.replace("null", "None").replace("true", "True").replace("false", "False")
-            found += [f"runs show: {name} is {value!r}, not {leaves[name]!r}"] if told != str(leaves[name]) else []
+            found += [f"runs show: {name} is {value!r}, not {known[name]!r}"] if told != str(known[name]) else []
         if re.search(r"\b(nan|None|inf)\b", line):
             found.append(f"runs show: {line.strip()}")
     return found
-
-
-def _leaves(value: Any, place: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict) or not value:
-        return {place: value}
-    return {key: leaf for name, one in value.items()
-            for key, leaf in _leaves(one, f"{place}.{name}" if place else str(name)).items()}  # fmt: skip
 
 
 def listed_faults(runs_dir: Path, text: str) -> list[str]:
@@ -133,6 +120,34 @@ def listed_faults(runs_dir: Path, text: str) -> list[str]:
     return found
 
 
+def grouped_faults(runs_dir: Path, document: Mapping[str, Any], text: str) -> list[str]:
+    """Numbers of `runs list --group` that are not those of the groups' runs: the mean of each run's trainings."""
+    found, rows = [], [re.split(r"\s{2,}", line) for line in text.splitlines() if line[:1].isdecimal()]
+    for row, group in zip(rows, document["groups"], strict=True):
+        records = [Record(runs_dir / run) for run in group["runs"]]
+        values = np.array([score_of(record) for record in records], float)
+        own: dict[str, Any] = {"values": values, "count": len(values), "mean": values.mean()}
+        if len(values) > 1:
+            own["std"] = values.std(ddof=1)
+        if len(values) > 2:
+            half = stats.t.ppf(0.975, len(values) - 1) * own["std"] / len(values) ** 0.5
+            half = max(half, 0.5 / records[0].metrics["test_digits"])
+            own["interval"] = [values.mean() - half, values.mean() + half]
+        for key in ("values", "count", "mean", "std", "interval"):
+            told, value = flat(group[key]), flat(own.get(key))
+            if len(told) != len(value) or not all(map(near, told, value)):
+                found.append(f"runs list --group --json: {key} is {group[key]}, of the runs {value}")
+        printed = [token for cell in row[1:4] for token in cell.split(" to ") if token != "-"]
+        of_runs = [value for key in ("mean", "std", "interval") for value in flat(own.get(key))]
+        if row[0] != str(len(values)) or len(printed) != len(of_runs) or not all(map(_percent, printed, of_runs)):
+            found.append(f"runs list --group: {row[:4]}, of the runs {of_runs}")
+    return found
+
+
+def _percent(token: str, value: float) -> bool:
+    return token.endswith("%") and is_rounded(token, value, 100)
+
+
 def score_of(record: Record) -> float | None:
     """The mean test accuracy of a training, the best score of a sweep; None of other runs."""
     if record.command.startswith("sweep"):
@@ -140,60 +155,3 @@ def score_of(record: Record) -> float | None:
     if record.command not in ("train", "best"):
         return None
     return float(np.mean([np.trace(one) / one.sum() for one in record.confusions]))
-
-
-def compared_faults(first: Record, second: Record, text: str) -> list[str]:
-    """Numbers of `runs compare` of two trainings on the same test digits that their predictions don't have."""
-    right = [np.array([p.argmax(1) == labels for labels, p in record.tested]) for record in (first, second)]
-    accuracies = [100 * one.mean() for one in right]
-    answer = next((line for line in text.splitlines() if line.startswith("2 against 1")), "")
-    told = re.search(r"([\d.]+)% against ([\d.]+)% of the same (\d+) test digits: ([+-][\d.]+) points", answer)
-    if not told:
-        return [f"runs compare: no comparison in {answer!r}"]
-    own = [round(accuracies[1] + 1e-9, 1), round(accuracies[0] + 1e-9, 1), float(right[0].shape[1])]
-    values = [float(one) for one in told.groups()]
-    found = [] if values[:3] == own else [f"runs compare: tells {values[:3]}, the predictions have {own}"]
-    if abs(values[3] - (values[0] - values[1])) > 0.051:
-        found.append(f"runs compare: {values[0]} less {values[1]} is told as {values[3]}")
-    if len(right[0]) == len(right[1]) == 1:
-        a, b = right[0][0], right[1][0]
-        n = int((a != b).sum())
-        p = stats.binomtest(int((a & ~b).sum()), n).pvalue if n else 1.0
-        said = re.search(r"p = ([\d.e-]+)", answer)
-        if said and abs(float(said[1]) - p) > 0.06 * p:
-            found.append(f"runs compare: p is told as {said[1]}, McNemar's is {p:.3g}")
-    mostly = [_mostly([p.argmax(1) for _, p in record.tested]) == record.tested[0][0] for record in (first, second)]
-    counts = {number: int((one & ~other).sum()) for number, one, other in ((1, *mostly), (2, *mostly[::-1]))}
-    for count, number in re.findall(r"^(\d+) digits? that only (\d) classifies correctly:", text, re.M):
-        if counts[int(number)] != int(count):
-            found.append(
-                f"runs compare: only {number} classifies {count} correctly, by the predictions {counts[int(number)]}"
-            )
-    return found
-
-
-def _mostly(readings: Sequence[np.ndarray]) -> np.ndarray:
-    """What most trainings read each digit as; of equals, the first training's."""
-    columns = [list(column) for column in zip(*readings, strict=True)]
-    return np.array([max(column, key=column.count) for column in columns])
-
-
-def commands_faults(records: Sequence[Record]) -> list[str]:
-    """What `runs list`, `runs show` and `runs compare` print wrongly of some runs of one folder."""
-    from programs import call
-
-    folder = records[0].path.parent
-    listed = call("runs", "list", "--runs-dir", folder, cwd=folder)
-    found = listed_faults(folder, listed.stdout)
-    for record in records:
-        found += shown_faults(record, call("runs", "show", record.path, cwd=folder).stdout)
-    trained = [one for one in records if one.command in ("train", "best") and one.metrics]
-    for first, second in pairwise(trained):
-        if all((one.path / "predictions.npz").exists() for one in (first, second)) and _same_digits(first, second):
-            found += compared_faults(first, second, call("runs", "compare", first.path, second.path, cwd=folder).stdout)
-    return found
-
-
-def _same_digits(first: Record, second: Record) -> bool:
-    a, b = first.json("data.json"), second.json("data.json")
-    return bool(a["sha256"] == b["sha256"] and a["test"] == b["test"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .drawings import NEAR, Panel
+from .drawings import NEAR, Panel, away
 
 
 def mean_and_range(panel: Panel, curves: np.ndarray, colour: str, what: str) -> Iterator[str]:
@@ -22,15 +22,19 @@ def mean_and_range(panel: Panel, curves: np.ndarray, colour: str, what: str) -> 
             yield f"no band shows the range of {what}"
 
 
+def measured(panel: Panel) -> tuple[str, int]:
+    """The column of history.csv that a panel shows, by the name of its axis, and its scale: 100 for per cent."""
+    what, _, field = panel.names["y"].partition(" (")[0].partition(" ")
+    return field if what == "training" else f"val_{field}", 100 if field == "accuracy" else 1
+
+
 def follows(panel: Panel, x: Any, y: Any, colour: str) -> bool:
     """Whether a line of the colour goes through these values, from the first to the last; of one value a mark."""
     places = panel.places(x, y)
     if len(places) == 1:
         return all_in(places, np.concatenate([panel.marked(colour), *(line for line, _ in panel.lines)]))
     return any(
-        own == colour
-        and np.abs(line[[0, -1], 0] - places[[0, -1], 0]).max() < NEAR
-        and np.abs(np.interp(places[:, 0], *line.T) - places[:, 1]).max() < NEAR
+        own == colour and np.abs(line[[0, -1], 0] - places[[0, -1], 0]).max() < NEAR and away(places, line).max() < NEAR
         for line, own in panel.lines
         if len(line) > 1
     )

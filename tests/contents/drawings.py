@@ -1,11 +1,10 @@
-"""Figures as they were drawn: the SVG of a file or of a page, in the units of its axes, and the PNG beside a file."""
+"""Figures as they were drawn: the SVG of a file or of a page, in the units of its axes."""
 
 import re
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,6 +15,8 @@ Node = ElementTree.Element
 LINK = "{http://www.w3.org/1999/xlink}href"
 BLUE, VERMILLION, BLACK, WHITE = "#0072b2", "#d55e00", "#000000", "#ffffff"
 CROSS = "\N{MULTIPLICATION SIGN}"
+MOST_CORNERS = 10
+"""Points of a box, at most."""
 NEAR = 0.3
 """Points of a figure, within which two places are the same."""
 
@@ -129,7 +130,9 @@ def _content(panel: Panel, part: Node, shapes: dict[str, np.ndarray]) -> None:
     for path in (node for node in part if _tag(node) == "path"):
         style, points = _style(path), _points(path)
         filled = style.get("fill", BLACK)
-        if filled != "none" and len(points):
+        if filled != "none" and len(points) > MOST_CORNERS:  # a band that reaches beyond the figure
+            panel.bands.append((points, filled))
+        elif filled != "none" and len(points):
             panel.boxes.append((np.array([points.min(axis=0), points.max(axis=0)]), filled))
         elif len(points):
             panel.lines.append((points, style.get("stroke", "none")))
@@ -148,6 +151,14 @@ def _image(node: Node) -> np.ndarray:
     with Image.open(BytesIO(b64decode(data))) as image:
         pixels = np.asarray(image.convert("RGB"))
     return pixels if "scale(1 -1)" in node.attrib.get("transform", "") else pixels[::-1]
+
+
+def away(places: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """The distance of each place (n, 2) from a line through points (m, 2): float64 (n,)."""
+    along = np.diff(np.vstack([line, line[-1:]]), axis=0)
+    beyond = places[:, None] - line
+    share = np.clip((beyond * along).sum(axis=2) / np.maximum((along**2).sum(axis=1), 1e-12), 0, 1)
+    return np.asarray(np.linalg.norm(beyond - share[..., None] * along, axis=2).min(axis=1))
 
 
 def rgb(colour: str) -> np.ndarray:
@@ -230,54 +241,3 @@ def _scale(ticks: Sequence[tuple[float, str]]) -> Scale | None:
         found.append((np.abs(slope * x + start - numbers[:, 1]).max(), Scale(slope, start, logarithmic)))
     straight, *curved = found
     return curved[0][1] if curved and curved[0][0] < straight[0] - NEAR else straight[1]
-
-
-def png_faults(png: Path, shown: Drawn) -> list[str]:
-    """A PNG that is blank, has other proportions than its SVG, or doesn't show its lines."""
-    if not png.exists():
-        return []
-    with Image.open(png) as image:
-        pixels = np.asarray(image.convert("RGB")).astype(int)
-    if pixels.std() < 2:
-        return [f"{png.name} is blank"]
-    scale = pixels.shape[1] / shown.size[0]
-    found = [
-        line for panel in shown.panels if panel.scales for line in panel.lines if len(line[0]) > 2 and "#" in line[1]
-    ]
-    inks = {colour: rgb(colour) for _, colour in found}
-    if abs(pixels.shape[0] - shown.size[1] * scale) > 3:
-        return [f"{png.name} has other proportions than its SVG"]
-    for points, colour in found:
-        own = some = 0
-        for x, y in np.clip(points * scale, 0, np.array(pixels.shape[1::-1]) - 1).astype(int):
-            near = pixels[max(0, y - 7) : y + 8, max(0, x - 7) : x + 8].reshape(-1, 3)
-            there = {name for name, ink in inks.items() if (np.abs(near - ink).max(axis=1) < 90).any()}
-            own, some = own + (colour in there), some + bool(there)
-        if own < 0.4 * len(points) or some < 0.75 * len(points):  # a later line may lie on an earlier one
-            return [f"{png.name} doesn't show the curves of its SVG"]
-    return []
-
-
-def pointer_faults(panels: Sequence[dict[str, Any]], shown: Drawn) -> list[str]:
-    """Values that a page's pointer reads and that are not drawn where it reads them."""
-    found = []
-    for values, panel in zip(panels, shown.axes, strict=False):
-        dots = [panel.marked(colour) for colour in {own for _, own in panel.marks}]
-        for line in values.get("lines", ()):
-            points = np.array(line["points"], float)
-            if not np.isfinite(points).all():
-                found.append(f"the values of {line['name']} are not all numbers")
-                continue
-            away = np.abs(panel.places(points[:, 2], points[:, 3]) - points[:, :2]).max()
-            beside = [np.abs(np.interp(points[:, 0], *own.T) - points[:, 1]).max() if len(own) != len(points) else
-                      np.abs(own - points[:, :2]).max() for own, _ in [*panel.lines, *panel.marks]]  # fmt: skip
-            # Points that no line joins: the farthest from a mark of one colour.
-            beside += [np.abs(own[:, None] - points[:, :2]).max(axis=2).min(axis=0).max() for own in dots]
-            if away > 4 * NEAR or min(beside) > 4:  # curves over digits are drawn beside each other
-                found.append(f"the values of {line['name']} are not where its line is drawn")
-        for left, top, width, height, text in values.get("cells", ()):
-            told = text.rpartition(": ")[2]
-            there = [one for one in panel.inside(np.array([[left, top], [left + width, top + height]])) if one != CROSS]
-            if there != [told] and not (told == "0" and not there):
-                found.append(f"the pointer reads {text!r} where {' '.join(there) or 'nothing'} is drawn")
-    return found

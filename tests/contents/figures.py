@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import chosen, reproduce, sweep_figures
+from . import chosen, reproduce_rows, sweep_figures
 from .claims import About, flat
 from .curves import all_in, follows, mean_and_range, unlike
 from .drawings import BLACK, BLUE, NEAR, VERMILLION, WHITE, Drawn, Panel, number
@@ -110,7 +110,7 @@ def _trials_by_family(shown: Drawn, known: Known) -> Iterator[str]:
 def _reported_curves(name: str) -> Callable[[Drawn, Known], Iterator[str]]:
     def check(shown: Drawn, known: Known) -> Iterator[str]:
         record: Record = known["record"]
-        [panel], own = shown.axes, reproduce.steps_of(record)["curves", name]
+        [panel], own = shown.axes, reproduce_rows.steps_of(record)["curves", name]
         ours = own.curves("val_loss")
         theirs = record.reported_curves[record.reported_curves.run == name].val_loss.to_numpy(float)
         theirs = theirs[: ours.shape[1]]
@@ -122,7 +122,7 @@ def _reported_curves(name: str) -> Callable[[Drawn, Known], Iterator[str]]:
             yield "no line shows the reported losses"
         if len(ours) > 2:
             at = range(0, ours.shape[1], 7)
-            low, high = np.transpose([reproduce.predicted(ours[:, epoch]) for epoch in at])
+            low, high = np.transpose([reproduce_rows.predicted(ours[:, epoch]) for epoch in at])
             ends = np.concatenate([panel.places(np.array(at) + 1, edge) for edge in (low, high)])
             if not any(all_in(ends, band) for band, _ in panel.bands):
                 yield "no band shows the prediction interval of our seeds"
@@ -133,7 +133,7 @@ def _reported_curves(name: str) -> Callable[[Drawn, Known], Iterator[str]]:
 def _reported_rows(shown: Drawn, known: Known) -> Iterator[str]:
     """The scores of every row, reported and ours, and their means."""
     record: Record = known["record"]
-    [panel], theirs, every = shown.axes, record.reported_rows, reproduce.steps_of(record)
+    [panel], theirs, every = shown.axes, record.reported_rows, reproduce_rows.steps_of(record)
     for place, label in panel.ticks["y"]:
         family, _, whose = label.partition(", ")
         if whose == "reported":
@@ -141,7 +141,7 @@ def _reported_rows(shown: Drawn, known: Known) -> Iterator[str]:
         elif whose == "ours":
             own, colour = every["as submitted", family].trials.mean_test_score.to_numpy(), BLUE
         else:
-            own, colour = reproduce.of_seeds(every), GREY
+            own, colour = reproduce_rows.of_seeds(every), GREY
         marks = [places for places, ink in panel.marks if ink == colour and np.abs(places[:, 1] - place).max() < NEAR]
         at = np.sort(np.concatenate([np.zeros((0, 2)), *marks])[:, 0])
         if not np.allclose(at, np.sort(panel.scales["x"].places(100 * np.array([*own, own.mean()]))), atol=NEAR):

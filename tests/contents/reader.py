@@ -11,10 +11,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from . import best, commands, evaluate, reproduce, sweep, training
+from . import best, commands, compare, evaluate, reproduce, sweep, training
 from .claims import Rule, difference_faults, faults_of, word_faults
-from .drawings import drawn, number, png_faults, pointer_faults
+from .drawings import drawn, number
 from .figures import FIGURES
+from .other_views import png_faults, pointer_faults
 from .passages import Page, Passage, markdown_texts, terminal
 from .records import Record
 
@@ -39,6 +40,8 @@ TITLES = {
     "The network, layer by layer": "network",
 }  # fmt: skip
 """Titles of a page's figures, by the names of the files that show the same."""
+CUT = re.compile(r"^The best \d+ (?:trials$|of \d+; trials\.csv lists them all\. )", re.M)
+"""What a terminal says of a table of which it has the first rows."""
 
 
 def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> list[str]:
@@ -64,10 +67,25 @@ def faults(folder: Path, page: str = "", markdown: str = "", said: str = "") -> 
             found += unlike_page(read, said)
     if said:
         found += word_faults(terminal(said))
+        found += faults_of([line for line in terminal(said) if CUT.match(line.text)], rules, known) if make else []
     if record.command == "reproduce":
         found += reproduce.row_faults(record, known["rows"])
     found += figure_faults(record, Page(page), rules, known)
     return [f"{folder.name}: {fault}" for fault in found]
+
+
+def together_faults(records: Sequence[Record], page: str) -> list[str]:
+    """What is wrong with a page of several runs: of each its lead and its tiles, and the comparison of all."""
+    read, found = Page(page), []
+    for record, tiles in zip(records, compare.tiles_of(read), strict=True):
+        make, rules = KINDS[record.command]
+        found += faults_of([Passage(place, text) for place, text in tiles.items()], rules, make(record))
+    found += compare.page_faults(records, read) + word_faults(read.passages) + difference_faults(read.passages)
+    if title := next((title for title in read.drawn if title == "Learning curves of the runs"), ""):
+        shown = drawn(read.drawn[title])
+        trained = [record for record in records if record.histories]
+        found += compare.curves_faults(shown, trained) + pointer_faults(read.panels[title], shown)
+    return found
 
 
 def figure_faults(record: Record, page: Page, rules: Sequence[Rule], known: Mapping[str, Any]) -> list[str]:
@@ -94,7 +112,7 @@ def figure_faults(record: Record, page: Page, rules: Sequence[Rule], known: Mapp
         found += [f"{name}: {fault}" for fault in (faults_of(told, rules, known) if rules else word_faults(told))]
         try:
             found += [f"{name}: {fault}" for fault in (FIGURES[stem](shown, about) if stem in FIGURES else ())]
-        except (ValueError, IndexError, KeyError, StopIteration) as error:
+        except (ValueError, IndexError, KeyError, RuntimeError) as error:  # what `next` doesn't find, too
             found.append(f"{name} is another figure: {error!r}")
         if name in page.panels:
             found += [f"{name}: {fault}" for fault in pointer_faults(page.panels[name], shown)]
@@ -117,6 +135,7 @@ def unlike_page(page: Page, said: str) -> list[str]:
     """Sentences and cells with a number that a terminal has and the page hasn't: whose numbers have been checked."""
     texts = {_bare(text) for _, text in page.passages}
     everything = "\n".join(texts)
+    said = CUT.sub("", said)  # of a long table the page has all rows
     cells = [(line, cell) for line in said.splitlines() if not line.startswith("Run folder")
              for cell in re.split(r"\s{2,}", line.strip()) if re.search(r"(?<!F)\d", cell)]  # fmt: skip
     return [
@@ -155,6 +174,18 @@ def document_faults(document: Any, place: str = "") -> list[str]:
     if isinstance(document, float) and not math.isfinite(document):
         return [f"{place[1:]} is {document}"]
     return []
+
+
+def show_together(folders: Sequence[Path]) -> list[str]:
+    """What is wrong with the page of several runs as the package writes it today."""
+    import tempfile
+
+    from mnistexp.report.reports import write_report
+    from mnistexp.runs import stored_runs
+
+    with tempfile.TemporaryDirectory() as made:
+        page = write_report([stored_runs.load(folder) for folder in folders], "html", Path(made) / "page.html")
+        return together_faults([Record(folder) for folder in folders], page.read_text("utf-8"))
 
 
 def show(folder: Path, said: str = "") -> list[str]:

@@ -115,11 +115,16 @@ class Record:
             return None
         images = self.digits[0][about["test"]]
         others = sorted(self.path.glob("repeats/*/model.keras"), key=lambda file: int(file.parent.name))
-        return [_read(file, images).argmax(1) for file in (self.path / "model.keras", *others)]
+        return [_read(network, images).argmax(1) for network in (self.network, *map(_network, others))]
+
+    @cached_property
+    def network(self) -> Any:
+        """The saved network, as Keras loads it."""
+        return _network(self.path / "model.keras")
 
     def read_by_model(self, images: np.ndarray) -> np.ndarray:
         """The probabilities (n, classes) of images uint8 (n, 28, 28) by the saved network."""
-        return _read(self.path / "model.keras", images)
+        return _read(self.network, images)
 
     @property
     def digits(self) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +149,23 @@ class Record:
         return np.asarray(self.digits[1][self.json("data.json")["test"]])
 
 
-def _read(model: Path, images: np.ndarray) -> np.ndarray:
+def leaves(value: Any, place: str = "") -> dict[str, Any]:
+    """The values of a document by dotted key; a list or an empty mapping is one."""
+    if not isinstance(value, dict) or not value:
+        return {place: value}
+    return {key: leaf for name, one in value.items()
+            for key, leaf in leaves(one, f"{place}.{name}" if place else str(name)).items()}  # fmt: skip
+
+
+def _network(model: Path) -> Any:
     import keras
 
+    from mnistexp.training.runtime import start_tensorflow
+
+    start_tensorflow()  # on one thread, or the package could train nothing in this process
+    return keras.models.load_model(model, compile=False)
+
+
+def _read(network: Any, images: np.ndarray) -> np.ndarray:
     inputs = images[..., None].astype(np.float32) / np.float32(255)
-    return np.asarray(keras.models.load_model(model, compile=False).predict_on_batch(inputs))
+    return np.asarray(network.predict_on_batch(inputs))

@@ -36,7 +36,7 @@ def quantities(record: Record) -> dict[str, Any]:
         "epochs": config["training"]["epochs"],
         "tied": len(tied),
         "fits": folds.size,
-        "not shown": len(trials) - 20,
+        "listed": min(20, len(trials)),
         "most shown": min(5, len(trials)),
         "curves shown": 6,
         "digits": record.correct.shape[-1],
@@ -139,7 +139,7 @@ def differences(first: np.ndarray, shares: np.ndarray) -> dict[str, dict[str, An
     found = {}
     for other, second in (("worst", shares[shares.mean(axis=1).argmin()]), ("average", shares.mean(axis=0))):
         a, b = first.mean(), second.mean()
-        low, high, within = _bootstrap(first - second)
+        low, high, within = bootstrap(first - second)
         found[other] = {
             "trials": len(shares), "settings": len(shares), "best": a, "better": a, "other": b,
             "points": About(100 * (a - b), 0.06), "fewer errors": (a - b) / (1 - b) if b < 1 else None,
@@ -148,7 +148,7 @@ def differences(first: np.ndarray, shares: np.ndarray) -> dict[str, dict[str, An
     return found
 
 
-def _bootstrap(differences: np.ndarray) -> tuple[float, float, float]:
+def bootstrap(differences: np.ndarray) -> tuple[float, float, float]:
     """The middle 95% of the mean difference over resampled digits, and how far another computation may be off."""
     draws = np.random.default_rng(5).exponential(size=(DRAWS, len(differences)))
     unseen = np.random.default_rng(6).gamma(0.5, size=(DRAWS, 2))
@@ -212,7 +212,7 @@ representative|corrected :: . :: raw, best, corrected, bias, corrected interval,
 how was this made :: . :: settings, environment, seconds
 ^terminal / best :: . :: best, chosen
 ^terminal / fits :: . :: fits run, fits
-^terminal :: more trials in :: not shown
+^terminal :: ^The best \d+ :: listed, trials
 settings matter.* / answer :: . :: level bests, level gaps, params
 optimizers compare.* / answer :: . :: family bests, family gaps
 ^terminal / (?:rank|\d+) :: . :: scores, params

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .curves import all_in, mean_and_range
+from .curves import all_in, mean_and_range, measured
 from .digits import SHARE
 from .drawings import BLACK, BLUE, CROSS, NEAR, VERMILLION, WHITE, Drawn, Panel, number, rgb
 from .records import Record
@@ -108,7 +108,8 @@ def marginals(shown: Drawn, known: Known) -> Iterator[str]:
     for panel in shown.axes:
         ticks, name = panel.ticks["x"], panel.names["x"]
         labels, places = [label for _, label in ticks], np.array([place for place, _ in ticks])
-        gap, y = float(np.diff(places).min()) if len(places) > 1 else 100.0, panel.scales["y"].places
+        # The dots of a single level may stand anywhere in the panel.
+        gap, y = float(np.diff(places).min()) if len(places) > 1 else np.inf, panel.scales["y"].places
         bars = np.concatenate([np.zeros((0, 2)), *(at for at, ink in panel.marks if ink not in (BLUE, VERMILLION))])
         count = len(bars) if not alone and len(bars) == len(labels) - 1 else len(labels)
         middles = places if count == len(labels) else (places[1:] + places[:-1]) / 2
@@ -199,9 +200,8 @@ def top_learning_curves(shown: Drawn, known: Known) -> Iterator[str]:
         fits = [json.loads(file.read_text("utf-8"))
                 for file in sorted((record.path / "trials").glob(f"{trials.trial.iloc[row]:05d}-*.json"))]  # fmt: skip
         for panel in shown.axes:
-            what, _, field = panel.names["y"].partition(" (")[0].partition(" ")
-            name = field if what == "training" else f"val_{field}"
-            curves = np.array([fit[name] for fit in fits], float) * (100 if field == "accuracy" else 1)
+            name, scale = measured(panel)
+            curves = scale * np.array([fit[name] for fit in fits], float)
             if np.isfinite(curves).any():
                 yield from mean_and_range(panel, curves, colour, f"{name} of trial {trials.trial.iloc[row]}")
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from programs import call
 
 from contents import best, chosen, sweep
 from contents.claims import difference_faults, faults_of
-from contents.commands import commands_faults, compared_faults, listed_faults, shown_faults, stored_faults
+from contents.commands import stored_faults
 from contents.passages import Page, Passage
 from contents.reader import confusion_faults, faults, show, unlike_page
 from contents.records import Record
@@ -254,35 +253,3 @@ def test_metrics_that_other_files_contradict_are_found(
     section[last] += 0.125 if isinstance(section[last], float) else 1
     vars(record)["metrics"] = stale
     assert any(path in fault for fault in stored_faults(record, known))
-
-
-def test_what_runs_list_show_and_compare_print_is_that_of_the_files(finished: dict[str, Path]) -> None:
-    assert commands_faults([Record(finished[kind]) for kind in ("train", "repeats", "sweep", "best")]) == []
-
-
-def test_a_wrong_score_in_a_list_a_curve_and_a_comparison_are_found(finished: dict[str, Path]) -> None:
-    record, other = Record(finished["train"]), Record(finished["repeats"])
-    line = "\t".join([record.path.name, "done", "2026-01-01T00:00:00Z", "1.0", "{}"])
-    accuracy = record.metrics["test_accuracy"]
-    assert listed_faults(record.path.parent, line.format(accuracy)) == []
-    assert listed_faults(record.path.parent, line.format(accuracy + 0.025))
-    losses = record.curves("val_loss")[0]
-    ends = f"validation loss  ***  {losses[0]:.4g}  {losses[-1]:.4g}  {losses.min():.4g}  {losses.max():.4g}"
-    assert shown_faults(record, ends) == []
-    assert shown_faults(record, ends.replace(f"{losses.min():.4g}", "0.001"))
-    assert shown_faults(record, f"test_accuracy  {accuracy + 0.025}")
-    first, second = (100 * np.mean([np.trace(one) / one.sum() for one in run.confusions]) for run in (other, record))
-    said = (
-        f"2 against 1  Better: {second + 2.5:.1f}% against {first:.1f}% of the same 40 test digits: +2.5 points, p = 1"
-    )
-    assert compared_faults(other, record, said)
-
-
-def test_the_score_of_a_repeated_best_in_a_list_is_the_mean_of_its_trainings(
-    finished: dict[str, Path], tmp_path: Path
-) -> None:
-    own = Path(shutil.copytree(finished["best"], tmp_path / finished["best"].name))
-    metrics = {"repeats": {"count": 2, "mean": 0.125}} | json.loads((own / "metrics.json").read_text())
-    (own / "metrics.json").write_text(json.dumps(metrics))
-    listed = call("runs", "list", "--runs-dir", tmp_path, cwd=tmp_path).stdout
-    assert listed.split("\t")[4] == "0.125"

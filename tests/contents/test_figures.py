@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,19 @@ import pytest
 from small import NETWORK
 
 from contents.claims import faults_of
-from contents.drawings import WHITE, drawn, pointer_faults
+from contents.drawings import WHITE, drawn
 from contents.figures import FIGURES
+from contents.other_views import png_faults, pointer_faults
 from contents.passages import Passage
 from contents.reader import faults as all_faults
 from contents.reader import show
 from contents.records import Record
 from contents.training import RULES, quantities
 from mnistexp import api
+from mnistexp.figures import plots, style, sweeps
+from mnistexp.report.svg import draw
+from mnistexp.runs.results import History
+from mnistexp.sweeps.sweep_files import read_sweep, sweep_documents
 
 CELL, BAR, DOT = (
     r"<!-- (\d+\.\d) -->",
@@ -106,6 +113,33 @@ def test_a_value_under_the_pointer_that_is_not_drawn_there_is_found(finished: di
         assert (pointer_faults(panels, shown) == []) is (told == text)
 
 
+def test_the_figures_of_a_sweep_with_one_trial_of_two_settings_show_it(
+    finished: dict[str, Path], tmp_path: Path
+) -> None:
+    whole = read_sweep(finished["sweep"])
+    alone = replace(whole, trials=whole.trials[:1], best=0)
+    shutil.copytree(finished["sweep"] / "trials", tmp_path / "trials")
+    shutil.copy(finished["sweep"] / "config.yaml", tmp_path)
+    (tmp_path / "trials.csv").write_text(str(sweep_documents(alone)["trials.csv"]))
+    for stem, figure in sweeps.of_sweep(alone).items():
+        (tmp_path / f"{stem}.svg").write_bytes(style.render(figure, "svg"))
+        assert faults(tmp_path, stem) == []
+    assert any("other dots" in one for one in faults(tmp_path, "marginals", moved(DOT)))
+
+
+def test_a_curve_may_lie_under_another_in_a_png_and_one_that_lies_elsewhere_is_found(tmp_path: Path) -> None:
+    losses = tuple(2 / epoch for epoch in range(1, 31))
+    shares = tuple(1 - loss / 3 for loss in losses)
+    one = History(losses, shares, losses, shares)
+    two = History(losses, shares, losses[::-1], shares[::-1])
+    covered, apart = (plots.learning_curves({"first": [one], "second": [other]}) for other in (one, two))
+    shown, png = drawn(style.render(covered, "svg")), tmp_path / "curves.png"
+    png.write_bytes(style.render(covered, "png"))
+    assert png_faults(png, shown) == []
+    png.write_bytes(style.render(apart, "png"))
+    assert png_faults(png, shown) == ["curves.png doesn't show the curves of its SVG"]
+
+
 @pytest.mark.parametrize("data", [None, "unseen"])
 def test_an_evaluation_is_that_of_its_model_and_another_calibration_is_found(
     finished: dict[str, Path], tmp_path: Path, data: str | None
@@ -131,6 +165,13 @@ def test_accuracy_by_digits_is_read_and_moved_marks_are_found(tmp_path: Path) ->
     svg = (run / "accuracy_by_digits.svg").read_text("utf-8")
     spoilt = re.sub(DOT, lambda it: f'y="{float(it[1][3:]) + 9}{it[2]}', svg)  # of one setting, all
     assert spoilt != svg
+    page = draw(sweeps.accuracy_by_digits(sweeps.curves_by_digits(read_sweep(run))), "accuracy", "f-")
+    assert pointer_faults(page.panels, drawn(page.svg)) == []
+    for column, by in ((0, 3.0), (1, 3.0), (2, 26.0), (3, 2.0)):  # place and value of each point of one curve
+        other = deepcopy(page.panels)
+        for point in other[0]["lines"][0]["points"]:
+            point[column] += by
+        assert len(pointer_faults(other, drawn(page.svg))) == 1, column
     known = {"record": Record(run), "sizes": [26, 53, 106]}
     assert not list(FIGURES["accuracy_by_digits"](drawn(svg.encode()), known))
     assert any("no marks at" in one for one in FIGURES["accuracy_by_digits"](drawn(spoilt.encode()), known))

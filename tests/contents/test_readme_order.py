@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from programs import call
 
-from contents.commands import commands_faults
-from contents.reader import KINDS, OTHERS, show
+from contents.printed import commands_faults
+from contents.reader import KINDS, OTHERS, show, show_together
 from contents.records import Record
 
 ROOT = Path(__file__).parents[2]
@@ -31,3 +31,4 @@ def test_the_commands_of_the_readme_leave_correct_runs_and_best_is_the_best_of_a
     made = [run for run in sorted(runs.glob("2*Z-*")) if Record(run).command in (*KINDS, *OTHERS)]
     assert [fault for run in made for fault in show(run)] == []
     assert commands_faults([Record(run) for run in made]) == []
+    assert show_together([run for run in made if Record(run).command in ("train", "best")]) == []

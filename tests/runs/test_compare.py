@@ -1,6 +1,7 @@
 """`runs compare`: which run is better on the same test digits; groups of runs."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,17 @@ def test_a_list_is_grouped_as_compare_does(seeds: Path) -> None:
     text = invoke(seeds, "list", "--group").stdout
     assert "Not counted: 1 run with the settings and seed of a newer one." in text
     assert "An interval needs three runs" in text
+
+
+def test_groups_have_accuracies_in_per_cent_and_losses_as_they_are(seeds: Path) -> None:
+    for metric, form in (("test_accuracy", "{:.1%}"), ("test_loss", "{:.4f}")):
+        words = ["compare", "--by", "settings", "--metric", metric]
+        groups_of = json.loads(invoke(seeds, *words, "--json").stdout)["groups"]
+        four = next(group for group in groups_of if group["count"] == 4)
+        told = [form.format(value) for value in (four["mean"], four["std"], *four["interval"])]
+        assert four["mean"] > 0
+        row = next(line for line in invoke(seeds, *words).stdout.splitlines() if line.startswith("4 "))
+        assert re.split(r"\s{2,}", row)[1:4] == [*told[:2], " to ".join(told[2:])]
 
 
 def test_only_runs_with_the_metric_are_grouped(finished: dict[str, Path]) -> None:

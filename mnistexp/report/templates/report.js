@@ -69,21 +69,24 @@ function stepsOf(panel) {
   const steps = new Map();
   for (const line of panel.lines) {
     for (const [left, top, x, y] of line.points) {
-      if (!steps.has(x)) steps.set(x, { left, values: [] });
-      steps.get(x).values.push({ name: line.name, colour: line.colour, top, y });
+      if (!steps.has(x)) steps.set(x, []);
+      steps.get(x).push({ name: line.name, colour: line.colour, left, top, y });
     }
   }
   const [, top, , bottom] = panel.box;
-  return [...steps].sort((one, other) => one[0] - other[0]).map(([x, { left, values }]) => ({
-    at: [left, null],
-    text: `${panel.x} ${x}: ${values.map(({ name, y }) => `${name} ${y}`).join(", ")}`,
-    mark: (group) => {
-      shape(group, "line", { x1: left, x2: left, y1: top, y2: bottom, stroke: "#767676", "stroke-width": 0.8 });
-      for (const { top: cy, colour } of values) {
-        shape(group, "circle", { cx: left, cy, r: 3, fill: colour, stroke: "#ffffff", "stroke-width": 0.8 });
-      }
-    },
-  }));
+  return [...steps].sort((one, other) => one[0] - other[0]).map(([x, values]) => {
+    const middle = values.reduce((sum, { left }) => sum + left, 0) / values.length; // marks may stand side by side
+    return {
+      at: [middle, null],
+      text: `${panel.x} ${x}: ${values.map(({ name, y }) => `${name} ${y}`).join(", ")}`,
+      mark: (group) => {
+        shape(group, "line", { x1: middle, x2: middle, y1: top, y2: bottom, stroke: "#767676", "stroke-width": 0.8 });
+        for (const { left: cx, top: cy, colour } of values) {
+          shape(group, "circle", { cx, cy, r: 3, fill: colour, stroke: "#ffffff", "stroke-width": 0.8 });
+        }
+      },
+    };
+  });
 }
 
 function nearest(panels, x, y) {

@@ -1,0 +1,196 @@
+"""What commands print of finished runs is that of the runs' files; and the faults planted in it are found."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from programs import call
+
+from contents import checked, commands, compare, predicted, printed
+from contents.passages import Page
+from contents.reader import together_faults
+from contents.records import Record
+from mnistexp.report.reports import write_report
+from mnistexp.runs import stored_runs
+
+Spoil = Callable[[Any], Any]
+
+
+@pytest.fixture(scope="module")
+def trained(finished: dict[str, Path]) -> list[Record]:
+    """A training, a best model and a training with repeats, of the same test digits."""
+    return [Record(finished[kind]) for kind in ("train", "best", "repeats")]
+
+
+def told(records: list[Record], *words: object) -> tuple[Any, str]:
+    """What a command says of runs: its JSON, and its text."""
+    paths = [record.path for record in records]
+    command = ("runs", words[0], *paths, *words[1:])
+    return json.loads(call(*command, "--json", cwd=paths[0]).stdout), call(*command, cwd=paths[0]).stdout
+
+
+def spoilt(document: Any, *path: str | int, by: Spoil) -> Any:
+    """A copy of a document in which the value at a path is another one."""
+    copied = deepcopy(document)
+    above = copied
+    for key in path[:-1]:
+        above = above[key]
+    before = above[path[-1]]
+    above[path[-1]] = by(before)
+    assert above[path[-1]] != before
+    return copied
+
+
+def plus(step: float) -> Spoil:
+    return lambda number: number + step
+
+
+def negated(value: bool) -> bool:
+    return not value
+
+
+def replaced(text: str, pattern: str, by: str | Callable[[re.Match[str]], str]) -> str:
+    """A text with something else in place of the first match of a pattern."""
+    other = re.sub(pattern, by, text, count=1, flags=re.M)
+    assert other != text
+    return other
+
+
+def more(found: re.Match[str]) -> str:
+    """The number at the end of a match, one more."""
+    return re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), found[0])
+
+
+def test_what_list_and_show_print_is_that_of_the_files(finished: dict[str, Path]) -> None:
+    assert printed.listed_and_shown([Record(finished[kind]) for kind in ("train", "repeats", "sweep", "best")]) == []
+
+
+def test_what_compare_and_check_print_and_draw_is_that_of_the_files(trained: list[Record]) -> None:
+    assert printed.compared_runs(trained) == []
+
+
+def test_what_predict_prints_is_what_the_network_reads(trained: list[Record]) -> None:
+    assert printed.predictions(trained[0]) == []
+
+
+def test_a_wrong_score_in_a_list_and_another_curve_are_found(trained: list[Record]) -> None:
+    record = trained[0]
+    line = "\t".join([record.path.name, "done", "2026-01-01T00:00:00Z", "1.0", "{}"])
+    accuracy = record.metrics["test_accuracy"]
+    assert commands.listed_faults(record.path.parent, line.format(accuracy)) == []
+    assert commands.listed_faults(record.path.parent, line.format(accuracy + 0.025))
+    losses = record.curves("val_loss")[0]
+    ends = f"validation loss  ***  {losses[0]:.4g}  {losses[-1]:.4g}  {losses.min():.4g}  {losses.max():.4g}"
+    assert commands.shown_faults(record, ends) == []
+    assert commands.shown_faults(record, ends.replace(f"{losses.min():.4g}", "0.001"))
+    assert commands.shown_faults(record, f"test_accuracy  {accuracy + 0.025}")
+
+
+def test_another_mean_of_a_group_is_found(trained: list[Record]) -> None:
+    folder = trained[0].path.parent
+    document, text = told(trained, "list", "--group")
+    assert commands.grouped_faults(folder, document, text) == []
+    assert commands.grouped_faults(folder, spoilt(document, "groups", 0, "mean", by=plus(0.01)), text)
+    assert commands.grouped_faults(folder, document, replaced(text, r"^1 +[\d.]+%", more))
+
+
+def test_faults_in_the_json_of_a_comparison_are_found(trained: list[Record]) -> None:
+    document, _ = told(trained, "compare")
+    only = "only_first" if document["paired"][1]["only_first"] else "only_second"
+    assert compare.document_faults(trained, document) == []
+    for changed in (
+        spoilt(document, "paired", 0, "p_value", by=lambda p: p / 2),
+        spoilt(document, "paired", 1, "adjusted_p_value", by=lambda p: p / 2),
+        spoilt(document, "paired", 1, "interval", 0, by=plus(-0.01)),
+        spoilt(document, "paired", 1, "verdict", by=lambda verdict: verdict + "?"),
+        spoilt(document, "paired", 1, only, 0, "row", by=plus(1)),
+        spoilt(document, "paired", 0, "sentence", by=lambda text: replaced(text, r"[+-][\d.]+ points", more)),
+        spoilt(document, "differences", "config", "training.epochs", 0, by=plus(1)),
+        spoilt(document, "differences", "metrics", by=lambda part: {**part, "test_correct": [1, 2, 3]}),
+        spoilt(document, "differences", "metrics", by=lambda part: dict([*part.items()][1:])),
+    ):
+        assert len(compare.document_faults(trained, changed)) == 1
+
+
+def test_faults_in_the_text_of_a_comparison_are_found(trained: list[Record]) -> None:
+    _, text = told(trained, "compare")
+    assert compare.text_faults(trained, text) == []
+    for pattern in (
+        r"[\d.]+% against", r"[+-][\d.]+ points", r"^3 against 1  .*interval [+-][\d.]+", r"p = [\d.e-]+",
+        r"^\d+ digits? that only", r"\(row \d+", r"^training.epochs +\d+", r"^min_val_loss +[\d.]+", r"^3  .*\d$",
+    ):  # fmt: skip
+        assert compare.text_faults(trained, replaced(text, pattern, more)), pattern
+    for pattern in (r"^\d+ digits? that only .*\n", r"^training.epochs .*\n", "No significant difference|Better|Worse"):
+        assert compare.text_faults(trained, replaced(text, pattern, "")), pattern
+
+
+def test_faults_on_a_page_that_compares_runs_are_found(trained: list[Record], tmp_path: Path) -> None:
+    both = trained[::2]
+    runs = [stored_runs.load(record.path) for record in both]
+    page = write_report(runs, "html", tmp_path / "page.html").read_text("utf-8")
+    assert together_faults(both, page) == []
+    answer = re.search(r'<p class="answer">[^<]*% against.*?</p>', page, re.S)
+    assert answer
+    for other in (
+        page.replace(answer[0], replaced(answer[0], r"[+-][\d.]+ points", more), 1),
+        page.replace(answer[0], "", 1),
+        replaced(page, r"<td[^>]*>[\d.]+%</td>", more),
+    ):
+        assert compare.page_faults(both, Page(other))
+    assert together_faults(both, replaced(page, r"<b>[\d.]+%</b>", more))
+
+
+def test_faults_in_a_check_are_found(trained: list[Record]) -> None:
+    first, last, *_ = trained
+    document, text = told([last], "check", "--require", "test_accuracy>=0.99", "--baseline", first.path)
+    code = 0 if document["met"] else 6
+    assert checked.document_faults(last, first, document, code) == checked.text_faults(document, text) == []
+    for changed in (
+        spoilt(document, "requirements", 0, "met", by=negated),
+        spoilt(document, "requirements", 0, "found", by=lambda found: replaced(found, r"[\d.]+$", more)),
+        spoilt(document, "requirements", 1, "met", by=negated),
+        spoilt(document, "requirements", 1, "found", by=lambda found: replaced(found, r"against [\d.]+", more)),
+        spoilt(document, "requirements", 1, "found", by=lambda found: replaced(found, r"p = [\d.e-]+", more)),
+        spoilt(document, "smallest_drop", by=plus(0.025)),
+        spoilt(document, "met", by=negated),
+    ):
+        assert checked.document_faults(last, first, changed, code)
+    assert checked.document_faults(last, first, document, 6 - code)
+    assert checked.text_faults(document, replaced(text, "^NOT MET", "met"))
+
+
+def test_faults_in_predictions_are_found(trained: list[Record], tmp_path: Path) -> None:
+    record = trained[0]
+    images = record.digits[0][record.json("data.json")["test"][:2]]
+    np.save(tmp_path / "digits.npy", images)
+    words = ("predict", record.path, "digits.npy")
+    document = json.loads(call(*words, "--json", cwd=tmp_path).stdout)
+    assert predicted.document_faults(record, images, document) == []
+    for changed in (
+        spoilt(document, "predictions", by=lambda rows: rows[::-1]),
+        spoilt(document, "predictions", 0, "digit", by=plus(1)),
+        spoilt(document, "predictions", 0, "top", by=lambda top: [top[0], *top[:0:-1]]),
+        spoilt(document, "predictions", 1, "probabilities", 3, by=plus(0.001)),
+        spoilt(document, "predictions", 1, "inverted", by=negated),
+    ):
+        assert predicted.document_faults(record, images, changed)
+    text = call(*words, cwd=tmp_path).stdout
+    assert predicted.text_faults(record, images, text) == []
+    for pattern in (r"\]  +\d", r"\]  +\d  +0.\d\d\d", r"\d 0.\d\d\d"):
+        assert predicted.text_faults(record, images, replaced(text, pattern, more)), pattern
+
+
+def test_the_score_of_a_repeated_best_in_a_list_is_the_mean_of_its_trainings(
+    finished: dict[str, Path], tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(finished["best"], tmp_path / finished["best"].name))
+    metrics = {"repeats": {"count": 2, "mean": 0.125}} | json.loads((own / "metrics.json").read_text())
+    (own / "metrics.json").write_text(json.dumps(metrics))
+    listed = call("runs", "list", "--runs-dir", tmp_path, cwd=tmp_path).stdout
+    assert listed.split("\t")[4] == "0.125"
