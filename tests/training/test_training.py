@@ -266,7 +266,7 @@ def test_without_validation_digits_nothing_is_validated() -> None:
 
 
 def test_divergence_ends_the_training_and_says_when() -> None:
-    result = trained(experiment(OPTIMIZERS["nesterov"](learning_rate=1e20), epochs=6))
+    result = trained(experiment(OPTIMIZERS["nesterov"](learning_rate=1000.0), epochs=6, batch_size=32))
     assert result.diverged_at == len(result.seconds) == 1
     curves = np.array([result.history.loss, result.history.accuracy, result.history.val_loss])
     assert curves.shape == (3, 6)
