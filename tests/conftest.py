@@ -87,6 +87,17 @@ def without_figures() -> Iterator[None]:
 
 
 @pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What is left beside the kernels for later processes."""
+    from mnistexp.training import kernels
+
+    left: dict[str, bytes] = {}
+    monkeypatch.setattr(kernels, "beside", left.get)
+    monkeypatch.setattr(kernels, "leave_beside", left.__setitem__)
+    return left
+
+
+@pytest.fixture
 def cluster() -> Iterator[Any]:
     """A Dask cluster that runs already: two workers of one thread each, in this process."""
     from distributed import LocalCluster
