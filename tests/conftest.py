@@ -1,6 +1,7 @@
-"""Fixtures shared by the tests."""
+"""Fixtures shared by the tests. The process that only hands tests to workers reads this too: it loads little."""
 
 import fcntl
+import gc
 import json
 import os
 import shutil
@@ -14,11 +15,9 @@ from typing import Any
 import pytest
 import typer.main
 from hypothesis import HealthCheck, settings
-from small import NETWORK, undrawn
 
-from mnistexp import api
-from mnistexp.commands import examples
-from mnistexp.training import kernels
+# Loading libraries and collecting tests makes a million objects that stay: looking for garbage among them takes longer.
+gc.disable()
 
 # The fault battery takes long: `make faults` names its folder.
 collect_ignore = ["faults"]
@@ -44,9 +43,24 @@ if "TF_XLA_FLAGS" not in os.environ:
 # Programs that are started without these two keep kernels in a folder of this run too, not in the user's own.
 _kept = tempfile.TemporaryDirectory(prefix="mnistexp-cache-", ignore_cleanup_errors=True)
 os.environ["MNISTEXP_CACHE_DIR"] = _kept.name
+# No test waits for a disk: what is flushed, and when, `runs/test_files.py` sees in a program of its own.
+os.fsync = lambda _: None
+# Where `programs.forks` puts the program that all processes of this run share.
+if "FORKS" not in os.environ:
+    _forks = tempfile.TemporaryDirectory(prefix="mnistexp-forks-", ignore_cleanup_errors=True)
+    os.environ["FORKS"] = _forks.name
 
-LONGEST = ("docs", "training", "sweep", "report", "best", "statistics_coverage", "reproduce", "cli", "executors")
-"""Files of tests that take half of the time: begun first, so that no worker is left alone with one at the end."""
+LONGEST = (
+    "docs", "training", "sweep", "report", "whole_processes", "train", "executors", "best", "statistics_coverage",
+    "contents", "report_browser", "estimator", "server", "figures", "cli_sweeps", "cli", "own_digits", "reproduce",
+)  # fmt: skip
+"""Files of tests that take two thirds of the time, the longest first, so that no worker is left alone at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -66,6 +80,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(name="undrawn")
 def without_figures() -> Iterator[None]:
     """For tests that don't look at the figures of their runs."""
+    from small import undrawn
+
     with undrawn():
         yield
 
@@ -73,6 +89,8 @@ def without_figures() -> Iterator[None]:
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """What is left beside the kernels for later processes."""
+    from mnistexp.training import kernels
+
     left: dict[str, bytes] = {}
     monkeypatch.setattr(kernels, "beside", left.get)
     monkeypatch.setattr(kernels, "leave_beside", left.__setitem__)
@@ -119,6 +137,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pat
 
 
 def _finish(runs: Path) -> dict[str, Path]:
+    from small import NETWORK
+
+    from mnistexp import api
+    from mnistexp.commands import examples
+
     small = {**NETWORK, "data.digits": 200}
     held_out = {"training.epochs": 4, "training.validation_fraction": 0.2, "repeats": 2}
     grid = {"model.dropout": [0.0, 0.5], "optimizer.beta_1": [0.5, 0.9]}

@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -92,6 +93,7 @@ class Example:
                     words = []
 
 
+@cache
 def examples(page: Path) -> list[Example]:
     """All blocks of code of a page, in order."""
     tokens = MarkdownIt().parse(page.read_text())

@@ -7,12 +7,12 @@ from that folder, where the test has changed a copy.
 """
 
 import atexit
+import fcntl
 import io
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 import termios
 import threading
 from collections.abc import Mapping
@@ -109,43 +109,44 @@ def is_alive(process: int) -> bool:
 
 @cache
 def forks() -> Path:
-    """A folder for the PATH, with a program `mnistexp` in it that is forked; good for as long as this process lives."""
-    held = tempfile.TemporaryDirectory(prefix="mnistexp-forks-", ignore_cleanup_errors=True)
-    folder = Path(held.name)
-    client, address = folder / "mnistexp", str(folder / "socket")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen(16)
-        handle = listener.fileno()
-        server = subprocess.Popen([sys.executable, __file__, str(handle)], pass_fds=[handle], stdin=subprocess.DEVNULL)
-    client.write_text(CLIENT.format(python=sys.executable, address=address))
-    client.chmod(0o755)
-
-    def stop() -> None:
-        server.kill()
-        server.wait()
-        held.cleanup()
-
-    atexit.register(stop)
+    """A folder for the PATH, with a program `mnistexp` in it that is forked; one for all processes of a test run."""
+    folder = Path(os.environ["FORKS"])
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "mnistexp").exists():
+            _start(folder)
     return folder
 
 
-def _serve(listener: socket.socket) -> None:
-    """Answer for as long as the test's process lives; returns in a fork, which has become a command."""
+def _start(folder: Path) -> None:
+    """Start what forks, for as long as the test run lasts, and write the program that asks it to."""
+    client, address = folder / "mnistexp", str(folder / "socket")
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(16)
+        command = [sys.executable, __file__, str(listener.fileno()), str(run)]
+        server = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL)
+    atexit.register(server.poll)  # which keeps it until then: Python complains of one that runs and is forgotten
+    client.write_text(CLIENT.format(python=sys.executable, address=address))
+    client.chmod(0o755)
+
+
+def _serve(listener: socket.socket, run: int) -> None:
+    """Answer for as long as the process of the test run lives; returns in a fork, which has become a command."""
     import signal
     from importlib import import_module
 
     from mnistexp.training.runtime import import_tensorflow
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = os.getppid()
     for name in LOADED:
         import_module(name)
     import_tensorflow()
     import_module("keras")  # which leaves TensorFlow unstarted too
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    listener.settimeout(5)
-    while os.getppid() == parent:
+    listener.settimeout(1)
+    while is_alive(run):
         try:
             asking, _ = listener.accept()
         except TimeoutError:
@@ -202,7 +203,7 @@ def _leave(code: int) -> NoReturn:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as inherited:
-        _serve(inherited)
+        _serve(inherited, int(sys.argv[2]))
     from mnistexp.cli.app import main
 
     try:

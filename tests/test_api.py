@@ -42,6 +42,7 @@ def test_progress_is_printed_on_standard_error(tmp_path: Path, capsys: pytest.Ca
     assert "epoch 1/1: loss " in said.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_finished_training_is_lengthened_to_the_bytes_of_the_command(tmp_path: Path) -> None:
     short = mnistexp.train(changes=TINY, runs_dir=tmp_path).run_dir
     longer = mnistexp.train(resume=short, changes={"epochs": 2, "name": "longer"}, runs_dir=tmp_path).run_dir
@@ -55,6 +56,7 @@ def test_a_finished_training_is_lengthened_to_the_bytes_of_the_command(tmp_path:
         assert (longer / name).read_bytes() == (of_the_command.path / name).read_bytes() == expected, name
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_training_is_resumed_with_its_own_settings_only(tmp_path: Path) -> None:
     done = mnistexp.train(changes=TINY, runs_dir=tmp_path).run_dir
     for others in ({"seed": 1}, {"name": "a"}, {"epochs": 2, "seed": 1}):

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from docs_examples import MARKER, PAGES, RECIPES, ROOT, SHELLS, Example, examples, prepare, run_page
 from markdown_it import MarkdownIt
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
 from typer import Exit
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
@@ -151,6 +149,9 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In this process, which has loaded what the hook that trains for a figure needs."""
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+
     monkeypatch.setenv("NO_MKDOCS_2_WARNING", "1")
     monkeypatch.setenv("DOCS_EPOCHS", "1")
     build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), strict=True))

@@ -8,14 +8,12 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
+from later import Later
 from typer.testing import CliRunner
 
-from mnistexp.bridges import mlflow_store
 from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import references
@@ -24,9 +22,19 @@ from mnistexp.runs.history_csv import history_from_csv
 from mnistexp.runs.status import Owner
 from mnistexp.runs.stored_runs import StoredRun, load
 
+mlflow = Later("mlflow")
+mlflow_store = Later("mnistexp.bridges.mlflow_store")
+variables = Later("mlflow.environment_variables")
+
 # Raised within MLflow 3.17 by SQLAlchemy 2.1.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning:mlflow")
 KINDS = ("train", "repeats", "best", "sweep", "summary")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """What tests take away and load again was there before."""
+    importlib.import_module("mnistexp.bridges.mlflow_store")
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +48,21 @@ def run_of(folder: Path) -> StoredRun:
     return references.one(folder.parent, folder.name)
 
 
-def found(uri: str, run: str, experiment: str = "mnistexp") -> list[Run]:
-    client = MlflowClient(tracking_uri=uri)
+def found(uri: str, run: str, experiment: str = "mnistexp") -> list[Any]:
+    client = mlflow.MlflowClient(tracking_uri=uri)
     experiment_id = client.get_experiment_by_name(experiment).experiment_id
     return client.search_runs([experiment_id], f"tags.`mnistexp.run_id` = '{run}'")
 
 
-def nested(uri: str, parent: Run) -> list[Run]:
-    client = MlflowClient(tracking_uri=uri)
+def nested(uri: str, parent: Any) -> list[Any]:
+    client = mlflow.MlflowClient(tracking_uri=uri)
     query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     runs = client.search_runs([parent.info.experiment_id], query)
     return sorted(runs, key=lambda run: run.info.run_name)
 
 
-def curve(uri: str, run: Run, name: str) -> list[tuple[int, float]]:
-    history = MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, name)
+def curve(uri: str, run: Any, name: str) -> list[tuple[int, float]]:
+    history = mlflow.MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, name)
     return sorted((metric.step, metric.value) for metric in history)
 
 
@@ -70,7 +78,7 @@ def test_settings_curves_and_metrics(finished: dict[str, Path], database: str) -
     assert run.data.metrics["test_accuracy"] == stored.metrics["test_accuracy"]
     assert run.data.metrics["seconds.training"] == stored.metrics["seconds"]["training"]
     seconds = [float(line.split(",")[2]) for line in stored.read_text("timings.csv").splitlines()[1:]]
-    losses = MlflowClient(tracking_uri=database).get_metric_history(run.info.run_id, "loss")
+    losses = mlflow.MlflowClient(tracking_uri=database).get_metric_history(run.info.run_id, "loss")
     ends = [round(1000 * (stored.started.timestamp() + sum(seconds[:epoch]))) for epoch in range(1, 6)]
     assert [metric.timestamp for metric in sorted(losses, key=lambda metric: metric.step)] == ends
 
@@ -89,7 +97,7 @@ def test_record_and_tags(finished: dict[str, Path], database: str) -> None:
 
 def test_artifacts_are_the_files_of_the_run(finished: dict[str, Path], database: str, tmp_path: Path) -> None:
     (run,) = found(database, finished["sweep"].name)
-    folder = Path(MlflowClient(tracking_uri=database).download_artifacts(run.info.run_id, "", str(tmp_path)))
+    folder = Path(mlflow.MlflowClient(tracking_uri=database).download_artifacts(run.info.run_id, "", str(tmp_path)))
     names = load(finished["sweep"]).files()
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == names
     assert all((folder / name).read_bytes() == (finished["sweep"] / name).read_bytes() for name in names)
@@ -126,7 +134,7 @@ def test_a_folder_is_a_store_too(finished: dict[str, Path], tmp_path: Path) -> N
     (run,) = found(uri, finished["sweep"].name, "mine")
     assert (run.info.run_id, done.done) == (done.mlflow_run_id, "created")
     assert len(nested(uri, run)) == 4
-    assert MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id) == []
+    assert mlflow.MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id) == []
 
 
 def test_a_repeated_export_changes_nothing_but_tags(finished: dict[str, Path], tmp_path: Path) -> None:
@@ -148,7 +156,7 @@ def test_a_changed_run_is_replaced_with_its_nested_runs(finished: dict[str, Path
     (folder / "more.txt").write_text("more")
     (again,) = mlflow_store.export([run_of(folder)], uri)
     assert (again.done, again.mlflow_run_id != first.mlflow_run_id) == ("replaced", True)
-    client = MlflowClient(tracking_uri=uri)
+    client = mlflow.MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("mnistexp").experiment_id
     assert len(client.search_runs([experiment])) == 5
     assert client.get_run(first.mlflow_run_id).info.lifecycle_stage == "deleted"
@@ -157,7 +165,7 @@ def test_a_changed_run_is_replaced_with_its_nested_runs(finished: dict[str, Path
 def test_an_export_that_was_cut_off_is_done_again(finished: dict[str, Path], tmp_path: Path) -> None:
     uri, run = str(tmp_path / "store"), run_of(finished["train"])
     (first,) = mlflow_store.export([run], uri, artifacts=False)
-    MlflowClient(tracking_uri=uri).delete_tag(first.mlflow_run_id, "mnistexp.digest")
+    mlflow.MlflowClient(tracking_uri=uri).delete_tag(first.mlflow_run_id, "mnistexp.digest")
     (again,) = mlflow_store.export([run], uri, artifacts=False)
     assert again.done == "replaced"
     assert len(found(uri, run.id)) == 1
@@ -209,7 +217,7 @@ def test_unusable_mlflow_experiments_are_refused(
     uri, run = str(tmp_path / "store"), run_of(finished["train"])
     with pytest.raises(BadInput, match="--experiment is empty"):
         mlflow_store.export([run], uri, experiment=" ")
-    client = MlflowClient(tracking_uri=uri)
+    client = mlflow.MlflowClient(tracking_uri=uri)
     client.delete_experiment(client.create_experiment("gone"))
     with pytest.raises(BadInput, match="the experiment 'gone' is deleted: mlflow experiments restore"):
         mlflow_store.export([run], uri, experiment="gone")
@@ -225,10 +233,10 @@ def test_a_store_that_fails(finished: dict[str, Path], tmp_path: Path) -> None:
 
 def test_usage_statistics_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
-    assert MLFLOW_DISABLE_TELEMETRY.get() is False
+    assert variables.MLFLOW_DISABLE_TELEMETRY.get() is False
     monkeypatch.delitem(sys.modules, "mnistexp.bridges.mlflow_store")
     importlib.import_module("mnistexp.bridges.mlflow_store")
-    assert MLFLOW_DISABLE_TELEMETRY.get() is True
+    assert variables.MLFLOW_DISABLE_TELEMETRY.get() is True
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 

@@ -10,26 +10,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from later import Later
 from programs import answer
-from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
-from tensorboard.context import RequestContext
-from tensorboard.plugins.base_plugin import TBContext
-from tensorboard.plugins.hparams import metadata as hparams
-from tensorboard.plugins.hparams.api_pb2 import ColParams, ListSessionGroupsRequest, Status
-from tensorboard.plugins.hparams.backend_context import Context
-from tensorboard.plugins.hparams.list_session_groups import Handler
 from typer.testing import CliRunner
 
-from mnistexp.bridges import tensorboard
 from mnistexp.cli.app import app
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.stored_runs import StoredRun, load
 
+tensorboard = Later("mnistexp.bridges.tensorboard")
+accumulators = Later("tensorboard.backend.event_processing.event_accumulator")
+api_pb2 = Later("tensorboard.plugins.hparams.api_pb2")
+hparams = Later("tensorboard.plugins.hparams.metadata")
 CURVES = ["loss", "accuracy", "val_loss", "val_accuracy"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """What tests take away and load again was there before."""
+    importlib.import_module("mnistexp.bridges.tensorboard")
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +45,17 @@ def run_of(folder: Path) -> StoredRun:
     return references.one(folder.parent, folder.name)
 
 
-def read(folder: Path) -> EventAccumulator:
-    return EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+def read(folder: Path) -> Any:
+    return accumulators.EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
 
 
-def session(events: EventAccumulator) -> tuple[Any, Any]:
+def session(events: Any) -> tuple[Any, Any]:
     contents = events.PluginTagToContent("hparams")
     start = hparams.parse_session_start_info_plugin_data(contents[hparams.SESSION_START_INFO_TAG])
     return start, hparams.parse_session_end_info_plugin_data(contents[hparams.SESSION_END_INFO_TAG])
 
 
-def values(events: EventAccumulator, tag: str) -> list[float]:
+def values(events: Any, tag: str) -> list[float]:
     return [event.value for event in events.Scalars(tag)]
 
 
@@ -92,7 +93,7 @@ def test_a_training_is_a_session(finished: dict[str, Path], output: Path) -> Non
     assert start.hparams["training.shuffle"].bool_value is True
     assert start.hparams["model.filters"].string_value == "[4, 8]"
     assert start.start_time_secs == info.started.timestamp()
-    assert end.status == Status.Value("STATUS_SUCCESS")
+    assert end.status == api_pb2.Status.Value("STATUS_SUCCESS")
     assert end.end_time_secs == info.finished.timestamp()
 
 
@@ -119,7 +120,7 @@ def test_each_trial_of_a_sweep_is_a_session(finished: dict[str, Path], output: P
         events = read(folder / "trials" / name)
         start, end = session(events)
         assert {key: value.number_value for key, value in start.hparams.items()} == entry["params"]
-        assert end.status == Status.Value("STATUS_SUCCESS")
+        assert end.status == api_pb2.Status.Value("STATUS_SUCCESS")
         assert [(event.step, event.value) for event in events.Scalars("score")] == [(2, *float32([entry["mean"]]))]
         assert values(events, "score_std") == float32([entry["std"]])
         folds = [stored.read_json(f"trials/{name}-0-{fold}.json") for fold in (0, 1)]
@@ -130,6 +131,14 @@ def test_each_trial_of_a_sweep_is_a_session(finished: dict[str, Path], output: P
 
 
 def test_tensorboard_s_own_page_lists_the_trials(finished: dict[str, Path], output: Path) -> None:
+    from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams.api_pb2 import ColParams, ListSessionGroupsRequest, Status
+    from tensorboard.plugins.hparams.backend_context import Context
+    from tensorboard.plugins.hparams.list_session_groups import Handler
+
     folder = output / finished["sweep"].name
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload()
     context = Context(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(folder))))

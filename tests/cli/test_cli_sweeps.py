@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import call, forked
+from programs import call
 from rich.console import Console
 from small import NETWORK, options
 
@@ -35,7 +35,7 @@ except SystemExit as stop:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A folder with a sweep in its `runs/`, and what the sweep printed."""
     folder = tmp_path_factory.mktemp("swept")
-    done = subprocess.run(forked(*SWEEP), cwd=folder, capture_output=True, text=True)
+    done = call(*SWEEP, "--executor", "serial", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 
@@ -64,13 +64,14 @@ def test_a_second_call_does_no_fit_and_loads_no_tensorflow(swept: tuple[Path, di
         assert path.read_bytes() == (second / path.name).read_bytes(), path.name
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_that_reaches_its_time_limit_has_results_and_the_same_command_continues(
     swept: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     shutil.copytree(swept[0], tmp_path, dirs_exist_ok=True)
     wider = [*SWEEP[:4], "learning_rate=0.001,0.01,0.1", *SMALL, "--json", "--executor", "serial"]
     for limit, complete, missing, status in ((["--max-time", "0.001"], 2, 2, "interrupted"), ([], 3, 0, "done")):
-        done = subprocess.run(forked(*wider, *limit), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        done = call(*wider, *limit, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         document = json.loads(done.stdout)
         metrics, run = document["metrics"], tmp_path / document["run_dir"]
@@ -85,8 +86,7 @@ def test_a_sweep_that_reaches_its_time_limit_has_results_and_the_same_command_co
 
 
 def test_a_time_limit_before_any_trial_is_complete_fails_and_says_what_is_kept(tmp_path: Path) -> None:
-    words = forked(*SWEEP, "--max-time", "0.001", "--executor", "serial")
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = call(*SWEEP, "--max-time", "0.001", "--executor", "serial", cwd=tmp_path)
     assert done.returncode == json.loads(done.stdout)["exit_code"] == 1
     assert "before any trial was complete; 1 of 6 fits are kept: run the same command again" in done.stderr
     [status] = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/status.json")]

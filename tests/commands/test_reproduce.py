@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from programs import call
 from rich.console import Console
+from small import undrawn
 from tiny_best import tiny
 
 from mnistexp.cli import console_report
@@ -74,7 +75,7 @@ def outcome(runs: Path) -> Outcome:
             if current.startswith(wanted) and not isinstance(event, Step) and not from_cache:
                 raise KeyboardInterrupt
 
-        with pytest.raises(Interrupted, match="run the same command again to continue"):
+        with pytest.raises(Interrupted, match="run the same command again to continue"), undrawn():
             run_reproduce(small(), runs, SIZE, stop)
     return run_reproduce(small(), runs, SIZE)
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
+from later import Later
 from typer.testing import CliRunner, Result
 
 from mnistexp.cli.app import app
@@ -20,6 +19,8 @@ from mnistexp.runs import frames, groups, paired, query
 from mnistexp.runs.layout import METRICS, PREDICTIONS
 from mnistexp.runs.predictions import Predictions, read_predictions
 
+contingency = Later("statsmodels.stats.contingency_tables")
+multitest = Later("statsmodels.stats.multitest")
 Make = Callable[..., str]
 
 
@@ -61,7 +62,7 @@ def test_a_better_run_is_called_better_with_the_digits_that_only_it_reads(make: 
     first, second = make("first", list(range(10))), make("second", [0, 20])
     [found] = paired_of(tmp_path, first, second)
     table = [[29, 1], [9, 1]]
-    assert found["p_value"] == found["adjusted_p_value"] == pytest.approx(mcnemar(table, exact=True).pvalue)
+    assert found["p_value"] == found["adjusted_p_value"] == pytest.approx(contingency.mcnemar(table, exact=True).pvalue)
     assert (found["verdict"], found["digits"], found["trainings"]) == ("better", 40, [1, 1])
     assert found["difference"] == pytest.approx(8 / 40)
     assert found["interval"][0] < found["difference"] < found["interval"][1]
@@ -78,7 +79,7 @@ def test_several_runs_are_compared_with_the_first_and_adjusted_as_statsmodels_do
     others = [make("b", [1]), make("c", [0, 1]), make("d", list(range(6)))]
     found = paired_of(tmp_path, first, *others)
     raw = [each["p_value"] for each in found]
-    assert [each["adjusted_p_value"] for each in found] == pytest.approx(multipletests(raw, method="holm")[1])
+    assert [each["adjusted_p_value"] for each in found] == pytest.approx(multitest.multipletests(raw, method="holm")[1])
     assert [each["verdict"] for each in found] == ["better", "better", "not told apart"]
 
 

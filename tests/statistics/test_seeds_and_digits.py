@@ -3,14 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from later import Later
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.api import stats as models
-from statsmodels.formula.api import ols
-from statsmodels.stats.contingency_tables import mcnemar
 
 from mnistexp import statistics
 from mnistexp.errors import BadInput
+
+anova = Later("statsmodels.stats.anova")
+contingency = Later("statsmodels.stats.contingency_tables")
+linear_model = Later("statsmodels.regression.linear_model")
 
 
 def draw(seeds: tuple[int, int], spread: float, rng: np.random.Generator, n: int = 200) -> list[NDArray[np.bool_]]:
@@ -28,7 +30,7 @@ def test_single_trainings_are_compared_by_mcnemar_and_the_paired_bootstrap() -> 
         first, second = draw((1, 1), 0.3, rng)
         table = pd.crosstab(first[0], second[0]).reindex(index=[True, False], columns=[True, False], fill_value=0)
         found = statistics.compare_paired(first, second)
-        assert found.p_value == pytest.approx(mcnemar(table, exact=True).pvalue, abs=1e-12)
+        assert found.p_value == pytest.approx(contingency.mcnemar(table, exact=True).pvalue, abs=1e-12)
         assert found.interval == statistics.paired_difference(second[0], first[0]).interval
         assert found.difference == pytest.approx(second.mean() - first.mean())
 
@@ -58,7 +60,8 @@ def test_the_parts_of_the_variance_are_statsmodels_anova() -> None:
     degrees, rest, between = 0, 0.0, 0.0
     for run in runs:
         rows = [(f"d{d}", f"s{s}", float(run[s, d])) for s in range(len(run)) for d in range(40)]
-        table = models.anova_lm(ols("y ~ C(digit) + C(seed)", pd.DataFrame(rows, columns=["digit", "seed", "y"])).fit())
+        answers = pd.DataFrame(rows, columns=["digit", "seed", "y"])
+        table = anova.anova_lm(linear_model.OLS.from_formula("y ~ C(digit) + C(seed)", answers).fit())
         rest += table.loc["Residual", "sum_sq"] / 39
         between += table.loc["C(seed)", "sum_sq"]
         degrees += len(run) - 1

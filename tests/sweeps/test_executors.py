@@ -178,7 +178,7 @@ def test_a_cluster_that_goes_away_is_reported(cluster) -> None:
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address at all", "carrier-pigeon://127.0.0.1:8786"])
 def test_a_missing_scheduler_is_bad_input(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mnistexp.sweeps.executors.dask_cluster.SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("mnistexp.sweeps.executors.dask_cluster.SECONDS_TO_CONNECT", 0.1)
     with pytest.raises(BadInput, match="no Dask scheduler answers"):
         open_executor("dask", None, address, worker_tasks.initialize_nothing, ())
 

@@ -33,7 +33,8 @@ class KerasCnn(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(labels)
         self.model_ = build_model(CONFIG.model, Seed(CONFIG.seed, fold))
         optimizer = build_optimizer(Adam(name="adam", learning_rate=self.learning_rate))
-        self.model_.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
+        self.model_.compile(optimizer, loss, metrics=metrics, jit_compile=False)  # each model would be compiled anew
         self.model_.fit(IMAGES[rows.ravel()], labels, batch_size=32, epochs=3, shuffle=False, verbose=0)
         return self
 

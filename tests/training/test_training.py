@@ -64,6 +64,7 @@ def bits(result: Fit) -> str:
 
 def by_keras(config: ExperimentConfig) -> dict[str, list[float]]:
     model = keras_model(config, initial_weights(config.model, SEED))
+    model.jit_compile = False  # each model would be compiled anew, for longer than its steps take
     validation = data.as_input(VALIDATION[0]), VALIDATION[1]
     epochs, batch = config.training.epochs, config.training.batch_size
     fitted = model.fit(data.as_input(X), Y, batch, epochs, verbose=0, validation_data=validation, shuffle=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from programs import call, program, untouched
+from programs import call, forked, program, untouched
 from small import NETWORK, options
 
 SMALL = ["-q", *options({**NETWORK, "data.digits": 100}), "--epochs=2"]
@@ -47,8 +47,8 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def trained(place: Place) -> Place:
-    """After two trainings at once and a third that found their kernels."""
-    command = program("train", *SMALL)
+    """After two trainings at once and a third, started as a person does, that found their kernels."""
+    command = forked("train", *SMALL)
     at_once = [
         subprocess.Popen(command, cwd=place.folder, env=place.variables, stdout=subprocess.DEVNULL) for _ in range(2)
     ]
