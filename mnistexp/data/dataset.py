@@ -14,7 +14,7 @@ from mnistexp.data.part import Found, Part, opened
 from mnistexp.data.polarity import Ink, orientation
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
-from mnistexp.data.splits import Labels, Split, share_of, split_rows
+from mnistexp.data.splits import Labels, Rows, Split, share_of, split_rows
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 USUAL_DIGITS = 1000
 """How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
+Labelled = tuple[NDArray[np.uint8], Labels]
+"""Images uint8 (n, 28, 28) and their labels int64 (n,)."""
 SUSPECTED = (
     "the digits look {how}, by comparison with the packaged ones: a network trained on them would misclassify ordinary "
     "digits; {remedy}"
@@ -50,6 +52,10 @@ class Digits:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def at(self, rows: Rows) -> Labelled:
+        """The images and the labels at some positions."""
+        return self.images[rows], self.labels[rows]
 
     def match(self, about: Mapping[str, Any]) -> bool:
         """Whether these are the digits of a run, by the document of its `data.json`. Raises `KeyError`."""
@@ -97,6 +103,20 @@ class Dataset:
         digits = load(config.data, tick)
         config = fitted(config, digits)
         return cls(digits, split_of(digits, config), config)
+
+    def under(self, config: "ExperimentConfig") -> "Dataset":
+        """The same digits and split for an experiment with other settings."""
+        return replace(self, config=config)
+
+    @property
+    def training(self) -> Labelled:
+        """The images and the labels of the digits to train on, in the order of `split.train`."""
+        return self.digits.at(self.split.train)
+
+    @property
+    def held_out(self) -> Rows:
+        """The rows that the curves of a training are validated on: those set aside for it, else the test digits."""
+        return self.split.validation if len(self.split.validation) else self.split.test
 
     def document(self) -> dict[str, Any]:
         """The document of `data.json`."""

@@ -57,6 +57,17 @@ def explained(action: str, path: Path) -> Iterator[None]:
         raise RunError(f"can't {action} {path}: {reason}") from error
 
 
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Raise an error of the body that only a damaged file causes as `RunError("<path> is damaged: <reason>")`."""
+    try:
+        yield
+    except KeyError as error:
+        raise RunError(f"{path} is damaged: {error.args[0]} is missing") from error
+    except (LookupError, ArithmeticError, AttributeError, TypeError, ValueError) as error:  # pydantic's are ValueErrors
+        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
+
+
 def is_folder(path: Path) -> bool:
     """Whether `path` is a folder; False for invalid paths (too long, a loop of links, a null byte)."""
     try:

@@ -75,7 +75,7 @@ def evaluate(
     with run_job(new, NOTHING_KEPT) as run:
         run.add(DATA, judged.document())
         if judged is known:
-            ledger = read_ledger(runs_dir, judged.digits, judged.split, Reading(run.id, Kind.EVALUATE, 1, False))
+            ledger = read_ledger(runs_dir, judged, Reading(run.id, Kind.EVALUATE, 1, False))
             document["ledger"] = ledger.document()
         run.add(METRICS, document)
         for file, content in style.rendered(_drawn(document, judged, network.classes)):
@@ -107,8 +107,7 @@ def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool
 
 
 def _document(stored: StoredRun, judged: Dataset, network: Network, known: Dataset | None) -> dict[str, Any]:
-    rows = judged.split.test
-    images, labels = judged.digits.images[rows], judged.digits.labels[rows]
+    images, labels = judged.digits.at(judged.split.test)
     probabilities = network.probabilities(images)
     found = measured(probabilities, labels)
     trained = _trained_on(images, known, probabilities.argmax(axis=1) == labels)

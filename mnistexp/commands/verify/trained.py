@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
-from mnistexp.data import Dataset, Rows
+from mnistexp.data import Dataset
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv, history_to_csv
@@ -24,10 +24,8 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
 
     Nothing is written. Raises `RunError` if a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
     """
-    split, repeats = dataset.split, dataset.config.repeats
-    held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.command == Kind.BEST:  # its final training has no validation
-        held_out = None
+    repeats = dataset.config.repeats
+    held_out = None if stored.command == Kind.BEST else dataset.held_out  # its final training has no validation
     accuracies = _accuracies(stored, repeats)
     found: list[Compared] = []
     for repeat in range(repeats):
