@@ -59,7 +59,7 @@ def _test(result: TrainingResult) -> dict[str, Any]:
     interval = statistics.wilson(result.correct, len(result.test.labels))
     return {
         "test_accuracy": result.test_accuracy,
-        "test_accuracy_interval": [interval.low, interval.high],
+        "test_accuracy_interval": interval.ends,
         "test_correct": result.correct,
         "test_digits": len(result.test.labels),
         "test_loss": result.test_loss,
@@ -110,7 +110,7 @@ def _repeats(results: Sequence[TrainingResult], digits: int, classes: int) -> di
         "test_accuracies": accuracies,
         "mean": spread.mean,
         "std": spread.std,
-        "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
+        "interval": spread.interval and spread.interval.ends,
         "min_val_losses": [min(filter(math.isfinite, result.fit.history.val_loss), default=None) for result in results],
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),

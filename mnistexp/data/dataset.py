@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from mnistexp.data.content import Tick
 from mnistexp.data.forms import Classes, classes_of, plain_labels
-from mnistexp.data.packaged import EMBEDDED, embedded, find_named, sha256
+from mnistexp.data.packaged import embedded, find_named, sha256
 from mnistexp.data.part import Found, Part, opened
-from mnistexp.data.polarity import Ink, orientation
+from mnistexp.data.polarity import Ink, suspicions
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
-from mnistexp.data.splits import Labels, Rows, Split, share_of, split_rows
+from mnistexp.data.splits import Labelled, Labels, Rows, Split, share_of, split_rows
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 USUAL_DIGITS = 1000
 """How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
-Labelled = tuple[NDArray[np.uint8], Labels]
-"""Images uint8 (n, 28, 28) and their labels int64 (n,)."""
-SUSPECTED = (
-    "the digits look {how}, by comparison with the packaged ones: a network trained on them would misclassify ordinary "
-    "digits; {remedy}"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,36 +51,20 @@ class Digits:
         """The images and the labels at some positions."""
         return self.images[rows], self.labels[rows]
 
+    def differences(self, about: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """The hashes that differ: that in the document of a run's `data.json`, and ours. Raises `KeyError`."""
+        hashes = {"digits (SHA-256)": "sha256", "labels (SHA-256)": "labels_sha256"}
+        both = {what: (about[key], getattr(self, key)) for what, key in hashes.items()}
+        return {what: (theirs, ours) for what, (theirs, ours) in both.items() if theirs != ours}
+
     def match(self, about: Mapping[str, Any]) -> bool:
         """Whether these are the digits of a run, by the document of its `data.json`. Raises `KeyError`."""
-        return bool((about["sha256"], about["labels_sha256"]) == (self.sha256, self.labels_sha256))
+        return not self.differences(about)
 
     @property
     def notes(self) -> str:
         """What was converted, in one line; empty where nothing was."""
         return f"{self.source}: {'; '.join(self.told)}" if self.told else ""
-
-    def document(self, split: Split) -> dict[str, Any]:
-        """The document of `data.json`: where the digits came from, their SHA-256, and the rows of each part.
-
-        `classes` are the labels as the source writes them, `converted` and `warnings` what `told` and `warnings` say,
-        `ink` is bright or dark as the network sees it.
-        """
-        return {
-            "source": self.source,
-            "sha256": self.sha256,
-            "labels_sha256": self.labels_sha256,
-            "digits": len(self),
-            "form": self.form,
-            "classes": list(self.classes.keys),
-            "class_names": list(self.classes.names),
-            "ink": self.ink,
-            "converted": list(self.told),
-            "warnings": list(self.warnings),
-            "train": split.train.tolist(),
-            "validation": split.validation.tolist(),
-            "test": split.test.tolist(),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +97,25 @@ class Dataset:
         return self.split.validation if len(self.split.validation) else self.split.test
 
     def document(self) -> dict[str, Any]:
-        """The document of `data.json`."""
-        return self.digits.document(self.split)
+        """The document of `data.json`: where the digits came from, their SHA-256, and the rows of each part.
+
+        `classes` are the labels as the source writes them, `converted` and `warnings` what `told` and `warnings` say,
+        `ink` is bright or dark as the network sees it.
+        """
+        digits = self.digits
+        return {
+            "source": digits.source,
+            "sha256": digits.sha256,
+            "labels_sha256": digits.labels_sha256,
+            "digits": len(digits),
+            "form": digits.form,
+            "classes": list(digits.classes.keys),
+            "class_names": list(digits.classes.names),
+            "ink": digits.ink,
+            "converted": list(digits.told),
+            "warnings": list(digits.warnings),
+            **{part: rows.tolist() for part, rows in vars(self.split).items()},
+        }
 
 
 def fitted(config: "ExperimentConfig", digits: Digits) -> "ExperimentConfig":
@@ -253,12 +248,7 @@ def _ready(
     count = len(labels)
     names = [str(path) for path in part.files[:count]]
     ready = make_ready(
-        part.images[:count],
-        config.source,
-        invert=config.invert,
-        transpose=config.transpose,
-        names=names,
-        tick=tick,
+        part.images[:count], config.source, invert=config.invert, transpose=config.transpose, names=names, tick=tick
     )
     about = {"classes": classes, "form": form, "ink": ready.ink, "told": (*ready.told, *told)}
     return _frozen(ready.images, labels, config.source, **about, warnings=ready.warnings)
@@ -285,25 +275,3 @@ def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> 
         told=(*digits.told, *(f"of the test part: {told}" for told in test.told if told not in digits.told)),
         warnings=tuple(dict.fromkeys((*digits.warnings, *test.warnings))),
     )
-
-
-def suspicions(digits: Digits, found: Found, config: "DataConfig") -> list[str]:
-    """What pictures let one suspect: that they are stored turned, or have dark ink that was left so."""
-    if digits.sha256 == EMBEDDED["first_1000"][0] or found.form in ("embedded", "openml"):
-        return []
-    said = []
-    if digits.ink == "dark":
-        said.append(
-            f"with data.invert {str(config.invert).lower()} the ink is dark on a bright background: a network trained "
-            "on it would misclassify ordinary digits, bright on black; data.invert auto makes the ink bright"
-        )
-    turn = f"data.transpose {str(not config.transpose).lower()} turns them"
-    if digits.classes.digits:
-        images = 255 - digits.images if digits.ink == "dark" else digits.images
-        digit_of = np.array([int(key) for key in digits.classes.keys])
-        if how := orientation(images, digit_of[digits.labels]):
-            remedy = turn if how == "transposed" else "turn them and read them again"
-            said.append(SUSPECTED.format(how=how, remedy=remedy))
-    elif found.stored_transposed and not config.transpose:
-        said.append(f"EMNIST's files hold their pictures transposed, with rows and columns exchanged; {turn}")
-    return said

@@ -19,6 +19,8 @@ Labels = NDArray[np.int64]
 """Classes (n,), from 0."""
 Rows = NDArray[np.int64]
 """Positions (n,) of digits, from 0."""
+Labelled = tuple[NDArray[np.uint8], Labels]
+"""Images uint8 (n, 28, 28) and their labels."""
 
 
 @dataclass(frozen=True, eq=False)

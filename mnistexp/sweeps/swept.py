@@ -177,15 +177,11 @@ def differences(sweep: StoredRun, asked: Dataset) -> dict[str, tuple[Any, Any]]:
     Swept settings, and those that don't affect results, are ignored. Raises `RunError`.
     """
     about, digits, split = sweep.read_json(DATA), asked.digits, asked.split
-    found: dict[str, tuple[Any, Any]] = {
-        "digits (SHA-256)": (about["sha256"][:12], digits.sha256[:12]),
-        "labels (SHA-256)": (about["labels_sha256"][:12], digits.labels_sha256[:12]),
-    }
-    if digits.match(about) and (about["train"], about["test"]) != (split.train.tolist(), split.test.tolist()):
+    found = {what: (theirs[:12], ours[:12]) for what, (theirs, ours) in digits.differences(about).items()}
+    if not found and (about["train"], about["test"]) != (split.train.tolist(), split.test.tolist()):
         found["split"] = (f"that of {_data_words(sweep.config.data)}", f"another, of {_data_words(asked.config.data)}")
     theirs, ours = _compared(sweep.config), _compared(asked.config)
-    found |= {key: (value, ours[key]) for key, value in theirs.items()}
-    return {key: (their, our) for key, (their, our) in found.items() if their != our}
+    return found | {key: (value, ours[key]) for key, value in theirs.items() if value != ours[key]}
 
 
 def _compared(config: ExperimentConfig) -> dict[str, Any]:

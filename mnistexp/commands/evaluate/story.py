@@ -17,9 +17,10 @@ from mnistexp.config import settings
 from mnistexp.config.models import DataConfig
 from mnistexp.config.shown import percent, span
 from mnistexp.data import Dataset, Digits, Split
-from mnistexp.data.dataset import find, read_labelled, suspicions
+from mnistexp.data.dataset import find, read_labelled
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
+from mnistexp.data.polarity import suspicions
 from mnistexp.errors import BadInput, MnistexpError
 from mnistexp.figures import drawings, plots, style
 from mnistexp.runs.layout import DATA, METRICS, Kind
@@ -147,14 +148,9 @@ def _trained_on(images: NDArray[np.uint8], known: Dataset | None, right: NDArray
     interval = statistics.wilson(correct, others)
     told = (
         f"The run was trained on {count:,} of these {len(right):,} digits, found by their pixels; on the other "
-        f"{others:,} its accuracy is {percent(correct / others)} (95% interval {span(interval.low, interval.high)})."
+        f"{others:,} its accuracy is {percent(correct / others)} (95% interval {span(*interval.ends)})."
     )
-    share = {
-        "digits": others,
-        "correct": correct,
-        "accuracy": correct / others,
-        "interval": [interval.low, interval.high],
-    }
+    share = {"digits": others, "correct": correct, "accuracy": correct / others, "interval": interval.ends}
     return {"digits": count, "others": share, "sentence": told}
 
 
@@ -175,9 +171,9 @@ def _expected(stored: StoredRun, trained: dict[str, Any], found: dict[str, Any])
     )
     told = (
         f"The accuracy on {of['digits']:,} {which}, {percent(of['accuracy'])}, is {place} the 95% prediction interval "
-        f"from the run's test digits, {span(ahead.low, ahead.high)}: {meaning}."
+        f"from the run's test digits, {span(*ahead.ends)}: {meaning}."
     )
-    return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
+    return {"interval": ahead.ends, "holds": holds, "sentence": told}
 
 
 def _drawn(document: dict[str, Any], judged: Dataset, classes: Classes) -> dict[str, "Figure"]:
