@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mnistexp import statistics
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.layout import Kind
-from mnistexp.runs.results import History
+from mnistexp.runs.results import CURVES, History
 from mnistexp.training.repeats import TrainingResult
 
 OPTIMISTIC = (
@@ -84,7 +84,7 @@ def _curves(history: History, digits: int, classes: int, trainings: int = 1) -> 
     last, said = (best.diverged_at or history.epochs) - 1, best.sentence
     ends = {
         f"final_{name}": curve[last] if (curve := getattr(history, name)) and math.isfinite(curve[last]) else None
-        for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+        for name in CURVES
     }
     return ends | {
         "min_val_loss": best.minimum,

@@ -46,18 +46,8 @@ class Comparison:
         if found is MISSING:
             return False
         if self.span:
-            start, end = self.span
-            return (
-                isinstance(found, datetime)
-                and {
-                    "=": start <= found < end,
-                    "!=": not start <= found < end,
-                    "<": found < start,
-                    "<=": found < end,
-                    ">": found >= end,
-                    ">=": found >= start,
-                }[self.operator]
-            )
+            start, end = self.span  # one moment: before it, in it, after it
+            return isinstance(found, datetime) and _compared((found >= end) - (found < start), self.operator, 0)
         number = _number(self.value)
         if is_number(found) and self.operator != "~":
             if number is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistexp.config.grids import Value
+from mnistexp.config.grids import Grid
 from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig
 from mnistexp.data import Dataset
 from mnistexp.errors import BadInput, ConfigError, Problem, RunError
@@ -16,7 +16,6 @@ from mnistexp.runs.stored_runs import StoredRun, list_runs
 from mnistexp.sweeps.sweep_files import read_sweep
 
 DROPOUT = "dropout"
-Grid = Mapping[str, tuple[Value, ...]]
 
 
 @dataclass(frozen=True)
