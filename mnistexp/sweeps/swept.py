@@ -8,11 +8,12 @@ from typing import Any
 from mnistexp.config.grids import Grid
 from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig
 from mnistexp.data import Dataset
-from mnistexp.errors import BadInput, ConfigError, Problem, RunError
+from mnistexp.errors import BadInput, ConfigError, RunError
 from mnistexp.runs import references
 from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import StoredRun, list_runs
+from mnistexp.sweeps.space import refuse
 from mnistexp.sweeps.sweep_files import read_sweep
 
 DROPOUT = "dropout"
@@ -64,8 +65,7 @@ def parts_of(config: ExperimentConfig) -> list[Part]:
             parts[family] = _part(config, family, grid)
     if not problems and not parts:
         problems.append(("sweep.grid", "is empty, allowed: a grid for each optimizer, and one of model.dropout"))
-    if problems:
-        raise ConfigError([Problem("configuration", key, message) for key, message in problems])
+    refuse(problems)
     return list(parts.values())
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import Nesterov
-from mnistexp.errors import ConfigError, Problem
 from mnistexp.runs.layout import Kind
+from mnistexp.sweeps.space import refuse
 from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
 
 BEST = "best model"
@@ -86,8 +86,7 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
     seeds = {"repeats": size.curve_seeds}
     parts = {part.family: part for part in parts_of(cut)}
     if DROPOUT not in parts:
-        message = "has no grid of model.dropout, which the assignment needs"
-        raise ConfigError([Problem("configuration", "sweep.grid", message)])
+        refuse([("sweep.grid", "has no grid of model.dropout, which the assignment needs")])
     tasks = [
         Task("example digits", "data", Kind.EXAMPLES, _epochs(sgd, size.short)),
         Task("network", "data", Kind.SUMMARY, _epochs(sgd, size.short)),
