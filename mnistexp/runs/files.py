@@ -3,6 +3,7 @@
 Errors of the operating system become a `RunError` with the path and the reason in plain words.
 """
 
+import csv
 import errno
 import io
 import json
@@ -13,7 +14,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,13 @@ def write_json(path: Path, document: Mapping[str, object]) -> None:
         for key, value in plain({"schema_version": SCHEMA_VERSION} | dict(document)).items()
     ]
     write_text(path, "{\n  " + ",\n  ".join(lines) + "\n}\n")
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV whose lines end with a line feed."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def plain(value: Any) -> Any:

@@ -1,7 +1,5 @@
 """`reproduce` step by step: run every task of the assignment, reuse finished ones, and compare the numbers."""
 
-import csv
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +19,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures import style
+from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, PLAN, Kind
 from mnistexp.runs.results import Event, Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
@@ -189,13 +188,9 @@ AGREES = {"yes": True, "no": False, "not_comparable": None}
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["part", "what", "reported", "ours", "low", "high", "agrees", "how", "fault", "run"])
+    table: list[list[Any]] = [["part", "what", "reported", "ours", "low", "high", "agrees", "how", "fault", "run"]]
     for row in rows:
-        low, high = row.interval or ("", "")
+        ends = row.interval or ("", "")
         agrees = next(name for name, value in AGREES.items() if row.agrees is value)
-        writer.writerow(
-            [row.part, row.what, row.reported, row.ours, low, high, agrees, row.how, row.fault or "", row.run]
-        )
-    return buffer.getvalue()
+        table.append([row.part, row.what, row.reported, row.ours, *ends, agrees, row.how, row.fault or "", row.run])
+    return files.csv_text(table)
