@@ -16,6 +16,7 @@ from programs import call
 from rich.console import Console
 from tiny_best import tiny
 
+from mnistexp import data
 from mnistexp.cli import console_report
 from mnistexp.commands.assignment.assignment import FULL, LONG, QUICK, tasks_of
 from mnistexp.commands.assignment.comparison_row import Row, finite
@@ -24,8 +25,9 @@ from mnistexp.commands.assignment.figures import curves_over_band
 from mnistexp.commands.assignment.grids import best_of, row_scores, seed_scores
 from mnistexp.commands.assignment.plan import plan_reproduce
 from mnistexp.commands.assignment.story import run_reproduce, size_of
+from mnistexp.commands.examples import run_summary
 from mnistexp.commands.sweep import run_sweep
-from mnistexp.config.models import ExperimentConfig, TrainingConfig
+from mnistexp.config.models import DataConfig, ExperimentConfig, TrainingConfig
 from mnistexp.config.settings import packaged, resolve
 from mnistexp.config.yaml_source import parse
 from mnistexp.errors import ConfigError, Interrupted
@@ -243,6 +245,16 @@ def test_the_best_model_comes_from_the_intended_sweeps_alone(outcome: Outcome, r
     assert best.metrics is not None
     assert {sweep["run"] for sweep in best.metrics["choice"]["sweeps"]} == intended
     assert best.metrics["representative"]["unseen"] is not None
+
+
+def test_a_finished_step_is_used_again_where_the_source_has_fewer_digits_than_usual(tmp_path: Path) -> None:
+    digits = data.load(DataConfig(digits=200))
+    np.savez(tmp_path / "few.npz", images=digits.images, labels=digits.labels)
+    config = small().model_copy(update={"data": DataConfig(source=str(tmp_path / "few.npz"))})
+    [task] = [task for task in tasks_of(data.Dataset.load(config).config, SIZE) if task.name == "network"]
+    made = run_summary(task.config, tmp_path / "runs").run_dir
+    rows = plan_reproduce(config, tmp_path / "runs", SIZE).rows
+    assert [row.run for row in rows if row.what["name"] == "network"] == [made.name]
 
 
 @pytest.mark.usefixtures("undrawn")
