@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mnistexp.data.content import Tick
 from mnistexp.data.forms import Classes, classes_of, plain_labels
-from mnistexp.data.packaged import embedded, find_named, sha256
+from mnistexp.data.packaged import EMBEDDED, embedded, find_named, sha256
 from mnistexp.data.part import Found, Part, opened
-from mnistexp.data.polarity import Ink, suspicions
+from mnistexp.data.polarity import Ink, orientation
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
 from mnistexp.data.splits import Labelled, Labels, Rows, Split, share_of, split_rows
@@ -120,14 +120,12 @@ class Dataset:
 
 def fitted(config: "ExperimentConfig", digits: Digits) -> "ExperimentConfig":
     """The settings with the number of digits and of classes that are there. Raises `BadInput` for other settings."""
-    count = len(digits) - digits.own_test
-    classes = len(digits.classes)
+    count, classes = len(digits) - digits.own_test, len(digits.classes)
     if (count, classes) == (config.data.digits, config.model.classes):
         return config
     if config.model.classes not in (10, classes):
-        raise BadInput(
-            f"model.classes: is {config.model.classes}, allowed: {classes}, the classes of {digits.source!r}"
-        )
+        allowed = f"{classes}, the classes of {digits.source!r}"
+        raise BadInput(f"model.classes: is {config.model.classes}, allowed: {allowed}")
     if config.training.batch_size > count:
         raise BadInput(f"training.batch_size: is {config.training.batch_size}, allowed: at most the {count} digits")
     data = config.data.model_copy(update={"digits": count})
@@ -275,3 +273,28 @@ def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> 
         told=(*digits.told, *(f"of the test part: {told}" for told in test.told if told not in digits.told)),
         warnings=tuple(dict.fromkeys((*digits.warnings, *test.warnings))),
     )
+
+
+def suspicions(digits: Digits, found: Found, config: "DataConfig") -> list[str]:
+    """What pictures let one suspect: that they are stored turned, or have dark ink that was left so."""
+    if digits.sha256 == EMBEDDED["first_1000"][0] or found.form in ("embedded", "openml"):
+        return []
+    said = []
+    if digits.ink == "dark":
+        said.append(
+            f"with data.invert {str(config.invert).lower()} the ink is dark on a bright background: a network trained "
+            "on it would misclassify ordinary digits, bright on black; data.invert auto makes the ink bright"
+        )
+    turn = f"data.transpose {str(not config.transpose).lower()} turns them"
+    if digits.classes.digits:
+        images = 255 - digits.images if digits.ink == "dark" else digits.images
+        digit_of = np.array([int(key) for key in digits.classes.keys])
+        if how := orientation(images, digit_of[digits.labels]):
+            remedy = turn if how == "transposed" else "turn them and read them again"
+            said.append(
+                f"the digits look {how}, by comparison with the packaged ones: a network trained on them would "
+                f"misclassify ordinary digits; {remedy}"
+            )
+    elif found.stored_transposed and not config.transpose:
+        said.append(f"EMNIST's files hold their pictures transposed, with rows and columns exchanged; {turn}")
+    return said

@@ -1,26 +1,17 @@
 """Is the ink bright or dark, and do the digits stand upright? What the pictures themselves say of it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.data.forms import Pictures
-from mnistexp.data.packaged import EMBEDDED, embedded
-
-if TYPE_CHECKING:
-    from mnistexp.config.models import DataConfig
-    from mnistexp.data.dataset import Digits
-    from mnistexp.data.part import Found
+from mnistexp.data.packaged import embedded
 
 Ink = Literal["bright", "dark"]
 MIXED = 0.1
 """With a smaller share of the other kind a set is of one kind: some pieces of clothing fill their edges."""
-SUSPECTED = (
-    "the digits look {how}, by comparison with the packaged ones: a network trained on them would misclassify ordinary "
-    "digits; {remedy}"
-)
 AT_MOST = 2000
 CLEAR, LEAD = 0.5, 0.15
 """The share of digits that the packaged ones' averages must recognise, and by how much more than as they stand."""
@@ -104,25 +95,3 @@ def _unit(images: NDArray[np.float64]) -> NDArray[np.float64]:
     flat = flat - flat.mean(axis=1, keepdims=True)
     unit: NDArray[np.float64] = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
     return unit
-
-
-def suspicions(digits: "Digits", found: "Found", config: "DataConfig") -> list[str]:
-    """What pictures let one suspect: that they are stored turned, or have dark ink that was left so."""
-    if digits.sha256 == EMBEDDED["first_1000"][0] or found.form in ("embedded", "openml"):
-        return []
-    said = []
-    if digits.ink == "dark":
-        said.append(
-            f"with data.invert {str(config.invert).lower()} the ink is dark on a bright background: a network trained "
-            "on it would misclassify ordinary digits, bright on black; data.invert auto makes the ink bright"
-        )
-    turn = f"data.transpose {str(not config.transpose).lower()} turns them"
-    if digits.classes.digits:
-        images = 255 - digits.images if digits.ink == "dark" else digits.images
-        digit_of = np.array([int(key) for key in digits.classes.keys])
-        if how := orientation(images, digit_of[digits.labels]):
-            remedy = turn if how == "transposed" else "turn them and read them again"
-            said.append(SUSPECTED.format(how=how, remedy=remedy))
-    elif found.stored_transposed and not config.transpose:
-        said.append(f"EMNIST's files hold their pictures transposed, with rows and columns exchanged; {turn}")
-    return said

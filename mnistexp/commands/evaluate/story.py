@@ -17,10 +17,9 @@ from mnistexp.config import settings
 from mnistexp.config.models import DataConfig
 from mnistexp.config.shown import percent, span
 from mnistexp.data import Dataset, Digits, Split
-from mnistexp.data.dataset import find, read_labelled
+from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
-from mnistexp.data.polarity import suspicions
 from mnistexp.errors import BadInput, MnistexpError
 from mnistexp.figures import drawings, plots, style
 from mnistexp.runs.layout import DATA, METRICS, Kind
