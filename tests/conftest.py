@@ -18,6 +18,7 @@ from small import NETWORK, undrawn
 
 from mnistexp import api
 from mnistexp.commands import examples
+from mnistexp.training import kernels
 
 # The fault battery takes long: `make faults` names its folder.
 collect_ignore = ["faults"]
@@ -67,6 +68,15 @@ def without_figures() -> Iterator[None]:
     """For tests that don't look at the figures of their runs."""
     with undrawn():
         yield
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What is left beside the kernels for later processes."""
+    left: dict[str, bytes] = {}
+    monkeypatch.setattr(kernels, "beside", left.get)
+    monkeypatch.setattr(kernels, "leave_beside", left.__setitem__)
+    return left
 
 
 @pytest.fixture

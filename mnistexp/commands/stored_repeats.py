@@ -14,9 +14,10 @@ from mnistexp.runs.layout import CHECKPOINT, HISTORY, MODEL, PREDICTIONS, STATE,
 from mnistexp.runs.progress import leave_progress
 from mnistexp.runs.results import CURVES, Watch
 from mnistexp.runs.run_folder import Run, add_file, remove_file
-from mnistexp.training.predicting import keras_model
+from mnistexp.training import kernels
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside, start_tensorflow
+from mnistexp.training.saved_model import pattern_of, save_model
 from mnistexp.training.state import EpochRow, State
 
 AFTERWARDS = "scipy.special", "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"
@@ -32,7 +33,7 @@ def train_repeats(run: Run, dataset: Dataset, held_out: Rows | None, watch: Watc
     reads the test digits once. Raises `KeyboardInterrupt`, keeping finished work.
     """
     start_tensorflow()
-    load_beside("keras", *AFTERWARDS)
+    load_beside("keras" if kernels.beside(pattern_of(dataset.config)) is None else "h5py", *AFTERWARDS)
     return [_repeat(run, dataset, held_out, repeat, watch) for repeat in range(dataset.config.repeats)]
 
 
@@ -57,7 +58,7 @@ def _repeat(run: Run, dataset: Dataset, held_out: Rows | None, repeat: int, watc
         run.log(f"training {repeat + 1}: stopped after epoch {fit.history.epochs}")
         raise KeyboardInterrupt
     with run.writing(in_repeat(repeat, MODEL)) as path:
-        keras_model(dataset.config, fit.weights).save(path)
+        save_model(dataset.config, fit.weights, path)
     result = scored(dataset, fit, repeat)
     run.add(in_repeat(repeat, PREDICTIONS), result.test.archive())
     run.log(f"training {repeat + 1}: {fit.epochs} epochs, test accuracy {result.test_accuracy:.4f}")

@@ -127,6 +127,21 @@ def keep() -> None:
             _shrink(_private.kept.parent)
 
 
+def beside(name: str) -> bytes | None:
+    """What was left beside the kernels under a name, by this process or an earlier one."""
+    if _private is not None:
+        with suppress(OSError):
+            return (_private.folder / f"{name}.pb").read_bytes()
+    return None
+
+
+def leave_beside(name: str, content: bytes) -> None:
+    """Leave something beside the kernels, for this process and later ones."""
+    if _private is not None:
+        with suppress(OSError, RunError):
+            files.write_bytes(_private.folder / f"{name}.pb", content)
+
+
 def end() -> None:
     """Keep new kernels, and remove the private folder of this process."""
     global _private

@@ -3,8 +3,8 @@
 Importing this module starts TensorFlow; `fitting.py` does so on its first fit.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mnistexp.config.models import ModelConfig
 from mnistexp.config.optimizers import OPTIMIZERS
+from mnistexp.training.graphs import Graph
 from mnistexp.training.model import build_model, initial_weights
 from mnistexp.training.runtime import start_tensorflow
 from mnistexp.training.winograd import Winograd, compiled
@@ -32,6 +33,7 @@ HALVES = 2**16
 class Network(Protocol):
     """The interface of a network for the loop; `Winograd` explains each member."""
 
+    one_kernel: bool
     mask_sizes: tuple[int, ...]
 
     def prepare(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
@@ -45,6 +47,8 @@ class Network(Protocol):
 
 class Layers:
     """Any network, by the layers of its Keras model and TensorFlow's automatic gradients."""
+
+    one_kernel = False  # XLA's gradients of convolutions are slow
 
     def __init__(self, config: ModelConfig) -> None:
         self.model = build_model(config)
@@ -81,43 +85,29 @@ class Layers:
         return losses, logits, tape.gradient(loss, weights)
 
 
-class _Graph:
-    """A function as a graph of one signature, traced by its first call.
-
-    Its arguments have the dtypes of the signature: they are not compared with it, which takes a thirtieth of an epoch.
-    """
-
-    def __init__(self, function: Callable[..., Any], signature: list[Any]) -> None:
-        self.traced = tf.function(function, autograph=False, input_signature=signature)
-
-    @cached_property
-    def _call(self) -> Callable[..., Any]:
-        call: Callable[..., Any] = self.traced.get_concrete_function().inference_fn.call_preflattened
-        return call
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._call([*map(tf.convert_to_tensor, tf.nest.flatten(arguments))])
-
-
 class Loop:
     """The compiled functions for one network, optimizer and batch size; all hyperparameters are inputs.
 
     A state is the weights in Keras' order, then each of the optimizer's vectors in the same shapes, then its scalars.
     """
 
-    def __init__(self, network: Network, shapes: Sequence[tuple[int, ...]], optimizer: str, batch: int, drops: bool):
+    def __init__(
+        self, about: str, network: Network, shapes: Sequence[tuple[int, ...]], optimizer: str, batch: int, drops: bool
+    ) -> None:
         self.network, self.shapes, self.batch = network, list(shapes), batch
         self.optimizer = OPTIMIZERS[optimizer]
         self.names = list(self.optimizer.model_validate({}).hyperparameters())
         self.weights = len(self.shapes)
         """How many of a state's tensors are weights."""
         self.mask_sizes = network.mask_sizes if drops else ()
+        self._step = compiled(self._learn) if network.one_kernel else self._learn
         floats, spec = tf.float32, tf.TensorSpec
         vectors = 1 + len(self.optimizer.slots)
         state = [*self.shapes * vectors, *([()] * len(self.optimizer.scalar_slots))]
         image = network.prepare(np.zeros((1, 28, 28), np.uint8)).shape[1:]
         part = (spec((None, *image), tf.uint8), spec([None], tf.int32), spec([None, batch], floats))
-        self.train = _Graph(
+        self._training = Graph(
+            f"training {about}",
             self._train,
             [
                 tuple(spec(shape, floats) for shape in state),
@@ -130,7 +120,13 @@ class Loop:
                 spec([1], tf.uint64),
             ],
         )
-        self.evaluate = _Graph(self._evaluate, [tuple(spec(shape, floats) for shape in self.shapes), part])
+        weights = tuple(spec(shape, floats) for shape in self.shapes)
+        self.evaluate = Graph(f"evaluation {about}", self._evaluate, [weights, part])
+
+    def train(self, *arguments: Any) -> tuple[State, Tensor]:
+        """The graph of `_train`."""
+        *state, sums = self._training(*arguments)
+        return tuple(state), sums
 
     def start(self, weights: Sequence[Any]) -> State:
         """The initial state of a training."""
@@ -176,9 +172,8 @@ class Loop:
         def learn(number: Tensor, state: State, sums: Tensor) -> tuple[Tensor, State, Tensor]:
             rows, share, step = order[number], shares[number], batches[2] + number
             digits = tf.gather(images, rows), tf.gather(labels, rows)
-            weights = list(state[: self.weights])
-            losses, logits, gradients = self.network.gradients(weights, *digits, share, self.masks(key, step, drop))
-            state = self._update(state, gradients, numbers, tf.cast(step, tf.float32))
+            past = tf.cast(step, tf.float32)
+            losses, logits, state = self._step(state, *digits, share, self.masks(key, step, drop), numbers, past)
             return number + 1, state, sums + _sums(losses, logits, digits[1], share > 0)
 
         _, state, sums = tf.while_loop(lambda number, *_: number < batches[1], learn, (batches[0], state, sums))
@@ -197,6 +192,21 @@ class Loop:
         masks = tf.where(draws >= tf.round(drop[0] * HALVES), drop[1], 0.0)
         sizes = [self.batch * size for size in self.mask_sizes]
         return [tf.reshape(mask, [self.batch, -1]) for mask in tf.split(masks, sizes)]
+
+    def _learn(
+        self,
+        state: State,
+        x: Tensor,
+        labels: Tensor,
+        shares: Tensor,
+        masks: Sequence[Tensor],
+        numbers: Tensor,
+        past: Tensor,
+    ) -> tuple[Tensor, Tensor, State]:
+        """Losses and logits of a batch, and the state after its step; `past`: the steps before it, float32."""
+        weights = list(state[: self.weights])
+        losses, logits, gradients = self.network.gradients(weights, x, labels, shares, masks)
+        return losses, logits, self._update(state, gradients, numbers, past)
 
     @compiled
     def _update(self, state: State, gradients: Sequence[Tensor], numbers: Tensor, past: Tensor) -> State:
@@ -250,6 +260,6 @@ def loop_for(config: ModelConfig, optimizer: str, batch: int, drops: bool) -> Lo
 
     `config.dropout` must be 0, so that all rates share one loop; `drops`: whether there is dropout.
     """
-    network = network_for(config)
+    about = f"{optimizer}, {batch} a batch, {'with' if drops else 'without'} dropout: {config.model_dump_json()}"
     shapes = [tuple(weight.shape) for weight in initial_weights(config)]
-    return Loop(network, shapes, optimizer, batch, drops)
+    return Loop(about, network_for(config), shapes, optimizer, batch, drops)

@@ -8,11 +8,12 @@ Optimizations, all exact up to rounding:
 - The second is Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, 2016): its 2x2 tiles are the pooling windows.
 - Pooling comes before bias and ReLU, which commute with a maximum; backward needs only which of the four won.
 
-Each stage is compiled by XLA separately. As a whole, XLA would recompute shared intermediate results for each use, and
-move layout changes into inner loops; both cost more than the few microseconds of a call.
+A step is one XLA kernel, whose stages are kept apart from each other: else XLA would recompute shared intermediate
+results for each use, and move layout changes into inner loops.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from numpy.typing import NDArray
 from mnistexp.training.runtime import start_tensorflow
 
 tf = start_tensorflow()
-
 
 Tensor = Any
 GRID, TILES, PIXELS = 12, 5, 16
@@ -40,8 +40,24 @@ def compiled(function: Callable[..., Any]) -> Any:
     return tf.function(function, jit_compile=True, autograph=False)
 
 
+def apart(stage: Any, *arguments: Any, always: Tensor) -> Any:
+    """What a compiled stage gives, optimized by itself within the kernel of its caller.
+
+    It is one branch of a condition, `always`, of which XLA can't know that it is always true.
+    """
+    given = stage.get_concrete_function(*arguments).structured_outputs
+    return tf.cond(
+        always,
+        lambda: stage(*arguments),
+        lambda: tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), given),
+    )
+
+
 class Winograd:
     """Logits and gradients of the network; weights are in the order of Keras' `get_weights`."""
+
+    one_kernel = True
+    """Whether `gradients` may be compiled as part of a larger kernel."""
 
     def __init__(self, filters: tuple[int, int], dense_units: int) -> None:
         self.first, self.second = filters
@@ -60,10 +76,17 @@ class Winograd:
 
     def logits(self, weights: Sequence[Tensor], x: Tensor) -> Tensor:
         """Logits float32 (n, 10) of prepared digits (n, 2304), n known when traced."""
-        pooled, _ = self._conv_1(self._windows(x), *weights[:2])
-        features, _, _ = self._conv_2(pooled, *weights[2:4])
-        hidden = tf.nn.relu(tf.matmul(self._by_digit(features), weights[4]) + weights[5])
+        hidden = tf.nn.relu(tf.matmul(self._features(x, *weights[:4]), weights[4]) + weights[5])
         return tf.matmul(hidden, weights[6]) + weights[7]
+
+    @compiled
+    def _features(self, x: Tensor, *weights: Tensor) -> Tensor:
+        """What both convolutions give, float32 (n, 25 * filters)."""
+        windows = self._windows(x)
+        run = partial(apart, always=windows[0, 0] >= 0)
+        pooled, _ = run(self._conv_1, windows, *weights[:2])
+        features, _, _ = run(self._conv_2, pooled, *weights[2:])
+        return self._by_digit(features)
 
     def gradients(
         self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
@@ -73,18 +96,19 @@ class Winograd:
         `masks`: float32 (n, size) for each of `mask_sizes`, which the units are multiplied by; none without dropout.
         """
         windows = self._windows(x)
-        pooled, won_1 = self._conv_1(windows, *weights[:2])
+        run = partial(apart, always=windows[0, 0] >= 0)
+        pooled, won_1 = run(self._conv_1, windows, *weights[:2])
         if masks:
             mask = tf.reshape(masks[0], pooled.shape)
             pooled = pooled * mask
-        features, won_2, products = self._conv_2(pooled, *weights[2:4])
-        losses, logits, back, dense = self._dense(
-            self._by_digit(features), *weights[4:], labels, shares, masks[1] if masks else None
+        features, won_2, products = run(self._conv_2, pooled, *weights[2:4])
+        losses, logits, back, dense = run(
+            self._dense, self._by_digit(features), *weights[4:], labels, shares, masks[1] if masks else None
         )
-        back, conv_2 = self._conv_2_back(self._by_tile(back), won_2, products, weights[2])
+        back, conv_2 = run(self._conv_2_back, self._by_tile(back), won_2, products, weights[2])
         if masks:
             back = back * mask
-        return losses, logits, [*self._conv_1_back(back, won_1, windows), *conv_2, *dense]
+        return losses, logits, [*run(self._conv_1_back, back, won_1, windows), *conv_2, *dense]
 
     def _windows(self, x: Tensor) -> Tensor:
         """Float32 (144 * n, 16), position by position."""

@@ -13,8 +13,10 @@ from programs import untouched
 from mnistexp.config.models import ExperimentConfig, ModelConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.config.optimizers import Adam, Nesterov
+from mnistexp.training import saved_model
 from mnistexp.training.model import Seed, build_model, build_optimizer, initial_weights
 from mnistexp.training.predicting import keras_model
+from mnistexp.training.saved_model import save_model
 
 CONFIGS = [
     ModelConfig(),
@@ -101,13 +103,38 @@ def test_a_saved_model_is_made_of_keras_parts_only(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+def contents(path: Path) -> list[bytes]:
+    with ZipFile(path) as archive:
+        assert archive.namelist() == ["metadata.json", "config.json", "model.weights.h5"]
+        return [archive.read(name) for name in archive.namelist()[1:]]
+
+
 def test_a_saved_model_does_not_depend_on_models_made_before_it(tmp_path: Path) -> None:
-    config, contents = ExperimentConfig(), []
+    config, found = ExperimentConfig(), []
     for _ in range(2):
         keras_model(config, initial_weights(config.model)).save(tmp_path / "model.keras")
-        with ZipFile(tmp_path / "model.keras") as archive:
-            contents.append([archive.read(name) for name in ("config.json", "model.weights.h5")])
-    assert contents[0] == contents[1]
+        found.append(contents(tmp_path / "model.keras"))
+    assert found[0] == found[1]
+
+
+def test_later_models_are_saved_without_keras_as_keras_would(
+    tmp_path: Path, kept: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = [ExperimentConfig(model=ModelConfig(dropout=rate), optimizer=Adam()) for rate in (0.0, 0.3)]
+    weights = [initial_weights(configs[0].model, seed) for seed in (1, 2)]
+    for config in configs:
+        save_model(config, weights[0], tmp_path / "first.keras")
+    assert len(kept) == 2
+    for config in configs:
+        keras_model(config, weights[1]).save(tmp_path / "keras.keras")
+        with monkeypatch.context() as without_keras:
+            without_keras.setattr(saved_model, "keras_model", None)
+            save_model(config, weights[1], tmp_path / "ours.keras")
+        assert contents(tmp_path / "ours.keras") == contents(tmp_path / "keras.keras")
+    import keras
+
+    for ours, theirs in zip(weights[1], keras.models.load_model(tmp_path / "ours.keras").get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_keras_optimizer_has_our_numbers() -> None:

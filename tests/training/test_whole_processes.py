@@ -54,7 +54,7 @@ def trained(place: Place) -> Place:
     ]
     assert [running.wait() for running in at_once] == [0, 0]
     names = place.kernels()
-    assert len(names) >= 5
+    assert len(names) >= 3
     third = place.run("train", *SMALL)
     assert place.kernels() == names
     return third
@@ -77,7 +77,7 @@ def test_concurrent_and_later_trainings_give_the_bits_of_one_without_kernels(tra
 def test_workers_of_a_sweep_keep_their_kernels(swept: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNISTEXP_CACHE_DIR", swept.variables["MNISTEXP_CACHE_DIR"])
     count = len(swept.kernels())
-    assert count >= 5
+    assert count >= 3
     assert f"{count} compiled kernels" in call("cache", "info", cwd=swept.folder).stdout
     assert f"{count} compiled kernels" in call("cache", "prune", cwd=swept.folder).stdout
     assert swept.kernels() == []
