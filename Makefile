@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNS ?= $(or $(MNISTEXP_RUNS_DIR),runs)
 
-.PHONY: help setup check-run train examples summary sweeps best reproduce test check coverage repeat faults format bench gallery docs docs-examples release-check digits lock clean
+.PHONY: help setup check-run train examples summary sweeps best reproduce test check coverage repeat golden faults format bench gallery docs docs-examples release-check digits lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -63,6 +63,10 @@ coverage: $(VENV)/installed-dev  ## Run the tests and list the lines that none o
 
 repeat: $(VENV)/installed-dev  ## Run the tests N times in different random orders, half of them on a busy machine
 	$(BIN)/python tools/repeat_tests.py --runs $${N:-20}
+
+golden: $(VENV)/installed-dev  ## Write the texts of tests/golden/ again, and show what has changed in them
+	GOLDEN=renew $(BIN)/pytest tests/golden
+	git --no-pager diff --stat --patch -- 'tests/golden/*.txt'
 
 faults: $(VENV)/installed-dev  ## Kill, starve and feed it nonsense: the slow fault battery, for which see docs/reliability.md
 	$(BIN)/pytest tests -m slow --ignore tests/test_docs.py

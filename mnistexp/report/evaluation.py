@@ -67,8 +67,8 @@ def _accuracy(found: Mapping[str, Any]) -> Iterator[Block]:
         "answer",
     )
     for section in ("expected", "trained_on", "ledger"):
-        if found[section]:
-            yield Paragraph(found[section]["sentence"])
+        if found[section] and (told := found[section]["sentence"]) not in found["warnings"]:
+            yield Paragraph(told)
     if found["converted"]:
         yield Paragraph(f"Converted while reading: {'; '.join(found['converted'])}.")
     yield from warnings(found)

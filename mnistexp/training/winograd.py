@@ -97,17 +97,11 @@ class Winograd:
         """
         windows = self._windows(x)
         run = partial(apart, always=windows[0, 0] >= 0)
-        pooled, won_1 = run(self._conv_1, windows, *weights[:2])
-        if masks:
-            mask = tf.reshape(masks[0], pooled.shape)
-            pooled = pooled * mask
+        mask_1, mask_2 = masks or (None, None)
+        pooled, won_1 = run(self._conv_1, windows, *weights[:2], mask_1)
         features, won_2, products = run(self._conv_2, pooled, *weights[2:4])
-        losses, logits, back, dense = run(
-            self._dense, self._by_digit(features), *weights[4:], labels, shares, masks[1] if masks else None
-        )
-        back, conv_2 = run(self._conv_2_back, self._by_tile(back), won_2, products, weights[2])
-        if masks:
-            back = back * mask
+        losses, logits, back, dense = run(self._dense, self._by_digit(features), *weights[4:], labels, shares, mask_2)
+        back, conv_2 = run(self._conv_2_back, self._by_tile(back), won_2, products, weights[2], mask_1)
         return losses, logits, [*run(self._conv_1_back, back, won_1, windows), *conv_2, *dense]
 
     def _windows(self, x: Tensor) -> Tensor:
@@ -124,13 +118,13 @@ class Winograd:
         return tf.reshape(features, [-1, self.second])
 
     @compiled
-    def _conv_1(self, windows: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def _conv_1(self, windows: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor = None) -> tuple[Tensor, Tensor]:
         """Pooled activations (2, 2, 6, 6, n * filters) by parity and position, and the winners (144 * n, filters)."""
         kernel = tf.reshape(kernel, [3, 3, self.first]) / 255.0
         shifted = [tf.pad(kernel, [[row, 1 - row], [column, 1 - column], [0, 0]]) for row, column in CORNERS]
         outputs = tf.matmul(windows, tf.concat([tf.reshape(kernel, [PIXELS, self.first]) for kernel in shifted], 1))
         pooled, won = _pool(tf.split(outputs, 4, 1), bias)
-        return tf.reshape(pooled, [2, 2, GRID // 2, GRID // 2, -1]), won
+        return _masked(tf.reshape(pooled, [2, 2, GRID // 2, GRID // 2, -1]), mask), won
 
     @compiled
     def _conv_1_back(self, back: Tensor, won: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,7 +150,7 @@ class Winograd:
 
     @compiled
     def _conv_2_back(
-        self, back: Tensor, won: Tensor, pooled: Tensor, kernel: Tensor
+        self, back: Tensor, won: Tensor, pooled: Tensor, kernel: Tensor, mask: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         back = tf.where(won < NONE, back, 0.0)
         weights = [np.outer(SPREAD[:, row], SPREAD[:, column]).reshape(16, 1, 1) for row, column in CORNERS]
@@ -172,7 +166,7 @@ class Winograd:
         tiles = tf.stack([_overlapped(tiles[0], tiles[2], 1), _overlapped(tiles[1], tiles[3], 1)])
         tiles = _tile_back(tf.unstack(tiles, axis=1))
         by_input = tf.stack([_overlapped(tiles[0], tiles[2], 2), _overlapped(tiles[1], tiles[3], 2)], 1)
-        return by_input, (by_kernel, tf.reduce_sum(back, 0))
+        return _masked(by_input, mask), (by_kernel, tf.reduce_sum(back, 0))
 
     def _transformed(self, kernel: Tensor) -> Tensor:
         kernel = tf.stack(_kernel(tf.unstack(kernel)))
@@ -198,6 +192,10 @@ class Winograd:
             tf.reduce_sum(by_logits, 0),
         )
         return losses, logits, tf.matmul(back, kernel, transpose_b=True), by_weights
+
+
+def _masked(units: Tensor, mask: Tensor) -> Tensor:
+    return units if mask is None else units * tf.reshape(mask, units.shape)
 
 
 def _pool(outputs: Sequence[Tensor], bias: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """The command line as its users meet it."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,74 +15,6 @@ from small import NETWORK, options, undrawn
 from mnistexp.data import packaged
 
 TINY = options({**NETWORK, "data.digits": 200})
-
-
-BAD_COMMAND_LINES = {
-    "unknown command": (["trian"], "Did you mean 'train'?"),
-    "unknown option": (["train", "--epoch", "3"], "--epochs"),
-    "text for a number": (["train", "--epochs", "ten"], "'ten' is not a whole number"),
-    "fraction for a whole number": (["train", "--epochs", "1.5"], "'1.5' is not a whole number"),
-    "no epochs": (["train", "--epochs", "0"], "--epochs: training.epochs: is 0, allowed: 1 <= value"),
-    "negative epochs": (["train", "--epochs", "-3"], "is -3, allowed: 1 <= value"),
-    "negative seed": (["train", "--seed", "-1"], "--seed: seed: is -1, allowed: 0 <= value"),
-    "huge seed": (["train", "--seed", "99999999999999"], "allowed: 0 <= value < 4294967296"),
-    "no repeats": (["train", "--repeats", "0"], "repeats: is 0"),
-    "batch larger than the data": (["train", "--batch-size", "801"], "at most the 800 training digits"),
-    "unknown optimizer": (["train", "--opt", "adma"], "did you mean 'adam'?"),
-    "not an assignment": (["train", "--set", "epochs"], "allowed: key=value"),
-    "unknown key": (["train", "--set", "epoch=3"], "did you mean 'training.epochs'?"),
-    "several optimizers to train": (["train", "--opt", "adam,nadam"], "sweep-optimizer --opt adam,nadam` tries"),
-    "an empty folder": (["train", "--runs-dir", ""], "'' is not a folder; write . for the current one"),
-    "an option given twice": (["train", "--epochs", "1", "--epochs=2"], "--epochs is given twice, as '1' and as '2'"),
-    "both names of an option": (["config", "schema", "-o", "a", "--output", "b"], "--output is given twice, as 'a'"),
-    "a folder given twice": (["runs", "list", "--runs-dir", "a", "--runs-dir", "b"], "--runs-dir is given twice"),
-    "two optimizers to train": (["train", "--opt", "adam", "--opt", "sgd"], "as 'adam' and as 'sgd', allowed: once"),
-    "three seeds": (["sweep-dropout", *3 * ["--seed", "1"]], "--seed is given 3 times, as '1' and as '1' and as '1'"),
-    "a switch and its opposite": (["sweep-dropout", "--cache", "--no-cache"], "--cache and --no-cache are given"),
-    "a key set twice": (["train", "-s", "seed=1", "--set", "seed=2"], "seed: is given twice, as '1' and as '2'"),
-    "a setting for an option": (["train", "--momentum", "0.5"], "write `--set optimizer.momentum=VALUE`"),
-    "a setting to sweep": (["sweep-optimizer", "--lr", "0.5"], "write `--grid learning_rate=VALUE,VALUE`"),
-    "another name of an option": (["train", "--optimizer", "adam"], "did you mean '--opt'?"),
-    "the beginning of commands": (["sweep"], "Did you mean 'sweep-optimizer' or 'sweep-dropout'?"),
-    "a command of a group": (["list"], "Did you mean 'runs list'?"),
-    "a command in capitals": (["Train"], "Did you mean 'train'?"),
-    "value of another kind": (["train", "--set", "training.epochs=many"], "is 'many', allowed: a whole number"),
-    "value out of bounds": (["train", "--set", "model.dropout=1.0"], "is 1.0, allowed: 0 <= value < 1"),
-    "key of another optimizer": (["train", "--set", "optimizer.beta_1=0.5"], "adam"),
-    "not a number": (["train", "--set", "optimizer.learning_rate=.nan"], "allowed: a finite number"),
-    "two problems": (["train", "--epochs", "0", "--set", "model.dropout=2"], "model.dropout"),
-    "missing file": (["train", "--config", "missing.yaml"], "missing.yaml: no such file"),
-    "unknown packaged name": (["train", "--config", "trian"], "did you mean 'train'?"),
-    "unknown source": (["train", "--data", "embeded"], "embeded"),
-    "missing digits": (["train", "--data", "no/such/digits.npz"], "no/such/digits.npz"),
-    "validation of everything": (["train", "--validation-fraction", "1.0"], "allowed: 0 <= value < 1"),
-    "empty training part": (["train", "--validation-fraction", "0.999"], "at least 10"),
-    "early stopping on test digits": (["train", "--set", "training.early_stopping={}"], "validation_fraction above 0"),
-    "a name that is a path": (["train", "--name", "../up"], "allowed: letters, digits"),
-    "resume nothing": (["train", "--resume", "latest"], "no training to resume in runs"),
-    "resume and set": (["train", "--resume", "latest", "--seed", "3"], "--seed"),
-    "index out of range": (["show-examples", "--index", "800"], "is 800, allowed: 0 to 799"),
-    "negative index": (["show-examples", "--index", "-1"], "is -1, allowed: 0 to 799"),
-    "index and count": (["show-examples", "--index", "1", "--count", "2"], "can't be combined"),
-    "count of nothing": (["show-examples", "--count", "0"], "is 0, allowed: 1 to 100"),
-    "an argument too many": (["summary", "now"], "now"),
-    "a folder for a file": (
-        ["config", "schema", "--output", "."],
-        "--output . is a folder, allowed: the name of a file",
-    ),
-    "nothing for a file": (["runs", "export", "--format", "csv", "--output", ""], "--output . is a folder"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_COMMAND_LINES)
-def test_bad_command_lines_report_the_error_and_write_nothing(name: str, tmp_path: Path) -> None:
-    arguments, expected = BAD_COMMAND_LINES[name]
-    done = call(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert expected in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_common_settings_have_flags_and_numbers_are_read_as_people_write_them(tmp_path: Path) -> None:
@@ -111,6 +44,27 @@ def test_several_files_are_merged_in_order_and_each_says_what_it_decided(tmp_pat
     assert "d.yaml:1: training: is 3" in said
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train --opt SGD --lr 1e-3 --epochs 1e2 --batch-size 1_6",
+        "train --set dropout=0.5 --set epochs=1_000",
+        "sweep-optimizer --opt Adam,NADAM --max-time 1h30m",
+        "sweep-dropout --grid dropout=0,0.5",
+        "sweep-optimizer --grid learning_rate=[0.1,0.2]",
+    ],
+)
+def test_common_spellings_are_accepted(line: str, tmp_path: Path) -> None:
+    done = call(*line.split(), "--dry-run", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_settings_are_printed_in_short_lines(tmp_path: Path) -> None:
+    lines = call("config", "show", "best", cwd=tmp_path).stdout.splitlines()
+    assert max(map(len, lines)) < 120
+    assert any(re.match(r"sweep\.grid\.0\.optimizer\.learning_rate +\[0\.001, ", line) for line in lines)
+
+
 def test_names_unlike_any_valid_one_get_no_suggestion(tmp_path: Path) -> None:
     for arguments in (["frobnicate"], ["train", "--frobnicate"], ["train", "--set", "frobnicate=1"]):
         assert "did you mean" not in call(*arguments, cwd=tmp_path).stderr.lower()
@@ -126,30 +80,7 @@ def test_the_program_exits_with_the_code_and_output_of_main(tmp_path: Path) -> N
         here = call(*arguments, cwd=tmp_path)
         assert (there.returncode, there.stdout) == (here.returncode, here.stdout)
         assert there.stderr.replace("python -m mnistexp", "mnistexp") == here.stderr
-
-
-BAD_FILES = {
-    "empty key": ("training:\n  epochs:\n", "training.epochs: is None"),
-    "tab": ("training:\n\tepochs: 3\n", ":2: not valid YAML"),
-    "list": ("- 1\n", "holds a list"),
-    "duplicate": ("seed: 1\nseed: 2\n", "is a duplicate"),
-    "object": ("a: !!python/object/apply:os.getcwd []\n", "not valid YAML"),
-    "unknown section": ("trainning:\n  epochs: 3\n", "did you mean 'training'?"),
-    "binary": ("\x00\x01", "not valid YAML"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_files_are_refused_with_their_name_and_line(name: str, tmp_path: Path) -> None:
-    text, expected = BAD_FILES[name]
-    (tmp_path / "my.yaml").write_text(text)
-    for arguments in (["train", "--config", "my.yaml"], ["config", "validate", "my.yaml"]):
-        done = call(*arguments, cwd=tmp_path)
-        assert done.returncode == 2
-        assert "my.yaml" in done.stderr
-        assert expected in done.stderr
-        assert "Traceback" not in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["my.yaml"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_errors_are_json_where_json_was_asked_for(tmp_path: Path) -> None:
@@ -176,17 +107,6 @@ def test_show_examples_agrees_with_the_pictures_of_the_split(tmp_path: Path) -> 
     assert (tmp_path / document["run_dir"] / "examples.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_show_examples_describes_the_arrays_of_the_assignment_and_their_preparation(tmp_path: Path) -> None:
-    found = json.loads(call("show-examples", "--json", cwd=tmp_path).stdout)["metrics"]
-    told = {name: [about[key] for key in ("shape", "dtype", "values")] for name, about in found["arrays"].items()}
-    assert told["X"] == ["(1000, 28, 28, 1)", "float32", "0.0 to 1.0"]
-    assert told["y"] == ["(1000,)", "int64", "0 to 9"]
-    assert told["y_oh"] == ["(1000, 10)", "uint8", "0 to 1"]
-    assert [sentence.partition(":")[0] for sentence in found["preparation"]] == ["Reshape", "Scaling", "One-hot"]
-    assert "uint8 (1000, 28, 28)" in found["preparation"][0]
-    assert "0 to 255, are divided by 255" in found["preparation"][1]
-
-
 def test_show_examples_says_how_own_digits_were_converted(tmp_path: Path) -> None:
     rows = np.arange(200)
     images = 255 - packaged.embedded("first_1000")[0][rows]
@@ -211,12 +131,6 @@ def test_summary_counts_every_parameter(tmp_path: Path) -> None:
     document = json.loads(call("summary", "--json", cwd=tmp_path).stdout)
     found = document["metrics"]
     assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"]) == 108_618
-    assert [layer["arithmetic"] for layer in found["layers"] if layer["parameters"]] == [
-        "(3*3*1+1)*16 = 160",
-        "(3*3*16+1)*32 = 4,640",
-        "(800+1)*128 = 102,528",
-        "(128+1)*10 = 1,290",
-    ]
     assert found["updates_per_epoch"] == 25
     for kind in ("png", "svg"):
         assert (tmp_path / document["run_dir"] / f"network.{kind}").stat().st_size > 1000
@@ -291,7 +205,6 @@ def test_dry_run_shows_the_settings_and_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "training.epochs" in done.stdout
     assert "--epochs" in done.stdout
-    assert "1 training of 7 epochs, 25 updates per epoch on 800 digits" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

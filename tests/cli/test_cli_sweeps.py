@@ -117,43 +117,6 @@ def test_the_default_grids_are_those_of_the_assignment(tmp_path: Path) -> None:
         assert (document["trials"], document["fits"]) == (trials, 3 * trials)
 
 
-BAD = {
-    "unknown optimizer": (["--opt", "adma"], "did you mean 'adam'?"),
-    "an abbreviation": (["--grid", "lr=0.1"], "'lr' can't be swept"),
-    "another's configuration": (["--config", "sweep-dropout"], "sweeps model.dropout: use mnistexp sweep-dropout"),
-    "a swept setting fixed": (["--set", "learning_rate=3"], "--set learning_rate: optimizer.learning_rate is swept"),
-    "epochs swept and fixed": (["--epochs", "3", "--grid", "epochs=1,2"], "--epochs: training.epochs is swept"),
-    "unknown key": (["--grid", "lerning_rate=0.1"], "did you mean 'learning_rate'?"),
-    "no values": (["--grid", "learning_rate"], "allowed: key=value,value"),
-    "a value out of bounds": (["--grid", "beta_1=0.5,1.5"], "is 1.5, allowed: 0 <= value < 1"),
-    "a value of another kind": (["--grid", "learning_rate=fast"], "is 'fast', allowed: a number"),
-    "one fold": (["--folds", "1"], "--folds: sweep.folds: is 1, allowed: 2 <= value"),
-    "unknown executor": (["--executor", "thread"], "allowed: serial, processes, dask"),
-    "a time limit of nothing": (["--max-time", "0s"], "'0s' is not a time limit, allowed: more than 0, such as 90s"),
-    "a time limit in other units": (["--max-time", "10min"], "such as 90s, 10m, 1h30m or 600"),
-    "no workers": (["--workers", "0"], "sweep.workers: is 0, allowed: 1 <= value"),
-    "unknown rule": (["--select", "worst"], "allowed: best, one-se, cheapest"),
-    "validation part": (["--set", "training.validation_fraction=0.2"], "validates on its own folds"),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_sweeps_report_the_error_and_write_nothing(name: str, tmp_path: Path) -> None:
-    arguments, expected = BAD[name]
-    done = call("sweep-optimizer", *arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert expected in done.stderr
-    assert "Traceback" not in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_sweep_dropout_refuses_the_sweep_of_an_optimizer(tmp_path: Path) -> None:
-    done = call("sweep-dropout", "--config", "sweep-optimizer", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "use mnistexp sweep-optimizer" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(("optimizers", "trials"), [("adam", 4), ("adam,nadam", 8)])
 def test_an_optimizer_given_for_a_random_search_adds_no_grid(optimizers: str, trials: int, tmp_path: Path) -> None:
     space = "optimizer.learning_rate: {low: 0.001, high: 1, log: true}\n    optimizer.beta_1: [0.5, 0.9]"

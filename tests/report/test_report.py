@@ -107,16 +107,6 @@ def test_a_training_answers_with_its_own_numbers(finished: dict[str, Path]) -> N
     assert f"{100 * low:.1f}% to {100 * high:.1f}%" in words
     assert found["best_epochs"]["sentence"] in words
     assert all(warning in words for warning in found["warnings"])
-    assert page.texts("h2") == [
-        "What does the data look like?",
-        "What network was trained, and how?",
-        "How do the loss curves behave?",
-        "What is the best number of epochs?",
-        "How accurate is it on the test digits?",
-        "Which digits are misread?",
-        "Is the test accuracy representative of unseen data?",
-        "How was this made?",
-    ]
 
 
 def test_the_misread_digits_are_shown_with_what_was_read(finished: dict[str, Path]) -> None:
@@ -152,7 +142,6 @@ def test_a_run_of_an_earlier_version_reports_without_the_digits_that_it_did_not_
 
 def test_repeats_are_labelled_by_their_seeds(finished: dict[str, Path]) -> None:
     found, page = metrics_of(finished["repeats"]), Reader(finished_html(finished["repeats"]))
-    assert "How much does the seed matter?" in page.texts("h2")
     assert found["repeats"]["sentence"] in page.texts("p")
     mean = f"{found['repeats']['mean']:.1%}"
     assert page.texts("h1") == [f"{mean} test accuracy, mean of 2 trainings"]
@@ -170,7 +159,6 @@ def test_a_sweep_ranks_its_trials(finished: dict[str, Path]) -> None:
     assert [row.split()[0] for row in rows] == [str(row["rank"]) for row in found["ranking"]]
     for shown, row in zip(rows, found["ranking"], strict=True):
         assert f"{100 * row['mean']:.1f}%" in shown
-    assert {"Which settings matter?", "Is the winning score representative of unseen data?"} <= set(page.texts("h2"))
 
 
 def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
@@ -178,9 +166,10 @@ def test_examples_and_summary_answer_theirs(finished: dict[str, Path]) -> None:
     shown = metrics_of(finished["show-examples"])["examples"]
     assert all(str(example["label"]) in examples.attributes("img")[0]["alt"] for example in shown)
     assert "0 0 0 0 1 0 0 0 0 0" in examples.texts("td")
-    summary = Reader(finished_html(finished["summary"]))
-    assert summary.texts("h1") == ["A network of 108,618 parameters"]
-    assert "(3*3*16+1)*32 = 4,640" in summary.texts("td")
+    told = Reader(finished_html(finished["summary"])).texts("td")
+    assert all(
+        layer["arithmetic"] in told for layer in metrics_of(finished["summary"])["layers"] if layer["parameters"]
+    )
 
 
 def test_the_report_of_best_says_how_it_was_chosen_and_how_accurate_it_is(finished: dict[str, Path]) -> None:
@@ -200,9 +189,6 @@ def test_the_report_of_best_says_how_it_was_chosen_and_how_accurate_it_is(finish
             accuracy = row["worst"]["accuracy"] if other == "worst" else row["average"]
             lead = signed_points(row["best"]["accuracy"], accuracy)
             assert any(f"{lead:.1f} " in text and percent(accuracy) in text for text in rows)
-    assert {"Which optimizer and dropout are best?", "Is the test accuracy representative of unseen data?"} <= set(
-        page.texts("h2")
-    )
 
 
 def test_a_reproduction_shows_each_reported_figure_beside_ours(finished: dict[str, Path], tmp_path: Path) -> None:
@@ -289,17 +275,6 @@ def test_a_diverged_training_is_reported_without_numbers_that_it_lacks(
         text = path.read_text()
         assert "in epoch 2, and is not a number after the training diverged" in text
         assert not re.search(r"\bnan\b", text)
-
-
-def test_an_unfinished_run_says_so(finished: dict[str, Path], tmp_path: Path) -> None:
-    folder = tmp_path / finished["train"].name
-    shutil.copytree(finished["train"], folder)
-    (folder / "metrics.json").unlink()
-    status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | {"status": "interrupted", "exit_code": 130}))
-    page = Reader(html_of(folder))
-    assert "This run was interrupted and can be resumed." in " ".join(page.texts("p"))
-    assert page.texts("h1") == [f"train: {status['name']}"]
 
 
 def test_a_run_of_unknown_kind_shows_its_sentences_and_numbers(finished: dict[str, Path], tmp_path: Path) -> None:
@@ -523,30 +498,3 @@ def test_the_command_writes_into_the_run_without_tensorflow(finished: dict[str, 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"report": f"runs/{folder.name}/report.html", "runs": [folder.name]}
     assert (folder / "report.html").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["latest", "--format", "pfd"], "did you mean 'pdf'?"),
-        (["1:2"], "--output FILE"),
-        (["latest", "--output", "."], "is a folder"),
-        (["no-such-run"], "no run 'no-such-run'"),
-        ([], "Missing argument"),
-    ],
-)
-def test_bad_requests_are_refused_in_one_line(
-    finished: dict[str, Path], tmp_path: Path, arguments: list[str], said: str
-) -> None:
-    done = mnistexp(*arguments, "--runs-dir", finished["train"].parent, cwd=tmp_path)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_report_with_an_unknown_file_ending_is_refused(finished: dict[str, Path], tmp_path: Path) -> None:
-    run = stored_runs.load(finished["train"])
-    with pytest.raises(BadInput, match="has an unknown ending, allowed: "):
-        reports.write_report([run], output=tmp_path / "x.docx")
-    assert list(tmp_path.iterdir()) == []

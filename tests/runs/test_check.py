@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from mnistexp import statistics
 from mnistexp.cli.app import app
-from mnistexp.errors import BadInput, MnistexpError
+from mnistexp.errors import MnistexpError
 from mnistexp.runs import references
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.layout import PREDICTIONS
@@ -75,11 +75,8 @@ def test_a_documented_case_ends_with_its_exit_code(runs: Path, words: str, expec
 
 def test_each_requirement_has_a_line(runs: Path) -> None:
     words = ["worse", "--require", "test_accuracy>=0.9", "--require", "exit_code=0", "--baseline", "released"]
-    found = invoke(runs, *words)
-    lines = found.stdout.splitlines()
+    lines = invoke(runs, *words).stdout.splitlines()
     assert [line.partition("  ")[0] for line in lines] == ["NOT MET", "met", "NOT MET"]
-    assert "test_accuracy is 0.85" in lines[0]
-    assert "85.0% against 93.0%" in lines[2]
     document = json.loads(invoke(runs, *words, "--json").stdout)
     assert (document["met"], [each["met"] for each in document["requirements"]]) == (False, [False, True, False])
 
@@ -105,26 +102,6 @@ def test_the_drop_that_it_could_have_noticed_is_mcnemars(runs: Path, tag: str) -
 def test_a_requirement_may_ask_for_null(runs: Path) -> None:
     assert code(invoke(runs, "released", "--require", "diverged_at=null")) == 0
     assert code(invoke(runs, "released", "--require", "diverged_at<3")) == 6
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--require", "test_acuracy>0.9"], "--require, column 1: .*'test_acuracy'; did you mean 'test_accuracy'"),
-        (["--require", "test_accuracy>high"], "--require, column 15: test_accuracy is a number"),
-        ([], "nothing to check"),
-        (["--require", "seed=2", "--tolerance", "0.1"], "--tolerance is 0.1, allowed: 0 to 1, with --baseline"),
-        (["--require", "seed=2", "--within-noise"], "--within-noise needs --baseline"),
-        (["--require", "seed=2", "--format", "junti"], "allowed: text, md, junit; did you mean 'junit'"),
-        (["--baseline", "other-digits"], "can't be compared: the test digits differ: 40 and 200"),
-        (["--baseline", "sweep"], "is a sweep-optimizer run, which reads no test digits"),
-        (["--baseline", "sweep", "--tolerance", "0.1"], "has no test_accuracy to compare"),
-    ],
-)
-def test_bad_input_is_named(runs: Path, words: list[str], message: str) -> None:
-    error = invoke(runs, "released", *words).exception
-    assert isinstance(error, BadInput)
-    assert re.search(message, str(error))
 
 
 def test_reports_for_servers_and_pages_are_well_formed(runs: Path) -> None:

@@ -438,25 +438,3 @@ def test_export_and_import_from_the_command_line(runs: Path, tmp_path: Path) -> 
     assert mnistexp("import", tmp_path / "a.zip", *there)[1] == f"Imported  {second.name}\n"
     out = mnistexp("import", tmp_path / "a.zip", "--json", *there)[1]
     assert json.loads(out) == {"runs_dir": str(tmp_path / "there"), "imported": [], "skipped": [second.name]}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["export", "--format", "xlsx"], "allowed: csv, json, md, zip"),
-        (["export", "--format", "jsn"], "did you mean 'json'?"),
-        (["export", "--output", "runs.txt"], "runs.txt: unknown ending"),
-        (["export", "--format", "zip"], "add --output FILE"),
-        (["export", "--format", "csv", "--json"], "--format csv conflict"),
-        (["export", "nobody"], "no run 'nobody'"),
-        (["import", "missing.zip"], "can't read missing.zip"),
-    ],
-)
-def test_bad_requests_write_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, _, said = mnistexp(*arguments, "--runs-dir", "runs")
-    assert code == 2
-    assert expected in said
-    assert list(tmp_path.iterdir()) == []

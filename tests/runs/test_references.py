@@ -167,14 +167,6 @@ def test_where_one_run_is_asked_for_several_are_refused_once(kinds: dict[str, Pa
     assert str(caught.value) == "'1:2' means 2 runs, allowed: a reference to one"
 
 
-@pytest.mark.parametrize("words", [["verify"], ["predict", "x.png"], ["runs", "show"], ["runs", "note"]])
-def test_commands_of_one_run_refuse_a_range(kinds: dict[str, Path], tmp_path: Path, words: list[str]) -> None:
-    words = [words[0], "1:2", *words[1:]] if words[0] != "runs" else [*words, "1:2"]
-    done = call(*words, "--runs-dir", kinds["train"].parent, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "'1:2' means 2 runs, allowed: a reference to one" in done.stderr
-
-
 def test_python_takes_the_same_references(kinds: dict[str, Path]) -> None:
     folder = kinds["train"]
     for reference in (folder, folder.name, folder.name[:-1], "baseline"):
