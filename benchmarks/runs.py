@@ -17,10 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mnistexp import data
 from mnistexp.api import configure
 from mnistexp.config import settings
-from mnistexp.config.models import DataConfig
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import Dataset
 from mnistexp.runs.environment import environment
 from mnistexp.runs.history_csv import history_to_csv
 from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, HISTORY, METRICS, STATUS
@@ -76,8 +76,7 @@ def make_runs(runs: Path, count: int) -> None:
     config = settings.to_yaml(configure("train", {"training.epochs": EPOCHS}))
     history = history_to_csv(History(*(tuple(draw.random() for _ in range(EPOCHS)) for _ in range(4))))
     machine = json.dumps({"schema_version": 1, **environment()})
-    digits = data.load(DataConfig())
-    about = json.dumps({"schema_version": 1, **digits.document(data.split(digits, DataConfig()))})
+    about = json.dumps({"schema_version": 1, **Dataset.load(ExperimentConfig()).document()})
     runs.mkdir()
     write_status(runs, Status("train", "nesterov-60", "done", LONG_AGO, Owner(1, "", 0), LONG_AGO, 5.0, 0))
     status = (runs / STATUS).read_text()

@@ -34,7 +34,7 @@ from mnistexp.commands.best.predicted import predict_final
 from mnistexp.commands.best.story import run_best
 from mnistexp.commands.best.work import Work
 from mnistexp.commands.job import unwatched
-from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.settings import override
 from mnistexp.runs import stored_runs
 from mnistexp.training import fitting
@@ -87,13 +87,10 @@ def winning(config: ExperimentConfig, params: dict[str, Any]) -> ExperimentConfi
 def fold_networks(config: ExperimentConfig, winner: dict[str, Any]) -> float:
     """The mean accuracy on the unseen digits of the networks that the winning score comes from."""
     dataset, unseen = data.Dataset.load(config), data.load_unseen()
-    train = dataset.split.train
-    images, labels = dataset.digits.images[train], dataset.digits.labels[train]
-    sweep = config.sweep or SweepConfig()
+    images, labels = dataset.training
     setting = override(winning(config, winner), {"training.validate_every": 0})
     found = []
-    parts = data.folds(labels, folds=sweep.folds, shuffle=False, stratified=False, seed=config.seed)
-    for fold, (learn, _) in enumerate(parts):
+    for fold, (learn, _) in enumerate(data.folds(labels, config.search, config.seed)):
         weights = fitting.fit(setting, images[learn], labels[learn], None, Seed(config.seed, fold)).weights
         right = predict(setting, weights, unseen.images).argmax(axis=1) == unseen.labels
         found.append(float(right.mean()))

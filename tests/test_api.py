@@ -133,7 +133,7 @@ def test_python_records_the_kind_of_a_sweep_as_the_command_line_does_and_finds_i
     assert (status["command"], made.metrics["command"]) == ("sweep-dropout", "sweep-dropout")
     for recorded in ("sweep-dropout", "sweep"):  # as earlier versions recorded it
         (made.run_dir / STATUS).write_text(json.dumps(status | {"command": recorded}))
-        again = reuse.finished(tmp_path, Kind.SWEEP_DROPOUT, config, data.load(config.data))
+        again = reuse.finished(tmp_path, Kind.SWEEP_DROPOUT, data.Dataset.load(config))
         assert again is not None
         assert again.path == made.run_dir
 

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mnistexp import data
 from mnistexp.config.models import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
+from mnistexp.data import Dataset
 from mnistexp.runs.results import SweepResult
 from mnistexp.sweeps.sweep_files import sweep_documents
-from mnistexp.sweeps.sweeping import run_sweep
+from mnistexp.sweeps.sweeping import fit_and_rank
 from mnistexp.sweeps.trial_cache import TrialCache
 
 GRID = {"optimizer.name": ["adam"], "optimizer.learning_rate": [0.001, 0.01], "optimizer.beta_1": [0.5, 0.9]}
@@ -33,8 +33,7 @@ def tiny(sweep: dict[str, Any], epochs: int = 2, **changes: Any) -> ExperimentCo
 
 
 def run_tiny(config: ExperimentConfig, **options: Any) -> SweepResult:
-    digits = data.load(config.data)
-    return run_sweep(config, digits, data.split(digits.labels, config.data), **options)
+    return fit_and_rank(Dataset.load(config), **options)
 
 
 def tables(sweep: SweepResult) -> tuple[bytes, bytes]:

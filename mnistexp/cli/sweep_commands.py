@@ -75,7 +75,7 @@ def sweep(
             from mnistexp.sweeps.trial_cache import cache_of
 
             known = data.Dataset.load(found.config)
-            plan = plan_sweep(known.config, known.digits, known.split, cache_of(known.config, call.runs_dir))
+            plan = plan_sweep(known, cache_of(known.config, call.runs_dir))
             call.plan(found, plan.document, *console.plan_report(plan))
             return
         from mnistexp.commands.sweep import run_sweep

@@ -30,7 +30,7 @@ def run_examples(
     """
     digits = data.load(config.data)
     rows = data.split(digits, config.data).train
-    images, labels = digits.images[rows], digits.labels[rows]
+    images, labels = digits.at(rows)
     chosen = _chosen(config, len(rows), indices, count)
     one_hot = data.one_hot(labels, len(digits.classes))
     document = {

@@ -30,12 +30,17 @@ def new_run(runs_dir: Path, kind: str, config: ExperimentConfig, name: str, *, v
     return Run.create(runs_dir, kind, config.name or name, settings.to_yaml(config), visible=visible)
 
 
-def begun_run(
-    runs_dir: Path, kind: str, config: ExperimentConfig, digits: Digits, name: str, content: Mapping[str, object]
-) -> Run | None:
-    """The interrupted run of this work whose JSON file `name` holds `content`, resumed; None if there is none."""
-    begun = reuse.unfinished(runs_dir, kind, config, digits)
-    return Run.resume(begun.path) if begun is not None and files.holds(begun.path / name, content) else None
+def continued_run(
+    runs_dir: Path, kind: str, dataset: Dataset, name: str, file: str, content: Mapping[str, object]
+) -> Run:
+    """The interrupted run of this work whose JSON file `file` holds `content`, resumed; a `new_run` if there is none.
+
+    The file is written in either case.
+    """
+    begun = reuse.unfinished(runs_dir, kind, dataset)
+    if begun is not None and files.holds(begun.path / file, content):
+        return Run.resume(begun.path)
+    return new_run(runs_dir, kind, dataset.config, name)
 
 
 @contextmanager

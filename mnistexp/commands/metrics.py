@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mnistexp import statistics
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.runs.layout import Kind
-from mnistexp.runs.results import History
+from mnistexp.runs.results import CURVES, History
 from mnistexp.training.repeats import TrainingResult
 
 OPTIMISTIC = (
@@ -59,7 +59,7 @@ def _test(result: TrainingResult) -> dict[str, Any]:
     interval = statistics.wilson(result.correct, len(result.test.labels))
     return {
         "test_accuracy": result.test_accuracy,
-        "test_accuracy_interval": [interval.low, interval.high],
+        "test_accuracy_interval": interval.ends,
         "test_correct": result.correct,
         "test_digits": len(result.test.labels),
         "test_loss": result.test_loss,
@@ -84,7 +84,7 @@ def _curves(history: History, digits: int, classes: int, trainings: int = 1) -> 
     last, said = (best.diverged_at or history.epochs) - 1, best.sentence
     ends = {
         f"final_{name}": curve[last] if (curve := getattr(history, name)) and math.isfinite(curve[last]) else None
-        for name in ("loss", "accuracy", "val_loss", "val_accuracy")
+        for name in CURVES
     }
     return ends | {
         "min_val_loss": best.minimum,
@@ -110,7 +110,7 @@ def _repeats(results: Sequence[TrainingResult], digits: int, classes: int) -> di
         "test_accuracies": accuracies,
         "mean": spread.mean,
         "std": spread.std,
-        "interval": [spread.interval.low, spread.interval.high] if spread.interval else None,
+        "interval": spread.interval and spread.interval.ends,
         "min_val_losses": [min(filter(math.isfinite, result.fit.history.val_loss), default=None) for result in results],
         "sentence": spread.sentence,
         "confusion_matrix": np.sum([_confusion(result) for result in results], axis=0).tolist(),

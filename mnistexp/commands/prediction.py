@@ -11,8 +11,8 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.data.forms import Classes
 from mnistexp.data.polarity import Ink
 from mnistexp.data.reading import Picture
-from mnistexp.errors import BadInput, RunError
-from mnistexp.runs import references
+from mnistexp.errors import BadInput
+from mnistexp.runs import files, references
 from mnistexp.runs.layout import CONFIG, DATA, FINAL, MODEL, Kind
 from mnistexp.runs.references import LATEST
 from mnistexp.runs.stored_runs import StoredRun
@@ -52,13 +52,11 @@ def network_of(run: StoredRun) -> Network:
             raise BadInput(f"{run.id} is {run.status} and has no {MODEL}, allowed: a run that has finished a training")
         raise BadInput(f"{run.id} is a {run.command} run and has no model, allowed: a train or a best run")
     about, config = run.read_json(DATA), run.config_in(FINAL if run.has(FINAL) else CONFIG)
-    try:
+    with files.damage_named(run.path / DATA):
         usual = Classes()
         keys, names = about.get("classes", usual.keys), about.get("class_names", usual.names)
         classes = Classes(tuple(keys), tuple(names))
         transposed = str(about.get("form", "")) if config.data.transpose else ""
-    except (TypeError, AttributeError) as error:
-        raise RunError(f"{run.path / DATA} is damaged: {error}") from error
     weights = read_weights(path, config.model)
     return Network(config, weights, classes, "dark" if about.get("ink") == "dark" else "bright", transposed)
 

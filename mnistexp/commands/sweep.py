@@ -31,8 +31,8 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
     no complete trial, and `Interrupted` on Ctrl-C. A run that the limit ended is marked interrupted.
     """
     dataset = read_digits(config, watch)
-    config, digits, split = dataset.config, dataset.digits, dataset.split
-    earlier = reuse.finished(runs_dir, command, config, digits)
+    config = dataset.config
+    earlier = reuse.finished(runs_dir, command, dataset)
     if earlier is None and config.search.executor == "processes":
         load_ahead()  # a finished sweep has most likely all its fits in the cache
     search(config)  # raises for every problem of the sweep, before anything is written
@@ -43,9 +43,9 @@ def run_sweep(config: ExperimentConfig, command: str, runs_dir: Path, watch: Wat
         run.log(f"{command}: started")
         if earlier is None:
             load_beside(*AFTERWARDS)  # workers start meanwhile
-        found = sweeping.run_sweep(config, digits, split, cache=cache, run=run, watch=watch)
+        found = sweeping.fit_and_rank(dataset, cache=cache, run=run, watch=watch)
         document = sweep_metrics(config, command, found)
-        note_digits(document, digits)
+        note_digits(document, dataset.digits)
         run.add(METRICS, document)
         figures: Iterable[tuple[str, bytes]]
         if earlier is not None and earlier.read_bytes(TRIALS) == files.read_bytes(run.path / TRIALS):

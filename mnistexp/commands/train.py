@@ -13,7 +13,7 @@ from mnistexp.commands.job import new_run, note_digits, read_digits, read_same_d
 from mnistexp.commands.stored_repeats import end_checkpoints, train_repeats
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig, SweepConfig
-from mnistexp.data import Dataset, Rows
+from mnistexp.data import Dataset
 from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
 from mnistexp.figures.style import rendered
@@ -54,10 +54,10 @@ def begin_trainings(
         runs, ahead = [], []
         for config in configs:
             dataset = read_digits(config, watch)
-            begun = unfinished(runs_dir, Kind.TRAIN, dataset.config, dataset.digits)
+            begun = unfinished(runs_dir, Kind.TRAIN, dataset)
             run = _new(dataset.config, runs_dir) if begun is None else Run.resume(begun.path)
             runs.append(stack.enter_context(run_job(run, STOPPED, dataset)))
-            ahead += repeats_of(run.path, dataset, _held_out(dataset))
+            ahead += repeats_of(run.path, dataset, dataset.held_out)
         train_beside(ahead, sweep, watch)
         for run in runs:
             run.interrupt()
@@ -153,16 +153,11 @@ def _new(config: ExperimentConfig, runs_dir: Path) -> Run:
     return new_run(runs_dir, Kind.TRAIN, config, f"{config.optimizer.name}-{config.training.epochs}")
 
 
-def _held_out(dataset: Dataset) -> Rows:
-    """The rows that the curves are validated on."""
-    return dataset.split.validation if len(dataset.split.validation) else dataset.split.test
-
-
 def _train(run: Run, dataset: Dataset, watch: Watch) -> Outcome:
     config = dataset.config
     began = time.perf_counter()
     run.log(f"train: {config.repeats} of {config.training.epochs} epochs with {config.optimizer.name}")
-    results = train_repeats(run, dataset, _held_out(dataset), watch)
+    results = train_repeats(run, dataset, dataset.held_out, watch)
     document = metrics.training_metrics(config, results)
     if (run.path / ORIGIN).exists():
         document["lengthened"] = metrics.lengthened(files.read_json(run.path / ORIGIN))

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.data.dataset import Dataset, Digits, load, load_unseen, split, split_of
-from mnistexp.data.splits import Labels, Rows, Split, folds, share_of
+from mnistexp.data.splits import Labelled, Labels, Rows, Split, folds, share_of
 
 __all__ = [
     "Dataset",
     "Digits",
+    "Labelled",
     "Labels",
     "Rows",
     "Split",

@@ -14,7 +14,7 @@ from mnistexp.data.part import Found, Part, opened
 from mnistexp.data.polarity import Ink, orientation
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
-from mnistexp.data.splits import Labels, Split, share_of, split_rows
+from mnistexp.data.splits import Labelled, Labels, Rows, Split, share_of, split_rows
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 USUAL_DIGITS = 1000
 """How many digits are taken where `data.digits` says nothing else: of a smaller source, all."""
-SUSPECTED = (
-    "the digits look {how}, by comparison with the packaged ones: a network trained on them would misclassify ordinary "
-    "digits; {remedy}"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,36 +47,24 @@ class Digits:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def at(self, rows: Rows) -> Labelled:
+        """The images and the labels at some positions."""
+        return self.images[rows], self.labels[rows]
+
+    def differences(self, about: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """The hashes that differ: that in the document of a run's `data.json`, and ours. Raises `KeyError`."""
+        hashes = {"digits (SHA-256)": "sha256", "labels (SHA-256)": "labels_sha256"}
+        both = {what: (about[key], getattr(self, key)) for what, key in hashes.items()}
+        return {what: (theirs, ours) for what, (theirs, ours) in both.items() if theirs != ours}
+
     def match(self, about: Mapping[str, Any]) -> bool:
         """Whether these are the digits of a run, by the document of its `data.json`. Raises `KeyError`."""
-        return bool((about["sha256"], about["labels_sha256"]) == (self.sha256, self.labels_sha256))
+        return not self.differences(about)
 
     @property
     def notes(self) -> str:
         """What was converted, in one line; empty where nothing was."""
         return f"{self.source}: {'; '.join(self.told)}" if self.told else ""
-
-    def document(self, split: Split) -> dict[str, Any]:
-        """The document of `data.json`: where the digits came from, their SHA-256, and the rows of each part.
-
-        `classes` are the labels as the source writes them, `converted` and `warnings` what `told` and `warnings` say,
-        `ink` is bright or dark as the network sees it.
-        """
-        return {
-            "source": self.source,
-            "sha256": self.sha256,
-            "labels_sha256": self.labels_sha256,
-            "digits": len(self),
-            "form": self.form,
-            "classes": list(self.classes.keys),
-            "class_names": list(self.classes.names),
-            "ink": self.ink,
-            "converted": list(self.told),
-            "warnings": list(self.warnings),
-            "train": split.train.tolist(),
-            "validation": split.validation.tolist(),
-            "test": split.test.tolist(),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,21 +82,50 @@ class Dataset:
         config = fitted(config, digits)
         return cls(digits, split_of(digits, config), config)
 
+    def under(self, config: "ExperimentConfig") -> "Dataset":
+        """The same digits and split for an experiment with other settings."""
+        return replace(self, config=config)
+
+    @property
+    def training(self) -> Labelled:
+        """The images and the labels of the digits to train on, in the order of `split.train`."""
+        return self.digits.at(self.split.train)
+
+    @property
+    def held_out(self) -> Rows:
+        """The rows that the curves of a training are validated on: those set aside for it, else the test digits."""
+        return self.split.validation if len(self.split.validation) else self.split.test
+
     def document(self) -> dict[str, Any]:
-        """The document of `data.json`."""
-        return self.digits.document(self.split)
+        """The document of `data.json`: where the digits came from, their SHA-256, and the rows of each part.
+
+        `classes` are the labels as the source writes them, `converted` and `warnings` what `told` and `warnings` say,
+        `ink` is bright or dark as the network sees it.
+        """
+        digits = self.digits
+        return {
+            "source": digits.source,
+            "sha256": digits.sha256,
+            "labels_sha256": digits.labels_sha256,
+            "digits": len(digits),
+            "form": digits.form,
+            "classes": list(digits.classes.keys),
+            "class_names": list(digits.classes.names),
+            "ink": digits.ink,
+            "converted": list(digits.told),
+            "warnings": list(digits.warnings),
+            **{part: rows.tolist() for part, rows in vars(self.split).items()},
+        }
 
 
 def fitted(config: "ExperimentConfig", digits: Digits) -> "ExperimentConfig":
     """The settings with the number of digits and of classes that are there. Raises `BadInput` for other settings."""
-    count = len(digits) - digits.own_test
-    classes = len(digits.classes)
+    count, classes = len(digits) - digits.own_test, len(digits.classes)
     if (count, classes) == (config.data.digits, config.model.classes):
         return config
     if config.model.classes not in (10, classes):
-        raise BadInput(
-            f"model.classes: is {config.model.classes}, allowed: {classes}, the classes of {digits.source!r}"
-        )
+        allowed = f"{classes}, the classes of {digits.source!r}"
+        raise BadInput(f"model.classes: is {config.model.classes}, allowed: {allowed}")
     if config.training.batch_size > count:
         raise BadInput(f"training.batch_size: is {config.training.batch_size}, allowed: at most the {count} digits")
     data = config.data.model_copy(update={"digits": count})
@@ -233,12 +246,7 @@ def _ready(
     count = len(labels)
     names = [str(path) for path in part.files[:count]]
     ready = make_ready(
-        part.images[:count],
-        config.source,
-        invert=config.invert,
-        transpose=config.transpose,
-        names=names,
-        tick=tick,
+        part.images[:count], config.source, invert=config.invert, transpose=config.transpose, names=names, tick=tick
     )
     about = {"classes": classes, "form": form, "ink": ready.ink, "told": (*ready.told, *told)}
     return _frozen(ready.images, labels, config.source, **about, warnings=ready.warnings)
@@ -283,7 +291,10 @@ def suspicions(digits: Digits, found: Found, config: "DataConfig") -> list[str]:
         digit_of = np.array([int(key) for key in digits.classes.keys])
         if how := orientation(images, digit_of[digits.labels]):
             remedy = turn if how == "transposed" else "turn them and read them again"
-            said.append(SUSPECTED.format(how=how, remedy=remedy))
+            said.append(
+                f"the digits look {how}, by comparison with the packaged ones: a network trained on them would "
+                f"misclassify ordinary digits; {remedy}"
+            )
     elif found.stored_transposed and not config.transpose:
         said.append(f"EMNIST's files hold their pictures transposed, with rows and columns exchanged; {turn}")
     return said

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.data.forms import Pictures
+from mnistexp.data.packaged import embedded
 
 Ink = Literal["bright", "dark"]
 MIXED = 0.1
@@ -70,8 +71,6 @@ def orientation(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
     By comparison with the packaged digits: each digit is given to the class whose average it correlates with most, as
     it stands and turned or mirrored. What recognises `CLEAR` of them, and `LEAD` more than as they stand, is it.
     """
-    from mnistexp.data.packaged import embedded
-
     known, classes = embedded("first_1000")
     averages = np.stack(
         [_unit(known[classes == digit].astype(np.float64).mean(axis=0)[None])[0] for digit in range(10)]

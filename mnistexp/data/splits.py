@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
-    from mnistexp.config.models import DataConfig
+    from mnistexp.config.models import DataConfig, SweepConfig
 
 SHARE = 0x5A
 """Sets the draw of a share apart from the other draws of the same seed."""
@@ -19,6 +19,8 @@ Labels = NDArray[np.int64]
 """Classes (n,), from 0."""
 Rows = NDArray[np.int64]
 """Positions (n,) of digits, from 0."""
+Labelled = tuple[NDArray[np.uint8], Labels]
+"""Images uint8 (n, 28, 28) and their labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,23 +90,23 @@ def share_of(labels: Labels, size: int, seed: int, fold: int = 0, repeat: int = 
     return np.sort(order[np.argsort(place, kind="stable")[:size]]).astype(np.int64)
 
 
-def folds(labels: Labels, *, folds: int, shuffle: bool, stratified: bool, seed: int) -> list[tuple[Rows, Rows]]:
-    """Positions in the training part, int64, to train on and to validate on, for each fold.
+def folds(labels: Labels, sweep: "SweepConfig", seed: int) -> list[tuple[Rows, Rows]]:
+    """Positions in the training part, int64, to train on and to validate on, for each of `sweep.folds`.
 
-    Those of scikit-learn's `KFold` or `StratifiedKFold`; `seed` matters only where `shuffle` is true. Raises `BadInput`
-    where the digits, or those of some class, don't go round.
+    Those of scikit-learn's `KFold` or `StratifiedKFold`; `seed` matters only where the folds are shuffled. Raises
+    `BadInput` where the digits, or those of some class, don't go round.
     """
-    counts = np.bincount(labels)
-    smallest = int(counts[counts > 0].min()) if stratified else len(labels)
-    if folds > smallest:
-        what = "digits of the rarest class" if stratified else "digits"
-        raise BadInput(f"sweep.folds: {folds} folds of {smallest} {what}; at most {smallest} are possible")
-    if stratified:
+    counts, shuffle = np.bincount(labels), sweep.shuffle_folds
+    smallest = int(counts[counts > 0].min()) if sweep.stratified else len(labels)
+    if sweep.folds > smallest:
+        what = "digits of the rarest class" if sweep.stratified else "digits"
+        raise BadInput(f"sweep.folds: {sweep.folds} folds of {smallest} {what}; at most {smallest} are possible")
+    if sweep.stratified:
         from sklearn.model_selection import StratifiedKFold
 
-        cut = StratifiedKFold(n_splits=folds, shuffle=shuffle, random_state=seed if shuffle else None)
+        cut = StratifiedKFold(n_splits=sweep.folds, shuffle=shuffle, random_state=seed if shuffle else None)
         return [(train.astype(np.int64), held.astype(np.int64)) for train, held in cut.split(labels, labels)]
     # KFold is this little; scikit-learn takes a second to load.
     rows = np.arange(len(labels), dtype=np.int64)
     order = np.random.RandomState(seed).permutation(rows) if shuffle else rows
-    return [(np.setdiff1d(rows, part), np.sort(part)) for part in np.array_split(order, folds)]
+    return [(np.setdiff1d(rows, part), np.sort(part)) for part in np.array_split(order, sweep.folds)]

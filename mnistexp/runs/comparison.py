@@ -26,12 +26,13 @@ class Difference:
 def compare(runs: Sequence[StoredRun]) -> list[Difference]:
     """The differences between runs, by part in the order of `PARTS`. Raises RunError if a file can't be read.
 
-    `run`: command, name, status, tags, note. `environment`: of environment.json, and a digest of the uncommitted
-    changes. `data`: of data.json, the rows of each part as their number and a digest of them.
+    `run`: command, name, status, tags, note. `config`: settings, of a `best` the chosen ones. `environment`: of
+    environment.json, and a digest of the uncommitted changes. `data`: of data.json, the rows of each part as their
+    number and a digest of them.
     """
     described: dict[str, Sequence[Mapping[str, Value]]] = {
         "run": [_about(run) for run in runs],
-        "config": [run.settings for run in runs],
+        "config": [run.settings_used for run in runs],
         "environment": [_environment(run) for run in runs],
         "data": [flat({key: _rows(value) for key, value in _without_version(run.data or {}).items()}) for run in runs],
         "metrics": [run.numbers for run in runs],

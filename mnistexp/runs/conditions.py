@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import NoReturn
 
 from mnistexp.errors import BadInput
-from mnistexp.runs.layout import Kind
 from mnistexp.runs.stored_runs import RECORD, StoredRun
 from mnistexp.runs.summary import Value, is_number
 
@@ -47,18 +46,8 @@ class Comparison:
         if found is MISSING:
             return False
         if self.span:
-            start, end = self.span
-            return (
-                isinstance(found, datetime)
-                and {
-                    "=": start <= found < end,
-                    "!=": not start <= found < end,
-                    "<": found < start,
-                    "<=": found < end,
-                    ">": found >= end,
-                    ">=": found >= start,
-                }[self.operator]
-            )
+            start, end = self.span  # one moment: before it, in it, after it
+            return isinstance(found, datetime) and _compared((found >= end) - (found < start), self.operator, 0)
         number = _number(self.value)
         if is_number(found) and self.operator != "~":
             if number is not None:
@@ -94,11 +83,7 @@ def value_of(run: StoredRun, key: str) -> Value | datetime | object:
         return getattr(run, key)  # type: ignore[no-any-return]
     if key in run.numbers:
         return run.number(key)
-    if run.command == Kind.BEST and (chosen := f"best_params.{key}") in run.numbers:
-        return run.number(chosen)
-    if run.command == Kind.BEST and key.startswith("optimizer.") and "best_params.optimizer.name" in run.numbers:
-        return MISSING  # it is a setting of the optimizer that its sweeps began with
-    return run.settings.get(key, MISSING)
+    return run.settings_used.get(key, MISSING)
 
 
 def malformed(text: str, at: int, message: str) -> NoReturn:

@@ -4,13 +4,12 @@ Columns: those of a listing, tags and note, `config.<key>` for each setting that
 `metrics.<key>` for each number and short text in their metrics.
 """
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from mnistexp.runs import files
 from mnistexp.runs.comparison import differing
 from mnistexp.runs.status import iso
 from mnistexp.runs.stored_runs import RECORD, StoredRun
@@ -29,9 +28,7 @@ def runs_document(runs: Sequence[StoredRun]) -> dict[str, Any]:
 
 def runs_csv(runs: Sequence[StoredRun]) -> str:
     """A header and a line for each run. Text that a spreadsheet would evaluate as a formula gets a `'` in front."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[_cell(value) for value in row] for row in _table(runs)])
-    return text.getvalue()
+    return files.csv_text([_cell(value) for value in row] for row in _table(runs))
 
 
 def runs_markdown(runs: Sequence[StoredRun]) -> str:

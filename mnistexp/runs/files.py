@@ -3,6 +3,7 @@
 Errors of the operating system become a `RunError` with the path and the reason in plain words.
 """
 
+import csv
 import errno
 import io
 import json
@@ -13,7 +14,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,17 @@ def explained(action: str, path: Path) -> Iterator[None]:
     except OSError as error:
         reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
         raise RunError(f"can't {action} {path}: {reason}") from error
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Raise an error of the body that only a damaged file causes as `RunError("<path> is damaged: <reason>")`."""
+    try:
+        yield
+    except KeyError as error:
+        raise RunError(f"{path} is damaged: {error.args[0]} is missing") from error
+    except (LookupError, ArithmeticError, AttributeError, TypeError, ValueError) as error:  # pydantic's are ValueErrors
+        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
 
 
 def is_folder(path: Path) -> bool:
@@ -170,6 +182,13 @@ def write_json(path: Path, document: Mapping[str, object]) -> None:
         for key, value in plain({"schema_version": SCHEMA_VERSION} | dict(document)).items()
     ]
     write_text(path, "{\n  " + ",\n  ".join(lines) + "\n}\n")
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV whose lines end with a line feed."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def plain(value: Any) -> Any:

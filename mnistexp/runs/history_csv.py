@@ -55,10 +55,8 @@ def read_histories(folder: Path) -> tuple[History, ...]:
     times: dict[tuple[int, int], float] = {}
     if (path := folder / TIMINGS).exists():
         rows = csv.DictReader(files.read_text(path).splitlines())
-        try:
+        with files.damage_named(path):
             times = {(int(row["repeat"]), int(row["epoch"])): float(row["seconds"]) for row in rows}
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{path} is damaged: {error!r}") from error
     found = []
     for repeat, path in of_repeats(folder, HISTORY).items():
         history = history_from_csv(files.read_text(path), str(path))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistexp.config.shown import percent
-from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import PREDICTIONS, of_repeats
 
@@ -102,7 +101,7 @@ def read_predictions(folder: Path) -> tuple[Predictions, ...]:
 
 
 def _read(path: Path) -> Predictions:
-    try:
+    with files.damage_named(path):
         arrays = files.arrays(files.read_bytes(path))
         found = Predictions(arrays["probabilities"], arrays["labels"], arrays["rows"], arrays.get("misread"))
         shape, digits = found.probabilities.shape, found.labels.shape
@@ -114,5 +113,3 @@ def _read(path: Path) -> Predictions:
         if images is not None and (images.dtype != "uint8" or images.shape != (len(found.mistakes), 28, 28)):
             raise ValueError(f"misread {images.shape} doesn't fit")
         return found
-    except (LookupError, ValueError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error

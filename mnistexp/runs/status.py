@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.layout import HEARTBEAT, STATUS
 
@@ -124,14 +123,8 @@ def write_status(folder: Path, status: Status) -> None:
 
 def read_record(folder: Path) -> Status:
     """The record as last written by the run. Raises RunError if it is missing or damaged."""
-    path = folder / STATUS
-    document = files.read_json(path)
-    try:
-        return _parse(document)
-    except KeyError as error:
-        raise RunError(f"{path} is damaged: {error.args[0]} is missing") from error
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
+    with files.damage_named(folder / STATUS):
+        return _parse(files.read_json(folder / STATUS))
 
 
 def read_status(folder: Path) -> Status:

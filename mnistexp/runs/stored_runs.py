@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import read_histories
-from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, METRICS, STATUS, is_sweep
+from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, METRICS, STATUS, Kind, is_sweep
 from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.runs.results import History
 from mnistexp.runs.staging import time_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
 
 RECORD = ("id", "command", "name", "status", "started", "finished", "seconds", "exit_code", "error")
 """The fields that listings and tables show."""
+CHOSEN = "best_params."
+"""How the keys of `numbers` begin that are settings chosen by `best` or the best ones of a sweep."""
 RUNS_DIR = "MNISTEXP_RUNS_DIR"
 UNKNOWN_TIME = datetime.fromtimestamp(0, UTC)
 
@@ -85,6 +87,14 @@ class StoredRun:
     def settings(self) -> Mapping[str, Value]:
         """Settings by dotted key; a list is its JSON as text."""
         return json.loads(self.summary.settings)  # type: ignore[no-any-return]
+
+    @cached_property
+    def settings_used(self) -> Mapping[str, Value]:
+        """Its settings; of a `best` with those that it chose in place of those that its sweeps began with."""
+        chosen = {key.removeprefix(CHOSEN): value for key, value in self.numbers.items() if key.startswith(CHOSEN)}
+        if self.command != Kind.BEST or "optimizer.name" not in chosen:
+            return self.settings
+        return {key: value for key, value in self.settings.items() if not key.startswith("optimizer.")} | chosen
 
     @cached_property
     def numbers(self) -> Mapping[str, Value]:

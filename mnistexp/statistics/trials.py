@@ -63,12 +63,14 @@ def compare_trials(
     resamples: int = 10_000,
     seed: int = 0,
     weights: NDArray[np.float64] | None = None,
+    best: int | None = None,
 ) -> tuple[Gap, ...]:
     """Best against worst and against the average of all trials: overall ("all") first, then each family in order.
 
     `correct`: as in `tied_with_best`; `families`: one name per trial, such as its optimizer. `weights`: (repeats,
-    digits), how much each prediction counts, equally if None. Ties are broken by the grid's order. Method,
-    assumptions and source: `paired_difference`; its warning about chosen pairs applies here in full. Raises `BadInput`
+    digits), how much each prediction counts, equally if None. `best`: the trial that takes the place of the overall
+    best one, such as one that was chosen by another rule. Ties are broken by the grid's order. Method, assumptions and
+    source: `paired_difference`; its warning about chosen pairs applies here in full. Raises `BadInput`
     for a bad shape or a wrong number of families.
     """
     earned, most = earnings(correct, weights)
@@ -79,10 +81,11 @@ def compare_trials(
     groups = {"all": np.arange(len(shares))} | {n: np.flatnonzero(names == n) for n in dict.fromkeys(families)}
     gaps = []
     for name, members in groups.items():
-        best, worst = (int(members[place]) for place in (scores[members].argmax(), scores[members].argmin()))
+        first, worst = (int(members[place]) for place in (scores[members].argmax(), scores[members].argmin()))
+        first = best if name == "all" and best is not None else first
         others = shares[worst], shares[members].mean(axis=0)
-        against = [paired_difference(shares[best], x, level, resamples, seed, most) for x in others]
-        gaps.append(Gap(name, len(members), best, worst, against[0], against[1]))
+        against = [paired_difference(shares[first], x, level, resamples, seed, most) for x in others]
+        gaps.append(Gap(name, len(members), first, worst, against[0], against[1]))
     return tuple(gaps)
 
 

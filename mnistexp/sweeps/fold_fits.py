@@ -17,17 +17,12 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistexp.config.models import ExperimentConfig
-from mnistexp.data import share_of
+from mnistexp.data import Labelled, Rows, share_of
 from mnistexp.runs.environment import environment, training_code
 from mnistexp.runs.results import FoldResult, History
 
-Digits = tuple[NDArray[np.uint8], NDArray[np.int64]]
-"""Images uint8 (n, 28, 28) and labels int64 (n,)."""
-Rows = NDArray[np.int64]
-"""Positions (n,) of training digits."""
 Fold = tuple[Rows, Rows]
 """Positions int64 of the training digits (n,) and validation digits (m,)."""
 
@@ -81,7 +76,7 @@ def numerics() -> str:
     )
 
 
-def fold_hash(digits: Digits, fold: Fold) -> str:
+def fold_hash(digits: Labelled, fold: Fold) -> str:
     """A hash of the digits of a fold, in their order."""
     found = hashlib.sha256()
     for rows in fold:
@@ -92,7 +87,7 @@ def fold_hash(digits: Digits, fold: Fold) -> str:
     return found.hexdigest()
 
 
-def learning_rows(config: ExperimentConfig, digits: Digits, rows: Rows, fold: int, seed_repeat: int) -> Rows:
+def learning_rows(config: ExperimentConfig, digits: Labelled, rows: Rows, fold: int, seed_repeat: int) -> Rows:
     """The positions of the digits that a fit is trained on: `training.share` of those of the fold, `rows`."""
     if config.training.share == 1:
         return rows
@@ -122,11 +117,11 @@ def _hash_of(document: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_RECEIVED: dict[str, tuple[Digits, Sequence[Fold]]] = {}
+_RECEIVED: dict[str, tuple[Labelled, Sequence[Fold]]] = {}
 _ONE_FIT = Lock()
 
 
-def receive(name: str, digits: Digits, folds: Sequence[Fold]) -> None:
+def receive(name: str, digits: Labelled, folds: Sequence[Fold]) -> None:
     """Keep digits and their folds in this worker."""
     _RECEIVED[name] = digits, folds
 
@@ -150,7 +145,7 @@ def fit_fold(work: FoldFit) -> Fitted:
         )
 
 
-def _fit(work: FoldFit, digits: Digits, learn: NDArray[np.int64], held_out: NDArray[np.int64]) -> FoldResult:
+def _fit(work: FoldFit, digits: Labelled, learn: Rows, held_out: Rows) -> FoldResult:
     from mnistexp.training.fitting import fit
     from mnistexp.training.model import Seed
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import data
 from mnistexp.config.grids import Value
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import Dataset, folds
 from mnistexp.runs.results import FoldResult
 from mnistexp.sweeps.executors.cores import usable_cores
 from mnistexp.sweeps.fold_fits import Fold, FoldFit, fit_key, fold_hash, learning_rows
@@ -23,36 +23,25 @@ SECONDS_TO_START = 6.0
 
 
 class Fits:
-    """The training digits of a sweep cut into folds, and the fits of each trial on them.
+    """The training digits of a sweep cut into folds, and the fits of each trial on them, `per_trial` many.
 
     All trials share the seed of a (fold, repeat) pair, for a fair comparison. If folds are shuffled, each repeat has
     different ones; those of the first are scikit-learn's with the experiment's seed.
     """
 
-    def __init__(
-        self, config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None
-    ) -> None:
-        sweep = config.search
-        self.digits = digits.images[split.train], digits.labels[split.train]
-        self.folds, self.repeats = sweep.folds, config.repeats
+    def __init__(self, dataset: Dataset, cache: TrialCache | None) -> None:
+        self.config = config = dataset.config
+        self.digits = dataset.training
+        self.labels = self.digits[1]
+        self.folds, self.repeats = config.search.folds, config.repeats
+        self.per_trial = self.folds * self.repeats
         self.parts: list[Fold] = []
-        for cut in range(config.repeats if sweep.shuffle_folds else 1):
+        for cut in range(config.repeats if config.search.shuffle_folds else 1):
             seed = int(np.random.SeedSequence([config.seed, cut]).generate_state(1)[0]) if cut else config.seed
-            self.parts += data.folds(
-                self.digits[1],
-                folds=sweep.folds,
-                shuffle=sweep.shuffle_folds,
-                stratified=sweep.stratified,
-                seed=seed,
-            )
+            self.parts += folds(self.labels, config.search, seed)
         self._hashes = [fold_hash(self.digits, part) for part in self.parts]
         self.name = hashlib.sha256("".join(self._hashes).encode()).hexdigest()
         self._cache = cache
-
-    @property
-    def labels(self) -> data.Labels:
-        """The labels of the training digits, int64 (n_train,)."""
-        return self.digits[1]
 
     def of(self, trial: Trial) -> list[FoldFit]:
         """The fits of a trial in order of (repeat, fold)."""
@@ -118,6 +107,10 @@ class Plan:
         """How many fits would be trained; the maximum if trials depend on later scores."""
         return self.fits - self.cached
 
+    def row(self, what: Mapping[str, Value]) -> Row:
+        """The plan as one part of a larger one."""
+        return Row(what, fits=self.fits, cached=self.cached, seconds=self.seconds)
+
 
 def together(rows: Iterable[Row]) -> tuple[int, int, float | None]:
     """The fits, the cached fits and the seconds of some rows; None if the time of one is unknown."""
@@ -134,11 +127,9 @@ def counts_document(fits: int, cached: int, seconds: float | None) -> dict[str, 
     return {"fits": fits, "fits_cached": cached, "fits_to_run": fits - cached, "seconds": seconds}
 
 
-def plan_sweep(
-    config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None = None
-) -> Plan:
-    """The plan of `run_sweep`, made without training. Raises `ConfigError` with every problem of `config.sweep`."""
-    fits = Fits(config, digits, split, cache)
+def plan_sweep(dataset: Dataset, cache: TrialCache | None = None) -> Plan:
+    """The plan of `fit_and_rank`, made without training. Raises `ConfigError` with every problem of `config.sweep`."""
+    config, fits = dataset.config, Fits(dataset, cache)
     planned: list[Row] = []
     missing: list[FoldFit] = []
 
@@ -156,22 +147,20 @@ def plan_sweep(
     drive(config, cached_scores)
     later = 0
     if missing and config.search.strategy != "product":
-        later = max(0, most_trials(config) - len(planned)) * fits.folds * fits.repeats
+        later = max(0, most_trials(config) - len(planned)) * fits.per_trial
     total, cached, _ = together(planned)
-    counts = total + later, cached, _seconds(config, fits, missing, later, cache)
+    counts = total + later, cached, _seconds(fits, missing, later, cache)
     return Plan(tuple(planned), *counts, {"trials": len(planned), **counts_document(*counts)})
 
 
-def _seconds(
-    config: ExperimentConfig, fits: Fits, missing: list[FoldFit], later: int, cache: TrialCache | None
-) -> float | None:
+def _seconds(fits: Fits, missing: list[FoldFit], later: int, cache: TrialCache | None) -> float | None:
     """Wall time of the missing fits and of those of later trials, which are assumed to train for all epochs."""
     if not missing:
         return 0.0
     pace = cache.pace() if cache else None
     if pace is None:
         return None
-    sweep = config.search
+    config, sweep = fits.config, fits.config.search
     workers = 1 if sweep.executor == "serial" else sweep.workers or usable_cores()
     epochs = sum(work.config.training.epochs * work.config.training.share for work in missing)
     epochs += later * config.training.epochs * config.training.share

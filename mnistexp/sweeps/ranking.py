@@ -1,7 +1,5 @@
 """The ranking of a sweep: the best trial, the trials tied with it, and the ranked table."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 
@@ -9,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.config.grids import Value
+from mnistexp.runs import files
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.statistics import SelectionRule, select, tied_with_best
 
@@ -90,17 +89,14 @@ def trials_csv(sweep: SweepResult) -> str:
     header = ["rank_test_score", "trial", *(f"param_{key}" for key in keys)]
     header += [*(f"split{number}_test_score" for number in range(splits)), "mean_test_score", "std_test_score"]
     header += ["sem_test_score", "diverged", "failed", "tied", "selected"]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    tied = set(sweep.tied)
+    table, tied = [header], set(sweep.tied)
     for rank, trial in ranked(sweep):
         row = [str(rank), str(trial.index), *(cell(trial.params[key]) if key in trial.params else "" for key in keys)]
         row += [repr(float(score)) for score in (*trial.scores, trial.mean, trial.std, trial.standard_error)]
         row += [str(sum(fold.diverged_at is not None for fold in trial.folds))]
         row += [str(sum(fold.error is not None for fold in trial.folds))]
-        writer.writerow([*row, cell(trial.index in tied), cell(trial.index == sweep.best)])
-    return buffer.getvalue()
+        table.append([*row, cell(trial.index in tied), cell(trial.index == sweep.best)])
+    return files.csv_text(table)
 
 
 def cell(value: Value) -> str:

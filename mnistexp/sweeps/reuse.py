@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mnistexp import data
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import Dataset
 from mnistexp.errors import MnistexpError
 from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment
@@ -19,25 +19,26 @@ WHERE = {"executor", "workers", "scheduler", "retries", "cache", "fail_fast", "m
 """Settings of a sweep that don't affect its results."""
 
 
-def finished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> StoredRun | None:
+def finished(runs_dir: Path, command: str, dataset: Dataset) -> StoredRun | None:
     """The newest finished run of exactly this work; None if there is none. Raises RunError."""
-    runs = _same_work(runs_dir, command, config, digits)
+    runs = _same_work(runs_dir, command, dataset)
     return next((run for run in runs if run.status == "done" and run.exit_code == 0 and run.has(METRICS)), None)
 
 
-def unfinished(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> StoredRun | None:
+def unfinished(runs_dir: Path, command: str, dataset: Dataset) -> StoredRun | None:
     """The newest interrupted run of exactly this work, to be resumed; None if there is none. Raises RunError."""
-    runs = _same_work(runs_dir, command, config, digits)
+    runs = _same_work(runs_dir, command, dataset)
     return next((run for run in runs if run.status == "interrupted"), None)
 
 
-def _same_work(runs_dir: Path, command: str, config: ExperimentConfig, digits: data.Digits) -> Iterator[StoredRun]:
+def _same_work(runs_dir: Path, command: str, dataset: Dataset) -> Iterator[StoredRun]:
+    asked = _work(dataset.config)
     for run in reversed(list_runs(runs_dir)):
         if run.command != command and not (is_sweep(run.command) and is_sweep(command)):
             continue
         with suppress(MnistexpError, KeyError):  # a damaged run can't be reused
             # Without a record of its digits it used none, or was stopped before it had any: the source is the same.
-            same = _work(run.config) == _work(config) and (run.data is None or digits.match(run.data))
+            same = _work(run.config) == asked and (run.data is None or dataset.digits.match(run.data))
             if same and _same_code(run):
                 yield run
 

@@ -7,8 +7,7 @@ predictions.npz                                 probabilities of the complete tr
 sweep.json                                      the chosen trial, ties, counts and notes
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -66,13 +65,13 @@ def predictions_archive(trials: Sequence[TrialResult], labels: NDArray[np.int64]
 def read_sweep(folder: Path) -> SweepResult:
     """The finished sweep in a run folder. Raises RunError if a file is missing or damaged."""
     arrays = _arrays(folder / PREDICTIONS)
-    with _damage_named(folder / SWEEP):
+    with files.damage_named(folder / SWEEP):
         about = _StoredSweep.model_validate(files.read_json(folder / SWEEP))
     found = sorted((folder / FITS).glob("*.json"))
     trials = [list(paths) for _, paths in groupby(found, key=lambda path: path.name.partition("-")[0])]
     # A sweep that was stopped at its time limit has fits of incomplete trials too.
     complete = [paths for paths in trials if len(paths) == len(arrays["held_out"])]
-    with _damage_named(folder / PREDICTIONS):
+    with files.damage_named(folder / PREDICTIONS):
         places = range(len(arrays["probabilities"]))
         known = tuple(_trial(paths, arrays, place) for paths, place in zip(complete, places, strict=True))
     if unknown := {about.best, *about.tied} - {trial.index for trial in known}:
@@ -81,17 +80,9 @@ def read_sweep(folder: Path) -> SweepResult:
     return SweepResult(trials=known, labels=arrays["labels"], **settings)
 
 
-@contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (LookupError, ArithmeticError, ValueError) as error:  # pydantic's errors are ValueErrors
-        raise RunError(f"{path} is damaged: {' '.join(str(error).split())}") from error
-
-
 def _arrays(path: Path) -> Arrays:
     """`probabilities` (trials, repeats, digits, classes), `labels` (digits,), `held_out` (fits of a trial, digits)."""
-    with _damage_named(path):
+    with files.damage_named(path):
         arrays = files.arrays(files.read_bytes(path))
         digits, shape = len(arrays["labels"]), arrays["probabilities"].shape
         if len(shape) != 4 or shape[2] != digits or 0 in shape or arrays["held_out"].shape[1:] != (digits,):
@@ -108,7 +99,7 @@ def _trial(paths: Sequence[Path], arrays: Arrays, place: int) -> TrialResult:
     folds = len(arrays["held_out"]) // arrays["probabilities"].shape[1]
     results = []
     for path in paths:
-        with _damage_named(path):
+        with files.damage_named(path):
             fit = StoredFit.model_validate(files.read_json(path))
             rows = np.flatnonzero(arrays["held_out"][fit.repeat * folds + fit.fold])
             if fit.error is not None:

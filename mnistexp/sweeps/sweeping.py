@@ -2,19 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mnistexp import data
 from mnistexp.config import shown
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
+from mnistexp.data import Dataset
 from mnistexp.errors import OutOfTime, TrialsFailed
-from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult
+from mnistexp.runs.results import FitDone, FoldResult, SweepResult, TrialResult, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.sweeps.executors.executors import Lost, open_executor, outcomes
 from mnistexp.sweeps.fit_codec import fit_document
@@ -29,24 +28,16 @@ from mnistexp.sweeps.trial_cache import TrialCache
 if TYPE_CHECKING:
     from mnistexp.sweeps.executors.executors import Workers
 
-
-Watch = Callable[[FitDone], None]
 WRITERS = 8
 OTHER_WORKERS = "Some fits ran on workers with other code, library versions or processors; these fits are not cached."
 LOST_WORKERS = "Workers died during some fits, which were retried, with one worker less after each kill: see run.log."
 Place = tuple[int, int, int]
 
 
-def run_sweep(
-    config: ExperimentConfig,
-    digits: data.Digits,
-    split: data.Split,
-    *,
-    cache: TrialCache | None = None,
-    run: Run | None = None,
-    watch: Watch | None = None,
+def fit_and_rank(
+    dataset: Dataset, *, cache: TrialCache | None = None, run: Run | None = None, watch: Watch | None = None
 ) -> SweepResult:
-    """Fit the trials of `config.sweep` on the training digits, `split.train`, and rank them.
+    """Fit the trials of `config.sweep` on the training digits, and rank them.
 
     Each finished fit is stored at once, in the cache and as a file of `run`; cached fits are not repeated, so the same
     call continues after an interruption. The result is bit-identical for every executor, number of workers and order,
@@ -59,41 +50,37 @@ def run_sweep(
     or if every trial failed, `OutOfTime` if the time limit left no complete trial, and `KeyboardInterrupt` on Ctrl-C,
     after ending the workers.
     """
-    result = _fitted(config, Fits(config, digits, split, cache), run, watch).result()
+    result = _fitted(Fits(dataset, cache), run, watch).result()
     if run is not None:
         for name, content in sweep_documents(result).items():
             run.add(name, content)
     return result
 
 
-def cross_validated(
-    config: ExperimentConfig, digits: data.Digits, split: data.Split, cache: TrialCache | None, watch: Watch | None
-) -> TrialResult:
-    """The only trial of a sweep without keys, even if its fits failed. Raises what else `run_sweep` raises."""
-    [trial] = _fitted(config, Fits(config, digits, split, cache), None, watch).complete()
+def cross_validated(dataset: Dataset, cache: TrialCache | None, watch: Watch | None) -> TrialResult:
+    """The only trial of a sweep without keys, even if its fits failed. Raises what else `fit_and_rank` raises."""
+    [trial] = _fitted(Fits(dataset, cache), None, watch).complete()
     return trial
 
 
-def _fitted(config: ExperimentConfig, fits: Fits, run: Run | None, watch: Watch | None) -> "_Sweep":
+def _fitted(fits: Fits, run: Run | None, watch: Watch | None) -> "_Sweep":
     with ExitStack() as stack:
-        sweeping = _Sweep(config, fits, run, watch, stack)
-        drive(config, sweeping.fit)
+        sweeping = _Sweep(fits, run, watch, stack)
+        drive(fits.config, sweeping.fit)
     return sweeping
 
 
 class _Sweep:
     """A running sweep: its results so far, and the workers, which are started for the first fit."""
 
-    def __init__(
-        self, config: ExperimentConfig, fits: Fits, run: Run | None, watch: Watch | None, stack: ExitStack
-    ) -> None:
-        self._config, self._fits, self._run, self._watch, self._stack = config, fits, run, watch, stack
-        self._settings = config.search
+    def __init__(self, fits: Fits, run: Run | None, watch: Watch | None, stack: ExitStack) -> None:
+        self._fits, self._run, self._watch, self._stack = fits, run, watch, stack
+        self._settings = fits.config.search
         self._began = time.perf_counter()
         self._workers: Workers | None = None
         self._trials: list[Trial] = []
         self._results: dict[Place, FoldResult] = {}
-        self._expected = most_trials(config) if self._settings.strategy != "product" else 0
+        self._expected = most_trials(fits.config) if self._settings.strategy != "product" else 0
         self._cached = self._failed = self._ran = 0
         self._stopped = False
         self._seconds = 0.0
@@ -121,9 +108,7 @@ class _Sweep:
         for work, outcome in self._outcomes(missing):
             self._finish(work, outcome)
         self._stopped = not all(map(self._complete, generation))
-        if self._stopped:
-            return None
-        return [float(np.mean([fold.score for fold in self._folds(trial)])) for trial in generation]
+        return None if self._stopped else [self._so_far(trial).mean for trial in generation]
 
     def _outcomes(self, missing: list[FoldFit]) -> Iterator[tuple[FoldFit, Fitted | Lost]]:
         if not missing:
@@ -142,7 +127,7 @@ class _Sweep:
         return not self._ran or time.perf_counter() - self._began < (self._settings.max_seconds or math.inf)
 
     def _complete(self, trial: Trial) -> bool:
-        return len(self._folds(trial)) == self._per_trial
+        return len(self._so_far(trial).folds) == self._fits.per_trial
 
     def _again(self, work: FoldFit, reason: str) -> None:
         self._notes[LOST_WORKERS] = None
@@ -184,10 +169,9 @@ class _Sweep:
 
     def _note(self, work: FoldFit, result: FoldResult) -> None:
         self._results[work.trial, work.repeat, work.fold] = result
-        trial = self._trials[work.trial]
-        if self._complete(trial) and not any(fold.error for fold in self._folds(trial)):
-            mean = float(np.mean([fold.score for fold in self._folds(trial)]))
-            self._best = mean if self._best is None else max(self._best, mean)
+        trial = self._so_far(self._trials[work.trial])
+        if len(trial.folds) == self._fits.per_trial and not trial.failed:
+            self._best = trial.mean if self._best is None else max(self._best, trial.mean)
 
     def _tell(self, what: str) -> None:
         if self._watch is None:
@@ -201,22 +185,17 @@ class _Sweep:
     @property
     def _total(self) -> int:
         """The number of fits, including those of trials that depend on later scores."""
-        return self._per_trial * max(len(self._trials), self._expected)
+        return self._fits.per_trial * max(len(self._trials), self._expected)
 
-    @property
-    def _per_trial(self) -> int:
-        return self._fits.folds * self._fits.repeats
-
-    def _folds(self, trial: Trial) -> list[FoldResult]:
-        """The results of a trial so far, in order of (repeat, fold)."""
-        places = [
-            (trial.index, repeat, fold) for repeat in range(self._fits.repeats) for fold in range(self._fits.folds)
-        ]
-        return [self._results[place] for place in places if place in self._results]
+    def _so_far(self, trial: Trial) -> TrialResult:
+        """A trial with its fits so far, in order of (repeat, fold)."""
+        places = product([trial.index], range(self._fits.repeats), range(self._fits.folds))
+        found = tuple(self._results[place] for place in places if place in self._results)
+        return TrialResult(trial.index, trial.params, found)
 
     def complete(self) -> list[TrialResult]:
         """The complete trials. Raises `OutOfTime` if the time limit left none."""
-        trials = [trial for trial in self._trials if self._complete(trial)]
+        trials = [self._so_far(trial) for trial in self._trials if self._complete(trial)]
         if not trials:
             done = f"{self._cached + self._ran} of {self._total} fits are"
             raise OutOfTime(
@@ -227,16 +206,15 @@ class _Sweep:
                     else f"{done} done, but not cached: give it more time, or leave out --no-cache"
                 )
             )
-        return [TrialResult(trial.index, trial.params, tuple(self._folds(trial))) for trial in trials]
+        return trials
 
     def result(self) -> SweepResult:
         trials = self.complete()
         missing = self._total - self._cached - self._ran if self._stopped else 0
         if missing:
             self._notes[self._stop_note(len(trials), missing)] = None
-        final = self._final([trial for trial in self._trials if self._complete(trial)])
-        chosen_from = {trial.index for trial in final}
-        candidates = [trial for trial in trials if trial.index in chosen_from]
+        final = self._final()
+        candidates = [self._so_far(trial) for trial in final]
         if all(trial.failed for trial in candidates):
             error = next(fold.error for trial in candidates for fold in trial.folds if fold.error)
             raise TrialsFailed(f"every trial failed; error of the first fit: {error}")
@@ -252,20 +230,21 @@ class _Sweep:
             fits_failed=self._failed,
             seconds=time.perf_counter() - self._began,
             notes=tuple(self._notes),
-            trials_missing=self._total // self._per_trial - len(trials) if missing else 0,
+            trials_missing=self._total // self._fits.per_trial - len(trials) if missing else 0,
             fits_missing=missing,
         )
 
     def _stop_note(self, complete: int, missing: int) -> str:
-        trials = self._total // self._per_trial
+        trials = self._total // self._fits.per_trial
         note = (
             f"Stopped at the time limit of {self._settings.max_seconds:g} seconds: {complete} of {trials} trials are "
             f"complete and ranked, {missing} of {self._total} fits are missing."
         )
         return f"{note} Run the same command again to continue." if self._settings.cache else note
 
-    def _final(self, trials: list[Trial]) -> list[Trial]:
-        """The trials to choose from: of halving only those of the last round, which were trained longest."""
+    def _final(self) -> list[Trial]:
+        """The complete trials to choose from: of halving only those of the last round, which were trained longest."""
+        trials = [trial for trial in self._trials if self._complete(trial)]
         if self._settings.strategy != "halving":
             return trials
         longest = max(trial.config.training.epochs for trial in trials)

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistexp import data
-from mnistexp.config.grids import Value
+from mnistexp.config.grids import Grid
 from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig
-from mnistexp.errors import BadInput, ConfigError, Problem, RunError
-from mnistexp.runs import files, references
+from mnistexp.data import Dataset
+from mnistexp.errors import BadInput, ConfigError, RunError
+from mnistexp.runs import references
 from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import StoredRun, list_runs
+from mnistexp.sweeps.space import refuse
 from mnistexp.sweeps.sweep_files import read_sweep
 
 DROPOUT = "dropout"
-Grid = Mapping[str, tuple[Value, ...]]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,6 @@ class Swept:
     """A finished sweep; `families` are those of its trials."""
 
     run: str
-    path: Path
     command: str
     config: ExperimentConfig
     families: tuple[str, ...]
@@ -66,8 +65,7 @@ def parts_of(config: ExperimentConfig) -> list[Part]:
             parts[family] = _part(config, family, grid)
     if not problems and not parts:
         problems.append(("sweep.grid", "is empty, allowed: a grid for each optimizer, and one of model.dropout"))
-    if problems:
-        raise ConfigError([Problem("configuration", key, message) for key, message in problems])
+    refuse(problems)
     return list(parts.values())
 
 
@@ -114,10 +112,8 @@ def kind_of(config: ExperimentConfig) -> Kind:
     return Kind.SWEEP_DROPOUT if families_of(config) == (DROPOUT,) else Kind.SWEEP_OPTIMIZER
 
 
-def find_sweeps(
-    asked: ExperimentConfig, digits: data.Digits, split: data.Split, runs_dir: Path
-) -> tuple[list[Swept], list[LeftAside]]:
-    """The finished sweeps in `runs_dir` that are comparable with `asked`, oldest first, and the others.
+def find_sweeps(asked: Dataset, runs_dir: Path) -> tuple[list[Swept], list[LeftAside]]:
+    """The finished sweeps in `runs_dir` that are comparable with one of `asked`, oldest first, and the others.
 
     Comparable means the same digits, split, folds, epochs, repeats, batch size, network and seed; grids may differ.
     Raises RunError.
@@ -127,10 +123,9 @@ def find_sweeps(
         if info.status != "done" or not (info.path / SWEEP).exists():
             continue
         try:
-            config = info.config
-            why = _unusable(config) or _told(differences(config, asked, info.path, digits, split))
+            why = _unusable(info.config) or _told(differences(info, asked))
             if not why:
-                found.append(_read(info, config))
+                found.append(_read(info))
         except (ConfigError, RunError, KeyError):
             why = "damaged or of another version"
         if why:
@@ -138,10 +133,8 @@ def find_sweeps(
     return found, others
 
 
-def read_swept(
-    reference: str, asked: ExperimentConfig, digits: data.Digits, split: data.Split, runs_dir: Path
-) -> Swept:
-    """A sweep named by the user. Its epochs may differ from those of `asked`.
+def read_swept(reference: str, asked: Dataset, runs_dir: Path) -> Swept:
+    """A sweep named by the user. Its epochs and repeats may differ from those of `asked`.
 
     Raises `BadInput` with the reason if it can't be used, and `RunError` if it is damaged.
     """
@@ -149,15 +142,14 @@ def read_swept(
     if info.status != "done" or not (info.path / SWEEP).exists():
         what = info.status if is_sweep(info.command) else f"a {info.command} run"
         raise BadInput(f"--sweep {info.id} is {what}, allowed: a finished sweep")
-    config = info.config
-    if why := _unusable(config):
+    if why := _unusable(info.config):
         raise BadInput(f"--sweep {info.id} can't be used: it {why}")
-    differ = differences(config, asked, info.path, digits, split)
+    differ = differences(info, asked)
     differ.pop("training.epochs", None)
     differ.pop("repeats", None)
     if differ:
         raise BadInput(f"--sweep {info.id} is not comparable: {_told(differ)}")
-    return _read(info, config)
+    return _read(info)
 
 
 def _told(differ: Mapping[str, tuple[Any, Any]]) -> str:
@@ -174,28 +166,21 @@ def _unusable(config: ExperimentConfig) -> str:
     return "" if families_of(config) else "sweeps other keys than those of optimizer, or model.dropout alone"
 
 
-def _read(info: StoredRun, config: ExperimentConfig) -> Swept:
-    return Swept(info.id, info.path, info.command, config, families_of(config), read_sweep(info.path))
+def _read(info: StoredRun) -> Swept:
+    return Swept(info.id, info.command, info.config, families_of(info.config), read_sweep(info.path))
 
 
-def differences(
-    config: ExperimentConfig, asked: ExperimentConfig, folder: Path, digits: data.Digits, split: data.Split
-) -> dict[str, tuple[Any, Any]]:
-    """The differences between a sweep and `asked` by dotted key: its value and the one of `asked`.
+def differences(sweep: StoredRun, asked: Dataset) -> dict[str, tuple[Any, Any]]:
+    """The differences between a stored sweep and one of `asked` by dotted key: the former's value and the latter's.
 
     Swept settings, and those that don't affect results, are ignored. Raises `RunError`.
     """
-    about = files.read_json(folder / DATA)
-    found: dict[str, tuple[Any, Any]] = {
-        "digits (SHA-256)": (_short(about["sha256"]), _short(digits.sha256)),
-        "labels (SHA-256)": (_short(about["labels_sha256"]), _short(digits.labels_sha256)),
-    }
-    same_digits = all(theirs == ours for theirs, ours in found.values())
-    if same_digits and (about["train"], about["test"]) != (split.train.tolist(), split.test.tolist()):
-        found["split"] = (f"that of {_data_words(config.data)}", f"another, of {_data_words(asked.data)}")
-    for key, value in _compared(config).items():
-        found[key] = value, _compared(asked)[key]
-    return {key: (theirs, ours) for key, (theirs, ours) in found.items() if theirs != ours}
+    about, digits, split = sweep.read_json(DATA), asked.digits, asked.split
+    found = {what: (theirs[:12], ours[:12]) for what, (theirs, ours) in digits.differences(about).items()}
+    if not found and (about["train"], about["test"]) != (split.train.tolist(), split.test.tolist()):
+        found["split"] = (f"that of {_data_words(sweep.config.data)}", f"another, of {_data_words(asked.config.data)}")
+    theirs, ours = _compared(sweep.config), _compared(asked.config)
+    return found | {key: (value, ours[key]) for key, value in theirs.items() if value != ours[key]}
 
 
 def _compared(config: ExperimentConfig) -> dict[str, Any]:
@@ -211,7 +196,3 @@ def _compared(config: ExperimentConfig) -> dict[str, Any]:
 
 def _data_words(config: DataConfig) -> str:
     return f"test_fraction {config.test_fraction} and split_seed {config.split_seed}"
-
-
-def _short(sha256: str) -> str:
-    return sha256[:12]

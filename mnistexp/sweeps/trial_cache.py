@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 
 def cache_of(config: ExperimentConfig, runs_dir: Path) -> "TrialCache | None":
-    """The cache for the sweep of a configuration; None without a sweep, or if it doesn't use the cache."""
-    return TrialCache(runs_dir) if config.sweep and config.sweep.cache else None
+    """The cache for the sweep of a configuration; None if it doesn't use the cache."""
+    return TrialCache(runs_dir) if config.search.cache else None
 
 
 class TrialCache(CacheFolder):

@@ -46,7 +46,7 @@ def fit_repeat(
 
     `held_out`: the rows that the curves are validated on; None for no validation.
     """
-    config, digits, rows = dataset.config, dataset.digits, dataset.split.train
+    config = dataset.config
     repeats, epochs = config.repeats, config.training.epochs
 
     def done(epoch: int, row: EpochRow) -> None:
@@ -55,9 +55,8 @@ def fit_repeat(
 
     return fit(
         config,
-        digits.images[rows],
-        digits.labels[rows],
-        None if held_out is None else (digits.images[held_out], digits.labels[held_out]),
+        *dataset.training,
+        None if held_out is None else dataset.digits.at(held_out),
         Seed(config.seed, repeat=repeat),
         on_epoch=done,
         on_progress=lambda done: watch(Working(repeat * epochs + done, repeats * epochs)),
@@ -69,7 +68,7 @@ def fit_repeat(
 def scored(dataset: Dataset, fitted: Fit, repeat: int = 0) -> TrainingResult:
     """The predictions and the mean loss of a finished fit's network on the test digits."""
     rows = dataset.split.test
-    images, labels = dataset.digits.images[rows], dataset.digits.labels[rows]
+    images, labels = dataset.digits.at(rows)
     loss, _ = evaluate(dataset.config, fitted.weights, images, labels)
     probabilities = predict(dataset.config, fitted.weights, images)
     return TrainingResult(fitted, Predictions(probabilities, labels, rows).with_images(images), loss, repeat)

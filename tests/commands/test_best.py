@@ -28,7 +28,7 @@ from mnistexp.commands.train import run_training
 from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.config.settings import override, to_yaml
 from mnistexp.config.shown import percent
-from mnistexp.data import Digits
+from mnistexp.data import Dataset, Digits
 from mnistexp.errors import BadInput, ConfigError, Interrupted
 from mnistexp.figures import sweeps
 from mnistexp.runs.results import EpochDone, FitDone, FoldResult, History, Outcome, Step, TrialResult
@@ -52,11 +52,6 @@ def outcome(runs: Path) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweeps, "of_sweep", lambda *_: {})  # of the missing ones
         return run_best(tiny(repeats=3), runs, with_nested=True, predict=True, unseen=True)
-
-
-def digits_and_split(config: ExperimentConfig) -> tuple[Digits, data.Split]:
-    digits = data.load(config.data)
-    return digits, data.split(digits.labels, config.data)
 
 
 def sweeps_of(runs: Path) -> dict[str, Any]:
@@ -129,9 +124,9 @@ def test_neither_test_nor_unseen_digits_influence_the_choice(
     outcome: Outcome, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = sweeps_of(runs)
-    _, split = digits_and_split(tiny())
+    test = Dataset.load(tiny()).split.test
     monkeypatch.setattr(data, "load_unseen", spoiled(data.load_unseen, slice(None)))
-    monkeypatch.setattr("mnistexp.data.dataset.load", spoiled(data.load, split.test))
+    monkeypatch.setattr("mnistexp.data.dataset.load", spoiled(data.load, test))
     planted = run_best(tiny(), tmp_path, predict=True, unseen=True)
     assert planted.metrics["representative"]["test"]["digits"] == 40
     assert planted.metrics["test_accuracy"] != outcome.metrics["test_accuracy"]
@@ -318,11 +313,11 @@ def test_every_comparable_finished_sweep_is_used_and_others_are_named_with_the_r
     tmp_path: Path,
 ) -> None:
     config = tiny({"grid": GRIDS[:1]}, epochs=1)
-    digits, split = digits_and_split(config)
     [part] = parts_of(config)
+    asked = Dataset.load(part.config)
 
     def found() -> tuple[list[str], dict[str, str]]:
-        swept, left = find_sweeps(part.config, digits, split, tmp_path)
+        swept, left = find_sweeps(asked, tmp_path)
         return [one.run for one in swept], {one.run: one.why for one in left}
 
     assert found() == ([], {})
@@ -569,7 +564,6 @@ def test_the_prediction_is_a_cross_validation_of_the_chosen_setting_with_folds_a
     error = (1 - scores.mean()) * 0.9 ** (1 / 3)
     assert found["accuracy"] == pytest.approx(1 - error)
     config = tiny()
-    digits, split = digits_and_split(config)
     setting = override(config, {"optimizer.name": outcome.metrics["best_params"]["optimizer.name"]})
     setting = override(setting, outcome.metrics["best_params"]).model_copy(update={"sweep": SweepConfig()})
     own = setting.model_copy(
@@ -580,7 +574,7 @@ def test_the_prediction_is_a_cross_validation_of_the_chosen_setting_with_folds_a
             "sweep": SweepConfig(executor="serial", folds=10, shuffle_folds=True),
         }
     )
-    again = sweeping.run_sweep(own, digits, split, cache=TrialCache(runs)).trials[0]
+    again = sweeping.fit_and_rank(Dataset.load(own), cache=TrialCache(runs)).trials[0]
     assert again.scores.tolist() == scores.ravel().tolist()
     assert all(fold.cached for fold in again.folds)
     assert found["seed"] != config.seed
@@ -591,20 +585,18 @@ def test_nested_cross_validation_never_sees_the_fold_it_scores(tmp_path: Path) -
     """Spoil the digits of the first outer fold: what is chosen without that fold stays, to the bit."""
     config = tiny({"grid": GRIDS[:1]})
     sweeps = [(part.config, (part.family,)) for part in parts_of(config)]
-    digits, split = digits_and_split(config)
-    held = data.folds(digits.labels[split.train], folds=3, shuffle=False, stratified=False, seed=0)[0][1]
-    planted = spoiled(data.load, split.train[held])(config.data)
-
-    def nested(given: Digits) -> Any:
-        return nested_score(sweeps, "best", given, split, TrialCache(tmp_path), None)
-
-    honest, other = nested(digits), nested(planted)
+    dataset = Dataset.load(config)
+    held = data.folds(dataset.training[1], SweepConfig(), 0)[0][1]
+    planted = spoiled(data.load, dataset.split.train[held])(config.data)
+    cache = TrialCache(tmp_path)
+    both = dataset, replace(dataset, digits=planted)
+    honest, other = (nested_score(given, sweeps, "best", cache) for given in both)
     assert predictions(honest.choices[0]) == predictions(other.choices[0])
     assert predictions(honest.choices[1]) != predictions(other.choices[1])
     assert honest.scores[0] != other.scores[0]
     assert honest.sizes == (54, 53, 53)
     assert honest.summary.accuracy == pytest.approx(np.mean(honest.scores))
-    assert sum(plan.to_run for plan in plan_nested(sweeps, digits, split, TrialCache(tmp_path))) == 0
+    assert sum(plan.to_run for plan in plan_nested(dataset, sweeps, cache)) == 0
 
 
 def predictions(choice: Choice) -> list[bytes]:
@@ -617,11 +609,11 @@ def predictions(choice: Choice) -> list[bytes]:
 @pytest.mark.usefixtures("undrawn")
 def test_the_ledger_counts_every_use_of_the_test_digits(tmp_path: Path) -> None:
     base = tiny().model_copy(update={"sweep": None})
-    digits, split = digits_and_split(base)
+    dataset = Dataset.load(base)
     now = Reading("now", "best", 2, False)
 
     def times() -> list[tuple[str, int, bool]]:
-        ledger = read_ledger(tmp_path, digits, split, now)
+        ledger = read_ledger(tmp_path, dataset, now)
         return [(reading.command, reading.times, reading.watched) for reading in ledger.readings[:-1]]
 
     assert times() == []
@@ -646,7 +638,7 @@ def test_the_ledger_counts_every_use_of_the_test_digits(tmp_path: Path) -> None:
     run_best(tiny({"grid": GRIDS[:1]}), tmp_path)
     assert times()[3:] == [("best", 1, False)]
     (stopped / "data.json").write_text("{")
-    assert read_ledger(tmp_path, digits, split, now).unreadable == 1
+    assert read_ledger(tmp_path, dataset, now).unreadable == 1
 
 
 def test_the_ledger_says_which_trainings_validate_on_the_test_digits() -> None:

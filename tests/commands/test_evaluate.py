@@ -92,7 +92,7 @@ def test_evaluating_the_own_test_digits_counts_as_one_more_use(finished: dict[st
     assert readings[outcome.run_dir.name] == 1
     assert readings[finished["train"].name] == 5
     dataset = data.Dataset.load(stored_runs.load(finished["train"]).config)
-    again = read_ledger(runs, dataset.digits, dataset.split, Reading("now", "best", 1, False))
+    again = read_ledger(runs, dataset, Reading("now", "best", 1, False))
     assert outcome.run_dir.name in [reading.run for reading in again.readings]
 
 

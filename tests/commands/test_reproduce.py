@@ -17,6 +17,7 @@ from rich.console import Console
 from small import undrawn
 from tiny_best import tiny
 
+from mnistexp import data
 from mnistexp.cli import console_report
 from mnistexp.commands.assignment import story
 from mnistexp.commands.assignment.assignment import FULL, LONG, QUICK, tasks_of
@@ -26,8 +27,9 @@ from mnistexp.commands.assignment.figures import curves_over_band
 from mnistexp.commands.assignment.grids import best_of, row_scores, seed_scores
 from mnistexp.commands.assignment.plan import plan_reproduce
 from mnistexp.commands.assignment.story import run_reproduce, size_of
+from mnistexp.commands.examples import run_summary
 from mnistexp.commands.sweep import run_sweep
-from mnistexp.config.models import ExperimentConfig, TrainingConfig
+from mnistexp.config.models import DataConfig, ExperimentConfig, TrainingConfig
 from mnistexp.config.settings import packaged, resolve, to_yaml
 from mnistexp.config.yaml_source import parse
 from mnistexp.errors import ConfigError, Interrupted
@@ -276,6 +278,16 @@ def test_failed_parts_of_its_best_end_a_reproduction_with_3_and_nothing_computed
     assert best.metrics is not None
     assert best.metrics["failed"] == ["combination"]
     assert best.metrics["representative"]["unseen"] is not None
+
+
+def test_a_finished_step_is_used_again_where_the_source_has_fewer_digits_than_usual(tmp_path: Path) -> None:
+    digits = data.load(DataConfig(digits=200))
+    np.savez(tmp_path / "few.npz", images=digits.images, labels=digits.labels)
+    config = small().model_copy(update={"data": DataConfig(source=str(tmp_path / "few.npz"))})
+    [task] = [task for task in tasks_of(data.Dataset.load(config).config, SIZE) if task.name == "network"]
+    made = run_summary(task.config, tmp_path / "runs").run_dir
+    rows = plan_reproduce(config, tmp_path / "runs", SIZE).rows
+    assert [row.run for row in rows if row.what["name"] == "network"] == [made.name]
 
 
 @pytest.mark.usefixtures("undrawn")

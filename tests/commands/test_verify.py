@@ -22,7 +22,7 @@ from mnistexp.errors import BadInput, Interrupted, RunError
 from mnistexp.runs import stored_runs
 from mnistexp.runs.results import EpochDone, Event, FitDone, History
 from mnistexp.runs.run_folder import Run
-from mnistexp.sweeps.sweeping import run_sweep
+from mnistexp.sweeps.sweeping import fit_and_rank
 
 
 @pytest.fixture
@@ -242,11 +242,10 @@ def test_a_sweep_that_chooses_trials_by_earlier_scores_is_verified(tmp_path: Pat
     grid = {"optimizer.learning_rate": [0.001, 0.01, 0.1, 0.3]}
     settings = {f"sweep.{key}": value for key, value in {**search, "grid": grid}.items()}
     config = api.configure("sweep-dropout", {**small, "training.epochs": 4, **settings})
-    digits = data.load(config.data)
-    split = data.split(digits.labels, config.data)
+    dataset = data.Dataset.load(config)
     with Run.create(tmp_path, "sweep-dropout", "halving", to_yaml(config)) as written:
-        written.add("data.json", digits.document(split))
-        run_sweep(config, digits, split, run=written)
+        written.add("data.json", dataset.document())
+        fit_and_rank(dataset, run=written)
     run = written.path
     found = verified(run, fits=100)
     assert found.verdict == "identical"

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 from mnistexp import data
-from mnistexp.config.models import DataConfig, ExperimentConfig, TrainingConfig
+from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, TrainingConfig
 from mnistexp.data import Digits, packaged
 from mnistexp.errors import BadInput, DataError
 
@@ -274,7 +274,7 @@ def test_a_split_without_training_digits_is_bad_input(digits: Digits) -> None:
 @pytest.mark.parametrize("stratified", [False, True])
 def test_folds_are_those_of_scikit_learn(digits: Digits, *, shuffle: bool, stratified: bool) -> None:
     labels = digits.labels[:800]
-    found = data.folds(labels, folds=3, shuffle=shuffle, stratified=stratified, seed=7)
+    found = data.folds(labels, SweepConfig(folds=3, shuffle_folds=shuffle, stratified=stratified), 7)
     kind = StratifiedKFold if stratified else KFold
     expected = kind(3, shuffle=shuffle, random_state=7 if shuffle else None).split(labels, labels)
     for (train, held), (expected_train, expected_held) in zip(found, expected, strict=True):
@@ -321,9 +321,9 @@ def test_training_on_a_share_of_the_digits_leaves_the_other_parts_unchanged() ->
 
 def test_more_folds_than_digits_is_bad_input(digits: Digits) -> None:
     with pytest.raises(BadInput, match="801 folds of 800 digits"):
-        data.folds(digits.labels[:800], folds=801, shuffle=False, stratified=False, seed=0)
+        data.folds(digits.labels[:800], SweepConfig(folds=801), 0)
     with pytest.raises(BadInput, match="88 folds of 87 digits of the rarest class"):
-        data.folds(digits.labels, folds=88, shuffle=False, stratified=True, seed=0)
+        data.folds(digits.labels, SweepConfig(folds=88, stratified=True), 0)
 
 
 def test_importing_data_loads_neither_tensorflow_nor_scikit_learn() -> None:

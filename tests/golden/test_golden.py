@@ -203,7 +203,7 @@ def of_best(run: StoredRun) -> dict[str, Any]:
     results, final = trainings(run), run.config_in(FINAL)
     used = work.sources([sweep["run"] for sweep in run.metrics["choice"]["sweeps"]], listed_only=False).used
     choice = choose_setting(work.winners(used), lambda _: combination(run))
-    ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
+    ledger = read_ledger(work.runs_dir, work.dataset, Reading(run.id, Kind.BEST, len(results), False))
     shares = (was["seeds"] or {"unseen_accuracies": [was["unseen"]["accuracy"]]})["unseen_accuracies"]
     unseen = [np.arange(was["unseen"]["digits"]) < round(was["unseen"]["digits"] * share) for share in shares]
     scores = was["prediction"] and was["prediction"]["scores"]
@@ -244,7 +244,7 @@ def of_reproduction(run: StoredRun) -> dict[str, Any]:
     assert run.metrics is not None
     steps = [(step, load(run.path.parent / step["run"])) for step in run.metrics["steps"]]
     done = {(step["part"], step["name"]): Outcome(one.path, one.metrics or {}) for step, one in steps}
-    rows = table_of(done, Work(run.config, run.path.parent).digits)
+    rows = table_of(done, Work(run.config, run.path.parent).dataset.digits)
     rows = [row if row.part == UNTRAINED else shown_only(row, NOT_COMPARED) for row in rows]
     return {"label": LABEL[True], "warnings": [LABEL[True]], "table": [vars(row) for row in rows]}
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from mnistexp.cli.app import app
 from mnistexp.errors import RunError
-from mnistexp.runs import frames, groups, paired, query
+from mnistexp.runs import comparison, frames, groups, paired, query
 from mnistexp.runs.layout import METRICS, PREDICTIONS
 from mnistexp.runs.predictions import Predictions, read_predictions
 
@@ -186,7 +186,7 @@ def test_only_runs_with_the_metric_are_grouped(finished: dict[str, Path]) -> Non
 
 
 def test_settings_of_best_are_the_chosen_ones(finished: dict[str, Path], tmp_path: Path) -> None:
-    """By condition and in groups: the configuration of `best` only has those that its sweeps start from."""
+    """By condition, in groups and side by side: the configuration of `best` has those that its sweeps start from."""
     for name, dropout in (("a", 0.7), ("b", 0.3)):
         run = shutil.copytree(finished["best"], tmp_path / f"{finished['best'].name[:-4]}000{name}")
         metrics = json.loads((run / METRICS).read_text())
@@ -200,3 +200,9 @@ def test_settings_of_best_are_the_chosen_ones(finished: dict[str, Path], tmp_pat
     (group,) = groups.group(selected, ["model.dropout", "optimizer.beta_1"]).groups
     assert dict(group.settings) == {"model.dropout": 0.7, "optimizer.beta_1": 0.25}
     assert [run.path.name[-1] for run in query.select(tmp_path, where="optimizer.beta_1>=0")] == ["a"]
+    both = sorted(query.select(tmp_path), key=lambda run: run.id)
+    found = {one.key: one.values for one in comparison.compare(both) if one.part == "config"}
+    assert found["model.dropout"] == (0.7, 0.3)
+    assert found["optimizer.beta_1"] == (0.25, None)
+    assert found["optimizer.name"] == ("adam", "sgd")
+    assert all(second is None for key, (_, second) in found.items() if key not in ("model.dropout", "optimizer.name"))

@@ -642,6 +642,10 @@ def test_best_worst_and_average_overall_and_by_family() -> None:
     assert everything.versus_average.difference == pytest.approx(accuracies[1] - accuracies.mean())
     assert everything.versus_average.difference in everything.versus_average.interval
     assert statistics.compare_trials(correct) == (everything,)
+    [chosen] = statistics.compare_trials(correct, best=2)
+    assert (chosen.best, chosen.worst) == (2, 3)
+    assert chosen.versus_worst == statistics.paired_difference(correct[2], correct[3])
+    assert chosen.versus_average.second == everything.versus_average.second
     thrice = np.repeat(correct[:, None], 3, axis=1)
     assert statistics.compare_trials(thrice, families) == (everything, adam, adadelta)
 

@@ -24,6 +24,7 @@ from mnistexp import data
 from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.config.optimizers import OPTIMIZERS, Adam
 from mnistexp.config.settings import override, to_yaml
+from mnistexp.data import Dataset
 from mnistexp.errors import RunError
 from mnistexp.runs.results import FitDone, FoldResult, History, SweepResult, TrialResult
 from mnistexp.runs.run_folder import Run
@@ -144,10 +145,8 @@ def test_kill_9_of_parents_and_workers_loses_no_finished_fit(tmp_path: Path, ref
 
 def fold_fit(config: ExperimentConfig) -> FoldResult:
     """One fold of a configuration, fitted here."""
-    digits = data.load(config.data)
-    train = data.split(digits.labels, config.data).train
-    part = digits.images[train], digits.labels[train]
-    receive("here", part, data.folds(part[1], folds=3, shuffle=False, stratified=False, seed=0))
+    part = Dataset.load(config).training
+    receive("here", part, data.folds(part[1], SweepConfig(), 0))
     fitted = fit_fold(FoldFit(0, config, "here", part=0, fold=0, repeat=0, seed_repeat=0, key=""))
     assert fitted.traceback is None, fitted.traceback
     return fitted.result
@@ -269,8 +268,7 @@ def test_repeats_have_their_own_seeds_and_shuffled_folds() -> None:
     config = tiny({"grid": {}, "shuffle_folds": True, "stratified": True}, repeats=2, epochs=1)
     [trial] = run_tiny(config).trials
     assert [(fold.repeat, fold.fold) for fold in trial.folds] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
-    digits = data.load(config.data)
-    labels = digits.labels[data.split(digits.labels, config.data).train]
+    _, labels = Dataset.load(config).training
     theirs = StratifiedKFold(3, shuffle=True, random_state=config.seed).split(labels, labels)
     assert [fold.rows.tolist() for fold in trial.folds[:3]] == [held.tolist() for _, held in theirs]
     assert sorted(row for fold in trial.folds[3:] for row in fold.rows) == list(range(160))
@@ -301,22 +299,21 @@ def test_tpe_gives_the_same_bytes_whatever_its_workers(cluster: Any) -> None:
 
 def test_the_plan_counts_the_fits_to_run(tmp_path: Path) -> None:
     config, cache = tiny({}), TrialCache(tmp_path)
-    digits = data.load(config.data)
-    split = data.split(digits.labels, config.data)
-    before = plan_sweep(config, digits, split, cache)
+    dataset = Dataset.load(config)
+    before = plan_sweep(dataset, cache)
     assert (len(before.rows), before.fits, before.cached, before.to_run, before.seconds) == (4, 12, 0, 12, None)
     run_tiny(tiny({"grid": {**GRID, "optimizer.beta_1": [0.9]}}), cache=cache)
-    half = plan_sweep(config, digits, split, cache)
+    half = plan_sweep(dataset, cache)
     assert (half.fits, half.cached, half.to_run) == (12, 6, 6)
     assert [trial.cached for trial in half.rows] == [0, 0, 3, 3]
     assert half.seconds is not None
     assert half.seconds > 0
     done = run_tiny(config, cache=cache)
     assert (done.fits_run, done.fits_cached) == (6, 6)
-    after = plan_sweep(config, digits, split, cache)
+    after = plan_sweep(dataset, cache)
     assert (after.fits, after.cached, after.seconds) == (12, 12, 0.0)
     halving = override(config, {"sweep.strategy": "halving", "sweep.min_epochs": 1, "sweep.factor": 2})
-    assert plan_sweep(halving, digits, split, cache).fits == (4 + 2) * 3
+    assert plan_sweep(dataset.under(halving), cache).fits == (4 + 2) * 3
 
 
 def made_up(scores: list[float], index: int = 0, digits: int = 10) -> TrialResult:

@@ -250,8 +250,7 @@ def test_other_repeats_and_folds_have_keys_of_their_own() -> None:
     from mnistexp.sweeps.search import search
 
     config = ExperimentConfig(data=DataConfig(digits=100), repeats=2, sweep=SweepConfig(shuffle_folds=True))
-    digits = data.load(config.data)
-    fits = Fits(config, digits, data.split(digits.labels, config.data), None)
+    fits = Fits(data.Dataset.load(config), None)
     [[trial]] = search(config)
     works = fits.of(trial)
     assert [(work.repeat, work.fold, work.part) for work in works] == [

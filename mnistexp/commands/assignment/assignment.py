@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mnistexp.config.models import ExperimentConfig, TrainingConfig
+from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import Nesterov
-from mnistexp.errors import ConfigError, Problem
 from mnistexp.runs.layout import Kind
+from mnistexp.sweeps.space import refuse
 from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
 
 BEST = "best model"
@@ -60,8 +60,7 @@ class Task:
 def assignment(config: ExperimentConfig, size: Size) -> ExperimentConfig:
     """The settings of `best` reduced to the size: its epochs, and the first values of the first keys of each grid."""
     parts_of(config)
-    assert config.sweep is not None
-    sweep, training = config.sweep, config.training
+    sweep, training = config.search, config.training
     if size.values is not None:
         grids = [
             {key: values[: size.values] for key, values in list(grid.items())[: size.keys]} for grid in sweep.grids
@@ -79,14 +78,15 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
     """
     cut = assignment(config, size)
     plain = cut.model_copy(update={"sweep": None, "name": None, "repeats": 1})
-    curves = plain.model_copy(update={"training": _every_epoch(plain.training)})
+    # The notebook validated every epoch, and its curves are compared epoch by epoch.
+    training = plain.training.model_copy(update={"validate_every": 1, "early_stopping": None})
+    curves = plain.model_copy(update={"training": training})
     sgd = curves.model_copy(update={"optimizer": Nesterov(decay=1e-6)})
     dropped = plain.model.model_copy(update={"dropout": DROPOUT_OF_THE_FINAL_MODEL})
     seeds = {"repeats": size.curve_seeds}
-    parts = parts_of(cut)
-    if DROPOUT not in {part.family for part in parts}:
-        message = "has no grid of model.dropout, which the assignment needs"
-        raise ConfigError([Problem("configuration", "sweep.grid", message)])
+    parts = {part.family: part for part in parts_of(cut)}
+    if DROPOUT not in parts:
+        refuse([("sweep.grid", "has no grid of model.dropout, which the assignment needs")])
     tasks = [
         Task("example digits", "data", Kind.EXAMPLES, _epochs(sgd, size.short)),
         Task("network", "data", Kind.SUMMARY, _epochs(sgd, size.short)),
@@ -94,16 +94,10 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
         Task(LONG, "curves", Kind.TRAIN, _epochs(sgd, size.long).model_copy(update=seeds)),
         Task(WITH_DROPOUT, "curves", Kind.TRAIN, curves.model_copy(update={"model": dropped, **seeds})),
     ]
-    whole = {part.family: part for part in parts_of(config)}
-    tasks += [_as_submitted(part, whole[part.family], size) for part in parts]
-    tasks.append(_fixed(next(part for part in parts if part.family == DROPOUT), size))
-    tasks += [Task(part.family, "as intended", part.command, part.config) for part in parts]
+    tasks += [_as_submitted(parts[whole.family], whole, size) for whole in parts_of(config)]
+    tasks.append(_fixed(parts[DROPOUT], size))
+    tasks += [Task(part.family, "as intended", part.command, part.config) for part in parts.values()]
     return [*tasks, Task(BEST, "as intended", Kind.BEST, cut.model_copy(update={"name": None}))]
-
-
-def _every_epoch(training: TrainingConfig) -> TrainingConfig:
-    """Validate every epoch, as in the notebook, because its curves are compared epoch by epoch."""
-    return training.model_copy(update={"validate_every": 1, "early_stopping": None})
 
 
 def _epochs(config: ExperimentConfig, epochs: int) -> ExperimentConfig:
@@ -112,7 +106,8 @@ def _epochs(config: ExperimentConfig, epochs: int) -> ExperimentConfig:
 
 def _as_submitted(part: Part, whole: Part, size: Size) -> Task:
     """A sweep that repeats the notebook's bug, on the first `keys` keys of the whole grid."""
-    grid = dict(list(_only_grid(whole).items())[: size.keys])
+    [own] = whole.config.search.grids
+    grid = dict(list(own.items())[: size.keys])
     return Task(part.family, "as submitted", part.command, _swept(part.config, {"grid": grid, "as_submitted": True}))
 
 
@@ -124,8 +119,3 @@ def _fixed(part: Part, size: Size) -> Task:
 
 def _swept(config: ExperimentConfig, changes: Mapping[str, Any]) -> ExperimentConfig:
     return config.model_copy(update={"sweep": config.search.model_copy(update=dict(changes))})
-
-
-def _only_grid(part: Part) -> dict[str, Any]:
-    [grid] = part.config.sweep.grids if part.config.sweep else ({},)
-    return dict(grid)

@@ -12,7 +12,7 @@ from mnistexp.commands.assignment.assignment import LONG, SHORT, WITH_DROPOUT
 from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Floats, Row, compared
 from mnistexp.commands.assignment.reported import ACCURACIES, reported_curves
 from mnistexp.runs.history_csv import read_histories
-from mnistexp.runs.results import Outcome
+from mnistexp.runs.results import Outcome, over_all
 
 RECORDED_AS = {LONG: 0.0, WITH_DROPOUT: ROUNDED}
 """The trainings whose validation loss and accuracy were reported, and the tolerance of the accuracy."""
@@ -53,7 +53,7 @@ def _validation_rows(name: str, outcome: Outcome) -> Iterator[Row]:
 
 def _accuracy_row(name: str, tolerance: float, outcome: Outcome) -> Row:
     found, reported = outcome.metrics, ACCURACIES[name]
-    accuracies = found["repeats"]["test_accuracies"] if "repeats" in found else [found["test_accuracy"]]
+    accuracies = over_all(found).get("test_accuracies", [found["test_accuracy"]])
     about = f'; reported as "about {reported}", taken as within {tolerance}' * bool(tolerance)
     row = partial(seeds_row, name, "test accuracy", reported, accuracies, outcome.run_dir.name)
     return row(resolution=1 / found["test_digits"], tolerance=tolerance, about=about)

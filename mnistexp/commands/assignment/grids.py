@@ -79,5 +79,5 @@ def row_scores(folder: Path) -> Floats:
 def seed_scores(folder: Path) -> Floats:
     """The mean score over the folds of each repeat of a sweep's single trial: float64 (repeats,). Raises RunError."""
     [trial] = read_sweep(folder).trials
-    repeats = sorted({fold.repeat for fold in trial.folds})
-    return np.array([np.mean([fold.score for fold in trial.folds if fold.repeat == repeat]) for repeat in repeats])
+    scores: Floats = trial.scores.reshape(trial.folds[-1].repeat + 1, -1).mean(axis=1)
+    return scores

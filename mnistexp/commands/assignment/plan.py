@@ -17,7 +17,7 @@ def plan_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL) 
     `document`: `steps` (`name`, `part`, `command`, `run`, `fits`, `fits_cached`, `epochs`, `seconds`), and the counts.
     """
     work = Work(config, runs_dir)
-    rows = tuple(_ahead(task, work) for task in tasks_of(config, size))
+    rows = tuple(_ahead(task, work) for task in tasks_of(work.config, size))
     steps = [
         {**row.what, "run": row.run, "fits": row.fits, "fits_cached": row.cached}
         | {"epochs": row.epochs, "seconds": row.seconds}
@@ -34,11 +34,10 @@ def _ahead(task: Task, work: Work) -> Row:
         after = [row for row in plan.rows if not (row.run or "trials" in row.what)]  # its sweeps are steps of their own
         fits, cached, seconds = together(after)
         return Row(what, None, fits, cached, epochs, seconds)
-    info = reuse.finished(work.runs_dir, task.command, task.config, work.digits)
+    info = reuse.finished(work.runs_dir, task.command, work.dataset.under(task.config))
     if info is not None:
         return Row(what, info.id)
     if is_sweep(task.command):
-        plan = work.plan(task.config)
-        return Row(what, None, plan.fits, plan.cached, 0, plan.seconds)
+        return work.plan(task.config).row(what)
     epochs = task.config.training.epochs * task.config.repeats if task.command == Kind.TRAIN else 0
     return Row(what, epochs=epochs, seconds=work.seconds(epochs) if epochs else 0.0)

@@ -1,26 +1,25 @@
 """`reproduce` step by step: run every task of the assignment, reuse finished ones, and compare the numbers."""
 
-import csv
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mnistexp import data
 from mnistexp.commands import examples
 from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, TITLES, Size, Task, assignment, tasks_of
 from mnistexp.commands.assignment.comparison_row import Row, shown_only
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
-from mnistexp.commands.job import begun_run, new_run, run_job, unwatched
+from mnistexp.commands.job import continued_run, run_job, unwatched
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import begin_trainings, resume_training, run_training
-from mnistexp.config.models import ExperimentConfig, SweepConfig
+from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import Dataset
 from mnistexp.errors import Interrupted, TrialsFailed
 from mnistexp.figures import style
+from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, PLAN, Kind
 from mnistexp.runs.results import Event, Outcome, Step, Watch
 from mnistexp.runs.run_folder import Run
@@ -59,18 +58,17 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
     Raises `BadInput`, `DataError` and `RunError` before anything is written; later `TrialsFailed` and `Interrupted`.
     """
     began = time.perf_counter()
-    tasks = tasks_of(config, size)
-    digits = data.load(config.data)
-    data.split(digits, config.data)
-    unseen_digits(digits)
-    cut = assignment(config, size)
+    dataset = Dataset.load(config)
+    tasks, cut = tasks_of(dataset.config, size), assignment(dataset.config, size)
+    dataset = dataset.under(cut)
+    unseen_digits(dataset.digits)
     plan = {"tasks": [vars(task) | {"config": task.config.model_dump(mode="json")} for task in tasks]}
-    begun = begun_run(runs_dir, Kind.REPRODUCE, cut, digits, PLAN, plan)
     name = "quick" if size.quick else "assignment"
-    with run_job(begun or new_run(runs_dir, Kind.REPRODUCE, cut, name), STOPPED) as run, workers_kept():
+    continued = continued_run(runs_dir, Kind.REPRODUCE, dataset, name, PLAN, plan)
+    with run_job(continued, STOPPED) as run, workers_kept():
         run.add(PLAN, plan)
-        done, steps = _do_all(tasks, runs_dir, digits, cut.search, run, watch)
-        rows = table_of(done, digits)
+        done, steps = _do_all(tasks, runs_dir, dataset, run, watch)
+        rows = table_of(done, dataset.digits)
         if size.quick:
             rows = [row if row.part == UNTRAINED else shown_only(row, NOT_COMPARED) for row in rows]
         document = _document(cut, size, rows, steps, time.perf_counter() - began)
@@ -82,7 +80,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
 
 
 def _do_all(
-    tasks: Sequence[Task], runs_dir: Path, digits: data.Digits, sweep: SweepConfig, run: Run, watch: Watch
+    tasks: Sequence[Task], runs_dir: Path, dataset: Dataset, run: Run, watch: Watch
 ) -> tuple[dict[tuple[str, str], Outcome], list[dict[str, Any]]]:
     """The outcome of each task by part and name, and what `metrics.json` says of its step."""
     done: dict[tuple[str, str], Outcome] = {}
@@ -94,10 +92,10 @@ def _do_all(
         try:
             with run.steps():
                 if task in waiting:  # the first: all of them beside each other, then each by itself to its end
-                    new = [one.config for one in waiting if _finished(one, runs_dir, digits) is None]
-                    begin_trainings(new, runs_dir, sweep, _without_steps(watch))
+                    new = [one.config for one in waiting if _finished(one, runs_dir, dataset) is None]
+                    begin_trainings(new, runs_dir, dataset.config.search, _without_steps(watch))
                     waiting = []
-                outcome, reused = _do(task, runs_dir, digits, done, watch)
+                outcome, reused = _do(task, runs_dir, dataset, done, watch)
         except Interrupted:  # the task says how to continue it alone
             raise Interrupted(STOPPED) from None
         done[task.part, task.name] = outcome
@@ -107,21 +105,21 @@ def _do_all(
     return done, steps
 
 
-def _finished(task: Task, runs_dir: Path, digits: data.Digits) -> StoredRun | None:
-    return reuse.finished(runs_dir, task.command, task.config, digits)
+def _finished(task: Task, runs_dir: Path, dataset: Dataset) -> StoredRun | None:
+    return reuse.finished(runs_dir, task.command, dataset.under(task.config))
 
 
 def _do(
-    task: Task, runs_dir: Path, digits: data.Digits, done: dict[tuple[str, str], Outcome], watch: Watch
+    task: Task, runs_dir: Path, dataset: Dataset, done: dict[tuple[str, str], Outcome], watch: Watch
 ) -> tuple[Outcome, bool]:
     """The outcome of a task, and whether a finished run was reused."""
-    info = _finished(task, runs_dir, digits)
+    info = _finished(task, runs_dir, dataset)
     sweeps = [one.run_dir.name for (part, name), one in done.items() if part == "as intended" and name != BEST]
     if info is not None:
         assert info.metrics is not None
         if task.command != Kind.BEST or _chose_from(info.metrics, sweeps):
             return Outcome(info.path, info.metrics), True
-    return _run(task, runs_dir, digits, sweeps, watch), False
+    return _run(task, runs_dir, dataset, sweeps, watch), False
 
 
 def _chose_from(metrics: dict[str, Any], sweeps: Sequence[str]) -> bool:
@@ -130,7 +128,7 @@ def _chose_from(metrics: dict[str, Any], sweeps: Sequence[str]) -> bool:
     return used == set(sweeps) and metrics["representative"]["unseen"] is not None
 
 
-def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str], watch: Watch) -> Outcome:
+def _run(task: Task, runs_dir: Path, dataset: Dataset, sweeps: Sequence[str], watch: Watch) -> Outcome:
     if task.command == Kind.EXAMPLES:
         return examples.run_examples(task.config, runs_dir)
     if task.command == Kind.SUMMARY:
@@ -141,7 +139,7 @@ def _run(task: Task, runs_dir: Path, digits: data.Digits, sweeps: Sequence[str],
             raise TrialsFailed(f"fits of {task.name} failed: see {outcome.run_dir}")
         return outcome
     if task.command == Kind.TRAIN:
-        begun = reuse.unfinished(runs_dir, Kind.TRAIN, task.config, digits)
+        begun = reuse.unfinished(runs_dir, Kind.TRAIN, dataset.under(task.config))
         if begun is not None:
             return resume_training(begun, watch)
         return run_training(task.config, runs_dir, watch)
@@ -190,13 +188,9 @@ AGREES = {"yes": True, "no": False, "not_comparable": None}
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["part", "what", "reported", "ours", "low", "high", "agrees", "how", "fault", "run"])
+    table: list[list[Any]] = [["part", "what", "reported", "ours", "low", "high", "agrees", "how", "fault", "run"]]
     for row in rows:
-        low, high = row.interval or ("", "")
+        ends = row.interval or ("", "")
         agrees = next(name for name, value in AGREES.items() if row.agrees is value)
-        writer.writerow(
-            [row.part, row.what, row.reported, row.ours, low, high, agrees, row.how, row.fault or "", row.run]
-        )
-    return buffer.getvalue()
+        table.append([row.part, row.what, row.reported, row.ours, *ends, agrees, row.how, row.fault or "", row.run])
+    return files.csv_text(table)

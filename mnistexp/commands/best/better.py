@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from mnistexp.commands.assignment.reported import NOTEBOOK
 from mnistexp.commands.best.choosing import COMBINATION, Candidate, Choice
 from mnistexp.config.shown import percent, points
-from mnistexp.statistics import PairedDifference, notebook_figures, paired_difference
+from mnistexp.statistics import PairedDifference, compare_trials, notebook_figures
 
 
 def how_much_better(choice: Choice) -> dict[str, Any]:
@@ -38,27 +36,23 @@ def _score(candidate: Candidate) -> float:
 
 
 def _row(name: str, choice: Choice, group: Sequence[Candidate], best: Candidate) -> dict[str, Any]:
-    """One candidate compared with the worst and the average of a group."""
-    worst = min(group, key=_score)
-    average = float(np.mean([_score(one) for one in group]))
-    weights = choice.weights
-    digits = weights.sum(axis=0)
-    mine, lowest, *all_of_them = (choice.correct([best, worst, *group]) * weights).sum(axis=1) / digits
-    against = [paired_difference(mine, other, weights=digits) for other in (lowest, np.mean(all_of_them, axis=0))]
+    """One candidate of a group compared with the worst and the average of the group."""
+    [gap] = compare_trials(choice.correct(group), weights=choice.weights, best=group.index(best))
+    worst = group[gap.worst]
     return {
         "family": name,
-        "trials": len(group),
+        "trials": gap.trials,
         "best": {"params": best.params, "accuracy": _score(best)},
         "worst": {"params": worst.params, "accuracy": _score(worst)},
-        "average": average,
-        "versus_worst": _difference(against[0], _score(best), _score(worst)),
-        "versus_average": _difference(against[1], _score(best), average),
+        "average": gap.versus_average.second,
+        "versus_worst": _difference(gap.versus_worst),
+        "versus_average": _difference(gap.versus_average),
     }
 
 
-def _difference(found: PairedDifference, best: float, other: float) -> dict[str, Any]:
+def _difference(found: PairedDifference) -> dict[str, Any]:
     return {
-        "points": 100 * (best - other),
+        "points": found.points,
         "interval": [100 * end for end in found.interval.ends],
         "error_reduction": found.error_reduction,
         "error_reduction_interval": found.error_reduction_interval and found.error_reduction_interval.ends,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistexp import data
+from mnistexp.data import Dataset
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.layout import CHECKPOINT, DATA, HISTORY, MODEL, Kind, is_sweep, of_repeats
@@ -64,8 +64,8 @@ def _often(times: int) -> str:
     return {1: "once", 2: "twice"}.get(times, f"{times} times")
 
 
-def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Reading) -> Ledger:
-    """The readings of the test digits of `split` by all runs in `runs_dir`, and by the current run, `now`.
+def read_ledger(runs_dir: Path, dataset: Dataset, now: Reading) -> Ledger:
+    """The readings of the test digits of `dataset` by all runs in `runs_dir`, and by the current run, `now`.
 
     A training whose curves are validated on the test digits reads them in each epoch, even if it failed or was
     interrupted; one with its own validation part, or the final training of `best`, reads them once per finished
@@ -76,18 +76,18 @@ def read_ledger(runs_dir: Path, digits: data.Digits, split: data.Split, now: Rea
         if info.id == now.run or not (info.path / DATA).exists():
             continue
         try:
-            if _same_test_digits(info, digits, split) and (reading := _reading(info)):
+            if _same_test_digits(info, dataset) and (reading := _reading(info)):
                 found.append(reading)
         except (MnistexpError, KeyError, TypeError, ValueError):
             unreadable += 1
     return Ledger((*found, now), unreadable)
 
 
-def _same_test_digits(info: StoredRun, digits: data.Digits, split: data.Split) -> bool:
-    about = info.read_json(DATA)
+def _same_test_digits(info: StoredRun, dataset: Dataset) -> bool:
+    about, test = info.read_json(DATA), dataset.split.test.tolist()
     if info.command == Kind.EVALUATE:  # of a whole source, perhaps, with the test digits among its digits
-        return digits.match(about) and set(about["test"]) >= set(split.test.tolist())
-    return digits.match(about) and sorted(about["test"]) == sorted(split.test.tolist())
+        return dataset.digits.match(about) and set(about["test"]) >= set(test)
+    return dataset.digits.match(about) and sorted(about["test"]) == sorted(test)
 
 
 def _reading(info: StoredRun) -> Reading | None:

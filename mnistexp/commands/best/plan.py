@@ -1,6 +1,7 @@
 """The plan of `best`: finished and missing sweeps, the fits after them, the final trainings, and the estimated time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,7 @@ def _sweeps(work: Work, sources: Sources) -> tuple[list[Row], list[Row]]:
     """The finished sweeps and the missing ones."""
     there = [Row({"part": family, "trials": trials_of(family, swept)}, swept.run) for family, swept in sources.used]
     plans = [(part.family, work.plan(part.config)) for part in sources.missing]
-    return there, [
-        Row({"part": family, "trials": len(plan.rows)}, None, plan.fits, plan.cached, 0, plan.seconds)
-        for family, plan in plans
-    ]
+    return there, [plan.row({"part": family, "trials": len(plan.rows)}) for family, plan in plans]
 
 
 def _combination(work: Work, sources: Sources) -> tuple[Row, Candidate | None]:
@@ -74,23 +72,21 @@ def _combination(work: Work, sources: Sources) -> tuple[Row, Candidate | None]:
         return Row(what, fits=folds, seconds=seconds), None
     winners, fits = work.winners(sources.used), Row(what)
     if winners.tried is None:
-        plan = work.plan(work.alone(winners.combined, sources.used))
-        fits = Row(what, None, plan.fits, plan.cached, 0, plan.seconds)
+        fits = work.plan(work.alone(winners.combined, sources.used)).row(what)
     chosen = None if fits.cached < fits.fits else choose_setting(winners, work.confirm(sources.used)).chosen
     return fits, chosen
 
 
 def _prediction(work: Work, chosen: Candidate | None) -> Row:
     """The fits of the prediction; before the choice is known, of the configured setting."""
-    plan = work.plan(predicting(work, work.config if chosen is None else chosen.config))
-    return Row({"part": "prediction"}, None, plan.fits, plan.cached if chosen else 0, 0, plan.seconds)
+    row = work.plan(predicting(work, work.config if chosen is None else chosen.config)).row({"part": "prediction"})
+    return row if chosen else replace(row, cached=0)
 
 
 def _nested(work: Work, sources: Sources) -> Row:
-    plans = nested.plan_nested(work.nested(sources), work.digits, work.split, work.cache)
+    plans = nested.plan_nested(work.dataset, work.nested(sources), work.cache)
     scoring = 2 * work.sweep.folds**2
-    rows = [Row({}, None, plan.fits, plan.cached, 0, plan.seconds) for plan in plans]
-    fits, cached, seconds = together(rows)
+    fits, cached, seconds = together(plan.row({}) for plan in plans)
     trials = sum(len(plan.rows) for plan in plans)
     return Row({"part": "nested", "trials": trials}, None, fits + scoring, cached, 0, seconds)
 

@@ -11,7 +11,6 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.errors import TrialsFailed
 from mnistexp.runs.results import Watch
 from mnistexp.statistics import FinalAccuracy, final_accuracy
-from mnistexp.sweeps.sweeping import cross_validated
 
 FOLDS, REPEATS = 10, 2
 FITS = FOLDS * REPEATS
@@ -51,7 +50,7 @@ class Predicted:
 
 def predicting(work: Work, setting: ExperimentConfig) -> ExperimentConfig:
     """The sweep of one trial, the chosen `setting` with the epochs of the final model, that the prediction is from."""
-    folds = {"folds": min(FOLDS, len(work.split.train)), "shuffle_folds": True, "stratified": False}
+    folds = {"folds": min(FOLDS, len(work.dataset.split.train)), "shuffle_folds": True, "stratified": False}
     training = work.config.training.model_copy(update={"validate_every": 0})
     seed = int(np.random.SeedSequence(work.config.seed, spawn_key=(PREDICTION,)).generate_state(1)[0])
     alone = confirming(setting, work.sweep.model_copy(update=folds), REPEATS)
@@ -61,10 +60,10 @@ def predicting(work: Work, setting: ExperimentConfig) -> ExperimentConfig:
 def predict_final(work: Work, setting: ExperimentConfig, watch: Watch) -> Predicted:
     """Predict the accuracy of one training of the chosen setting on all training digits.
 
-    An interrupted call continues from the cache. Raises `TrialsFailed` if a fit failed, and what `run_sweep` raises.
+    An interrupted call continues from the cache. Raises `TrialsFailed` if a fit failed, and what `fit_and_rank` raises.
     """
     config = predicting(work, setting)
-    trial = cross_validated(config, work.digits, work.split, work.cache, watch)
+    trial = work.cross_validated(config, watch)
     if errors := trial.errors:
         raise TrialsFailed(f"{len(errors)} of {len(trial.folds)} fits failed, the first with: {errors[0]}")
     scores = trial.scores.reshape(REPEATS, -1)

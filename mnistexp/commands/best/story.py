@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from mnistexp.commands.best.nested import Nested, nested_score
 from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
-from mnistexp.commands.job import begun_run, new_run, note_digits, run_job, unwatched
+from mnistexp.commands.job import continued_run, note_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import finish_training
@@ -73,7 +75,7 @@ def run_best(
     """
     began = time.perf_counter()
     work = Work(config, runs_dir)
-    others = unseen_digits(work.digits) if unseen else None
+    others = unseen_digits(work.dataset.digits) if unseen else None
     try:
         with workers_kept():
             sources = work.sources(sweeps, listed_only=listed_only)
@@ -100,6 +102,7 @@ class Evidence:
 
 
 Told = Callable[[str], None]
+T = TypeVar("T")
 
 
 def _numbered(watch: Watch, total: int) -> Told:
@@ -120,23 +123,26 @@ def _sweep(work: Work, sources: Sources, told: Told, watch: Watch) -> None:
 def _evidence_of(
     work: Work, sources: Sources, choice: Choice, told: Told, watch: Watch, *, with_nested: bool, predict: bool
 ) -> Evidence:
-    inner, predicted, failed = None, None, {}
+    failed: dict[str, str] = {}
+
+    def tried(part: str, name: str, compute: Callable[[], T]) -> T | None:
+        try:
+            return compute()
+        except TrialsFailed as error:
+            if work.sweep.fail_fast:
+                raise
+            failed[part] = f"There is no {name}: {error}."
+            return None
+
+    inner, predicted = None, None
     if with_nested:
         told("nested cross-validation")
-        try:
-            inner = nested_score(work.nested(sources), choice.rule, work.digits, work.split, work.cache, watch)
-        except TrialsFailed as error:
-            if work.sweep.fail_fast:
-                raise
-            failed["nested"] = f"There is no nested cross-validation: {error}."
+        score = partial(nested_score, work.dataset, work.nested(sources), choice.rule, work.cache, watch)
+        inner = tried("nested", "nested cross-validation", score)
     if predict:
         told(f"predict the accuracy of the final model: {FITS} fits")
-        try:
-            predicted = predict_final(work, choice.config, watch)
-        except TrialsFailed as error:
-            if work.sweep.fail_fast:
-                raise
-            failed["prediction"] = f"There is no prediction of the final model's accuracy: {error}."
+        expect = partial(predict_final, work, choice.config, watch)
+        predicted = tried("prediction", "prediction of the final model's accuracy", expect)
     return Evidence(inner, predicted, failed)
 
 
@@ -155,17 +161,17 @@ def _finish(
     )
     chosen, predicted = files.plain(choice_document(sources.used, choice)), evidence.predicted
     failed = ["combination"] * choice.combination.trial.failed + list(evidence.failed)
-    dataset = data.Dataset(work.digits, work.split, final)
-    begun = begun_run(work.runs_dir, Kind.BEST, work.config, work.digits, CHOICE, chosen)
+    dataset = work.dataset.under(final)
     name = f"{final.optimizer.name}-dropout-{final.model.dropout:g}"
-    with run_job(begun or new_run(work.runs_dir, Kind.BEST, work.config, name), STOPPED, dataset) as run:
+    continued = continued_run(work.runs_dir, Kind.BEST, work.dataset, name, CHOICE, chosen)
+    with run_job(continued, STOPPED, dataset) as run:
         run.add(CHOICE, chosen)
         if not (choice.combination.runs or choice.combination.trial.failed):
             run.add(COMBINED, predictions_archive([choice.combination.trial], choice.winners.labels))
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
         train_beside(repeats_of(run.path, dataset, None), work.sweep, watch)
         results = train_repeats(run, dataset, None, watch)
-        ledger = read_ledger(work.runs_dir, work.digits, work.split, Reading(run.id, Kind.BEST, len(results), False))
+        ledger = read_ledger(work.runs_dir, dataset, Reading(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         trained = metrics.training_metrics(final, results)
         found = representative(choice, results[0], trained.get("repeats"), ledger, right, evidence.nested, predicted)
@@ -186,7 +192,7 @@ def _finish(
             *warnings_of(sources.used, sources.left_aside, choice, final),
             *evidence.failed.values(),
         ]
-        note_digits(document, work.digits)
+        note_digits(document, dataset.digits)
         for name, content in style.rendered(best_figures.of_best(choice, document["representative"])):
             run.add(name, content)
         return finish_training(run, final, results, document, watch, exit_code=TrialsFailed.exit_code if failed else 0)

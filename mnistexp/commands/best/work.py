@@ -1,21 +1,21 @@
-"""The inputs of all steps of `best`: settings, digits, split, the cache of fits, and the sweeps to choose from."""
+"""The inputs of all steps of `best`: the digits, the settings, the cache of fits, and the sweeps to choose from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistexp import data
 from mnistexp.commands.best.choosing import Confirm, Winners, candidates_of, confirming, pooled
 from mnistexp.commands.best.nested import Sweeps
 from mnistexp.commands.job import unwatched
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.data import Dataset
 from mnistexp.errors import BadInput
 from mnistexp.runs.results import TrialResult, Watch
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import Plan, plan_sweep
 from mnistexp.sweeps.sweeping import cross_validated
 from mnistexp.sweeps.swept import DROPOUT, LeftAside, Part, Swept, find_sweeps, parts_of, read_swept
-from mnistexp.sweeps.trial_cache import TrialCache
+from mnistexp.sweeps.trial_cache import cache_of
 
 Used = Sequence[tuple[str, Swept]]
 """Sweeps to choose from, each once for every family of its candidates."""
@@ -31,23 +31,22 @@ class Sources:
 
 
 class Work:
-    """Settings, digits, split and cache of one `best`. Raises `BadInput` and `DataError`."""
+    """Digits, settings and cache of one `best`. Raises `BadInput` and `DataError`."""
 
     def __init__(self, config: ExperimentConfig, runs_dir: Path) -> None:
-        dataset = data.Dataset.load(config)
-        self.config = config = dataset.config
-        self.runs_dir, self.digits, self.split = runs_dir, dataset.digits, dataset.split
-        self.sweep = config.search
-        self.cache = TrialCache(runs_dir) if self.sweep.cache else None
+        self.runs_dir, self.dataset = runs_dir, Dataset.load(config)
+        self.config = self.dataset.config
+        self.sweep = self.config.search
+        self.cache = cache_of(self.config, runs_dir)
 
     def plan(self, sweep: ExperimentConfig) -> Plan:
         """The fits of a sweep on the digits of this work."""
-        return plan_sweep(sweep, self.digits, self.split, self.cache)
+        return plan_sweep(self.dataset.under(sweep), self.cache)
 
     def seconds(self, epochs: int) -> float | None:
         """The estimated time of so many epochs of training on all training digits; None before any fit was timed."""
         pace = self.cache.pace() if self.cache else None
-        return None if pace is None else pace * epochs * len(self.split.train)
+        return None if pace is None else pace * epochs * len(self.dataset.split.train)
 
     def sources(self, references: Sequence[str], *, listed_only: bool) -> Sources:
         """The sweeps named by `references`, or else all finished and comparable sweeps of the runs folder.
@@ -56,11 +55,11 @@ class Work:
         the grids are used. Raises `ConfigError`, `BadInput` and `RunError`.
         """
         if references:
-            swept = [self.read(reference) for reference in dict.fromkeys(references)]
+            swept = [read_swept(reference, self.dataset, self.runs_dir) for reference in dict.fromkeys(references)]
             _check_alike(swept)
             return Sources([(family, one) for one in swept for family in one.families])
         parts = parts_of(self.config)
-        swept, left = find_sweeps(parts[0].config, self.digits, self.split, self.runs_dir)
+        swept, left = find_sweeps(self.dataset.under(parts[0].config), self.runs_dir)
         listed = [part.family for part in parts]
         others = [] if listed_only else [family for one in swept for family in one.families]
         families = sorted(dict.fromkeys((*listed, *others)), key=lambda family: family == DROPOUT)
@@ -73,16 +72,16 @@ class Work:
         there = {family for family, _ in used}
         return Sources(used, [part for part in parts if part.family not in there], left)
 
-    def read(self, reference: str) -> Swept:
-        """A sweep named by the user. Raises what `read_swept` raises."""
-        return read_swept(reference, self.config, self.digits, self.split, self.runs_dir)
-
     def winners(self, used: Used) -> Winners:
         """The best optimizer setting and dropout rate of some sweeps by `sweep.select`. Raises `BadInput`."""
         candidates = pooled(
             one for family, swept in used for one in candidates_of((family,), swept.config, swept.result, swept.run)
         )
-        return Winners.among(self.sweep.select, candidates, self.digits.labels[self.split.train])
+        return Winners.among(self.sweep.select, candidates, self.dataset.training[1])
+
+    def cross_validated(self, sweep: ExperimentConfig, watch: Watch) -> TrialResult:
+        """The only trial of a sweep, with fits from the cache where possible."""
+        return cross_validated(self.dataset.under(sweep), self.cache, watch)
 
     def alone(self, setting: ExperimentConfig, used: Used) -> ExperimentConfig:
         """The sweep that cross-validates one setting, on the folds and in the repeats of the first of `used`."""
@@ -90,24 +89,17 @@ class Work:
         return self.placed(confirming(setting, theirs.search, theirs.repeats))
 
     def confirm(self, used: Used, watch: Watch = unwatched) -> Confirm:
-        """Cross-validates a setting as the sweeps of `used` did, with fits from the cache where possible."""
-
-        def confirmed(setting: ExperimentConfig) -> TrialResult:
-            return cross_validated(self.alone(setting, used), self.digits, self.split, self.cache, watch)
-
-        return confirmed
+        """Cross-validates a setting as the sweeps of `used` did."""
+        return lambda setting: self.cross_validated(self.alone(setting, used), watch)
 
     def nested(self, sources: Sources) -> Sweeps:
         """Each sweep of the choice once, with the families of its candidates; missing sweeps last."""
         pairs = [(family, swept.config.model_copy(update={"name": None})) for family, swept in sources.used]
-        grouped: list[tuple[ExperimentConfig, tuple[str, ...]]] = []
-        for family, config in (*pairs, *((part.family, part.config) for part in sources.missing)):
-            same = next((number for number, (known, _) in enumerate(grouped) if known == config), None)
-            if same is None:
-                grouped.append((config, (family,)))
-            else:
-                grouped[same] = config, tuple(dict.fromkeys((*grouped[same][1], family)))
-        return [(self.placed(config), families) for config, families in grouped]
+        pairs += [(part.family, part.config) for part in sources.missing]
+        grouped: dict[str, tuple[ExperimentConfig, dict[str, None]]] = {}
+        for family, config in pairs:
+            grouped.setdefault(repr(config), (config, {}))[1][family] = None
+        return [(self.placed(config), tuple(families)) for config, families in grouped.values()]
 
     def placed(self, config: ExperimentConfig) -> ExperimentConfig:
         """A sweep's settings, with this command's executor settings."""

@@ -25,7 +25,7 @@ def measured(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> d
     given = probabilities[np.arange(digits), labels].astype(np.float64)
     return {
         "accuracy": correct / digits,
-        "interval": [interval.low, interval.high],
+        "interval": interval.ends,
         "correct": correct,
         "digits": digits,
         "macro_f1": float(np.mean([one.f1.value for one in classes if one.digits and one.f1])),
@@ -42,5 +42,5 @@ def _of_class(number: int, scores: ClassScores) -> dict[str, Any]:
     for name in ("recall", "precision", "f1"):
         score = getattr(scores, name)
         found[name] = score.value if score else None
-        found[f"{name}_interval"] = [score.interval.low, score.interval.high] if score else None
+        found[f"{name}_interval"] = score.interval.ends if score else None
     return found

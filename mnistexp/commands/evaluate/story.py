@@ -75,7 +75,7 @@ def evaluate(
     with run_job(new, NOTHING_KEPT) as run:
         run.add(DATA, judged.document())
         if judged is known:
-            ledger = read_ledger(runs_dir, judged.digits, judged.split, Reading(run.id, Kind.EVALUATE, 1, False))
+            ledger = read_ledger(runs_dir, judged, Reading(run.id, Kind.EVALUATE, 1, False))
             document["ledger"] = ledger.document()
         run.add(METRICS, document)
         for file, content in style.rendered(_drawn(document, judged, network.classes)):
@@ -107,8 +107,7 @@ def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool
 
 
 def _document(stored: StoredRun, judged: Dataset, network: Network, known: Dataset | None) -> dict[str, Any]:
-    rows = judged.split.test
-    images, labels = judged.digits.images[rows], judged.digits.labels[rows]
+    images, labels = judged.digits.at(judged.split.test)
     probabilities = network.probabilities(images)
     found = measured(probabilities, labels)
     trained = _trained_on(images, known, probabilities.argmax(axis=1) == labels)
@@ -148,14 +147,9 @@ def _trained_on(images: NDArray[np.uint8], known: Dataset | None, right: NDArray
     interval = statistics.wilson(correct, others)
     told = (
         f"The run was trained on {count:,} of these {len(right):,} digits, found by their pixels; on the other "
-        f"{others:,} its accuracy is {percent(correct / others)} (95% interval {span(interval.low, interval.high)})."
+        f"{others:,} its accuracy is {percent(correct / others)} (95% interval {span(*interval.ends)})."
     )
-    share = {
-        "digits": others,
-        "correct": correct,
-        "accuracy": correct / others,
-        "interval": [interval.low, interval.high],
-    }
+    share = {"digits": others, "correct": correct, "accuracy": correct / others, "interval": interval.ends}
     return {"digits": count, "others": share, "sentence": told}
 
 
@@ -176,9 +170,9 @@ def _expected(stored: StoredRun, trained: dict[str, Any], found: dict[str, Any])
     )
     told = (
         f"The accuracy on {of['digits']:,} {which}, {percent(of['accuracy'])}, is {place} the 95% prediction interval "
-        f"from the run's test digits, {span(ahead.low, ahead.high)}: {meaning}."
+        f"from the run's test digits, {span(*ahead.ends)}: {meaning}."
     )
-    return {"interval": [ahead.low, ahead.high], "holds": holds, "sentence": told}
+    return {"interval": ahead.ends, "holds": holds, "sentence": told}
 
 
 def _drawn(document: dict[str, Any], judged: Dataset, classes: Classes) -> dict[str, "Figure"]:

@@ -10,6 +10,7 @@ from mnistexp.config import settings, yaml_source
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.problems import explain
 from mnistexp.data import Dataset
+from mnistexp.runs import files
 from mnistexp.runs.environment import dirty_diff, environment
 from mnistexp.runs.layout import DATA, PATCH
 from mnistexp.runs.stored_runs import StoredRun
@@ -51,15 +52,10 @@ def known_settings(text: str, where: str) -> tuple[ExperimentConfig, list[Change
 
 def changed_data(stored: StoredRun, dataset: Dataset) -> list[Change]:
     """Differences between a run's `data.json` and the current digits and split. Raises `RunError`."""
-    digits, split = dataset.digits, dataset.split
-    then = stored.read_json(DATA)
-    hashes = {
-        "digits (SHA-256)": ("sha256", digits.sha256),
-        "labels (SHA-256)": ("labels_sha256", digits.labels_sha256),
-    }
-    found = [Change(what, then.get(key), now) for what, (key, now) in hashes.items() if then.get(key) != now]
-    rows = {"train": split.train, "validation": split.validation, "test": split.test}
-    other = [part for part, now in rows.items() if then.get(part) != now.tolist()]
+    then, now = stored.read_json(DATA), dataset.document()
+    with files.damage_named(stored.path / DATA):
+        found = [Change(what, *hashes) for what, hashes in dataset.digits.differences(then).items()]
+    other = [part for part in ("train", "validation", "test") if then.get(part) != now[part]]
     if other:
         found.append(Change("rows of the split", f"different {' and '.join(other)} rows", "those of config.yaml"))
     return found

@@ -31,7 +31,7 @@ def compare_fits(folder: Path, dataset: Dataset, count: int, seed: int, watch: W
     if [(trial.index, trial.params) for trial in trials] != [(trial.index, trial.params) for trial in sweep.trials]:
         told = f"the sweep tried {len(sweep.trials)} settings; config.yaml now gives {len(trials)} different ones"
         return [*found, Compared("settings tried", False, math.inf, told)], "No fit was repeated."
-    fits = Fits(dataset.config, dataset.digits, dataset.split, None)
+    fits = Fits(dataset, None)
     receive(fits.name, fits.digits, fits.parts)
     pairs = [pair for trial, stored in zip(trials, sweep.trials, strict=True) for pair in _fits(fits, trial, stored)]
     if not pairs:
@@ -53,7 +53,7 @@ def _table(folder: Path, sweep: SweepResult) -> Compared:
 
 def _trials(config: ExperimentConfig, sweep: SweepResult) -> list[Trial]:
     """The trials of the search, given the stored scores, which may decide later trials."""
-    scores = {trial.index: float(np.mean([fold.score for fold in trial.folds])) for trial in sweep.trials}
+    scores = {trial.index: trial.mean for trial in sweep.trials}
     found: list[Trial] = []
 
     def then(generation: list[Trial]) -> list[float]:

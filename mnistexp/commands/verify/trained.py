@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mnistexp.commands.verify.comparing import Compared, curve_difference, relative_difference
-from mnistexp.data import Dataset, Rows
+from mnistexp.data import Dataset
 from mnistexp.errors import RunError
 from mnistexp.runs import files
 from mnistexp.runs.history_csv import history_from_csv, history_to_csv
 from mnistexp.runs.layout import HISTORY, MODEL, Kind, in_repeat
-from mnistexp.runs.results import Watch
+from mnistexp.runs.results import Watch, over_all
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.training.predicting import predict
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
@@ -24,10 +24,8 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
 
     Nothing is written. Raises `RunError` if a file of the run is missing or damaged, `KeyboardInterrupt` on Ctrl-C.
     """
-    split, repeats = dataset.split, dataset.config.repeats
-    held_out: Rows | None = split.validation if len(split.validation) else split.test
-    if stored.command == Kind.BEST:  # its final training has no validation
-        held_out = None
+    repeats = dataset.config.repeats
+    held_out = None if stored.command == Kind.BEST else dataset.held_out  # its final training has no validation
     accuracies = _accuracies(stored, repeats)
     found: list[Compared] = []
     for repeat in range(repeats):
@@ -48,7 +46,7 @@ def compare_trainings(stored: StoredRun, dataset: Dataset, watch: Watch) -> list
 def _accuracies(stored: StoredRun, repeats: int) -> list[float]:
     """The stored test accuracy of each repeat."""
     metrics = stored.metrics or {}
-    found = metrics["repeats"].get("test_accuracies") if "repeats" in metrics else [metrics.get("test_accuracy")]
+    found = over_all(metrics).get("test_accuracies", [metrics.get("test_accuracy")])
     if not isinstance(found, list) or len(found) != repeats or not all(isinstance(value, float) for value in found):
         raise RunError(
             f"{stored.path / 'metrics.json'} is damaged: the test accuracies of {repeats} trainings are missing"
