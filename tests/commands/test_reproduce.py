@@ -210,7 +210,7 @@ def test_a_quick_run_compares_no_training_and_counts_no_agreement(outcome: Outco
             assert row["ours"] == full["ours"]
     [page] = read_page([stored_runs.load(quick.run_dir)]).runs
     assert "agree" not in page.story.headline
-    assert "agree" not in {fact.label for fact in page.story.facts.items}
+    assert "agree" not in {fact.label for fact in page.story.facts}
 
 
 def test_a_page_gives_the_known_cause_of_each_figure_that_disagrees(outcome: Outcome) -> None:

@@ -165,13 +165,13 @@ def test_accuracy_by_digits_is_read_and_moved_marks_are_found(tmp_path: Path) ->
     svg = (run / "accuracy_by_digits.svg").read_text("utf-8")
     spoilt = re.sub(DOT, lambda it: f'y="{float(it[1][3:]) + 9}{it[2]}', svg)  # of one setting, all
     assert spoilt != svg
-    page = draw(sweeps.accuracy_by_digits(sweeps.curves_by_digits(read_sweep(run))), "accuracy", "f-")
-    assert pointer_faults(page.panels, drawn(page.svg)) == []
+    page, panels = draw(sweeps.accuracy_by_digits(sweeps.curves_by_digits(read_sweep(run))), "accuracy", "f-")
+    assert pointer_faults(panels, drawn(page)) == []
     for column, by in ((0, 3.0), (1, 3.0), (2, 26.0), (3, 2.0)):  # place and value of each point of one curve
-        other = deepcopy(page.panels)
+        other = deepcopy(panels)
         for point in other[0]["lines"][0]["points"]:
             point[column] += by
-        assert len(pointer_faults(other, drawn(page.svg))) == 1, column
+        assert len(pointer_faults(other, drawn(page))) == 1, column
     known = {"record": Record(run), "sizes": [26, 53, 106]}
     assert not list(FIGURES["accuracy_by_digits"](drawn(svg.encode()), known))
     assert any("no marks at" in one for one in FIGURES["accuracy_by_digits"](drawn(spoilt.encode()), known))
