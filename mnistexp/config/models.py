@@ -184,7 +184,10 @@ def _conflicts(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
     data, training, sweep = config.data, config.training, config.sweep
     digits = data.digits - data.test_digits - config.validation_digits
     taken, needed = config.training_digits, max(10, training.batch_size)
-    if digits < 10 or (data.test == "split" and data.test_digits < 1):
+    if digits < 10 <= (given := data.digits - data.test_digits):
+        message = f"is {training.validation_fraction}, which leaves {digits} of {given} training digits"
+        yield "training.validation_fraction", f"{message}, allowed: at least 10"
+    elif digits < 10 or (data.test == "split" and data.test_digits < 1):
         yield "data.test_fraction", f"leaves {digits} of {data.digits} digits for training, allowed: at least 10"
     elif training.batch_size > digits:
         yield "training.batch_size", f"is {training.batch_size}, allowed: at most the {digits} training digits"

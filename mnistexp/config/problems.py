@@ -46,6 +46,8 @@ def explain(error: ErrorDetails) -> Iterator[tuple[str, str]]:
     location = _without_tags(error["loc"])
     if error["type"].startswith("union_tag"):
         location = (*location, "name")
+    if error["type"] == "missing" and isinstance(location[-1], int):  # the list is shown, which has too few values
+        location = location[:-1]
     yield ".".join(str(part) for part in location), _message(error, location)
 
 
@@ -64,6 +66,8 @@ def _message(error: ErrorDetails, location: Location) -> str:
     if kind == "literal_error" and setting:
         return f"is {show(value)}, allowed: {setting.allowed}{nearest(str(value), setting.choices)}"
     allowed = setting.allowed if setting else ""
+    if kind == "missing" and isinstance(value, list | tuple):
+        return f"is {show(value)}, allowed: more values{f', {allowed}' if allowed else ''}"
     if kind in TYPES:
         return f"is {show(value)}, allowed: {TYPES[kind]}{f', {allowed}' if allowed else ''}"
     if allowed and kind.startswith(("greater", "less", "string_pattern")):

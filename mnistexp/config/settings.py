@@ -202,6 +202,8 @@ def _merge(
             _merge(into[name], value, key, layer, places, wrong)
         else:
             into[name] = deepcopy(value)
+            for below in [place for place in places if place.startswith(f"{key}.")]:  # of a weaker layer's value
+                del places[below]
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
 
 
@@ -238,10 +240,9 @@ def validate(values: Mapping[str, Any], places: Places | None = None) -> "Experi
         return ExperimentConfig.model_validate(dict(values))
     except ValidationError as error:
         problems = []
-        for item in error.errors(include_url=False):
-            for key, message in explain(item):
-                where, line = _nearest_place(key, places or {})
-                problems.append(Problem(where, key, message, line))
+        for key, message in dict.fromkeys(pair for item in error.errors(include_url=False) for pair in explain(item)):
+            where, line = _nearest_place(key, places or {})
+            problems.append(Problem(where, key, message, line))
         raise ConfigError(sorted(problems, key=lambda problem: problem.line or 0)) from None
 
 

@@ -90,7 +90,8 @@ def malformed(text: str, at: int, message: str) -> NoReturn:
     """Raise BadInput with the part of `text` around `at`, and a caret below it."""
     start = max(0, at - 60)
     shown = "".join(letter if letter.isprintable() else " " for letter in text[start : at + 40])
-    raise BadInput(f"--where, column {at + 1}: {message}\n  {shown}\n  {' ' * (at - start)}^")
+    below = f"\n  {shown}\n  {' ' * (at - start)}^" if shown.strip() else ""
+    raise BadInput(f"--where, column {at + 1}: {message}{below}")
 
 
 def _number(text: str) -> float | None:
