@@ -172,7 +172,7 @@ def test_conditions_select_among_the_referenced_runs(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "column"),
     [
-        ("", 1), ("   ", 1), ("test_accuracy>", 15), ("test_accuracy", 14), ("test_accuracy 5", 15), (">5", 1),
+        ("test_accuracy>", 15), ("test_accuracy", 14), ("test_accuracy 5", 15), (">5", 1),
         ("seed=1 seed=2", 8), ("seed=1 and", 11), ("seed=1 or or seed=2", 11), ("seed=and", 6), ("(seed=1", 8),
         ("seed=1)", 7), ("seed=='x'", 6), ("note='x", 6), ("seed!1", 5), ("started>yesterday", 9), ("started>-6y", 9),
         ("started>-999999999w", 9), ("tag>x", 4), ("test_accuracy>high", 15), ("seed=1 and test_acuracy>1", 12),
@@ -187,6 +187,14 @@ def test_malformed_conditions_point_at_the_place(runs: Path, where: str, column:
     at = min(column - 1, 60)
     assert caret == f"  {' ' * at}^"
     assert text[2 + at :] == where[column - 1 : column + 39]
+
+
+@pytest.mark.parametrize("where", ["", "   "])
+def test_an_empty_condition_has_no_place_to_point_at(runs: Path, where: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        query.select(runs, where=where)
+    assert str(caught.value).startswith("--where, column 1: a key is missing")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_condition_has_a_maximum_length(runs: Path) -> None:
