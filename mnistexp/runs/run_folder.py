@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError, TrialsFailed
+from mnistexp.errors import BadInput, Interrupted, MnistexpError, RunError
 from mnistexp.runs import files
 from mnistexp.runs.annotations import write_launched
 from mnistexp.runs.environment import dirty_diff, environment
@@ -185,9 +185,7 @@ class Run:
             return
         # An error here, such as a full disk, must not hide the original error.
         with suppress(RunError):
-            if isinstance(error, TrialsFailed):
-                self.finish(error.exit_code)
-            elif not self._added and (isinstance(error, BadInput) or not self._published):
+            if not self._added and (isinstance(error, BadInput) or not self._published):
                 self.discard()
             elif isinstance(error, KeyboardInterrupt | Interrupted):
                 self.interrupt(getattr(error, "exit_code", Interrupted.exit_code))

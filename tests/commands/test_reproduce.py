@@ -273,7 +273,7 @@ def test_failed_parts_of_its_best_end_a_reproduction_with_3_and_nothing_computed
     assert done.returncode == 3, done.stderr
     assert json.loads(done.stdout)["error"] == f"fits of best model failed: see runs/{best.id}"
     assert done.stderr.endswith(f"mnistexp: error: fits of best model failed: see runs/{best.id}\n")
-    assert (reproduction.command, reproduction.exit_code) == ("reproduce", 3)
+    assert (reproduction.command, reproduction.status, reproduction.exit_code) == ("reproduce", "failed", 3)
     assert (best.status, best.exit_code) == ("done", 3)
     assert best.metrics is not None
     assert best.metrics["failed"] == ["combination"]

@@ -283,7 +283,7 @@ def test_discarding_leaves_other_runs_alone(runs: Path) -> None:
         (ValueError("a bug"), "failed", 1, "ValueError: a bug"),
         (KeyboardInterrupt(), "interrupted", 130, None),
         (Interrupted("stopped"), "interrupted", 130, None),
-        (TrialsFailed("2 of 12"), "done", 3, None),
+        (TrialsFailed("every trial"), "failed", 3, "every trial"),
     ],
     ids=lambda value: type(value).__name__,
 )
