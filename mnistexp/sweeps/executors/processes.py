@@ -172,7 +172,7 @@ class _Worker:
 
     def _exit_code(self) -> int | None:
         with _ONE_AT_A_TIME:  # of two threads that ask at once, one is told 255
-            return self.process and self.process.exitcode
+            return self.process.exitcode if self.process else None
 
 
 @contextmanager
