@@ -114,11 +114,11 @@ def offered(tf: Any) -> Iterator[None]:
 
 
 def explain(message: str) -> None:
-    """Raise `RunError` if TensorFlow failed, by its message, because it couldn't write into the private folder."""
-    if _private and (found := re.search(rf"{re.escape(str(_private.folder))}\S*; (.+)", message)):
+    """Raise `RunError` from an `OSError` if TensorFlow failed, by its message, to write a compiled kernel."""
+    if found := re.search(r"(\S+)/xla_compile_cache\S*; (.+)", message):
         numbers = {os.strerror(number): number for number in errno.errorcode}
-        with files.explained("write", _private.folder):
-            raise OSError(numbers.get(found[1], 0), found[1])
+        with files.explained("write", Path(found[1])):
+            raise OSError(numbers.get(found[2], 0), found[2])
 
 
 def keep() -> None:
