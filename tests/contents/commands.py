@@ -134,6 +134,8 @@ def score_of(record: Record) -> float | None:
 
 def value_of(record: Record, key: str) -> float | None:
     """A number of a run, accuracy, lowest and last values over all its trainings, by its files; None if it has none."""
+    if not record.metrics:
+        return None  # it has no results yet
     if key == "test_accuracy":
         return None if record.command.startswith("sweep") else score_of(record)
     if key == "min_val_loss" or (field := key.removeprefix("final_")) in CURVES.values():

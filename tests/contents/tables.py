@@ -107,7 +107,9 @@ def watched_faults(records: Sequence[Record], document: Mapping[str, Any], text:
 
 
 def _result(record: Record) -> Iterator[tuple[str, float]]:
-    score = score_of(record)
-    if score is not None:
+    if record.command == "evaluate":
+        counts = np.array(record.metrics["confusion_matrix"])
+        yield "accuracy", float(counts.trace() / counts.sum())
+    elif (score := score_of(record)) is not None:
         repeated = "mean_" if len(record.histories) > 1 else ""
         yield "best_score" if record.command.startswith("sweep") else f"{repeated}test_accuracy", score
