@@ -76,7 +76,9 @@ def _group(runs: Sequence[StoredRun], keys: Iterable[str], values: Sequence[obje
     digits = runs[0].numbers.get("test_digits")
     step = 1 / digits if metric == "test_accuracy" and isinstance(digits, int) else 0.0
     floats = tuple(float(value) for value in values if is_number(value))
-    return Group({key: _value(runs[0], key) for key in keys}, tuple(runs), floats, over_repeats(floats, resolution=step))
+    return Group(
+        {key: _value(runs[0], key) for key in keys}, tuple(runs), floats, over_repeats(floats, resolution=step)
+    )
 
 
 def _settings(run: StoredRun) -> tuple[tuple[str, Value], ...]:
