@@ -96,7 +96,26 @@ def on_terminal(command: list[str], width: int, variables: Mapping[str, str]) ->
 
 def untouched() -> dict[str, str]:
     """The variables of this process without those that make TensorFlow quieter and faster in tests."""
-    return {name: value for name, value in os.environ.items() if name not in ("TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")}
+    ours = ("COMPILED", "TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def share_graphs() -> None:
+    """Keep the graphs of this process and its forks where the test run's compiled kernels are.
+
+    As mnistexp does itself, but not where TensorFlow was given a folder for kernels.
+    """
+    from mnistexp.runs import files
+    from mnistexp.training import kernels
+
+    def beside(name: str) -> bytes | None:
+        with suppress(OSError):
+            return (folder / name).read_bytes()
+        return None
+
+    if "COMPILED" in os.environ:
+        folder = Path(os.environ["COMPILED"])
+        kernels.beside, kernels.leave_beside = beside, lambda name, content: files.write_bytes(folder / name, content)
 
 
 def is_alive(process: int) -> bool:
@@ -187,6 +206,8 @@ def _become(asking: socket.socket) -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == "mnistexp"]:
             del sys.modules[name]
         sys.path.insert(0, copy)
+    else:
+        share_graphs()
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w" if number else "r", closefd=False), "utf-8"))
 
