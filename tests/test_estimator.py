@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
 from numpy.typing import NDArray
-from small import NETWORK
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from small import NETWORK
 
 import mnistexp
 from mnistexp import MnistCnnClassifier, data
