@@ -108,14 +108,25 @@ def share_graphs() -> None:
     from mnistexp.runs import files
     from mnistexp.training import kernels
 
+    own_beside, own_leave_beside = kernels.beside, kernels.leave_beside
+
+    def folder_for(name: str) -> str | None:
+        return os.environ.get("COMPILED") if name.startswith("graph_") else None
+
     def beside(name: str) -> bytes | None:
+        if (folder := folder_for(name)) is None:
+            return own_beside(name)
         with suppress(OSError):
-            return (folder / name).read_bytes()
+            return Path(folder, name).read_bytes()
         return None
 
-    if "COMPILED" in os.environ:
-        folder = Path(os.environ["COMPILED"])
-        kernels.beside, kernels.leave_beside = beside, lambda name, content: files.write_bytes(folder / name, content)
+    def leave_beside(name: str, content: bytes) -> None:
+        if (folder := folder_for(name)) is None:
+            own_leave_beside(name, content)
+        else:
+            files.write_bytes(Path(folder, name), content)
+
+    kernels.beside, kernels.leave_beside = beside, leave_beside
 
 
 def is_alive(process: int) -> bool:
@@ -163,6 +174,7 @@ def _serve(listener: socket.socket, run: int) -> None:
         import_module(name)
     import_tensorflow()
     import_module("keras")  # which leaves TensorFlow unstarted too
+    share_graphs()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener.settimeout(1)
     while is_alive(run):
@@ -206,8 +218,6 @@ def _become(asking: socket.socket) -> None:
         for name in [name for name in sys.modules if name.partition(".")[0] == "mnistexp"]:
             del sys.modules[name]
         sys.path.insert(0, copy)
-    else:
-        share_graphs()
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         setattr(sys, name, io.TextIOWrapper(io.FileIO(number, "w" if number else "r", closefd=False), "utf-8"))
 
