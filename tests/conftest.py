@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
 import typer.main
 from hypothesis import HealthCheck, settings
@@ -54,9 +55,10 @@ def pytest_configure(config: pytest.Config) -> None:
         return made.name
 
     # What one process compiled, the others of this run load. TensorFlow then complains of each file that it is no text.
-    # `programs.untouched` are the variables without these two.
+    # `programs.untouched` are the variables without these three.
     if "TF_XLA_FLAGS" not in os.environ:
-        os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={folder('compiled')}"
+        os.environ["COMPILED"] = folder("compiled")
+        os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={os.environ['COMPILED']}"
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # Programs that are started without these two keep kernels in a folder of this run too, not in the user's own.
     os.environ["MNISTEXP_CACHE_DIR"] = folder("cache")
@@ -83,6 +85,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     if count := sum(NO_BROWSER in reason for reason in skipped):
         terminalreporter.write_line(f"{count} tests of pages in a browser were skipped: {NO_BROWSER}", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_one_process_traced_the_others_load() -> None:
+    programs.share_graphs()
 
 
 @pytest.fixture(name="undrawn")
