@@ -27,9 +27,13 @@ class Graph:
     def __call__(self, *arguments: Any) -> list[Any]:
         """The tensors of the result, flat. The arguments have the dtypes of the signature.
 
-        They are not compared with it, which would take a thirtieth of an epoch.
+        They are not compared with it, which would take a thirtieth of an epoch. Raises what `kernels.explain` raises.
         """
-        return self._call([*map(tf.convert_to_tensor, tf.nest.flatten(arguments))])
+        try:
+            return self._call([*map(tf.convert_to_tensor, tf.nest.flatten(arguments))])
+        except tf.errors.OpError as error:
+            kernels.explain(error.message)
+            raise
 
     @cached_property
     def _call(self) -> Callable[[list[Any]], list[Any]]:

@@ -8,12 +8,14 @@ Graphs and saved models are kept in the same folder, and read when they are need
 """
 
 import atexit
+import errno
 import hashlib
 import importlib.metadata
 import json
 import math
 import os
 import platform
+import re
 import shutil
 import tempfile
 import time
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.errors import RunError
+from mnistexp.runs import files
 from mnistexp.runs.cache_folder import CacheFolder
 from mnistexp.runs.environment import VARIABLES, code_hash
 
@@ -108,6 +111,14 @@ def offered(tf: Any) -> Iterator[None]:
         del os.environ[FLAGS]
         if given is not None:
             os.environ[FLAGS] = given
+
+
+def explain(message: str) -> None:
+    """Raise `RunError` if TensorFlow failed, by its message, because it couldn't write into the private folder."""
+    if _private and (found := re.search(rf"{re.escape(str(_private.folder))}\S*; (.+)", message)):
+        numbers = {os.strerror(number): number for number in errno.errorcode}
+        with files.explained("write", _private.folder):
+            raise OSError(numbers.get(found[1], 0), found[1])
 
 
 def keep() -> None:

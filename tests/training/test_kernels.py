@@ -1,14 +1,18 @@
 """Compiled kernels are kept between processes: with them a training gives the same bits, and without them too."""
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from types import SimpleNamespace
 
 import pytest
+from programs import untouched
 
 from mnistexp.training import kernels
 
@@ -199,3 +203,21 @@ def test_no_kernel_is_written_where_files_may_not_be_as_large(process: Process) 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len(process()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system has no limit of a file's size")
+def test_a_kernel_that_cannot_be_written_is_told_with_its_folder_and_the_reason(tmp_path: Path) -> None:
+    code = """
+        import resource, sys
+        from mnistexp import api
+        from mnistexp.training.runtime import start_tensorflow
+        start_tensorflow()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # as a disk that fills up afterwards
+        api.train({"training.epochs": 1, "data.digits": 200, "model.filters": [2, 4], "model.dense_units": 8})
+    """
+    variables = untouched() | {"MNISTEXP_CACHE_DIR": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", dedent(code)]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    private = re.escape(str(tmp_path / "mnistexp-kernels-"))
+    reason = "the file is larger than the limit set for this process"
+    assert re.search(rf"RunError: can't write {private}\w+: {reason}$", done.stderr.strip()), done.stderr
