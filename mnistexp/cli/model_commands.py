@@ -18,7 +18,7 @@ from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
     from mnistexp.commands.verify.story import Verification
-    from mnistexp.data.reading import Picture
+    from mnistexp.data.reading import DigitPicture
 
 
 commands = Commands()
@@ -141,7 +141,7 @@ def predict(
     call.result({"run": info.id, "run_dir": str(info.path), "predictions": rows}, table)
 
 
-def predictions_table(rows: list[dict[str, Any]], pictures: "list[Picture]", *, drawn: bool) -> Table:
+def predictions_table(rows: list[dict[str, Any]], pictures: "list[DigitPicture]", *, drawn: bool) -> Table:
     """A row for each picture: the digit and its probability, and the next likely ones; with the picture if `drawn`."""
     table = console.plain_table("image", *["as the network sees it"] * drawn, "digit", "probability", "next")
     for row, picture in zip(rows, pictures, strict=True):

@@ -12,7 +12,7 @@ from mnistexp.errors import MnistexpError
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RawDigits:
     """Pictures as an array (n, ...) of any numbers, or a list of grey values uint8 (h, w) each; labels, or None.
 
     `files`: where each picture came from, of a folder of pictures. `labels_as_folders`: they are names of folders.
@@ -25,10 +25,10 @@ class Part:
     labels_as_folders: bool = False
 
 
-Read = Callable[[Tick], Part]
+Read = Callable[[Tick], RawDigits]
 
 
-def opened(read: Read, source: str, tick: Tick) -> Part:
+def opened(read: Read, source: str, tick: Tick) -> RawDigits:
     """What `read` gives. Raises `BadInput`, also for whatever numpy makes of a file that is not what it says."""
     try:
         return read(tick)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mnistexp.data.content import AGAIN, Tick, pieces, refuse
 from mnistexp.data.names import LABEL_COLUMNS
-from mnistexp.data.part import Part
+from mnistexp.data.part import RawDigits
 from mnistexp.errors import BadInput
 
 INDEX_COLUMNS = ("", "unnamed: 0", "index", "id", "imageid", "image_id", "__index_level_0__")
@@ -30,7 +30,7 @@ class _Layout(NamedTuple):
     text_label: bool = False
 
 
-def read_csv(path: Path, tick: Tick) -> Part:
+def read_csv(path: Path, tick: Tick) -> RawDigits:
     """A table of text: pixels and, first or last or headed `label`, the labels. Raises `BadInput` for any other."""
     blocks: list[NDArray[Any]] = []
     labels: list[str] = []
@@ -56,7 +56,7 @@ def read_csv(path: Path, tick: Tick) -> Part:
     if layout is None or not blocks:
         raise refuse(path, "holds no rows", ALLOWED)
     table = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
-    return Part(_square(path, table), np.array(labels)) if layout.text_label else _part(path, table, layout)
+    return RawDigits(_square(path, table), np.array(labels)) if layout.text_label else _part(path, table, layout)
 
 
 def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
@@ -128,7 +128,7 @@ def _numbers(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray
     raise refuse(path, f"line {line} or later can't be read", AGAIN)
 
 
-def _part(path: Path, table: NDArray[Any], layout: _Layout) -> Part:
+def _part(path: Path, table: NDArray[Any], layout: _Layout) -> RawDigits:
     label, columns = layout.label, list(range(table.shape[1]))
     if layout.header and not _squared(len(columns) - (label is not None)):
         columns = [column for column in columns if layout.header[column] not in INDEX_COLUMNS]
@@ -137,11 +137,11 @@ def _part(path: Path, table: NDArray[Any], layout: _Layout) -> Part:
         ends = columns[0], columns[-1]
         label = min(ends, key=lambda end: float((table[:, end] == np.median(table[:, end])).mean()))
     if label is None:
-        return Part(_square(path, table[:, columns]))
+        return RawDigits(_square(path, table[:, columns]))
     pixels = [column for column in columns if column != label]
     first, last = pixels[0], pixels[-1]  # a slice, which copies nothing, where they lie side by side
     block = table[:, first : last + 1] if pixels == list(range(first, last + 1)) else table[:, pixels]
-    return Part(_square(path, block), table[:, label])
+    return RawDigits(_square(path, block), table[:, label])
 
 
 def _squared(count: int) -> bool:
@@ -156,7 +156,7 @@ def _square(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels.reshape(len(pixels), side, side)
 
 
-def read_parquet(path: Path, tick: Tick) -> Part:
+def read_parquet(path: Path, tick: Tick) -> RawDigits:
     """A Parquet file: a column of pictures (PNG or JPEG bytes, or lists of pixels), or a column a pixel; and labels.
 
     Raises `BadInput` where pyarrow is missing, or for what holds no pictures.
@@ -186,7 +186,7 @@ def read_parquet(path: Path, tick: Tick) -> Part:
     classes: tuple[str, ...] = ()
     with suppress(ValueError, KeyError, TypeError):  # the names of classes that Hugging Face's data sets carry
         classes = tuple(map(str, json.loads(about)["info"]["features"][label]["names"]))
-    return Part(_parquet_images(path, table, columns), labels, class_names=classes)
+    return RawDigits(_parquet_images(path, table, columns), labels, class_names=classes)
 
 
 def _parquet_images(path: Path, table: Any, columns: Sequence[str]) -> Any:

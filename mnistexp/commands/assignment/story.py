@@ -8,7 +8,7 @@ from typing import Any
 
 from mnistexp.commands import examples
 from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, TITLES, Size, Task, assignment, tasks_of
-from mnistexp.commands.assignment.comparison_row import Row, shown_only
+from mnistexp.commands.assignment.comparison_row import ComparisonRow, shown_only
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
@@ -160,7 +160,7 @@ def _without_steps(watch: Watch) -> Watch:
 
 
 def _document(
-    config: ExperimentConfig, size: Size, rows: Sequence[Row], steps: Sequence[dict[str, Any]], seconds: float
+    config: ExperimentConfig, size: Size, rows: Sequence[ComparisonRow], steps: Sequence[dict[str, Any]], seconds: float
 ) -> dict[str, Any]:
     counts = {name: sum(row.agrees is value for row in rows) for name, value in AGREES.items()}
     return {
@@ -187,7 +187,7 @@ def _sentence(counts: dict[str, int], *, quick: bool) -> str:
 AGREES = {"yes": True, "no": False, "not_comparable": None}
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Sequence[ComparisonRow]) -> str:
     table: list[list[Any]] = [["part", "what", "reported", "ours", "low", "high", "agrees", "how", "fault", "run"]]
     for row in rows:
         ends = row.interval or ("", "")

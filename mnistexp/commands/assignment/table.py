@@ -7,7 +7,7 @@ from typing import Any
 
 from mnistexp import data, statistics
 from mnistexp.commands.assignment.assignment import BEST, WITH_DROPOUT
-from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Row, compared, finite
+from mnistexp.commands.assignment.comparison_row import ROUNDED, ComparisonRow, Done, compared, finite
 from mnistexp.commands.assignment.curves import curve_rows
 from mnistexp.commands.assignment.grids import submitted_rows
 from mnistexp.commands.assignment.reported import ACCURACIES, CLASS_COUNTS, FAULTS, PARAMETERS, reported_rows
@@ -15,14 +15,14 @@ from mnistexp.config import shown
 from mnistexp.runs.results import Outcome
 
 
-def table_of(done: Done, digits: data.Digits) -> list[Row]:
+def table_of(done: Done, digits: data.Digits) -> list[ComparisonRow]:
     """The rows in the order of the assignment. Raises RunError if a run can't be read."""
     first = len(digits) == sum(CLASS_COUNTS)
     parts = _data_rows(done, digits, comparable=first), curve_rows(done), submitted_rows(done), _intended_rows(done)
     return [finite(row) for rows in parts for row in rows]
 
 
-def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator[Row]:
+def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator[ComparisonRow]:
     examples, network = done["data", "example digits"], done["data", "network"]
     other = "not comparable: other digits than the notebook's 1,000"
     shown = examples.metrics["examples"]
@@ -36,10 +36,10 @@ def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator
         ("parameters of the network", PARAMETERS, network.metrics["parameters"], network, "equal", ""),
     ):  # fmt: skip
         agrees = reported == ours if comparable or outcome is network else None
-        yield Row("data", what, reported, ours, None, agrees, how, FAULTS.get(fault), outcome.run_dir.name)
+        yield ComparisonRow("data", what, reported, ours, None, agrees, how, FAULTS.get(fault), outcome.run_dir.name)
 
 
-def _intended_rows(done: Done) -> Iterator[Row]:
+def _intended_rows(done: Done) -> Iterator[ComparisonRow]:
     reported = reported_rows()
     for (part, family), outcome in done.items():
         if part != "as intended" or family not in reported:
@@ -56,7 +56,7 @@ def _words(params: Mapping[str, Any]) -> str:
     return ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in params.items())
 
 
-def _best_rows(outcome: Outcome) -> Iterator[Row]:
+def _best_rows(outcome: Outcome) -> Iterator[ComparisonRow]:
     found, row = outcome.metrics, partial(compared, "as intended", run=outcome.run_dir.name)
     selection, notebook = found["representative"]["selection"], found["better"]["notebook"]
     for name in ("best", "worst", "average"):

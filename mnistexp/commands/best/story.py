@@ -18,7 +18,7 @@ from mnistexp.commands.best import best_figures
 from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
 from mnistexp.commands.best.document import choice_document, warnings_of
-from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.ledger import LedgerEntry, read_ledger
 from mnistexp.commands.best.nested import Nested, nested_score
 from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
@@ -171,7 +171,7 @@ def _finish(
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
         train_beside(repeats_of(run.path, dataset, None), work.sweep, watch)
         results = train_repeats(run, dataset, None, watch)
-        ledger = read_ledger(work.runs_dir, dataset, Reading(run.id, Kind.BEST, len(results), False))
+        ledger = read_ledger(work.runs_dir, dataset, LedgerEntry(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         trained = metrics.training_metrics(final, results)
         found = representative(choice, results[0], trained.get("repeats"), ledger, right, evidence.nested, predicted)
