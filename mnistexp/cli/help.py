@@ -81,7 +81,7 @@ def _defaults(command: Any) -> dict[str, str]:
     name = "best" if command.name == "reproduce" else command.name
     name = name if name in settings.packaged_names() else "train"
     found = settings.resolve([yaml_source.parse(settings.packaged(name), name)])
-    defaults, values = {}, settings.flat(found.config.model_dump(mode="json"))
+    defaults, values = {}, settings.dotted(found.config.model_dump(mode="json"))
     for option, key in FLAGS.items():
         value = values.get(key)
         if option in names and value is not None:

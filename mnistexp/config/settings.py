@@ -163,7 +163,7 @@ def resolve(layers: Sequence[Source]) -> Settings:
         problems += error.problems
     if problems:
         raise ConfigError(problems)
-    origins = dict.fromkeys(flat(config.model_dump()), "default")
+    origins = dict.fromkeys(dotted(config.model_dump()), "default")
     origins |= {key: f"{where}:{line}" if line else where for key, (where, line) in places.items() if key in origins}
     return Settings(config, origins)
 
@@ -207,12 +207,12 @@ def _merge(
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
 
 
-def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Nested settings by dotted key; what a key of `WHOLE` holds stays together."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{above}.{name}" if above else name
-        found |= flat(value, key) if isinstance(value, dict) and value and key not in WHOLE else {key: value}
+        found |= dotted(value, key) if isinstance(value, dict) and value and key not in WHOLE else {key: value}
     return found
 
 

@@ -66,7 +66,7 @@ def started(runs_dir: Path, count: float = inf) -> list[StoredRun]:
     return _started(runs_dir, run_names(runs_dir), count)
 
 
-def choose(reference: str, candidates: Sequence[ReferenceTarget[T]], place: str) -> list[T]:
+def meant_by(reference: str, candidates: Sequence[ReferenceTarget[T]], place: str) -> list[T]:
     """The candidates that a reference means, at least one; all are counted, newest first.
 
     `place`: where they are, for messages. Raises BadInput.

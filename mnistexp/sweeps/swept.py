@@ -13,7 +13,7 @@ from mnistexp.runs import references
 from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import StoredRun, list_runs
-from mnistexp.sweeps.space import refuse
+from mnistexp.sweeps.space import raise_problems
 from mnistexp.sweeps.sweep_files import read_sweep
 
 DROPOUT = "dropout"
@@ -65,7 +65,7 @@ def family_sweeps(config: ExperimentConfig) -> list[FamilySweep]:
             parts[family] = _part(config, family, grid)
     if not problems and not parts:
         problems.append(("sweep.grid", "is empty, allowed: a grid for each optimizer, and one of model.dropout"))
-    refuse(problems)
+    raise_problems(problems)
     return list(parts.values())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import Nesterov
 from mnistexp.runs.layout import Kind
-from mnistexp.sweeps.space import refuse
+from mnistexp.sweeps.space import raise_problems
 from mnistexp.sweeps.swept import DROPOUT, FamilySweep, family_sweeps
 
 BEST = "best model"
@@ -86,7 +86,7 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
     seeds = {"repeats": size.curve_seeds}
     parts = {part.family: part for part in family_sweeps(cut)}
     if DROPOUT not in parts:
-        refuse([("sweep.grid", "has no grid of model.dropout, which the assignment needs")])
+        raise_problems([("sweep.grid", "has no grid of model.dropout, which the assignment needs")])
     tasks = [
         Task("example digits", "data", Kind.EXAMPLES, _epochs(sgd, size.short)),
         Task("network", "data", Kind.SUMMARY, _epochs(sgd, size.short)),
