@@ -185,4 +185,4 @@ def _remark(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> Cell:
-    return number(value, "g") if is_number(value) else Cell(shown.value(value))
+    return Cell(shown.value(value), float(value) if is_number(value) else None)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput
 
 SPREAD_OF_LOSS = 4.0
@@ -116,10 +117,10 @@ class BestEpochs:
     def _chance(self) -> str:
         if self.accuracy is not None and self.accuracy <= guessing(self.digits, self.classes):
             return (
-                f"The validation accuracy at epoch {self.epoch}, {self.accuracy:.1%}, is no better than chance, so "
-                "overfitting can't be assessed."
+                f"The validation accuracy at epoch {self.epoch}, {percent(self.accuracy)}, is no better than chance, "
+                "so overfitting can't be assessed."
             )
-        still = "" if self.accuracy is None else f", though the accuracy is {self.accuracy:.1%}"
+        still = "" if self.accuracy is None else f", though the accuracy is {percent(self.accuracy)}"
         return (
             f"This loss is no lower than that of guessing, ln({self.classes}) = {log(self.classes):.4f}{still}, so "
             "overfitting can't be assessed."

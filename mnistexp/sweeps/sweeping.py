@@ -252,9 +252,7 @@ class _Sweep:
 
 
 def _label(trial: Trial) -> str:
-    return (
-        ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in trial.params.items()) or "as configured"
-    )
+    return shown.settings(trial.params) or "as configured"
 
 
 def cost(config: ExperimentConfig) -> float:

@@ -1,9 +1,8 @@
 """Each number that the notebook reported beside ours: value, interval, and whether the two agree."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from mnistexp import data, statistics
 from mnistexp.commands.assignment.assignment import BEST, WITH_DROPOUT
@@ -46,14 +45,11 @@ def _intended_rows(done: Done) -> Iterator[ComparisonRow]:
             continue
         best = max(reported[family], key=lambda row: row.mean)
         found = outcome.metrics
-        how = f"settings applied: {_words(found['best_params'])}; the notebook's best: {_words(best.params)}"
+        own, theirs = map(shown.settings, (found["best_params"], best.params))
         row = partial(compared, "as intended", f"{family}: best score of the grid", best.mean, found["best_score"])
+        how = f"settings applied: {own}; the notebook's best: {theirs}"
         yield row(None, how, fault="settings", run=outcome.run_dir.name)
     yield from _best_rows(done["as intended", BEST])
-
-
-def _words(params: Mapping[str, Any]) -> str:
-    return ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in params.items())
 
 
 def _best_rows(outcome: Outcome) -> Iterator[ComparisonRow]:
