@@ -14,10 +14,9 @@ from mnistexp.runs.layout import CHECKPOINT, HISTORY, MODEL, PREDICTIONS, STATE,
 from mnistexp.runs.progress import leave_progress
 from mnistexp.runs.results import CURVES, Watch
 from mnistexp.runs.run_folder import Run, add_file, remove_file
-from mnistexp.training import kernels
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside, start_tensorflow
-from mnistexp.training.saved_model import pattern_of, save_model
+from mnistexp.training.saved_model import library_for_saving, save_model
 from mnistexp.training.state import EpochRow, TrainingState
 
 AFTERWARDS = "scipy.special", "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"
@@ -33,7 +32,7 @@ def train_repeats(run: Run, dataset: Dataset, held_out: Rows | None, watch: Watc
     reads the test digits once. Raises `KeyboardInterrupt`, keeping finished work.
     """
     start_tensorflow()
-    load_beside("keras" if kernels.beside(pattern_of(dataset.config)) is None else "h5py", *AFTERWARDS)
+    load_beside(library_for_saving(dataset.config), *AFTERWARDS)
     return [_repeat(run, dataset, held_out, repeat, watch) for repeat in range(dataset.config.repeats)]
 
 

@@ -18,7 +18,7 @@ from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.runs.results import History
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import RunState, Status, read_status
-from mnistexp.runs.summary import Summary, Value, overall, summarize
+from mnistexp.runs.summary import Summary, Value, number_over_repeats, summarize
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config.models import ExperimentConfig
@@ -103,7 +103,7 @@ class StoredRun:
 
     def number(self, key: str) -> Value:
         """One of `numbers`, for repeated trainings that over all of them; None if missing."""
-        return overall(self.numbers, key)
+        return number_over_repeats(self.numbers, key)
 
     @cached_property
     def config_text(self) -> str:

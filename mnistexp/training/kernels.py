@@ -4,12 +4,14 @@ TensorFlow has such a cache, but its keys contain neither versions nor the proce
 write there ends the training. So each process gives TensorFlow a private folder, filled with the cached kernels of the
 same versions, processor and flags whose checksum is right, and afterwards adds what was compiled to the cache. If
 anything fails here, kernels are compiled again. The whole cache may be deleted at any time, also during a training.
+Graphs and saved models are kept in the same folder, and read when they are needed.
 """
 
 import atexit
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
@@ -22,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from mnistexp.errors import RunError
-from mnistexp.runs import files
 from mnistexp.runs.cache_folder import CacheFolder
 from mnistexp.runs.environment import VARIABLES, code_hash
 
@@ -31,10 +32,12 @@ DIRECTORY = "tf_xla_persistent_cache_directory"
 OFF = "off"
 PRIVATE = "mnistexp-kernels-"
 SUFFIX = ".pb"
+BESIDE = "beside_"
+"""How the names of entries begin that are not TensorFlow's own."""
 LARGEST = 32 * 2**20
 """Bytes that are kept at most; a network takes half a million."""
 ROOM = 100 * 2**20
-"""Bytes that must be free for TensorFlow's private folder: training fails if it can't write there."""
+"""Bytes that must be free for TensorFlow's private folder, and may be in a file: training fails if it can't write."""
 DAY = 86_400.0
 CHECKSUM = hashlib.sha256().digest_size
 PROCESSOR = (
@@ -76,7 +79,7 @@ def open_private(tf: Any) -> None:
     if _private or kept is None or key is None or _flags_are_taken() or any(map(str.isspace, str(temporary))):
         return
     with suppress(OSError):
-        if not _safe(kept.folder) or shutil.disk_usage(temporary).free < ROOM:
+        if not _safe(kept.folder) or min(shutil.disk_usage(temporary).free, _largest_file()) < ROOM:
             return
         for left in temporary.glob(f"{PRIVATE}*"):  # by processes that were killed; others make theirs anew
             if left.stat().st_mtime < time.time() - DAY:
@@ -84,7 +87,10 @@ def open_private(tf: Any) -> None:
         private = _Private(Path(tempfile.mkdtemp(prefix=PRIVATE)), kept, kept.folder / key)
         atexit.register(end)
         _private = private
-        _fill(private)
+        try:
+            _fill(private)
+        except OSError:  # there isn't room after all, and TensorFlow must not find a half kernel
+            end()
 
 
 @contextmanager
@@ -111,8 +117,7 @@ def keep() -> None:
     with suppress(OSError, RunError):
         new = [path for path in _private.folder.glob(f"[!.]*{SUFFIX}") if path.name not in _private.known]
         for path in new:
-            content = path.read_bytes()
-            _private.cache.add(_private.kept / path.name, hashlib.sha256(content).digest() + content)
+            _private.cache.add(_private.kept / path.name, _with_checksum(path.read_bytes()))
             _private.known.add(path.name)
         if new:
             _private.cache.shrink(LARGEST)
@@ -120,17 +125,20 @@ def keep() -> None:
 
 def beside(name: str) -> bytes | None:
     """What was left beside the kernels under a name, by this process or an earlier one."""
-    if _private is not None:
-        with suppress(OSError):
-            return (_private.folder / f"{name}{SUFFIX}").read_bytes()
-    return None
+    return None if _private is None else _read(_private.kept / f"{BESIDE}{name}{SUFFIX}")
+
+
+def is_beside(name: str) -> bool:
+    """Whether something was left under a name; `beside` may yet find it damaged, or gone."""
+    return _private is not None and (_private.kept / f"{BESIDE}{name}{SUFFIX}").exists()
 
 
 def leave_beside(name: str, content: bytes) -> None:
     """Leave something beside the kernels, for this process and later ones."""
     if _private is not None:
         with suppress(OSError, RunError):
-            files.write_bytes(_private.folder / f"{name}{SUFFIX}", content)
+            _private.cache.add(_private.kept / f"{BESIDE}{name}{SUFFIX}", _with_checksum(content))
+            _private.cache.shrink(LARGEST)
 
 
 def end() -> None:
@@ -176,14 +184,34 @@ def _safe(place: Path) -> bool:
     return found.st_uid == os.getuid() and not found.st_mode & 0o002
 
 
+def _largest_file() -> float:
+    """Bytes that a file of this process may have."""
+    try:
+        import resource
+    except ImportError:  # not a Unix system
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return math.inf if limit == resource.RLIM_INFINITY else limit
+
+
 def _fill(private: _Private) -> None:
-    """Copy the kept kernels whose checksum is right, and remove the others."""
+    """Copy the kept kernels."""
     for path in private.kept.glob(f"[!.]*{SUFFIX}"):
-        with suppress(OSError):
-            content = path.read_bytes()
-            if hashlib.sha256(content[CHECKSUM:]).digest() != content[:CHECKSUM]:
-                path.unlink()
-                continue
-            (private.folder / path.name).write_bytes(content[CHECKSUM:])
-            private.known.add(path.name)
-            os.utime(path)  # they are in use
+        if not path.name.startswith(BESIDE) and (content := _read(path)) is not None:
+            private.known.add(path.name)  # not to be kept again, and least of all half of it
+            (private.folder / path.name).write_bytes(content)
+
+
+def _with_checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest() + content
+
+
+def _read(path: Path) -> bytes | None:
+    """An entry, which is then in use; None, and removed, if its checksum is wrong."""
+    with suppress(OSError):
+        entry = path.read_bytes()
+        if _with_checksum(entry[CHECKSUM:]) == entry:
+            os.utime(path)
+            return entry[CHECKSUM:]
+        path.unlink()
+    return None

@@ -28,6 +28,8 @@ Part = tuple[Tensor, Tensor, Tensor]
 PHILOX = 1
 HALVES = 2**16
 """Dropout compares 16 random bits per unit: its rate is exact to 1 in 65,536."""
+AT_ONCE = 288
+"""Digits that one call of the compiled steps trains on at most, unless a batch is larger: 9 batches of 32."""
 
 
 class Network(Protocol):
@@ -100,14 +102,17 @@ class Loop:
         self.weights = len(self.shapes)
         """How many of a state's tensors are weights."""
         self.mask_sizes = network.mask_sizes if drops else ()
-        self._step = compiled(self._learn) if network.one_kernel else self._learn
+        self.steps = max(1, AT_ONCE // batch)
+        """How many steps a call of the compiled function does at most."""
+        self._learn = compiled(self._some_steps) if network.one_kernel else self._some_steps
         floats, spec = tf.float32, tf.TensorSpec
         vectors = 1 + len(self.optimizer.slots)
         state = [*self.shapes * vectors, *([()] * len(self.optimizer.scalar_slots))]
         image = network.prepare(np.zeros((1, 28, 28), np.uint8)).shape[1:]
         part = (spec((None, *image), tf.uint8), spec([None], tf.int32), spec([None, batch], floats))
+        kind = f"{optimizer}, {self.steps} batches of {batch}, {'with' if drops else 'without'} dropout"
         self._training = Graph(
-            f"training {about}",
+            f"training by {kind}: {about}",
             self._train,
             [
                 tuple(spec(shape, floats) for shape in state),
@@ -121,7 +126,7 @@ class Loop:
             ],
         )
         weights = tuple(spec(shape, floats) for shape in self.shapes)
-        self.evaluate = Graph(f"evaluation {about}", self._evaluate, [weights, part])
+        self.evaluate = Graph(f"evaluation, {batch} a batch: {about}", self._evaluate, [weights, part])
 
     def train(self, *arguments: Any) -> tuple[State, Tensor]:
         """The graph of `_train`."""
@@ -170,43 +175,72 @@ class Loop:
         images, labels, shares = part
 
         def learn(number: Tensor, state: State, sums: Tensor) -> tuple[Tensor, State, Tensor]:
-            rows, share, step = order[number], shares[number], batches[2] + number
+            first, count = batches[2] + number, tf.minimum(self.steps, batches[1] - number)
+            places = number + tf.minimum(tf.range(self.steps), count - 1)
+            rows, share = tf.gather(order, places), tf.gather(shares, places)
             digits = tf.gather(images, rows), tf.gather(labels, rows)
-            past = tf.cast(step, tf.float32)
-            losses, logits, state = self._step(state, *digits, share, self.masks(key, step, drop), numbers, past)
-            return number + 1, state, sums + _sums(losses, logits, digits[1], share > 0)
+            draws = self.draws(key, first, count)
+            losses, logits, state = self._learn(state, *digits, share, draws, drop, numbers, first, count)
+            real = (share > 0) & (tf.range(self.steps) < count)[:, tf.newaxis]
+            by_step = tf.concat([sums[tf.newaxis], _sums(losses, logits, digits[1], real)], 0)
+            return number + count, state, tf.cumsum(by_step)[-1]  # one after the other, however many a call does
 
         _, state, sums = tf.while_loop(lambda number, *_: number < batches[1], learn, (batches[0], state, sums))
         return state, sums
 
-    def masks(self, key: Tensor, step: Tensor, drop: Tensor) -> list[Tensor]:
-        """The factors of dropout, float32 (batch, size) each, from the key and the step only."""
+    def draws(self, key: Tensor, first: Tensor, count: Tensor) -> Tensor:
+        """The random bits of dropout of `count` steps, uint16 (steps, units), from the key and the step only."""
+        units = self.batch * sum(self.mask_sizes)
+        drawn = tf.TensorArray(tf.uint32, self.steps, element_shape=[-(-units // 2)])
+
+        def draw(number: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
+            counter = tf.stack([tf.constant(0, tf.uint64), tf.cast(first + number, tf.uint64)])
+            bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+                shape=drawn.element_shape, key=key, counter=counter, alg=PHILOX, dtype=tf.uint32
+            )
+            return number + 1, drawn.write(number, bits)
+
+        if units:
+            _, drawn = tf.while_loop(lambda number, _: number < count, draw, (0, drawn))
+        return tf.reshape(tf.bitcast(drawn.stack(), tf.uint16), [self.steps, -1])[:, :units]
+
+    def masks(self, draws: Tensor, drop: Tensor) -> list[Tensor]:
+        """The factors of dropout of one step, float32 (batch, size) each, by its random bits uint16 (units,)."""
         if not self.mask_sizes:
             return []
-        units = self.batch * sum(self.mask_sizes)
-        counter = tf.stack([tf.constant(0, tf.uint64), tf.cast(step, tf.uint64)])
-        bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
-            shape=[-(-units // 2)], key=key, counter=counter, alg=PHILOX, dtype=tf.uint32
-        )
-        draws = tf.cast(tf.reshape(tf.bitcast(bits, tf.uint16), [-1])[:units], tf.float32)
-        masks = tf.where(draws >= tf.round(drop[0] * HALVES), drop[1], 0.0)
+        masks = tf.where(tf.cast(draws, tf.float32) >= tf.round(drop[0] * HALVES), drop[1], 0.0)
         sizes = [self.batch * size for size in self.mask_sizes]
         return [tf.reshape(mask, [self.batch, -1]) for mask in tf.split(masks, sizes)]
 
-    def _learn(
+    def _some_steps(
         self,
         state: State,
         x: Tensor,
         labels: Tensor,
         shares: Tensor,
-        masks: Sequence[Tensor],
+        draws: Tensor,
+        drop: Tensor,
         numbers: Tensor,
-        past: Tensor,
+        first: Tensor,
+        count: Tensor,
     ) -> tuple[Tensor, Tensor, State]:
-        """Losses and logits of a batch, and the state after its step; `past`: the steps before it, float32."""
-        weights = list(state[: self.weights])
-        losses, logits, gradients = self.network.gradients(weights, x, labels, shares, masks)
-        return losses, logits, self._update(state, gradients, numbers, past)
+        """Losses and logits of `count` batches of `steps`, and the state after their steps, of which `first` is one.
+
+        Several in one call, as XLA then changes the state in place.
+        """
+
+        def step(number: Tensor, losses: Tensor, logits: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor, State]:
+            weights, masks = list(state[: self.weights]), self.masks(draws[number], drop)
+            loss, logit, gradients = self.network.gradients(weights, x[number], labels[number], shares[number], masks)
+            state = self._update(state, gradients, numbers, tf.cast(first + number, tf.float32))
+            return number + 1, losses.write(number, loss), logits.write(number, logit), state
+
+        losses, logits = (
+            tf.TensorArray(tf.float32, self.steps, element_shape=shape)
+            for shape in ([self.batch], [self.batch, *self.shapes[-1]])
+        )
+        _, losses, logits, state = tf.while_loop(lambda number, *_: number < count, step, (0, losses, logits, state))
+        return losses.stack(), logits.stack(), state
 
     @compiled
     def _update(self, state: State, gradients: Sequence[Tensor], numbers: Tensor, past: Tensor) -> State:
@@ -242,8 +276,10 @@ class Loop:
 
 
 def _sums(losses: Tensor, logits: Tensor, labels: Tensor, real: Tensor) -> Tensor:
-    right = tf.equal(tf.argmax(logits, 1, tf.int32), labels)
-    return tf.reduce_sum(tf.where(real, tf.stack([tf.cast(losses, tf.float64), tf.cast(right, tf.float64)]), 0), 1)
+    """The sums of loss and correct predictions of real digits, float64 (..., 2), for losses (..., n)."""
+    right = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
+    values = tf.stack([tf.cast(losses, tf.float64), tf.cast(right, tf.float64)], -2)
+    return tf.reduce_sum(tf.where(real[..., tf.newaxis, :], values, 0), -1)
 
 
 @lru_cache(maxsize=8)
@@ -260,6 +296,5 @@ def loop_for(config: ModelConfig, optimizer: str, batch: int, drops: bool) -> Lo
 
     `config.dropout` must be 0, so that all rates share one loop; `drops`: whether there is dropout.
     """
-    about = f"{optimizer}, {batch} a batch, {'with' if drops else 'without'} dropout: {config.model_dump_json()}"
     shapes = [tuple(weight.shape) for weight in initial_weights(config)]
-    return Loop(about, network_for(config), shapes, optimizer, batch, drops)
+    return Loop(config.model_dump_json(), network_for(config), shapes, optimizer, batch, drops)

@@ -28,10 +28,9 @@ class OtherNetworkError(RunError):
     """The file holds another network than that of the settings."""
 
 
-def pattern_of(config: ExperimentConfig) -> str:
-    """The name under which Keras' file of a network and its optimizer is kept beside the kernels."""
-    about = config.model.model_dump_json() + config.optimizer.model_dump_json()
-    return f"model_{hashlib.sha256(about.encode()).hexdigest()[:32]}"
+def library_for_saving(config: ExperimentConfig) -> str:
+    """The name of the library that `save_model` is going to load."""
+    return "h5py" if kernels.is_beside(_name(config)) else "keras"
 
 
 def save_model(config: ExperimentConfig, weights: Sequence[NDArray[np.float32]], path: Path) -> None:
@@ -40,12 +39,18 @@ def save_model(config: ExperimentConfig, weights: Sequence[NDArray[np.float32]],
     The first of a network and its optimizer is saved by Keras, and kept. The others differ from it in their weights
     only, so that a process needn't load Keras, which takes half a second.
     """
-    kept = kernels.beside(pattern_of(config))
+    kept = kernels.beside(_name(config))
     if kept is None:
         keras_model(config, weights).save(path)
-        kernels.leave_beside(pattern_of(config), path.read_bytes())
+        kernels.leave_beside(_name(config), path.read_bytes())
     else:
         path.write_bytes(_with_weights(kept, config.model, weights))
+
+
+def _name(config: ExperimentConfig) -> str:
+    """The name under which Keras' file of a network and its optimizer is kept beside the kernels."""
+    about = config.model.model_dump_json() + config.optimizer.model_dump_json()
+    return f"model_{hashlib.sha256(about.encode()).hexdigest()[:32]}"
 
 
 def _with_weights(kept: bytes, model: ModelConfig, weights: Sequence[NDArray[np.float32]]) -> bytes:

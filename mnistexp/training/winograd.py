@@ -82,8 +82,7 @@ class Winograd:
     @compiled
     def _features(self, x: Tensor, *weights: Tensor) -> Tensor:
         """What both convolutions give, float32 (n, 25 * filters)."""
-        windows = self._windows(x)
-        run = partial(apart, always=windows[0, 0] >= 0)
+        windows, run = self._windows(x)
         pooled, _ = run(self._conv_1, windows, *weights[:2])
         features, _, _ = run(self._conv_2, pooled, *weights[2:])
         return self._by_digit(features)
@@ -95,8 +94,7 @@ class Winograd:
 
         `masks`: float32 (n, size) for each of `mask_sizes`, which the units are multiplied by; none without dropout.
         """
-        windows = self._windows(x)
-        run = partial(apart, always=windows[0, 0] >= 0)
+        windows, run = self._windows(x)
         mask_1, mask_2 = masks or (None, None)
         pooled, won_1 = run(self._conv_1, windows, *weights[:2], mask_1)
         features, won_2, products = run(self._conv_2, pooled, *weights[2:4])
@@ -104,10 +102,11 @@ class Winograd:
         back, conv_2 = run(self._conv_2_back, self._by_tile(back), won_2, products, weights[2], mask_1)
         return losses, logits, [*run(self._conv_1_back, back, won_1, windows), *conv_2, *dense]
 
-    def _windows(self, x: Tensor) -> Tensor:
-        """Float32 (144 * n, 16), position by position."""
+    def _windows(self, x: Tensor) -> tuple[Tensor, Callable[..., Any]]:
+        """Float32 (144 * n, 16), position by position; and what runs a stage apart: pixels are never negative."""
         x = tf.transpose(tf.reshape(tf.cast(x, tf.float32), [-1, GRID**2, PIXELS]), [1, 0, 2])
-        return tf.reshape(x, [-1, PIXELS])
+        windows = tf.reshape(x, [-1, PIXELS])
+        return windows, partial(apart, always=windows[0, 0] >= 0)
 
     def _by_digit(self, features: Tensor) -> Tensor:
         features = tf.transpose(tf.reshape(features, [TILES**2, -1, self.second]), [1, 0, 2])

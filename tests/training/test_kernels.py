@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,3 +169,32 @@ def test_a_forked_process_leaves_the_folder_to_its_parent(process: Process, tmp_
         os._exit(0)
     os.waitpid(child, 0)
     assert private.is_dir()
+
+
+def test_what_is_left_beside_the_kernels_is_read_by_later_processes_unless_it_is_damaged(
+    process: Process, tmp_path: Path
+) -> None:
+    process()
+    assert not kernels.is_beside("graph")
+    kernels.leave_beside("graph", b"whole")
+    assert [path.name for path in process()] == [NAME]  # TensorFlow gets none of it
+    assert kernels.is_beside("graph")
+    assert kernels.beside("graph") == b"whole"
+    [path] = (path for path in kept(tmp_path) if path.name != NAME)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert kernels.beside("graph") is None
+    assert not kernels.is_beside("graph")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system has no limit of a file's size")
+def test_no_kernel_is_written_where_files_may_not_be_as_large(process: Process) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    process()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        assert process() == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(process()) == 1

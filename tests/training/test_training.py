@@ -151,20 +151,32 @@ def dropping_loop() -> Any:
     return loop_for(ModelConfig(), "adam", BATCH, True)
 
 
+def test_steps_done_in_one_call_or_in_many_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnistexp.training import loop
+
+    config = experiment(dropout=0.3)
+    together = bits(trained(config))
+    monkeypatch.setattr(loop, "AT_ONCE", 2 * BATCH)  # 9 batches: the last call has one left
+    monkeypatch.setattr(loop, "loop_for", loop.loop_for.__wrapped__)
+    assert compiled_loop(config).steps == 2
+    assert bits(trained(config)) == together
+
+
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.8])
 def test_dropout_drops_at_its_rate(rate: float) -> None:
     from mnistexp.training.loop import tf
 
     loop = dropping_loop()
     drop, key = tf.constant([rate, 1 / (1 - rate)], tf.float32), tf.constant([3], tf.uint64)
-    masks = [np.concatenate([part.numpy().ravel() for part in loop.masks(key, step, drop)]) for step in range(20)]
+    draws = [loop.draws(key, step, 1)[0] for step in range(20)]
+    masks = [np.concatenate([part.numpy().ravel() for part in loop.masks(bits, drop)]) for bits in draws]
     assert {0.0, np.float32(1 / (1 - rate))} == set(np.unique(masks))
     dropped = np.equal(masks, 0)
     deviation = (rate * (1 - rate) / dropped.size) ** 0.5
     assert abs(dropped.mean() - rate) < 5 * deviation
     together = (dropped[1:] & dropped[:-1]).mean()
     assert abs(together - rate**2) < 5 * (rate**2 / dropped.size) ** 0.5
-    np.testing.assert_array_equal(masks[7], np.concatenate([m.numpy().ravel() for m in loop.masks(key, 7, drop)]))
+    np.testing.assert_array_equal(draws[5:9], loop.draws(key, 5, 4)[:4])
 
 
 CHILD = f"""
