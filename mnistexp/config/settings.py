@@ -16,7 +16,7 @@ import yaml
 
 from mnistexp.config import yaml_source
 from mnistexp.config.yaml_source import Dumper, Source
-from mnistexp.errors import ConfigError, Problem, nearest, show
+from mnistexp.errors import ConfigError, Problem, collecting, nearest, show
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to load, which --help and completion can do without
     from mnistexp.config.models import ExperimentConfig
@@ -104,12 +104,8 @@ def assignments(texts: Sequence[str]) -> list[Source]:
             problems.append(Problem("--set", key, message))
             continue
         given[key] = value
-        try:
-            layer = flag(f"--set {name}", key, yaml_source.parse_value(value, f"--set {name}"))
-        except ConfigError as error:
-            problems.extend(error.problems)
-        else:
-            _add(layers, key, layer)
+        with collecting(problems):
+            _add(layers, key, flag(f"--set {name}", key, yaml_source.parse_value(value, f"--set {name}")))
     if problems:
         raise ConfigError(problems)
     return list(layers.values())
@@ -157,10 +153,8 @@ def resolve(layers: Sequence[Source]) -> Settings:
         wrong = dict(misshapen(layer.values))
         problems += [Problem(layer.where, key, message, layer.lines.get(key)) for key, message in wrong.items()]
         _merge(values, kept.values, "", kept, places, wrong)
-    try:
+    with collecting(problems):
         config = validate(values, places)
-    except ConfigError as error:
-        problems += error.problems
     if problems:
         raise ConfigError(problems)
     origins = dict.fromkeys(dotted(config.model_dump()), "default")

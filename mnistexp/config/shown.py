@@ -6,7 +6,7 @@ two numbers beside it: between 83.6% and 82.0% it is 1.6 points, whatever the fu
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -50,6 +50,12 @@ def settings(params: Mapping[str, Any]) -> str:
 def counted(count: int, what: str) -> str:
     """`1 epoch`, `2 epochs`."""
     return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
+def listed(items: Sequence[str], most: int) -> str:
+    """The first `most` items with commas between, then how many more there are: `a, b and 4 more`."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def duration(seconds: float) -> str:

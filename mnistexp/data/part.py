@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mnistexp.data.content import AGAIN, Tick, refuse
-from mnistexp.errors import MnistexpError
+from mnistexp.errors import MnistexpError, reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,7 @@ def opened(read: Read, source: str, tick: Tick) -> RawDigits:
     except (MnistexpError, MemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise refuse(source, f"can't be read ({reason})", AGAIN) from error
+        raise refuse(source, f"can't be read ({reason(error)})", AGAIN) from error
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.shown import counted
 from mnistexp.data.content import AGAIN, Tick, pieces, refuse
 from mnistexp.data.names import LABEL_COLUMNS
 from mnistexp.data.part import RawDigits
-from mnistexp.errors import BadInput
+from mnistexp.errors import BadInput, reason
 
 INDEX_COLUMNS = ("", "unnamed: 0", "index", "id", "imageid", "image_id", "__index_level_0__")
 ALLOWED = "allowed: a column of labels and the pixels of a square picture, such as 1 + 784 columns"
@@ -83,14 +84,14 @@ def _layout(path: Path, first: str, second: str = "") -> _Layout:
     used = delimiter if first.count(delimiter) else None
     fields = [field.strip().lower() for field in first.split(used)]
     if len(fields) < 5:
-        raise refuse(path, f"text of {len(fields)} column{'s' * (len(fields) != 1)}, not a table of digits", ALLOWED)
+        raise refuse(path, f"text of {counted(len(fields), 'column')}, not a table of digits", ALLOWED)
     ends = (0, len(fields) - 1)
     words = [number for number, field in enumerate(fields) if not _is_number(field)]
     numbers = [field for field in fields if _is_number(field)]
-    counted = numbers in ([str(i) for i in range(k, k + len(numbers))] for k in (0, 1))
-    if len(words) == 1 and words[0] in ends and not counted and fields[words[0]]:
+    numbered = numbers in ([str(i) for i in range(k, k + len(numbers))] for k in (0, 1))
+    if len(words) == 1 and words[0] in ends and not numbered and fields[words[0]]:
         return _Layout(used, len(fields), (), words[0], fields[words[0]] not in LABEL_COLUMNS)
-    if not words and not counted:
+    if not words and not numbered:
         return _Layout(used, len(fields))
     label = next((fields.index(name) for name in LABEL_COLUMNS if name in fields), None)
     spelt = second != "" and label in ends and not _is_number(second.split(used)[-1 if label else 0])
@@ -176,8 +177,7 @@ def read_parquet(path: Path, tick: Tick) -> RawDigits:
             about = (file.schema_arrow.metadata or {}).get(b"huggingface", b"")
         table = pyarrow.Table.from_batches(batches, file.schema_arrow)
     except Exception as error:  # whatever pyarrow makes of a file that is not what it says
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise refuse(path, f"not a readable Parquet file ({reason})", AGAIN) from error
+        raise refuse(path, f"not a readable Parquet file ({reason(error)})", AGAIN) from error
     if not table.num_rows:
         raise refuse(path, "holds no rows", ALLOWED)
     label = next((name for name in names if name.lower() in LABEL_COLUMNS), None)

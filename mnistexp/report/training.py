@@ -117,8 +117,7 @@ def _of_what(about: Mapping[str, Any]) -> str:
     names = [str(name) for name in about.get("class_names", ())]
     if not names or names == [str(digit) for digit in range(10)]:
         return "handwritten digits, 0 to 9"
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"images of {len(names)} classes ({', '.join(names[:10])}{more})"
+    return f"images of {len(names)} classes ({shown.listed(names, 10)})"
 
 
 def network_section(stored: StoredRun) -> Section:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.config.shown import percent
+from mnistexp.config.shown import listed, percent
 from mnistexp.errors import BadInput
 
 SPREAD_OF_LOSS = 4.0
@@ -70,8 +70,7 @@ class BestEpochs:
             before = "" if self.diverged_at is None else " before training diverged"
             return f"No validation loss was measured{before}, so the best number of epochs is unknown."
         others = [str(epoch) for epoch in self.ties[1:]]
-        named = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-        same = f", and equally low at epoch {named}" if others else ""
+        same = f", and equally low at epoch {listed(others, 5)}" if others else ""
         return f"The validation loss is lowest, {self.minimum:.4f}, at epoch {self.epoch}{same}."
 
     def _range(self) -> str:

@@ -133,8 +133,7 @@ class _Sweep:
         self._notes[LOST_WORKERS] = None
         if self._run is not None:
             assert self._workers is not None  # one of them has died
-            workers = self._workers.workers
-            left = f"{workers} worker{'s' if workers > 1 else ''}"
+            left = shown.counted(self._workers.workers, "worker")
             self._run.log(f"trial {work.trial}, fold {work.fold + 1}: {reason}; will be retried with {left}")
 
     def _finish(self, work: FoldFit, outcome: Fitted | Lost) -> None:

@@ -12,13 +12,12 @@ from mnistexp.commands.assignment.comparison_row import ComparisonRow, shown_onl
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
-from mnistexp.commands.job import continued_run, run_job, unwatched
+from mnistexp.commands.job import add_figures, continued_run, run_job, unwatched
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import begin_trainings, resume_training, run_training
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset
 from mnistexp.errors import Interrupted, TrialsFailed
-from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, PLAN, Kind
 from mnistexp.runs.results import Event, Outcome, Step, Watch
@@ -73,8 +72,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
             rows = [row if row.part == UNTRAINED else shown_only(row, NOT_COMPARED) for row in rows]
         document = _document(cut, size, rows, steps, time.perf_counter() - began)
         run.add("table.csv", _csv(rows))
-        for name, content in style.rendered(of_reproduction(done)):
-            run.add(name, content)
+        add_figures(run, of_reproduction(done))
         run.add(METRICS, document)
     return Outcome(run.path, document)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mnistexp.config.shown import counted
 from mnistexp.data import Dataset
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files, stored_runs
@@ -40,12 +41,12 @@ class Ledger:
         """How often they were read, and whether learning curves were validated on them; without `unreadable`."""
         watching = [entry for entry in self.entries if entry.watched]
         runs, often = len(self.entries), self.times
-        said = f"The test digits were used {_often(often)} in this runs folder, by {runs} run{'s' * (runs != 1)}"
+        said = f"The test digits were used {_often(often)} in this runs folder, by {counted(runs, 'run')}"
         if not watching:
             return f"{said}, each time by a finished network, so no learning curve was validated on them."
         times = sum(entry.times for entry in watching)
         return (
-            f"{said}; {times} of these uses are the epochs of {len(watching)} training{'s' * (len(watching) != 1)} "
+            f"{said}; {times} of these uses are the epochs of {counted(len(watching), 'training')} "
             "whose curves are validated on them. Choosing anything from such curves makes the test accuracy "
             "optimistic; this command chose nothing from them."
         )

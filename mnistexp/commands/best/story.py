@@ -23,7 +23,7 @@ from mnistexp.commands.best.nested import Nested, nested_score
 from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
-from mnistexp.commands.job import continued_run, note_digits, run_job, unwatched
+from mnistexp.commands.job import add_figures, continued_run, note_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import finish_training
@@ -31,7 +31,6 @@ from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted, TrialsFailed
-from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import CHOICE, COMBINED, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
@@ -193,8 +192,7 @@ def _finish(
             *evidence.failed.values(),
         ]
         note_digits(document, dataset.digits)
-        for name, content in style.rendered(best_figures.of_best(choice, document["representative"])):
-            run.add(name, content)
+        add_figures(run, best_figures.of_best(choice, document["representative"]))
         return finish_training(run, final, results, document, watch, exit_code=TrialsFailed.exit_code if failed else 0)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mnistexp import statistics
 from mnistexp.commands.best.ledger import LedgerEntry, read_ledger
 from mnistexp.commands.evaluate.measured import measured
-from mnistexp.commands.job import NOTHING_KEPT, as_sentence, read_same_digits, run_job, unwatched
+from mnistexp.commands.job import NOTHING_KEPT, add_figures, as_sentence, read_same_digits, run_job, unwatched
 from mnistexp.commands.prediction import TrainedNetwork, network_of
 from mnistexp.config import settings
 from mnistexp.config.models import DataConfig
@@ -21,7 +21,7 @@ from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
 from mnistexp.errors import BadInput, MnistexpError
-from mnistexp.figures import drawings, plots, style
+from mnistexp.figures import drawings, plots
 from mnistexp.runs.layout import DATA, METRICS, Kind
 from mnistexp.runs.predictions import Mistake
 from mnistexp.runs.results import Noted, Outcome, Reading, Watch
@@ -77,8 +77,7 @@ def evaluate(
             ledger = read_ledger(runs_dir, judged, LedgerEntry(run.id, Kind.EVALUATE, 1, False))
             document["ledger"] = ledger.document()
         run.add(METRICS, document)
-        for file, content in style.rendered(_drawn(document, judged, network.classes)):
-            run.add(file, content)
+        add_figures(run, _drawn(document, judged, network.classes))
     return Outcome(run.path, document)
 
 
