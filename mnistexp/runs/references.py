@@ -61,9 +61,9 @@ def one(runs_dir: Path, reference: str) -> StoredRun:
     return found[0]
 
 
-def started(runs_dir: Path, count: float = inf) -> list[StoredRun]:
-    """The newest runs started by the user (not steps of others), at most `count`, newest first. Raises RunError."""
-    return _started(runs_dir, run_names(runs_dir), count)
+def started(runs_dir: Path) -> list[StoredRun]:
+    """The runs started by the user (not steps of others), newest first. Raises RunError."""
+    return _started(runs_dir, run_names(runs_dir), inf)
 
 
 def meant_by(reference: str, candidates: Sequence[ReferenceTarget[T]], place: str) -> list[T]:
@@ -108,7 +108,7 @@ def _span(reference: str, names: Sequence[str]) -> tuple[int, float] | None:
 
 
 def _started(runs_dir: Path, names: Sequence[str], count: float) -> list[StoredRun]:
-    """As `started`. For a few runs, reads only folders without a time in their name, and the newest ones."""
+    """As `started`, at most `count`. For a few, reads only folders without a time in their name, and the newest."""
     known = set(names)
 
     def own(runs: Iterable[StoredRun | None]) -> list[StoredRun]:
