@@ -52,6 +52,11 @@ def die_at_seven(number: int) -> int:
     return number
 
 
+def exit_with(code: int) -> None:
+    time.sleep(0.03 * (code - 11))
+    os._exit(code)
+
+
 def die_twice_then_count_others(task: tuple[Path, int]) -> int:
     """Task 0 dies twice; when tried for the third time it tells how many others are under way."""
     folder, number = task

@@ -70,6 +70,8 @@ class CacheFolder:
             total += entry.bytes
             if total > most:
                 entry.path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    entry.path.parent.rmdir()  # if that was its last entry
 
 
 def _size(entries: list[Entry]) -> tuple[int, int]:

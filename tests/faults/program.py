@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ TINY = [
 TRAIN = ["train", "--epochs", "3", "--repeats", "2", *TINY]
 SWEEP = ["sweep-optimizer", "--opt", "adam", "--grid", "learning_rate=0.001,0.01", "--epochs", "1", *TINY]
 """6 fits."""
+_STARTING = threading.Lock()
+"""Starting a process asks for the exit codes of all others; of two threads that ask, one would get 255."""
 
 
 @dataclass
@@ -53,19 +57,22 @@ class Started:
         return int(self.process.pid)
 
     def ends_within(self, seconds: float) -> bool:
-        self.process.join(seconds)
-        return self.process.exitcode is not None
+        wait([self.process.sentinel], seconds)
+        return self._code() is not None
 
     def kill(self) -> None:
         self.process.kill()
 
     def done(self) -> Done:
-        self.process.join(SECONDS)
-        if self.process.exitcode is None:
+        if not self.ends_within(SECONDS):
             self.process.kill()
             raise TimeoutError(f"no end after {SECONDS} s: {self.output.read_text()}")
         text = self.output.read_text("utf-8", "replace")
-        return Done(self.process.exitcode, text, time.monotonic() - self.began)
+        return Done(self._code(), text, time.monotonic() - self.began)
+
+    def _code(self) -> Any:
+        with _STARTING:
+            return self.process.exitcode
 
 
 class Forks:
@@ -82,7 +89,7 @@ class Forks:
         process = self._context.Process(
             target=_command, args=(list(arguments), str(output), str(cwd), dict(variables or {}), faults)
         )
-        with _without_main():
+        with _STARTING, _without_main():
             process.start()
         return Started(process, output)
 

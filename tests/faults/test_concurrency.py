@@ -119,13 +119,15 @@ def test_one_run_is_resumed_by_one_process(forks: Forks, tmp_path: Path, tried: 
     try:
         while not list((tmp_path / "runs").glob("*/checkpoint.npz")):
             assert not first.ends_within(0.05), first.output.read_text()
-        done = forks.run("train", "--resume", "latest", cwd=tmp_path)
+        [run] = stored_runs.list_runs(tmp_path / "runs")
+        done = forks.run("train", "--resume", run.id, cwd=tmp_path)
         assert done.code == 1
         assert "in use by another process" in done.said
+        assert forks.run("train", "--resume", "latest", cwd=tmp_path).code == 2  # the latest that isn't running
     finally:
         first.kill()
         first.done()
-    rivals = [forks.start("train", "--resume", "latest", cwd=tmp_path) for _ in range(2)]
+    rivals = [forks.start("train", "--resume", run.id, cwd=tmp_path) for _ in range(2)]
     try:
         wait_until(lambda: any(one.ends_within(0.02) for one in rivals))
         [over] = [one for one in rivals if one.ends_within(0)]
@@ -136,4 +138,4 @@ def test_one_run_is_resumed_by_one_process(forks: Forks, tmp_path: Path, tried: 
         for one in rivals:
             one.kill()
             one.done()
-    tried("a run resumed while it is running, and by two at once", 2, "one continues, the other is refused")
+    tried("a run resumed while it is running, and by two at once", 3, "one continues, the other is refused")

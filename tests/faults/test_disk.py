@@ -13,6 +13,8 @@ import sound
 from conftest import Tried
 from program import SWEEP, TINY, Done, Forks, environment, run, wait_until
 
+from mnistexp.runs.files import read_json
+
 OfSize = Callable[[int, int], int]
 TRAIN = ["train", "--epochs", "2", *TINY]
 
@@ -94,7 +96,8 @@ def test_a_full_disk_under_a_sweep_keeps_the_fits(forks: Forks, tmp_path: Path, 
         subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
         done = forks.run(*SWEEP, "--executor", "serial", cwd=disk)
         assert done.code == 0, done.said
-        assert f"{kept} cached" in done.said
+        [swept] = sound.done_of(disk / "runs", "sweep-optimizer")
+        assert read_json(swept / "metrics.json")["fits_cached"] == kept > 0
     tried(
         "disk that fills up under a sweep, then made larger",
         1,
@@ -240,14 +243,21 @@ def test_a_rename_that_fails_for_a_moment(place: Path, forks: Forks, of_size: Of
 def check_order(lines: list[str]) -> int:
     """Raises AssertionError unless every file was flushed before its rename, and its folder after; the renames."""
     operations = [line.split("\t") for line in lines]
-    renames = [(at, paths) for at, (event, *paths) in enumerate(operations) if event == "os.rename"]
-    for at, (source, target) in renames:
-        before = [path for event, *paths in operations[:at] if event == "fsync" for path in paths]
-        after = [path for event, *paths in operations[at:] if event == "fsync" for path in paths]
-        if not source.endswith("progress.json"):  # which is no result, and goes when the run ends
-            assert source in before or any(path.startswith(f"{source}/") for path in before), source
-            assert os.path.dirname(target) in after, target  # noqa: PTH120 - these are strings
-    return len(renames)
+    flushed: set[str] = set()
+    renames = 0
+    for at, (event, *paths) in enumerate(operations):
+        if event == "fsync":
+            flushed.update(paths)
+        elif event == "os.rename":
+            renames += 1
+            source, target = paths
+            known = {path for path in flushed if path == source or path.startswith(f"{source}/")}
+            after = [path for event, *paths in operations[at:] if event == "fsync" for path in paths]
+            if not source.endswith("progress.json"):  # which is no result, and goes when the run ends
+                assert known, source
+                assert os.path.dirname(target) in after, target  # noqa: PTH120 - these are strings
+            flushed = flushed - known | {target + path.removeprefix(source) for path in known}
+    return renames
 
 
 def test_files_are_flushed_before_they_are_announced(forks: Forks, tmp_path: Path, tried: Tried) -> None:

@@ -117,28 +117,28 @@ def npz_header(path: Path) -> None:
 
 
 def npz_bomb(path: Path) -> None:
-    """300 MB of zeros in 300 kB."""
-    np.savez_compressed(path, images=np.zeros((400_000, 28, 28), np.uint8), labels=np.zeros(400_000, np.uint8))
+    """1.1 GB of zeros in 1.1 MB."""
+    np.savez_compressed(path, images=np.zeros((1_400_000, 28, 28), np.uint8), labels=np.zeros(1_400_000, np.uint8))
 
 
-def idx_header(path: Path) -> None:
+def idx_header(path: Path, digits: int = 4_000_000_000) -> None:
     path.mkdir()
-    (path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 4_000_000_000, 28, 28) + bytes(784))
-    (path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 4_000_000_000) + bytes(1))
+    (path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, digits, 28, 28) + bytes(784))
+    (path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, digits) + bytes(1))
 
 
 def idx_sparse(path: Path) -> None:
-    """A terabyte that takes no room on the disk."""
-    idx_header(path)
+    """A terabyte that takes no room on the disk, and of which the header says nothing."""
+    idx_header(path, 1)
     with (path / "train-images-idx3-ubyte").open("r+b") as file:
         file.truncate(2**40)
 
 
 SETS = {
     "npz-header.npz": (npz_header, "1,000,000,000,000 x 28 x 28 of uint8 at 1 bytes = 784,000,000,000,000 bytes"),
-    "npz-bomb.npz": (npz_bomb, "images.npy takes 313,600,128 bytes; at most 268,435,456"),
-    "idx-header": (idx_header, "800 bytes; its header declares 3,136,000,000,016"),
-    "idx-sparse": (idx_sparse, "more than 268,435,456 bytes, which is the most that is read"),
+    "npz-bomb.npz": (npz_bomb, "images.npy takes 1,097,600,128 bytes; at most 1,073,741,824"),
+    "idx-header": (idx_header, "its header declares 3,136,000,000,016 bytes; at most 1,073,741,824 are read"),
+    "idx-sparse": (idx_sparse, "takes more than 1,073,741,824 bytes unpacked"),
 }
 
 
@@ -152,7 +152,7 @@ def test_a_data_set_larger_than_memory_is_refused_with_the_arithmetic(
     except OSError as error:
         pytest.skip(f"this file system has no sparse files of that size: {error}")
     done = forks.run("train", *TINY, "--data", name, cwd=tmp_path)
-    assert done.code == 1, done.said
+    assert done.code == 2, done.said
     assert said in done.said
     assert "Traceback" not in done.said
     assert not (tmp_path / "runs").exists()

@@ -27,6 +27,9 @@ class Planted:
 
 
 FAULTS = {
+    "arguments are run": Planted(
+        "cli/app.py", 'exec("")', "exec(sys.argv[1])", "test_security.py::test_no_code_from_data"
+    ),
     "any YAML tag is obeyed": Planted(
         "config/yaml_source.py", "class _Loader(yaml.SafeLoader)", "class _Loader(yaml.UnsafeLoader)",
         "test_input.py::test_yaml",
@@ -42,8 +45,9 @@ FAULTS = {
     ),
     "models run their code": Planted(
         "training/saved_model.py",
-        "    import h5py\n",
-        "    import h5py\n    import keras\n\n    keras.models.load_model(path, safe_mode=False)\n",
+        "    import h5py\n\n    with files.explained",
+        "    import h5py\n    import keras\n\n    keras.models.load_model(path, safe_mode=False)\n"
+        "    with files.explained",
         "test_input.py::test_a_model_with_code_is_refused_and_its_code_never_run",
     ),
     "a wrong curve is a traceback": Planted(
@@ -127,7 +131,7 @@ def test_planted_faults_are_found(name: str, tmp_path: Path, tried: Callable[...
     fault = FAULTS[name]
     path = copy_of_the_package(tmp_path) / fault.path
     text = path.read_text()
-    assert fault.old in text, f"{fault.path} has changed: plant this fault anew"
+    assert text.count(fault.old) == 1, f"{fault.path} has changed: plant this fault anew"
     text = text.replace(fault.old, fault.new)
     path.write_text(text + ("\nKEPT: list[bytes] = []\n" if "KEPT" in fault.new else ""))
     done = run(fault.test, tmp_path)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import cycle
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,22 @@ def test_the_reason_of_a_workers_death_is_reported() -> None:
         [(_, lost)] = outcomes(executor, worker_tasks.die_at_seven, [7], retries=0)
     assert isinstance(lost, Lost)
     assert "SIGKILL (out of memory?)" in lost.reason
+
+
+def test_workers_that_end_at_once_are_each_reported_with_their_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    really, pauses = forkserver.read_signed, cycle([0.2, 0.0])
+
+    def slowly(handle: int) -> int:
+        time.sleep(next(pauses))
+        return really(handle)
+
+    with open_plain("processes", workers=4) as executor:
+        assert dict(outcomes(executor, worker_tasks.square, range(4), retries=0))
+        monkeypatch.setattr(forkserver, "read_signed", slowly)  # so that others ask meanwhile
+        found = dict(outcomes(executor, worker_tasks.exit_with, [11, 12, 13, 14], retries=0))
+    assert {code: str(lost.reason) for code, lost in found.items() if isinstance(lost, Lost)} == {
+        code: f"the worker process ended with exit code {code} (1 attempts)" for code in (11, 12, 13, 14)
+    }
 
 
 def test_the_last_attempt_runs_alone(tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ class _Worker:
     def cause_of_death(self) -> str:
         if self.process is None:
             return "the worker process could not be started"
-        self.process.join(1)
-        code = self.process.exitcode
+        wait([self.process.sentinel], 1)
+        code = self._exit_code()
         if code is None or code >= 0:
             return f"the worker process ended with exit code {code}"
         name = signal.Signals(-code).name
@@ -168,7 +168,11 @@ class _Worker:
 
     def was_killed(self) -> bool:
         """Whether it was killed, as the system does when memory runs out."""
-        return sys.platform != "win32" and self.process is not None and self.process.exitcode == -signal.SIGKILL
+        return sys.platform != "win32" and self._exit_code() == -signal.SIGKILL
+
+    def _exit_code(self) -> int | None:
+        with _ONE_AT_A_TIME:  # of two threads that ask at once, one is told 255
+            return self.process.exitcode if self.process else None
 
 
 @contextmanager
