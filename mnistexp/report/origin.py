@@ -27,9 +27,7 @@ def any_sections(stored: StoredRun) -> list[Section]:
 def standing(stored: StoredRun) -> tuple[Paragraph, ...]:
     """A warning if the run is not done."""
     said = UNFINISHED.get(stored.status)
-    if not said:
-        return ()
-    return (Paragraph(f"{said} {stored.error or ''}".strip(), "warning"),)
+    return (Paragraph(f"{said} {stored.error or ''}".strip(), "warning"),) if said else ()
 
 
 def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:
