@@ -4,6 +4,7 @@ records.py     what a run folder holds, read without the package
 passages.py    a page, a Markdown text or a terminal's output as short texts, each with the place where it stands
 claims.py      which quantities a number may be at which place; a number that no claim names is a fault too
 training.py    the quantities of a training and where they are told; also sweep.py, best.py, evaluate.py, reproduce.py
+explored.py    those of `summary` and `show-examples`
 chosen.py      the choice of a `best`, made again from the files of its sweeps; reproduce_rows.py, the comparison with
                the notebook; paired.py, that of runs on the same digits
 commands.py    what `runs list` and `runs show` print, and the numbers of metrics.json
