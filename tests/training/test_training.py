@@ -20,7 +20,7 @@ from mnistexp.training import fitting
 from mnistexp.training.fitting import Fit, fit
 from mnistexp.training.model import Seed, initial_weights
 from mnistexp.training.predicting import compiled_loop, evaluate, keras_model, predict
-from mnistexp.training.state import EpochRow, State
+from mnistexp.training.state import EpochRow, TrainingState
 
 DIGITS = data.load(DataConfig())
 X, Y = DIGITS.images[:200], DIGITS.labels[:200]
@@ -214,13 +214,13 @@ def test_splitting_an_epoch_into_pieces_changes_nothing(monkeypatch: pytest.Monk
     experiment(Adam(learning_rate=0.003), epochs=8, early_stopping=EarlyStopping(patience=2)),
 ], ids=["nadam", "dropout", "early stopping"])  # fmt: skip
 def test_a_resumed_training_is_the_uninterrupted_one(config: ExperimentConfig, tmp_path: Path) -> None:
-    def save(state: State) -> None:
+    def save(state: TrainingState) -> None:
         np.savez(tmp_path / f"{len(state.rows)}.npz", **state.arrays())  # type: ignore[arg-type]
 
     whole = trained(config, checkpoint=save)
     for epochs in range(1, whole.history.epochs + 1):
         with np.load(tmp_path / f"{epochs}.npz") as arrays:
-            resumed = trained(config, resume_from=State.from_arrays(arrays))
+            resumed = trained(config, resume_from=TrainingState.from_arrays(arrays))
         assert bits(resumed) == bits(whole), epochs
         assert (resumed.stopped_at, resumed.kept_epoch) == (whole.stopped_at, whole.kept_epoch)
 
