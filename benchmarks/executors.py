@@ -9,16 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from measuring import arguments, machine, write_part
 
-from mnistexp.sweeps.executors.executors import open_executor, outcomes
-
-Kind = Literal["serial", "processes", "dask"]
+from mnistexp.sweeps.executors.executors import ExecutorKind, open_executor, outcomes
 
 
-def overhead(kind: Kind, trials: int) -> tuple[float, float]:
+def overhead(kind: ExecutorKind, trials: int) -> tuple[float, float]:
     """Microseconds a task, and the MiB by which our memory grows over the last nine tenths."""
     with open_executor(kind, None, None, dict, ()) as executor:  # type: ignore[arg-type]
         list(outcomes(executor, abs, range(20), retries=0))
@@ -41,7 +39,7 @@ def table(trials: int) -> Iterator[str]:
     """The table, line by line."""
     yield f"Machine: {machine()}. {trials:,} trials of no work:\n"
     yield "| executor | microseconds a trial | memory grown, MiB |\n|---|---:|---:|"
-    for kind in get_args(Kind):
+    for kind in get_args(ExecutorKind):
         microseconds, grown = overhead(kind, trials)
         yield f"| {kind} | {microseconds:.0f} | {grown:.1f} |"
 

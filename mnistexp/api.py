@@ -199,7 +199,7 @@ class LoadedRun(StoredRun):
         return trials_of(self)
 
     @cached_property
-    def _network(self) -> prediction.Network:
+    def _network(self) -> prediction.TrainedNetwork:
         return prediction.network_of(self)
 
 

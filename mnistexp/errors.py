@@ -13,7 +13,8 @@
 Only `cli/app.py` turns these into messages and exit codes; a library user catches `MnistexpError`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -56,6 +57,15 @@ class ConfigError(BadInput):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+@contextmanager
+def collecting(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a `ConfigError` that the block raises to those found so far."""
+    try:
+        yield
+    except ConfigError as error:
+        problems.extend(error.problems)
+
+
 class DataError(MnistexpError):
     """The digits can't be downloaded, or the packaged ones are damaged."""
 
@@ -86,6 +96,11 @@ class NotMet(MnistexpError):
     """A run was checked and does not meet a requirement; `runs check` has said which."""
 
     exit_code = 6
+
+
+def reason(error: BaseException) -> str:
+    """What another library's error says, on one line of at most 200 characters; its class if it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def show(value: Any) -> str:

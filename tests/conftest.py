@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import programs
 import pytest
 import typer.main
 from hypothesis import HealthCheck, settings
@@ -34,27 +35,36 @@ for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL)
 
-# What one process compiled, the others of this run load. TensorFlow then complains of each file that it is no text.
-# `programs.untouched` are the variables without these two.
-if "TF_XLA_FLAGS" not in os.environ:
-    _compiled = tempfile.TemporaryDirectory(prefix="mnistexp-compiled-", ignore_cleanup_errors=True)
-    os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_compiled.name}"
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-# Programs that are started without these two keep kernels in a folder of this run too, not in the user's own.
-_kept = tempfile.TemporaryDirectory(prefix="mnistexp-cache-", ignore_cleanup_errors=True)
-os.environ["MNISTEXP_CACHE_DIR"] = _kept.name
 # No test waits for a disk: what is flushed, and when, `runs/test_files.py` sees in a program of its own.
 os.fsync = lambda _: None
-# Where `programs.forks` puts the program that all processes of this run share.
-if "FORKS" not in os.environ:
-    _forks = tempfile.TemporaryDirectory(prefix="mnistexp-forks-", ignore_cleanup_errors=True)
-    os.environ["FORKS"] = _forks.name
-
 LONGEST = (
     "docs", "training", "sweep", "report", "whole_processes", "train", "executors", "best", "statistics_coverage",
     "contents", "report_browser", "estimator", "server", "figures", "cli_sweeps", "cli", "own_digits", "reproduce",
 )  # fmt: skip
 """Files of tests that take two thirds of the time, the longest first, so that no worker is left alone at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Folders of this run, within pytest's own, which removes those of a run that was killed."""
+    base = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # where no fixture is yet
+
+    def folder(name: str) -> str:
+        made = tempfile.TemporaryDirectory(prefix=f"{name}-", dir=base, ignore_cleanup_errors=True)
+        config.add_cleanup(made.cleanup)
+        return made.name
+
+    # What one process compiled, the others of this run load. TensorFlow then complains of each file that it is no text.
+    # `programs.untouched` are the variables without these three.
+    if "TF_XLA_FLAGS" not in os.environ:
+        os.environ["COMPILED"] = folder("compiled")
+        os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={os.environ['COMPILED']}"
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # Programs that are started without these two keep kernels in a folder of this run too, not in the user's own.
+    os.environ["MNISTEXP_CACHE_DIR"] = folder("cache")
+    # Where `programs.forks` puts the program that all processes of this run share.
+    if "FORKS" not in os.environ:
+        os.environ["FORKS"] = folder("forks")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -75,6 +85,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
     if count := sum(NO_BROWSER in reason for reason in skipped):
         terminalreporter.write_line(f"{count} tests of pages in a browser were skipped: {NO_BROWSER}", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_one_process_traced_the_others_load() -> None:
+    programs.share_graphs()
 
 
 @pytest.fixture(name="undrawn")

@@ -96,7 +96,37 @@ def on_terminal(command: list[str], width: int, variables: Mapping[str, str]) ->
 
 def untouched() -> dict[str, str]:
     """The variables of this process without those that make TensorFlow quieter and faster in tests."""
-    return {name: value for name, value in os.environ.items() if name not in ("TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")}
+    ours = ("COMPILED", "TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+def share_graphs() -> None:
+    """Keep the graphs of this process and its forks where the test run's compiled kernels are.
+
+    As mnistexp does itself, but not where TensorFlow was given a folder for kernels.
+    """
+    from mnistexp.runs import files
+    from mnistexp.training import kernels
+
+    own_beside, own_leave_beside = kernels.beside, kernels.leave_beside
+
+    def folder_for(name: str) -> str | None:
+        return os.environ.get("COMPILED") if name.startswith("graph_") else None
+
+    def beside(name: str) -> bytes | None:
+        if (folder := folder_for(name)) is None:
+            return own_beside(name)
+        with suppress(OSError):
+            return Path(folder, name).read_bytes()
+        return None
+
+    def leave_beside(name: str, content: bytes) -> None:
+        if (folder := folder_for(name)) is None:
+            own_leave_beside(name, content)
+        else:
+            files.write_bytes(Path(folder, name), content)
+
+    kernels.beside, kernels.leave_beside = beside, leave_beside
 
 
 def is_alive(process: int) -> bool:
@@ -144,6 +174,7 @@ def _serve(listener: socket.socket, run: int) -> None:
         import_module(name)
     import_tensorflow()
     import_module("keras")  # which leaves TensorFlow unstarted too
+    share_graphs()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener.settimeout(1)
     while is_alive(run):

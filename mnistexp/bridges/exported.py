@@ -30,7 +30,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Part:
+class ExportedRun:
     """The run itself, or one of several trainings (`repeats/1`) or trials (`trials/00001`) below it: its `place`.
 
     `series`: the curves of a training; of a trial, the mean over its successful fits; None for a run of several parts
@@ -46,7 +46,7 @@ class Part:
     ended: float | None
 
 
-def parts(run: StoredRun) -> list[Part]:
+def exported_runs(run: StoredRun) -> list[ExportedRun]:
     """The run, then its trainings if there are several, and its trials. Raises RunError if a part can't be read."""
     if run.unread:
         raise RunError("\n".join(run.unread))
@@ -57,23 +57,23 @@ def parts(run: StoredRun) -> list[Part]:
     alone = trainings[0] if len(trainings) == 1 else None
     numbers = {key: float(number) for key, number in run.numbers.items() if is_number(number)}
     finished = run.finished.timestamp() if run.finished else None
-    found = [Part("", run.settings, alone, numbers, run.status, began, finished)]
+    found = [ExportedRun("", run.settings, alone, numbers, run.status, began, finished)]
     for repeat, series in () if alone else enumerate(trainings):
         ended = max(series.times, default=began)
-        found.append(Part(f"repeats/{repeat}", {"repeat": repeat}, series, {}, run.status, began, ended))
+        found.append(ExportedRun(f"repeats/{repeat}", {"repeat": repeat}, series, {}, run.status, began, ended))
     if (run.path / SWEEP).exists():
         found += [_trial(trial, began) for trial in read_sweep(run.path).trials]
     return found
 
 
-def _trial(trial: TrialResult, began: float) -> Part:
+def _trial(trial: TrialResult, began: float) -> ExportedRun:
     through = [fold for fold in trial.folds if not fold.error]
     history = History.mean([fold.history for fold in through])
     seconds = [fold.seconds for fold in through]
     series = Series(history, _times(began, (math.nan,) * history.epochs, fmean(seconds) if seconds else None))
     scores = {} if trial.failed else {"score": trial.mean, "score_std": trial.std}
-    status = "failed" if trial.failed else "done"
-    return Part(f"trials/{trial.index:05d}", trial.params, series, scores, status, began, began + math.fsum(seconds))
+    place, status, ended = f"trials/{trial.index:05d}", "failed" if trial.failed else "done", began + math.fsum(seconds)
+    return ExportedRun(place, trial.params, series, scores, status, began, ended)
 
 
 def _times(began: float, seconds: Sequence[float], total: float | None) -> list[float]:

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from yaml import YAMLError
 
-from mnistexp.bridges.exported import Part, Series, parts
+from mnistexp.bridges.exported import ExportedRun, Series, exported_runs
 from mnistexp.errors import BadInput, RunError, show
 from mnistexp.runs import files
 from mnistexp.runs.layout import ANNOTATIONS
@@ -66,7 +66,7 @@ def export(
     store keeps artifacts, which are the run's files, in `mlartifacts` beside it. Raises BadInput for an address or
     experiment that can't be used, RunError if a run can't be read or the store fails.
     """
-    read = [(run, parts(run), _tags(run)) for run in runs]
+    read = [(run, exported_runs(run), _tags(run)) for run in runs]
     if not experiment.strip():
         raise BadInput("--experiment is empty, allowed: a name")
     folder = _prepare(tracking_uri)
@@ -125,7 +125,7 @@ def _experiment(client: MlflowClient, name: str, folder: Path | None) -> str:
 
 
 def _export(
-    client: MlflowClient, experiment: str, run: StoredRun, own: list[Part], tags: dict[str, str], artifacts: bool
+    client: MlflowClient, experiment: str, run: StoredRun, own: list[ExportedRun], tags: dict[str, str], artifacts: bool
 ) -> Exported:
     names = [name for name in run.files() if name != ANNOTATIONS] if artifacts else []
     sums = {name: hashlib.sha256(run.read_bytes(name)).hexdigest() for name in names}
@@ -152,7 +152,7 @@ def _export(
     return Exported(run.id, created, "replaced" if earlier else "created")
 
 
-def _put(client: MlflowClient, experiment: str, name: str, part: Part, tags: Mapping[str, str]) -> str:
+def _put(client: MlflowClient, experiment: str, name: str, part: ExportedRun, tags: Mapping[str, str]) -> str:
     """Create one MLflow run, and return its id."""
     created: str = client.create_run(experiment, _ms(part.began), dict(tags), name).info.run_id
     texts = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in part.params.items())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistexp.bridges.exported import Part, Series, parts
+from mnistexp.bridges.exported import ExportedRun, Series, exported_runs
 from mnistexp.errors import BadInput
 from mnistexp.runs import files
 from mnistexp.runs.layout import CONFIG
@@ -45,7 +45,7 @@ def export(runs: Sequence[StoredRun], output: Path) -> list[Path]:
     contents: dict[Path, dict[str, bytes]] = {}
     for run in runs:
         name = f"events.out.tfevents.{run.started.timestamp():.0f}{SUFFIX}"
-        own = {f"{part.place}/{name}".removeprefix("/"): _events(run, part) for part in parts(run)}
+        own = {f"{part.place}/{name}".removeprefix("/"): _events(run, part) for part in exported_runs(run)}
         contents[output / run.id] = own
     for folder, events in contents.items():
         written = {folder / name for name in events}
@@ -58,7 +58,7 @@ def export(runs: Sequence[StoredRun], output: Path) -> list[Path]:
     return list(contents)
 
 
-def _events(run: StoredRun, part: Part) -> bytes:
+def _events(run: StoredRun, part: ExportedRun) -> bytes:
     """Configuration, note and metrics of a run, or scores of a trial; and the curves of one training or trial."""
     began = run.started.timestamp()
     events = _Events(began)

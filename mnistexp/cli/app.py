@@ -131,7 +131,7 @@ def main() -> NoReturn:
     try:
         _listen()
         if completion.asked():
-            completion.answer(app)
+            completion.complete(app)
         if not _verbose():
             keep_all()
         code = _run("--json" in sys.argv)

@@ -18,7 +18,7 @@ from mnistexp.cli.printable import Printable, printable
 from mnistexp.config import settings
 from mnistexp.config.settings import Settings
 from mnistexp.config.yaml_source import Source
-from mnistexp.errors import BadInput, ConfigError, MnistexpError, Problem
+from mnistexp.errors import BadInput, ConfigError, MnistexpError, Problem, collecting
 from mnistexp.runs.standard_error import own
 
 if TYPE_CHECKING:  # it loads numpy, which --help can do without
@@ -78,14 +78,10 @@ class Call:
         layers: list[Source] = [settings.read_file(packaged or self.command)]
         problems: list[Problem] = []
         for reference in self.config:
-            try:
+            with collecting(problems):
                 layers.append(settings.read_file(self._of_run(reference)))
-            except ConfigError as error:
-                problems.extend(error.problems)
-        try:
+        with collecting(problems):
             layers += settings.assignments(self.sets)
-        except ConfigError as error:
-            problems.extend(error.problems)
         if problems:
             raise ConfigError(problems)
         return layers

@@ -14,7 +14,7 @@ from mnistexp.cli import console_runs
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import NUMBER, OUTPUT, RUN, RUN_SELECTION, RunArgument, RunsArgument, choice, option
 from mnistexp.cli.parsing import Commands
-from mnistexp.config.shown import counted
+from mnistexp.config.shown import counted, listed
 from mnistexp.errors import BadInput, NotMet
 
 if TYPE_CHECKING:  # these load numpy, which --help can do without
@@ -141,12 +141,8 @@ def _paired_report(answers: "Sequence[Paired]") -> Iterator[RenderableType]:
 
 def _listed(digits: "Sequence[Digit]", *, of_second: bool) -> str:
     """Row, label, and the prediction of the run that misreads the digit."""
-    shown = [
-        f"{digit.label} (row {digit.row}, read as {digit.second if of_second else digit.first})"
-        for digit in digits[:MOST_DIGITS]
-    ]
-    more = f" and {len(digits) - MOST_DIGITS} more" if len(digits) > MOST_DIGITS else ""
-    return ", ".join(shown) + more
+    told = ((digit, digit.second if of_second else digit.first) for digit in digits)
+    return listed([f"{digit.label} (row {digit.row}, read as {read})" for digit, read in told], MOST_DIGITS)
 
 
 @commands.add("check")

@@ -28,7 +28,7 @@ def asked() -> bool:
     return REQUEST in os.environ
 
 
-def answer(app: Callable[..., Any]) -> NoReturn:
+def complete(app: Callable[..., Any]) -> NoReturn:
     """Print the candidates and end. Whatever goes wrong, nothing else is printed: it would land on the user's line."""
     said, code = io.StringIO(), 1
     try:

@@ -74,7 +74,7 @@ def settings_document(found: Settings) -> dict[str, Any]:
 
 def settings_table(found: Settings) -> Table:
     """Each setting, its value and where that came from; the values to try by key."""
-    rows, values = [], settings.flat(found.config.model_dump(mode="json"))
+    rows, values = [], settings.dotted(found.config.model_dump(mode="json"))
     for key, origin in found.origins.items():
         value = values[key]
         grids = value if key == "sweep.grid" and isinstance(value, list) else [value] * (key in settings.WHOLE)

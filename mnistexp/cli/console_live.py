@@ -68,7 +68,7 @@ def _curves(run: "LiveRun") -> Iterator[tuple[str, Sequence[float]]]:
         for name in ("loss", "val_loss", "val_accuracy"):
             values = [value for value in run.training.curves[name] if value is not None]
             if values:
-                yield name.replace("val_", "validation "), values
+                yield shown.name(name), values
     elif run.sweep and run.sweep.scores:
         yield "scores of trials", run.sweep.scores
         yield "best so far", list(accumulate(run.sweep.scores, max))
@@ -87,7 +87,7 @@ def _training(training: "Progress") -> Iterator[str]:
     yield f"epoch {training.epoch}/{training.epochs}"
     for name, values in training.curves.items():
         if values and values[-1] is not None:
-            yield f"{name.replace('val_', 'validation ')} {shown.number(name, values[-1])}"
+            yield f"{shown.name(name)} {shown.number(name, values[-1])}"
 
 
 def _sweep(sweep: "SweepProgress") -> Iterator[str]:
@@ -97,13 +97,13 @@ def _sweep(sweep: "SweepProgress") -> Iterator[str]:
     if sweep.failed:
         yield f"{sweep.failed} failed"
     if sweep.best is not None:
-        setting = ", ".join(f"{shown.name(key)} {shown.value(item)}" for key, item in (sweep.best_params or {}).items())
-        yield f"best accuracy so far {shown.percent(sweep.best)} ({setting or 'as configured'})"
+        setting = shown.settings(sweep.best_params or {}) or "as configured"
+        yield f"best accuracy so far {shown.percent(sweep.best)} ({setting})"
 
 
 def _result(run: "LiveRun") -> Iterator[str]:
     for key, number in (run.result or {}).items():
-        yield f"{key.replace('_', ' ')} {shown.number(key, number)}"
+        yield f"{shown.name(key)} {shown.number(key, number)}"
     if run.info.error:
         yield run.info.error
     elif run.state == "dead":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # these load numpy, which --help can do without
 
 
 ENDS = ("first", "last", "lowest", "highest")
-CURVES = {"loss": "loss", "val_loss": "validation loss", "accuracy": "accuracy", "val_accuracy": "validation accuracy"}
+CURVES = ("loss", "val_loss", "accuracy", "val_accuracy")
 WITH_TIME = 100
 """Columns of the terminal from which a list also has the time that each run took."""
 
@@ -73,7 +73,7 @@ def run_report(
 ) -> Iterator[RenderableType]:
     """All that a run's folder says: what it was, settings, metrics, the curves (of repeats their mean), files."""
     about = {
-        "run": run.id, "folder": run.path, "command": run.command, "status": run.status, "started": run.started,
+        "run": run.id, "folder": str(run.path), "command": run.command, "status": run.status, "started": run.started,
         "time": "" if run.seconds is None else duration(run.seconds), "tags": " ".join(run.tags), "note": run.note,
         "step of": run.part_of, "error": run.error if run.status != "damaged" else "",
     }  # fmt: skip
@@ -133,9 +133,9 @@ def _curves(histories: "Sequence[History]") -> Table:
     history = History.mean(histories)
     of = f", mean of {len(histories)} trainings" if len(histories) > 1 else ""
     found = plain_table(f"over {history.epochs} epochs{of}", "", *ENDS)
-    for name, words in CURVES.items():
+    for name in CURVES:
         if values := getattr(history, name):
-            found.add_row(words, *_curve(values))
+            found.add_row(shown.name(name), *_curve(values))
     return found
 
 
@@ -155,7 +155,7 @@ def _plain(value: Any) -> str:
     """A value in full."""
     if isinstance(value, datetime):
         return iso(value, "seconds")
-    return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    return "" if value is None else shown.exact(value)
 
 
 def _short(value: Any) -> str:
@@ -196,12 +196,9 @@ def grouped_report(found: "Grouped") -> Iterator[RenderableType]:
         told = group.over_runs
         interval = " to ".join(map(as_told, told.interval.ends)) if told.interval else "-"
         std = "-" if told.std is None else as_told(told.std)
-        settings = ", ".join(
-            f"{shown.name(key)} {shown.value(item)}"
-            for key, item in group.settings.items()
-            if item not in (None, "None") and not key.startswith("sweep.")  # of `best`: its searches
-        )
-        newest = Text(f"{settings or 'all settings'}\n{group.runs[0].id}")
+        own = {key: item for key, item in group.settings.items() if item not in (None, "None")}
+        told_apart = {key: item for key, item in own.items() if not key.startswith("sweep.")}  # of `best`: its searches
+        newest = Text(f"{shown.settings(told_apart) or 'all settings'}\n{group.runs[0].id}")
         table.add_row(str(told.n), as_told(told.mean), std, interval, newest)
     for column in table.columns[:-1]:
         column.min_width = len(str(column.header).split()[0])

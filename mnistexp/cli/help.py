@@ -11,6 +11,7 @@ from rich.text import Text
 from typer.core import TyperGroup, TyperOption
 
 from mnistexp.cli.options import FLAGS, OUTPUT, PANELS
+from mnistexp.config import shown
 
 EXAMPLE = re.compile(r"- `(?P<command>mnistexp [^`]*)`: (?P<meaning>.*)")
 WRITTEN = re.compile(r"^(mnistexp .*?)  # (.*)\n?", re.MULTILINE)
@@ -81,7 +82,7 @@ def _defaults(command: Any) -> dict[str, str]:
     name = "best" if command.name == "reproduce" else command.name
     name = name if name in settings.packaged_names() else "train"
     found = settings.resolve([yaml_source.parse(settings.packaged(name), name)])
-    defaults, values = {}, settings.flat(found.config.model_dump(mode="json"))
+    defaults, values = {}, settings.dotted(found.config.model_dump(mode="json"))
     for option, key in FLAGS.items():
         value = values.get(key)
         if option in names and value is not None:
@@ -94,9 +95,7 @@ def _defaults(command: Any) -> dict[str, str]:
 
 
 def _in_words(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return shown.value({True: "yes", False: "no"}[value] if isinstance(value, bool) else value)
 
 
 def print_epilog(text: str) -> None:

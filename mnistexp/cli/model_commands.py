@@ -1,6 +1,5 @@
 """The commands that put a stored run to use: train it again and compare, and ask its model."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,11 +13,12 @@ from mnistexp.cli import completion, console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import COUNT, DATA, EXECUTION, NUMBER, OUTPUT, RunArgument, argument, choice, option
 from mnistexp.cli.parsing import USE, Commands
+from mnistexp.config import shown
 from mnistexp.errors import BadInput
 
 if TYPE_CHECKING:
     from mnistexp.commands.verify.story import Verification
-    from mnistexp.data.reading import Picture
+    from mnistexp.data.reading import DigitPicture
 
 
 commands = Commands()
@@ -80,7 +80,8 @@ def _verification(found: "Verification") -> list[RenderableType]:
     for item in found.compared:
         far = "" if item.difference is None else f"{item.difference:.2g}"
         compared.add_row(item.what, "same" if item.identical else "differs", far, Text(item.detail))
-    rows = ((change.what, _value(change.then), _value(change.now)) for change in found.changed)
+    sides = ((change.what, change.then, change.now) for change in found.changed)
+    rows = (["-" if value is None else shown.exact(value) for value in side] for side in sides)
     changed = console.plain_table("changed since", "then", "now", rows=rows)
     nothing = "Nothing that is recorded has changed since: code, packages, processor, digits."
     verdict = Text.assemble(
@@ -90,12 +91,6 @@ def _verification(found: "Verification") -> list[RenderableType]:
     )
     told: list[RenderableType] = [compared, "", changed if found.changed else nothing, ""]
     return [*told, *(line for line in (found.note, found.reason) if line), verdict]
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 @commands.add("predict", shares="... runs_dir json quiet verbose", panel=USE)
@@ -141,7 +136,7 @@ def predict(
     call.result({"run": info.id, "run_dir": str(info.path), "predictions": rows}, table)
 
 
-def predictions_table(rows: list[dict[str, Any]], pictures: "list[Picture]", *, drawn: bool) -> Table:
+def predictions_table(rows: list[dict[str, Any]], pictures: "list[DigitPicture]", *, drawn: bool) -> Table:
     """A row for each picture: the digit and its probability, and the next likely ones; with the picture if `drawn`."""
     table = console.plain_table("image", *["as the network sees it"] * drawn, "digit", "probability", "next")
     for row, picture in zip(rows, pictures, strict=True):

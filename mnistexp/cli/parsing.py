@@ -107,7 +107,7 @@ def _collecting(param: Any) -> Any:
     return param
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """Commands under one name; an unknown one leads to those whose names begin so, are near, or are in a group."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -129,7 +129,7 @@ class Group(TyperGroup):
         name = unknown.casefold()
         begun = [known for known in self.commands if known.startswith(name)]
         close = nearest_name(name, self.commands)
-        groups = {known: group.commands for known, group in self.commands.items() if isinstance(group, Group)}
+        groups = {known: group.commands for known, group in self.commands.items() if isinstance(group, CommandGroup)}
         below = [f"{group} {known}" for group, commands in groups.items() for known in commands if known == name]
         longer = [known for known in self.commands if name.startswith(known.partition("-")[0])]
         return [*begun, *below] or ([close] if close else longer)
@@ -140,7 +140,7 @@ class Commands(typer.Typer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            cls=Group, no_args_is_help=True, suggest_commands=False, rich_markup_mode="markdown", **options
+            cls=CommandGroup, no_args_is_help=True, suggest_commands=False, rich_markup_mode="markdown", **options
         )
 
     def add(

@@ -15,7 +15,8 @@ from mnistexp.cli.call import Call
 from mnistexp.cli.options import AGE, CHANGES, EXECUTION, OUTPUT, OutputOption, argument, choice, option
 from mnistexp.cli.parsing import SET_UP, Commands
 from mnistexp.config import settings
-from mnistexp.errors import BadInput, ConfigError, MnistexpError, Problem
+from mnistexp.config.shown import counted
+from mnistexp.errors import BadInput, ConfigError, MnistexpError, Problem, collecting
 
 if TYPE_CHECKING:
     from mnistexp.runs.cache_folder import CacheFolder
@@ -52,10 +53,8 @@ def validate(call: Call, files: Annotated[list[str], argument("FILE...", "YAML f
     """
     problems: list[Problem] = []
     for file in files:
-        try:
+        with collecting(problems):
             settings.resolve([settings.read_file("train"), settings.read_file(file)])
-        except ConfigError as error:
-            problems.extend(error.problems)
     if problems:
         raise ConfigError(problems)
     call.result({"valid": files}, *(f"{file}: valid" for file in files))
@@ -211,7 +210,7 @@ def doctor(
         if finding.remedy:
             says.append(f"\n-> {finding.remedy}", style="bold")
         table.add_row(Text(finding.state, style=COLOURS[finding.state]), finding.check, says)
-    totals = [f"{count[state]} {state}{'' if count[state] == 1 else 's'}" for state in ("problem", "warning")]
+    totals = [counted(count[state], state) for state in ("problem", "warning")]
     document = {"problems": count["problem"], "warnings": count["warning"]}
     told = [table, "", Text(", ".join(totals), style="bold")]
     call.result({"findings": [asdict(finding) for finding in findings]} | document, *told)

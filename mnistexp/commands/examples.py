@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mnistexp import data
-from mnistexp.commands.job import NOTHING_KEPT, as_sentence, new_run, run_job
+from mnistexp.commands.job import NOTHING_KEPT, add_figures, as_sentence, new_run, run_job
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.errors import BadInput
@@ -125,7 +125,5 @@ def run_summary(config: ExperimentConfig, runs_dir: Path) -> Outcome:
     }
     with run_job(new_run(runs_dir, Kind.SUMMARY, config, config.model.kind, visible=False), NOTHING_KEPT) as run:
         run.add(METRICS, document)
-        drawing = drawings.network(layers)
-        for kind in ("png", "svg"):
-            run.add(f"network.{kind}", style.render(drawing, kind))
+        add_figures(run, {"network": drawings.network(layers)})
     return Outcome(run.path, document)

@@ -4,19 +4,23 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset, Digits
 from mnistexp.data.forms import Classes
 from mnistexp.errors import Interrupted, RunError
+from mnistexp.figures.style import rendered
 from mnistexp.runs import files
 from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import Event, Noted, Reading, Watch
 from mnistexp.runs.run_folder import Run, add_file
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.sweeps import reuse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NOTHING_KEPT = "stopped; nothing was kept"
 
@@ -33,10 +37,7 @@ def new_run(runs_dir: Path, kind: str, config: ExperimentConfig, name: str, *, v
 def continued_run(
     runs_dir: Path, kind: str, dataset: Dataset, name: str, file: str, content: Mapping[str, object]
 ) -> Run:
-    """The interrupted run of this work whose JSON file `file` holds `content`, resumed; a `new_run` if there is none.
-
-    The file is written in either case.
-    """
+    """The interrupted run of this work whose JSON file `file` holds `content`, resumed; else a `new_run`."""
     begun = reuse.unfinished(runs_dir, kind, dataset)
     if begun is not None and files.holds(begun.path / file, content):
         return Run.resume(begun.path)
@@ -76,6 +77,12 @@ def read_same_digits(run: StoredRun, config: ExperimentConfig, watch: Watch) -> 
     if run.data is not None and not dataset.digits.match(run.data):
         raise RunError(f"{run.id} was trained on other digits than {config.data.source} now contains")
     return dataset
+
+
+def add_figures(run: Run, figures: "Mapping[str, Figure]") -> None:
+    """Store figures by name in the run, each as PNG and as SVG. Raises `RunError`."""
+    for name, content in rendered(figures):
+        run.add(name, content)
 
 
 def note_digits(document: dict[str, Any], digits: Digits) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnistexp import statistics
 from mnistexp.config.models import ExperimentConfig
+from mnistexp.config.shown import counted
 from mnistexp.runs.layout import Kind
 from mnistexp.runs.results import CURVES, History
 from mnistexp.training.repeats import TrainingResult
@@ -124,7 +125,7 @@ def _early_stopping(config: ExperimentConfig, results: Sequence[TrainingResult])
     if stopping is None:
         return None
     less = f" by more than {stopping.min_delta:g}" if stopping.min_delta else ""
-    span = f"{stopping.patience} epoch{'s' * (stopping.patience > 1)}"
+    span = counted(stopping.patience, "epoch")
     sentences = []
     for result in results:
         which, fit = f"Training {result.repeat + 1}" if len(results) > 1 else "Training", result.fit

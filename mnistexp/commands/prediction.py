@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data.forms import Classes
 from mnistexp.data.polarity import Ink
-from mnistexp.data.reading import Picture
+from mnistexp.data.reading import DigitPicture
 from mnistexp.errors import BadInput
 from mnistexp.runs import files, references
 from mnistexp.runs.layout import CONFIG, DATA, FINAL, MODEL, Kind
@@ -21,7 +21,7 @@ from mnistexp.training.saved_model import read_weights
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class TrainedNetwork:
     """A run's network, that of the first repeat, and the recorded conversions of its digits, which others need too.
 
     `weights`: float32 in the shapes of Keras' `get_weights`. `transposed`: the format to transpose, such as idx.
@@ -44,7 +44,7 @@ class Network:
         return predict(self.config, self.weights, images)
 
 
-def network_of(run: StoredRun) -> Network:
+def network_of(run: StoredRun) -> TrainedNetwork:
     """The network of a run. Raises `BadInput` if it has none, `RunError` if a file is damaged."""
     path = run.path / MODEL
     if not path.is_file():
@@ -58,7 +58,7 @@ def network_of(run: StoredRun) -> Network:
         classes = Classes(tuple(keys), tuple(names))
         transposed = str(about.get("form", "")) if config.data.transpose else ""
     weights = read_weights(path, config.model)
-    return Network(config, weights, classes, "dark" if about.get("ink") == "dark" else "bright", transposed)
+    return TrainedNetwork(config, weights, classes, "dark" if about.get("ink") == "dark" else "bright", transposed)
 
 
 def run_with_model(runs_dir: Path, reference: str) -> StoredRun:
@@ -70,7 +70,7 @@ def run_with_model(runs_dir: Path, reference: str) -> StoredRun:
     return references.one(runs_dir, reference)
 
 
-def row(picture: Picture, values: NDArray[np.float32], top: int, classes: Classes | None = None) -> dict[str, Any]:
+def row(picture: DigitPicture, values: NDArray[np.float32], top: int, classes: Classes | None = None) -> dict[str, Any]:
     """What `--json` says of a picture: its likeliest classes in `top`, the first of them also alone, and all of them.
 
     `values`: float32 (classes,), their probabilities. `top`: how many of the likeliest, at least 1. `digit` is the

@@ -17,7 +17,7 @@ from mnistexp.runs.run_folder import Run, add_file, remove_file
 from mnistexp.training.repeats import TrainingResult, fit_repeat, scored
 from mnistexp.training.runtime import load_beside, start_tensorflow
 from mnistexp.training.saved_model import library_for_saving, save_model
-from mnistexp.training.state import EpochRow, State
+from mnistexp.training.state import EpochRow, TrainingState
 
 AFTERWARDS = "scipy.special", "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"
 """Modules that metrics and figures use."""
@@ -71,7 +71,7 @@ class Checkpoints:
         self._folder, self._config, self._repeat = folder, config, repeat
         self._at = self._said = -math.inf
 
-    def __call__(self, state: State) -> None:
+    def __call__(self, state: TrainingState) -> None:
         """Called after each epoch; stores its state where it is time to. Raises RunError."""
         now = time.monotonic()
         if now - self._said > PROGRESS_SECONDS:
@@ -81,11 +81,11 @@ class Checkpoints:
             self.store(state)
             self._at = time.monotonic()
 
-    def store(self, state: State) -> None:
+    def store(self, state: TrainingState) -> None:
         """Store a state now. Raises RunError."""
         add_file(self._folder, in_repeat(self._repeat, CHECKPOINT), files.archive(state.arrays()))
 
-    def stored(self, log: Callable[[str], None] = lambda _: None) -> State | None:
+    def stored(self, log: Callable[[str], None] = lambda _: None) -> TrainingState | None:
         """The stored state; None if it is missing or unreadable, which goes to `log`: the repeat then starts again."""
         # A final state is there alone where the process died while it finished the run.
         places = (self._folder / in_repeat(self._repeat, name) for name in (CHECKPOINT, STATE))
@@ -93,7 +93,7 @@ class Checkpoints:
         if path is None:
             return None
         try:
-            return State.from_arrays(files.arrays(files.read_bytes(path)))
+            return TrainingState.from_arrays(files.arrays(files.read_bytes(path)))
         except (LookupError, ValueError, RunError) as error:
             log(f"{path.name} can't be read, training starts again: {error}")
             return None

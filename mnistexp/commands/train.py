@@ -9,14 +9,13 @@ from typing import Any
 
 from mnistexp.commands import metrics
 from mnistexp.commands.beside import beside, repeats_of, train_beside
-from mnistexp.commands.job import new_run, note_digits, read_digits, read_same_digits, run_job, unwatched
+from mnistexp.commands.job import add_figures, new_run, note_digits, read_digits, read_same_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import end_checkpoints, train_repeats
 from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig, SweepConfig
 from mnistexp.data import Dataset
-from mnistexp.errors import BadInput, RunError
+from mnistexp.errors import BadInput, RunError, reason
 from mnistexp.figures import plots
-from mnistexp.figures.style import rendered
 from mnistexp.runs import files, references
 from mnistexp.runs.layout import CHECKPOINT, METRICS, ORIGIN, STATE, TIMINGS, Kind, in_repeat
 from mnistexp.runs.references import LATEST
@@ -193,13 +192,12 @@ def finish_training(
 def _draw(run: Run, results: list[TrainingResult], document: dict[str, Any]) -> str:
     """Draw and store the figures; gives back why they could not be drawn, "" if they could."""
     try:
-        drawn = plots.of_training([result.fit.history for result in results], document)
-        for name, content in rendered(drawn):
-            run.add(name, content)
+        add_figures(run, plots.of_training([result.fit.history for result in results], document))
     except RunError:  # the disk: the run can be resumed
         raise
     except Exception as error:
         run.log(traceback.format_exc())
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return f"the figures can't be drawn: {reason}; the run is complete without them: mnistexp report {run.id}"
+        return (
+            f"the figures can't be drawn: {reason(error)}; the run is complete without them: mnistexp report {run.id}"
+        )
     return ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from mnistexp.config.section import Section
+from mnistexp.config.section import ConfigSection
 
 Value = float | int | str | bool | None | tuple[float | int | str | bool, ...]
 """The possible values of a trial's setting."""
@@ -63,7 +63,7 @@ def _is_value(value: Any) -> bool:
     return isfinite(value) if isinstance(value, float) else value is None or isinstance(value, int | str | bool)
 
 
-class Range(Section):
+class Range(ConfigSection):
     """A range for random search and TPE, including both ends."""
 
     low: float

@@ -10,14 +10,14 @@ from pydantic_core import PydanticCustomError
 from mnistexp.config.grids import Grid, GridOrGrids, Pairs, Space
 from mnistexp.config.networks import ModelConfig as ModelConfig
 from mnistexp.config.optimizers import AnyOptimizer, Nesterov
-from mnistexp.config.section import Section
+from mnistexp.config.section import ConfigSection
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 ClassName = Annotated[str, Field(min_length=1, max_length=40)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=40)]
 
 
-class DataConfig(Section):
+class DataConfig(ConfigSection):
     """The digits and their split."""
 
     source: Annotated[str, Field(min_length=1, max_length=4096)] = "embedded"
@@ -45,7 +45,7 @@ class DataConfig(Section):
         return 0 if self.test == "own" else ceil(self.digits * self.test_fraction)
 
 
-class EarlyStopping(Section):
+class EarlyStopping(ConfigSection):
     """Stop when the validation loss has not fallen by more than `min_delta` for `patience` epochs."""
 
     patience: Annotated[int, Field(ge=1, le=100_000)] = 10
@@ -56,7 +56,7 @@ class EarlyStopping(Section):
     """Keep the weights of the best epoch instead of the last."""
 
 
-class TrainingConfig(Section):
+class TrainingConfig(ConfigSection):
     """The training loop."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 60
@@ -78,7 +78,7 @@ class TrainingConfig(Section):
         return max(1, round(self.share * digits))
 
 
-class SweepConfig(Section):
+class SweepConfig(ConfigSection):
     """The hyperparameters to try, and how each trial is scored.
 
     The points of a sweep are all combinations of a point of `grid`, a row of `zip` and a sample of `random`. Keys are
@@ -142,7 +142,7 @@ class SweepConfig(Section):
         return list(dict.fromkeys([*(key for grid in self.grids for key in grid), *self.zip, *self.random]))
 
 
-class ExperimentConfig(Section):
+class ExperimentConfig(ConfigSection):
     """All settings of one experiment."""
 
     name: Name | None = None

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mnistexp.config.section import Section
+from mnistexp.config.section import ConfigSection
 
 INPUT_SHAPE = (28, 28, 1)
 
@@ -77,7 +77,7 @@ NETWORKS: dict[str, Callable[["ModelConfig"], list[Layer]]] = {"cnn": cnn, "mlp"
 Units = Annotated[int, Field(ge=1, le=4096)]
 
 
-class ModelConfig(Section):
+class ModelConfig(ConfigSection):
     """The network. `mlp` uses only `dense_units` and `dropout`, `logistic` none of the sizes."""
 
     kind: Literal[tuple(NETWORKS)] = "cnn"  # type: ignore[valid-type]

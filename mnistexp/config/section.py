@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     """Frozen, strict about types, closed to unknown keys, finite numbers only."""
 
     model_config = ConfigDict(

@@ -16,7 +16,7 @@ import yaml
 
 from mnistexp.config import yaml_source
 from mnistexp.config.yaml_source import Dumper, Source
-from mnistexp.errors import ConfigError, Problem, nearest, show
+from mnistexp.errors import ConfigError, Problem, collecting, nearest, show
 
 if TYPE_CHECKING:  # pydantic takes 0.2 s to load, which --help and completion can do without
     from mnistexp.config.models import ExperimentConfig
@@ -104,12 +104,8 @@ def assignments(texts: Sequence[str]) -> list[Source]:
             problems.append(Problem("--set", key, message))
             continue
         given[key] = value
-        try:
-            layer = flag(f"--set {name}", key, yaml_source.parse_value(value, f"--set {name}"))
-        except ConfigError as error:
-            problems.extend(error.problems)
-        else:
-            _add(layers, key, layer)
+        with collecting(problems):
+            _add(layers, key, flag(f"--set {name}", key, yaml_source.parse_value(value, f"--set {name}")))
     if problems:
         raise ConfigError(problems)
     return list(layers.values())
@@ -157,13 +153,11 @@ def resolve(layers: Sequence[Source]) -> Settings:
         wrong = dict(misshapen(layer.values))
         problems += [Problem(layer.where, key, message, layer.lines.get(key)) for key, message in wrong.items()]
         _merge(values, kept.values, "", kept, places, wrong)
-    try:
+    with collecting(problems):
         config = validate(values, places)
-    except ConfigError as error:
-        problems += error.problems
     if problems:
         raise ConfigError(problems)
-    origins = dict.fromkeys(flat(config.model_dump()), "default")
+    origins = dict.fromkeys(dotted(config.model_dump()), "default")
     origins |= {key: f"{where}:{line}" if line else where for key, (where, line) in places.items() if key in origins}
     return Settings(config, origins)
 
@@ -207,12 +201,12 @@ def _merge(
             places |= {k: (layer.where, line) for k, line in layer.lines.items() if k.startswith(f"{key}.")}
 
 
-def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Nested settings by dotted key; what a key of `WHOLE` holds stays together."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{above}.{name}" if above else name
-        found |= flat(value, key) if isinstance(value, dict) and value and key not in WHOLE else {key: value}
+        found |= dotted(value, key) if isinstance(value, dict) and value and key not in WHOLE else {key: value}
     return found
 
 

@@ -1,11 +1,12 @@
-"""Accuracies, differences of accuracies, counts, times and settings as text.
+"""Accuracies, differences of accuracies, counts, times and settings as text: for people, and `exact` for programs.
 
 An accuracy is shown in per cent with one decimal. A difference is taken after that rounding, so that it agrees with the
 two numbers beside it: between 83.6% and 82.0% it is 1.6 points, whatever the further decimals.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -36,17 +37,25 @@ def span(low: float, high: float) -> str:
 
 def setting(params: Mapping[str, Any]) -> str:
     """The settings of a trial in one line: the optimizer, its hyperparameters that are not 0, and the dropout rate."""
-    numbers = [
-        f"{name(key)} {value:g}"
-        for key, value in params.items()
-        if key not in {"optimizer.name", "model.dropout"} and value
-    ]
-    return ", ".join([str(params["optimizer.name"]), *numbers, f"dropout {params['model.dropout']:g}"])
+    last = {"model.dropout": params["model.dropout"]}
+    numbers = {key: item for key, item in params.items() if key not in {"optimizer.name", *last} and item}
+    return f"{params['optimizer.name']}, {settings(numbers | last)}"
+
+
+def settings(params: Mapping[str, Any]) -> str:
+    """Some settings in one line: `learning rate 0.01, beta_1 0.5`."""
+    return ", ".join(f"{name(key)} {value(item)}" for key, item in params.items())
 
 
 def counted(count: int, what: str) -> str:
     """`1 epoch`, `2 epochs`."""
     return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
+def listed(items: Sequence[str], most: int) -> str:
+    """The first `most` items with commas between, then how many more there are: `a, b and 4 more`."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def duration(seconds: float) -> str:
@@ -60,8 +69,12 @@ def duration(seconds: float) -> str:
 
 
 def name(key: str) -> str:
-    """The last part of a dotted key in words: `learning rate`, `beta_1`; of `optimizer.name` the first."""
-    return re.sub(r"_(?!\d)", " ", key.removesuffix(".name").rpartition(".")[2])
+    """The last part of a dotted key in words: `learning rate`, `beta_1`; of `optimizer.name` the first.
+
+    Of `val_loss`, a column of learning curves, `validation loss`.
+    """
+    last = key.removesuffix(".name").rpartition(".")[2]
+    return re.sub(r"_(?!\d)", " ", re.sub("^val_", "validation_", last))
 
 
 def value(setting: Any) -> str:
@@ -69,6 +82,11 @@ def value(setting: Any) -> str:
     if isinstance(setting, tuple | list):
         return "-".join(map(value, setting))
     return f"{setting:.6g}" if isinstance(setting, float) else str(setting)
+
+
+def exact(value: Any) -> str:
+    """A value in full, as conditions are written: text as it is, everything else in JSON, such as `null` and `true`."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _shown(share: float) -> float:

@@ -7,10 +7,10 @@ from zipfile import BadZipFile, ZipFile
 
 from numpy.typing import NDArray
 
-from mnistexp.data.content import AGAIN, LIMIT, Tick, kind_of, read, refuse
+from mnistexp.data.content import AGAIN, LIMIT, Tick, format_of, read, refuse
 from mnistexp.data.names import pairs, role_of
 from mnistexp.data.npy import read_npy
-from mnistexp.data.part import Found, Part
+from mnistexp.data.part import Found, RawDigits
 from mnistexp.errors import BadInput
 
 NPZ_NAMES = "x_train/y_train, train_images/train_labels, images/labels, X/y, data/target, and x_test/y_test beside them"
@@ -35,17 +35,17 @@ def find_npz(path: Path) -> Found:
     return Found("npz", partial(_pair, path, *main), partial(_pair, path, *own), own[0].removesuffix(".npy"))
 
 
-def _pair(path: Path, images: str, labels: str | None, tick: Tick) -> Part:
-    return Part(_entry(path, images, tick), None if labels is None else _entry(path, labels, tick))
+def _pair(path: Path, images: str, labels: str | None, tick: Tick) -> RawDigits:
+    return RawDigits(_entry(path, images, tick), None if labels is None else _entry(path, labels, tick))
 
 
-def _unnamed(path: Path, names: list[str], tick: Tick) -> Part:
+def _unnamed(path: Path, names: list[str], tick: Tick) -> RawDigits:
     """Arrays that were saved without names: the first of pictures, and the first of labels."""
     arrays = [_entry(path, name, tick) for name in names]
     images = next((array for array in arrays if array.ndim > 1 and array[0].size > 100), None)
     if images is None:
         raise refuse(path, f"holds {', '.join(names)}, none of them pictures", f"allowed: {NPZ_NAMES}")
-    return Part(images, next((array for array in arrays if array is not images), None))
+    return RawDigits(images, next((array for array in arrays if array is not images), None))
 
 
 def _entries(path: Path) -> list[str]:
@@ -88,7 +88,7 @@ def _plain(name: str, content: bytes) -> NDArray[Any]:
 
 def read_array(path: Path, tick: Tick) -> NDArray[Any]:
     """The array of a `.npy` file, or the only one of a `.npz` archive, of any shape and dtype."""
-    if kind_of(path) == "npy":
+    if format_of(path) == "npy":
         return _plain(str(path), read(path, tick))
     names = _entries(path)
     if len(names) != 1:

@@ -15,11 +15,11 @@ LIMIT = 1024 * 2**20
 PIECE = 8 * 2**20
 PEEK = 1024
 
-Kind = Literal["npz", "npy", "idx", "parquet", "picture", "text"]
+FileFormat = Literal["npz", "npy", "idx", "parquet", "picture", "text"]
 Tick = Callable[[float], None]
 """Called with the progress of reading, from 0 to 1."""
 
-KINDS: Mapping[bytes, Kind] = {
+FORMATS: Mapping[bytes, FileFormat] = {
     b"\x89PNG\r\n\x1a\n": "picture",
     b"\xff\xd8\xff": "picture",
     b"\x93NUMPY": "npy",
@@ -76,18 +76,18 @@ def _opened(file: BinaryIO) -> tuple[Any, bool]:
     return (gzip.GzipFile(fileobj=file) if zipped else file), zipped
 
 
-def kind_of(path: Path) -> Kind:
-    """The kind of a file by its content, not its name, also inside gzip. Raises `BadInput` for unsupported kinds."""
+def format_of(path: Path) -> FileFormat:
+    """The format of a file by its content, not its name, also inside gzip. Raises `BadInput` for unsupported ones."""
     with _explained(path):
         if not stat.S_ISREG(path.stat().st_mode):
             raise refuse(path, "not a regular file", "name a file or a folder")
         with path.open("rb") as file:
             source, zipped = _opened(file)
             start = source.read(PEEK)
-    return _kind(path, start, zipped=zipped)
+    return _format(path, start, zipped=zipped)
 
 
-def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
+def _format(path: Path, start: bytes, *, zipped: bool) -> FileFormat:
     if not start:
         raise refuse(path, "is empty", AGAIN)
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
@@ -96,9 +96,9 @@ def _kind(path: Path, start: bytes, *, zipped: bool) -> Kind:
         raise refuse(path, f"a web page instead of a {what} file", AGAIN)
     if start.startswith(b"PK") and zipped:
         raise refuse(path, "a zip archive within gzip", "unpack it first (gunzip)")
-    for magic, kind in KINDS.items():
+    for magic, form in FORMATS.items():
         if start.startswith(magic):
-            return kind
+            return form
     if len(start) >= 4 and start[:2] == b"\0\0" and start[2] in range(8, 15) and 1 <= start[3] <= 4:
         return "idx"
     for magic, said in FOREIGN:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnistexp.data.content import Tick
 from mnistexp.data.forms import Classes, classes_of, plain_labels
 from mnistexp.data.packaged import EMBEDDED, embedded, find_named, sha256
-from mnistexp.data.part import Found, Part, opened
+from mnistexp.data.part import Found, RawDigits, opened
 from mnistexp.data.polarity import Ink, orientation
 from mnistexp.data.ready import make_ready
 from mnistexp.data.sources import find_source
@@ -191,13 +191,13 @@ def load_unseen() -> Digits:
     return _frozen(*embedded("unseen_4000"), "unseen")
 
 
-def read_labelled(part: Part, config: "DataConfig", classes: Classes, form: str, tick: Tick) -> Digits:
+def read_labelled(part: RawDigits, config: "DataConfig", classes: Classes, form: str, tick: Tick) -> Digits:
     """All digits of a part, their labels by classes that are known. Raises `BadInput` as `load` does."""
     labels, told = _labels(part, config.source)
     return _ready(part, classes.numbers(labels, config.source), config, classes, form, told, tick)
 
 
-def _labels(part: Part, source: str) -> tuple[NDArray[Any], list[str]]:
+def _labels(part: RawDigits, source: str) -> tuple[NDArray[Any], list[str]]:
     if part.labels is None:
         raise BadInput(
             f"{source}: holds pictures without labels; allowed: labelled ones: a column `label`, labels beside the "
@@ -240,7 +240,7 @@ def _check_all_present(numbers: Labels, classes: Classes, there: int, config: "D
 
 
 def _ready(
-    part: Part, labels: Labels, config: "DataConfig", classes: Classes, form: str, told: Sequence[str], tick: Tick
+    part: RawDigits, labels: Labels, config: "DataConfig", classes: Classes, form: str, told: Sequence[str], tick: Tick
 ) -> Digits:
     """The first pictures of a part, as many as there are labels, made ready."""
     count = len(labels)
@@ -259,7 +259,7 @@ def _frozen(images: NDArray[Any], labels: NDArray[Any], source: str, **about: An
     return Digits(images, labels, source, sha256(images), sha256(labels), **about)
 
 
-def _with_test(digits: Digits, part: Part, config: "DataConfig", tick: Tick) -> Digits:
+def _with_test(digits: Digits, part: RawDigits, config: "DataConfig", tick: Tick) -> Digits:
     """The digits followed by the source's own test part."""
     test = read_labelled(part, config, digits.classes, digits.form, tick)
     return _frozen(

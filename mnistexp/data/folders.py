@@ -9,7 +9,7 @@ import numpy as np
 
 from mnistexp.data.content import Tick, refuse
 from mnistexp.data.names import natural, part_of
-from mnistexp.data.part import Found, Part
+from mnistexp.data.part import Found, RawDigits
 from mnistexp.data.pictures import decode_file
 
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -58,7 +58,7 @@ def _classes(folder: Path) -> list[tuple[str, list[Path]]]:
     return [(name, paths) for name, paths in found if paths]
 
 
-def _read(classes: Sequence[tuple[str, list[Path]]], tick: Tick) -> Part:
+def _read(classes: Sequence[tuple[str, list[Path]]], tick: Tick) -> RawDigits:
     """All pictures, in the order of their files' names and not class by class: the first ones are of all classes."""
     listed = [(natural(path.name), place, path) for place, (_, paths) in enumerate(classes) for path in paths]
     listed.sort(key=itemgetter(0, 1))
@@ -69,4 +69,4 @@ def _read(classes: Sequence[tuple[str, list[Path]]], tick: Tick) -> Part:
         images.append(decode_file(path))
     labels = np.array([classes[place][0] for _, place, _ in listed])
     named = any(name for name, _ in classes)
-    return Part(images, labels if named else None, tuple(path for _, _, path in listed), labels_as_folders=named)
+    return RawDigits(images, labels if named else None, tuple(path for _, _, path in listed), labels_as_folders=named)

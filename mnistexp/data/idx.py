@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.data.content import AGAIN, LIMIT, Tick, kind_of, pieces, refuse
+from mnistexp.data.content import AGAIN, LIMIT, Tick, format_of, pieces, refuse
 
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -17,7 +17,7 @@ def read_idx(path: Path, tick: Tick) -> NDArray[Any]:
 
     Raises `BadInput` for a file that is damaged, or holds another type.
     """
-    kind_of(path)
+    format_of(path)
     stream = pieces(path, tick)
     start = next(stream, b"")
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in DTYPES:

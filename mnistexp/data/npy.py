@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.errors import reason
+
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -22,8 +24,7 @@ def read_npy(content: bytes) -> NDArray[Any]:
             raise ValueError("another version of the format")
         shape, by_columns, dtype = read_header(stream)
     except Exception as error:  # whatever numpy makes of a header that can't be read
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"its .npy header can't be read ({reason})") from error
+        raise ValueError(f"its .npy header can't be read ({reason(error)})") from error
     if dtype.hasobject:
         raise ValueError("saved with pickled objects, which are never opened")
     follows, promised = len(content) - stream.tell(), math.prod(shape) * dtype.itemsize

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistexp.data.part import Found, Part
+from mnistexp.data.part import Found, RawDigits
 from mnistexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def sha256(array: NDArray[Any]) -> str:
 def find_named(config: "DataConfig") -> Found | None:
     """The digits of a source that is no file: `embedded`, `unseen` or `openml`; None for any other."""
     if config.source == "embedded":
-        return Found("embedded", lambda _: Part(*embedded("first_1000")))
+        return Found("embedded", lambda _: RawDigits(*embedded("first_1000")))
     if config.source == "unseen":
-        return Found("embedded", lambda _: Part(*embedded("unseen_4000")))
+        return Found("embedded", lambda _: RawDigits(*embedded("unseen_4000")))
     if config.source == "openml":
         return Found("openml", lambda _: _openml(config))
     return None
@@ -66,7 +66,7 @@ def embedded(name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return images, labels
 
 
-def _openml(config: "DataConfig") -> Part:
+def _openml(config: "DataConfig") -> RawDigits:
     from sklearn.datasets import fetch_openml
 
     try:
@@ -84,7 +84,7 @@ def _openml(config: "DataConfig") -> Part:
         images = found.data.astype(np.int64)
         if not np.array_equal(images, found.data):
             raise ValueError("grey values that are not whole numbers")
-        return Part(images, found.target.astype(np.int64))
+        return RawDigits(images, found.target.astype(np.int64))
     except Exception as error:  # of the network, the cache folder, or the parser
         raise DataError(
             f"openml: mnist_784 could not be downloaded: {error or type(error).__name__}. It needs www.openml.org, or "

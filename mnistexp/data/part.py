@@ -8,11 +8,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mnistexp.data.content import AGAIN, Tick, refuse
-from mnistexp.errors import MnistexpError
+from mnistexp.errors import MnistexpError, reason
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RawDigits:
     """Pictures as an array (n, ...) of any numbers, or a list of grey values uint8 (h, w) each; labels, or None.
 
     `files`: where each picture came from, of a folder of pictures. `labels_as_folders`: they are names of folders.
@@ -25,18 +25,17 @@ class Part:
     labels_as_folders: bool = False
 
 
-Read = Callable[[Tick], Part]
+Read = Callable[[Tick], RawDigits]
 
 
-def opened(read: Read, source: str, tick: Tick) -> Part:
+def opened(read: Read, source: str, tick: Tick) -> RawDigits:
     """What `read` gives. Raises `BadInput`, also for whatever numpy makes of a file that is not what it says."""
     try:
         return read(tick)
     except (MnistexpError, MemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise refuse(source, f"can't be read ({reason})", AGAIN) from error
+        raise refuse(source, f"can't be read ({reason(error)})", AGAIN) from error
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.data.content import read, refuse
-from mnistexp.errors import BadInput
+from mnistexp.errors import BadInput, reason
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,7 +107,7 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, UnidentifiedImageError):
         return "it is of an unknown format"
-    return " ".join(str(error).split()) or type(error).__name__
+    return reason(error)
 
 
 def decoded(content: bytes) -> NDArray[np.uint8]:

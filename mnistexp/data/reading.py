@@ -19,7 +19,7 @@ MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class DigitPicture:
     """One digit as the network takes it: `pixels` uint8 (28, 28), 0 the background.
 
     `file` is where it came from, `index` its place in a file of several. `inverted`: dark ink was made bright.
@@ -43,13 +43,13 @@ def read_pictures(
     invert: bool | Literal["auto"] = "auto",
     centre: bool | None = None,
     transposed: str = "",
-) -> list[Picture]:
+) -> list[DigitPicture]:
     """The pictures in files and folders, in order: PNG, JPEG, and every source that `--data` takes, labels ignored.
 
     `invert`, `centre`: see `make_ready`. `transposed`: the form, such as idx, whose pictures have rows and columns
     exchanged. Raises `BadInput` with the problems of all files.
     """
-    pictures: list[Picture] = []
+    pictures: list[DigitPicture] = []
     problems: list[str] = []
     for path in paths:
         try:
@@ -75,7 +75,7 @@ def _found(path: Path) -> Found:
 
 def _pictures(
     path: Path, invert: bool | Literal["auto"], centre: bool | None, transposed: str, room: int
-) -> list[Picture]:
+) -> list[DigitPicture]:
     found = _found(path)
     part = opened(found.judged or found.main, str(path), lambda _: None)
     if len(part.images) > room:
@@ -94,6 +94,6 @@ def _pictures(
     )
     made = zip(files, ready.images, ready.inverted, ready.centred, strict=True)
     return [
-        Picture(file, None if single else index, pixels, bool(inverted), bool(centred))
+        DigitPicture(file, None if single else index, pixels, bool(inverted), bool(centred))
         for index, (file, pixels, inverted, centred) in enumerate(made)
     ]

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.data.archives import find_npz, holds_one_array, read_array
-from mnistexp.data.content import Tick, kind_of, refuse
+from mnistexp.data.content import Tick, format_of, refuse
 from mnistexp.data.folders import find_class_folders, is_picture
 from mnistexp.data.idx import read_idx
 from mnistexp.data.names import pair, pairs, part_of, role_of, set_of
-from mnistexp.data.part import Found, Part
+from mnistexp.data.part import Found, RawDigits
 from mnistexp.data.pictures import decode_file
 from mnistexp.data.tables import read_csv, read_parquet
 from mnistexp.errors import BadInput, nearest
@@ -60,11 +60,11 @@ def _empty(folder: Path) -> Found:
 
 
 def _file(path: Path) -> Found:
-    kind = kind_of(path)
+    kind = format_of(path)
     if kind == "npz" and not holds_one_array(path):
         return find_npz(path)
     if kind == "picture":
-        return Found("pictures", lambda _: Part([decode_file(path)], None, (path,)), named=True)
+        return Found("pictures", lambda _: RawDigits([decode_file(path)], None, (path,)), named=True)
     if kind in TABLES:
         return _tables(kind, [path], _test_beside(path), named=True)
     if role_of(path.stem) == "labels":
@@ -91,15 +91,15 @@ def _arrays(
     return replace(found, test=partial(_pair, form, images, labels), test_name=images.name)
 
 
-def _pair(form: str, images: Path, labels: Path | None, tick: Tick) -> Part:
+def _pair(form: str, images: Path, labels: Path | None, tick: Tick) -> RawDigits:
     read: Callable[[Path, Tick], NDArray[Any]] = read_idx if form == "idx" else read_array
     pictures, classes = read(images, tick), None if labels is None else read(labels, tick)
     if pictures.ndim == 2 and pictures.shape[0] == pictures.shape[1] != 784 and (classes is None or classes.size == 1):
         pictures = pictures[np.newaxis]  # a single picture
-    return Part(pictures, classes)
+    return RawDigits(pictures, classes)
 
 
-TABLES: Mapping[str, tuple[str, Callable[[Path, Tick], Part]]] = {
+TABLES: Mapping[str, tuple[str, Callable[[Path, Tick], RawDigits]]] = {
     "text": ("csv", read_csv),
     "parquet": ("parquet", read_parquet),
 }
@@ -112,14 +112,14 @@ def _tables(kind: str, main: Sequence[Path], test: Sequence[Path], *, named: boo
     return Found(form, partial(_joined, read, main), own, test[0].name if test else "", named)
 
 
-def _joined(read: Callable[[Path, Tick], Part], paths: Sequence[Path], tick: Tick) -> Part:
+def _joined(read: Callable[[Path, Tick], RawDigits], paths: Sequence[Path], tick: Tick) -> RawDigits:
     """One part that is in several files, as Parquet's often are."""
     parts = [read(path, tick) for path in paths]
     if len(parts) == 1:
         return parts[0]
     labels = [part.labels for part in parts if part.labels is not None]
     joined = np.concatenate(labels) if len(labels) == len(parts) else None
-    return Part(list(chain(*(part.images for part in parts))), joined, class_names=parts[0].class_names)
+    return RawDigits(list(chain(*(part.images for part in parts))), joined, class_names=parts[0].class_names)
 
 
 def _test_beside(path: Path) -> list[Path]:

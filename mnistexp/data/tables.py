@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.shown import counted
 from mnistexp.data.content import AGAIN, Tick, pieces, refuse
 from mnistexp.data.names import LABEL_COLUMNS
-from mnistexp.data.part import Part
-from mnistexp.errors import BadInput
+from mnistexp.data.part import RawDigits
+from mnistexp.errors import BadInput, reason
 
 INDEX_COLUMNS = ("", "unnamed: 0", "index", "id", "imageid", "image_id", "__index_level_0__")
 ALLOWED = "allowed: a column of labels and the pixels of a square picture, such as 1 + 784 columns"
@@ -30,7 +31,7 @@ class _Layout(NamedTuple):
     text_label: bool = False
 
 
-def read_csv(path: Path, tick: Tick) -> Part:
+def read_csv(path: Path, tick: Tick) -> RawDigits:
     """A table of text: pixels and, first or last or headed `label`, the labels. Raises `BadInput` for any other."""
     blocks: list[NDArray[Any]] = []
     labels: list[str] = []
@@ -56,7 +57,7 @@ def read_csv(path: Path, tick: Tick) -> Part:
     if layout is None or not blocks:
         raise refuse(path, "holds no rows", ALLOWED)
     table = np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
-    return Part(_square(path, table), np.array(labels)) if layout.text_label else _part(path, table, layout)
+    return RawDigits(_square(path, table), np.array(labels)) if layout.text_label else _part(path, table, layout)
 
 
 def _lines(path: Path, tick: Tick) -> Iterator[list[str]]:
@@ -83,14 +84,14 @@ def _layout(path: Path, first: str, second: str = "") -> _Layout:
     used = delimiter if first.count(delimiter) else None
     fields = [field.strip().lower() for field in first.split(used)]
     if len(fields) < 5:
-        raise refuse(path, f"text of {len(fields)} column{'s' * (len(fields) != 1)}, not a table of digits", ALLOWED)
+        raise refuse(path, f"text of {counted(len(fields), 'column')}, not a table of digits", ALLOWED)
     ends = (0, len(fields) - 1)
     words = [number for number, field in enumerate(fields) if not _is_number(field)]
     numbers = [field for field in fields if _is_number(field)]
-    counted = numbers in ([str(i) for i in range(k, k + len(numbers))] for k in (0, 1))
-    if len(words) == 1 and words[0] in ends and not counted and fields[words[0]]:
+    numbered = numbers in ([str(i) for i in range(k, k + len(numbers))] for k in (0, 1))
+    if len(words) == 1 and words[0] in ends and not numbered and fields[words[0]]:
         return _Layout(used, len(fields), (), words[0], fields[words[0]] not in LABEL_COLUMNS)
-    if not words and not counted:
+    if not words and not numbered:
         return _Layout(used, len(fields))
     label = next((fields.index(name) for name in LABEL_COLUMNS if name in fields), None)
     spelt = second != "" and label in ends and not _is_number(second.split(used)[-1 if label else 0])
@@ -128,7 +129,7 @@ def _numbers(path: Path, rows: list[str], layout: _Layout, line: int) -> NDArray
     raise refuse(path, f"line {line} or later can't be read", AGAIN)
 
 
-def _part(path: Path, table: NDArray[Any], layout: _Layout) -> Part:
+def _part(path: Path, table: NDArray[Any], layout: _Layout) -> RawDigits:
     label, columns = layout.label, list(range(table.shape[1]))
     if layout.header and not _squared(len(columns) - (label is not None)):
         columns = [column for column in columns if layout.header[column] not in INDEX_COLUMNS]
@@ -137,11 +138,11 @@ def _part(path: Path, table: NDArray[Any], layout: _Layout) -> Part:
         ends = columns[0], columns[-1]
         label = min(ends, key=lambda end: float((table[:, end] == np.median(table[:, end])).mean()))
     if label is None:
-        return Part(_square(path, table[:, columns]))
+        return RawDigits(_square(path, table[:, columns]))
     pixels = [column for column in columns if column != label]
     first, last = pixels[0], pixels[-1]  # a slice, which copies nothing, where they lie side by side
     block = table[:, first : last + 1] if pixels == list(range(first, last + 1)) else table[:, pixels]
-    return Part(_square(path, block), table[:, label])
+    return RawDigits(_square(path, block), table[:, label])
 
 
 def _squared(count: int) -> bool:
@@ -156,7 +157,7 @@ def _square(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels.reshape(len(pixels), side, side)
 
 
-def read_parquet(path: Path, tick: Tick) -> Part:
+def read_parquet(path: Path, tick: Tick) -> RawDigits:
     """A Parquet file: a column of pictures (PNG or JPEG bytes, or lists of pixels), or a column a pixel; and labels.
 
     Raises `BadInput` where pyarrow is missing, or for what holds no pictures.
@@ -176,8 +177,7 @@ def read_parquet(path: Path, tick: Tick) -> Part:
             about = (file.schema_arrow.metadata or {}).get(b"huggingface", b"")
         table = pyarrow.Table.from_batches(batches, file.schema_arrow)
     except Exception as error:  # whatever pyarrow makes of a file that is not what it says
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise refuse(path, f"not a readable Parquet file ({reason})", AGAIN) from error
+        raise refuse(path, f"not a readable Parquet file ({reason(error)})", AGAIN) from error
     if not table.num_rows:
         raise refuse(path, "holds no rows", ALLOWED)
     label = next((name for name in names if name.lower() in LABEL_COLUMNS), None)
@@ -186,7 +186,7 @@ def read_parquet(path: Path, tick: Tick) -> Part:
     classes: tuple[str, ...] = ()
     with suppress(ValueError, KeyError, TypeError):  # the names of classes that Hugging Face's data sets carry
         classes = tuple(map(str, json.loads(about)["info"]["features"][label]["names"]))
-    return Part(_parquet_images(path, table, columns), labels, class_names=classes)
+    return RawDigits(_parquet_images(path, table, columns), labels, class_names=classes)
 
 
 def _parquet_images(path: Path, table: Any, columns: Sequence[str]) -> Any:

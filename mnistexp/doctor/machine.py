@@ -11,6 +11,7 @@ from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.settings import override
 from mnistexp.config.shown import counted
 from mnistexp.doctor.finding import Finding
+from mnistexp.errors import reason
 from mnistexp.runs.environment import environment
 from mnistexp.sweeps.executors.cores import cpu_quota, memory_limit, physical_cores, usable_cores
 from mnistexp.sweeps.fold_fits import VARIABLES
@@ -103,9 +104,8 @@ def speed() -> Finding:
     try:
         epoch = statistics.median(_epochs(SECONDS)) * 1000
     except Exception as error:  # a broken installation may raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
         remedy = "python -m pip install --force-reinstall tensorflow keras"
-        return Finding("speed", "problem", f"training fails: {reason}", remedy)
+        return Finding("speed", "problem", f"training fails: {reason(error)}", remedy)
     ratio = epoch / REFERENCE_MS
     says = (
         f"{epoch:.0f} ms per epoch of 800 digits, {ratio:.1f} times the {REFERENCE_MS:.0f} ms of one core of a 2023 "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp.figures.axes import Parameter, swept_parameters
-from mnistexp.figures.style import BLACK, VERMILLION, Cell, new_figure, point_at, styled
+from mnistexp.figures.style import BLACK, VERMILLION, HeatCell, new_figure, point_at, styled
 from mnistexp.figures.trials import CROSS, Floats, colour_key, has_diverged, label_axis, scores_of, shades, titled
 from mnistexp.runs.results import SweepResult
 
@@ -103,7 +103,7 @@ def _heat_map(
         if (inside & diverged).any():
             axes.text(column + 0.46, row + 0.4, CROSS, ha="right", va="top", fontsize=8, fontweight="bold", color=ink)
         setting = ", ".join(filter(None, [one.level_name(row), other.level_name(column)]))
-        cells.append(Cell(column, row, f"{setting}: {text}"))
+        cells.append(HeatCell(column, row, f"{setting}: {text}"))
     point_at(axes, cells)
     axes.set(xlim=(-0.5, other.levels - 0.5), ylim=(-0.5, one.levels - 0.5))
     axes.grid(visible=False)

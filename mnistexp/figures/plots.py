@@ -14,7 +14,7 @@ from mnistexp.figures.style import (
     COLOURS,
     GREY,
     VERMILLION,
-    Cell,
+    HeatCell,
     Line,
     Lines,
     legend_below,
@@ -153,7 +153,7 @@ def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = No
     axes.imshow(shares**0.5, cmap="Blues", vmin=0, vmax=1.15)
     cells = []
     for (row, column), count in np.ndenumerate(matrix):
-        cells.append(Cell(column, row, f"correct {what} {levels[row]}, predicted {what} {levels[column]}: {count}"))
+        cells.append(HeatCell(column, row, f"correct {what} {levels[row]}, predicted {what} {levels[column]}: {count}"))
         if count:
             colour = "white" if shares[row, column] > 0.4 else BLACK
             axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=8)

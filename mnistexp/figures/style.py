@@ -128,7 +128,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Cell:
+class HeatCell:
     """The square of side 1 around a whole column and row, in the units of its axes, and what it says."""
 
     column: int
@@ -136,7 +136,7 @@ class Cell:
     text: str
 
 
-Record = Lines | Sequence[Cell]
+Record = Lines | Sequence[HeatCell]
 """What a panel was drawn from: curves, or squares such as those of a heat map."""
 _RECORDS: "WeakKeyDictionary[Axes, Record]" = WeakKeyDictionary()
 

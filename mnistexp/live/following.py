@@ -18,11 +18,11 @@ from mnistexp.live.sweep_progress import FitFiles, SweepProgress
 from mnistexp.runs.layout import HEARTBEAT, STATUS, is_sweep
 from mnistexp.runs.progress import Progress, read_progress
 from mnistexp.runs.references import several
-from mnistexp.runs.status import State, iso, read_record, read_status
+from mnistexp.runs.status import RunState, iso, read_record, read_status
 from mnistexp.runs.stored_runs import StoredRun, read, run_names
 from mnistexp.runs.summary import is_number
 
-LiveState = State | Literal["dead", "damaged"]
+LiveState = RunState | Literal["dead", "damaged"]
 RESULTS = ("test_accuracy", "best_score", "accuracy")
 NEWEST = 10
 Signature = tuple[int, int, int]

@@ -40,11 +40,11 @@ def evaluation_story(found: Mapping[str, Any]) -> Story:
         kind="evaluation",
         headline=f"{found['correct']:,} of {found['digits']:,} digits classified correctly",
         lead=(
-            f"The model of {found['run']} on {whose}: an accuracy of {found['accuracy']:.1%}, 95% interval "
+            f"The model of {found['run']} on {whose}: an accuracy of {shown.percent(found['accuracy'])}, 95% interval "
             f"{shown.span(*found['interval'])}."
         ),
         facts=(
-            Fact("accuracy", f"{found['accuracy']:.1%}", shown.span(*found["interval"])),
+            Fact("accuracy", shown.percent(found["accuracy"]), shown.span(*found["interval"])),
             Fact("macro F1", f"{found['macro_f1']:.3f}", "mean over the classes"),
             Fact("calibration error", f"{found['calibration']['error']:.3f}", "0 is perfect"),
         ),
@@ -55,7 +55,7 @@ def evaluation_story(found: Mapping[str, Any]) -> Story:
 def _accuracy(found: Mapping[str, Any]) -> Iterator[Block]:
     yield Paragraph(
         f"The model classifies {found['correct']:,} of {found['digits']:,} digits correctly, an accuracy of "
-        f"{found['accuracy']:.1%} (95% confidence interval {shown.span(*found['interval'])}, Wilson).",
+        f"{shown.percent(found['accuracy'])} (95% confidence interval {shown.span(*found['interval'])}, Wilson).",
         "answer",
     )
     for section in ("expected", "trained_on", "ledger"):
@@ -73,7 +73,7 @@ def _classes(found: Mapping[str, Any]) -> Section:
     worst = min(known, key=lambda row: row["recall"])
     return Section(
         "Which classes does it confuse?",
-        Paragraph(f"The lowest recall is that of {names[worst['class']]}: {worst['recall']:.1%}.", "answer"),
+        Paragraph(f"The lowest recall is that of {names[worst['class']]}: {shown.percent(worst['recall'])}.", "answer"),
         Picture(
             "Confusion matrix",
             "Rows are the correct classes, columns the predicted ones.",

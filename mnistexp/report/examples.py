@@ -120,12 +120,11 @@ def _layers(found: Mapping[str, Any]) -> Table:
 def _learning(found: Mapping[str, Any]) -> Section:
     optimizer = dict(found["optimizer"])
     name = optimizer.pop("name")
-    values = ", ".join(f"{shown.name(key)} {value:g}" for key, value in optimizer.items())
     return Section(
         "How is it trained?",
         Paragraph(
-            f"Optimizer {name} ({values}). {found['training_digits']} digits in batches of {found['batch_size']}: "
-            f"{found['updates_per_epoch']} weight updates per epoch.",
+            f"Optimizer {name} ({shown.settings(optimizer)}). {found['training_digits']} digits in batches of "
+            f"{found['batch_size']}: {found['updates_per_epoch']} weight updates per epoch.",
             "answer",
         ),
         Paragraph(f"The loss is {found['loss']}."),

@@ -39,8 +39,7 @@ def page_to_html(page: Page) -> str:
         {"run": run, "sections": [_section(section, f"f{place}-{row}-") for row, section in enumerate(run.sections)]}
         for place, run in enumerate(page.runs)
     ]
-    template = page_template("report.html")
-    return template.render(
+    return page_template("report.html").render(
         page=page,
         comparison=_section(page.comparison, "c-") if page.comparison else None,
         runs=runs,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from mnistexp.figures.style import render
 from mnistexp.report.page import Block, Code, Page, Paragraph, Picture, RunReport, Section, Table
+from mnistexp.runs import export
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&])")
 START = re.compile(r"^([-+#=]|\d+(?=[.)](?:\s|$)))")
 
 
@@ -27,7 +27,7 @@ def page_to_markdown(page: Page, folder: str) -> dict[str, bytes]:
 
 def escaped(text: str) -> str:
     """Text escaped for Markdown, on one line."""
-    return START.sub(_harmless, SPECIAL.sub(r"\\\1", " ".join(text.split())))
+    return START.sub(_harmless, export.escaped(text))
 
 
 def _harmless(start: re.Match[str]) -> str:

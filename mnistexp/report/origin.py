@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mnistexp.report.page import Block, Cell, Code, Paragraph, Section, Table, number
+from mnistexp.report.page import Block, Cell, Code, Paragraph, Section, Table, cell_of
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.runs.summary import is_number
 
 UNFINISHED = {
     "running": "This run was not finished when this report was written.",
@@ -19,9 +18,8 @@ def any_sections(stored: StoredRun) -> list[Section]:
     """Of any other kind of run, or of one without results: the sentences and numbers of its metrics."""
     found = stored.metrics or {}
     blocks: list[Block] = [*(Paragraph(text, "answer") for text in _sentences(found)), *warnings(found)]
-    if values := {name: value for name, value in stored.numbers.items() if name != "command"}:
-        cells = (number(value, ".6g") if is_number(value) else Cell(str(value)) for value in values.values())
-        rows = tuple((Cell(name), cell) for name, cell in zip(values, cells, strict=True))
+    if values := {name: number for name, number in stored.numbers.items() if name != "command"}:
+        rows = tuple((Cell(name), cell_of(number)) for name, number in values.items())
         blocks.append(Table("The metrics of this run", ("metric", "value"), rows))
     return [Section("What are the results?", *blocks)]
 
@@ -29,9 +27,7 @@ def any_sections(stored: StoredRun) -> list[Section]:
 def standing(stored: StoredRun) -> tuple[Paragraph, ...]:
     """A warning if the run is not done."""
     said = UNFINISHED.get(stored.status)
-    if not said:
-        return ()
-    return (Paragraph(f"{said} {stored.error or ''}".strip(), "warning"),)
+    return (Paragraph(f"{said} {stored.error or ''}".strip(), "warning"),) if said else ()
 
 
 def warnings(metrics: Mapping[str, Any]) -> tuple[Paragraph, ...]:

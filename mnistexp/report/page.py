@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mnistexp.config import shown
+from mnistexp.runs.summary import is_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,6 +131,11 @@ class Page:
 def number(value: float | None, spec: str = "") -> Cell:
     """A formatted number; a dash for None and for one that is not finite."""
     return Cell(DASH) if value is None or not isfinite(value) else Cell(format(value, spec), float(value))
+
+
+def cell_of(value: Any) -> Cell:
+    """The value of a setting or a metric as `shown.value` writes it, sorted by where it is a number."""
+    return Cell(shown.value(value), float(value) if is_number(value) else None)
 
 
 def percent(value: float | None) -> Cell:

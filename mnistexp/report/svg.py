@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from mnistexp.figures.style import Cell, Lines, record_of, styled
+from mnistexp.figures.style import HeatCell, Lines, record_of, styled
 from mnistexp.report.page import thinned
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _lines(axes: "Axes", record: Lines, height: float) -> dict[str, Any]:
     return {"x": record.x, "y": record.y, "lines": lines}
 
 
-def _cells(axes: "Axes", record: Sequence[Cell], height: float) -> dict[str, Any]:
+def _cells(axes: "Axes", record: Sequence[HeatCell], height: float) -> dict[str, Any]:
     cells = []
     for cell in record:
         corners = [(cell.column - 0.5, cell.row - 0.5), (cell.column + 0.5, cell.row + 0.5)]

@@ -7,11 +7,10 @@ from mnistexp.config import shown
 from mnistexp.figures import sweeps
 from mnistexp.figures.axes import name_of, short_names, swept_parameters
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import DASH, Block, Cell, Fact, Paragraph, Picture, Section, Story, Table, number, percent
+from mnistexp.report.page import DASH, Block, Cell, Fact, Paragraph, Picture, Section, Story, Table, cell_of, percent
 from mnistexp.report.trials import families_section, gaps_section, settings_section, worth_section
 from mnistexp.runs.results import SweepResult, TrialResult
 from mnistexp.runs.stored_runs import StoredRun
-from mnistexp.runs.summary import is_number
 from mnistexp.statistics.more_digits import AccuracyCurve
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
@@ -163,10 +162,10 @@ def _ranking_table(found: Mapping[str, Any], most: int) -> Table:
     keys = list(dict.fromkeys(key for row in ranking for key in row["params"]))
     names, rows = short_names(dict.fromkeys(keys)), []
     for row in ranking[:most]:
-        settings = (_value(row["params"][key]) if key in row["params"] else Cell(DASH) for key in keys)
+        settings = (cell_of(row["params"][key]) if key in row["params"] else Cell(DASH) for key in keys)
         scores = (percent(row[key]) for key in ("mean", "std"))
         folds = ", ".join(percent(score).text.rstrip("%") for score in row["scores"])
-        rows.append((number(row["rank"]), *settings, *scores, Cell(folds), Cell(_remark(row, found))))
+        rows.append((cell_of(row["rank"]), *settings, *scores, Cell(folds), Cell(_remark(row, found))))
     cut = f"The best {most} of {len(ranking):,}; trials.csv lists them all. " * (len(ranking) > most)
     return Table(
         "All trials, the best first" if not cut else f"The best {most} trials",
@@ -182,7 +181,3 @@ def _remark(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     remarks = ["chosen"] if row["params"] == found["best_params"] else ["tied"] * bool(row["tied"])
     remarks += ["diverged"] * bool(row["diverged"])
     return ", ".join(remarks + [f"failed: {row['error']}"] * bool(row["error"]))
-
-
-def _value(value: Any) -> Cell:
-    return number(value, "g") if is_number(value) else Cell(shown.value(value))

@@ -10,7 +10,7 @@ from mnistexp.config.models import ModelConfig
 from mnistexp.config.networks import layer_table
 from mnistexp.figures import plots
 from mnistexp.report.origin import warnings
-from mnistexp.report.page import Cell, Fact, Paragraph, Picture, Section, Story, Table, number, thinned
+from mnistexp.report.page import Cell, Fact, Paragraph, Picture, Section, Story, Table, number, percent, thinned
 from mnistexp.report.tested import test_sections, unseen_section
 from mnistexp.runs.layout import DATA
 from mnistexp.runs.results import History, over_all
@@ -47,24 +47,24 @@ def _headline(found: Mapping[str, Any]) -> tuple[str, str]:
             else f"95% confidence interval of the mean over seeds: {shown.span(*repeats['interval'])} (Student's t)."
         )
         return (
-            f"{repeats['mean']:.1%} test accuracy, mean of {repeats['count']} trainings",
+            f"{shown.percent(repeats['mean'])} test accuracy, mean of {repeats['count']} trainings",
             f"{spread} The saved model, that of the first training, classifies {right} correctly: "
-            f"{found['test_accuracy']:.1%}.",
+            f"{shown.percent(found['test_accuracy'])}.",
         )
     return (
         f"{right} classified correctly",
-        f"Test accuracy {found['test_accuracy']:.1%}, 95% confidence interval "
+        f"Test accuracy {shown.percent(found['test_accuracy'])}, 95% confidence interval "
         f"{shown.span(*found['test_accuracy_interval'])}.",
     )
 
 
 def accuracy_facts(found: Mapping[str, Any]) -> list[Fact]:
     """The test accuracy; of repeated trainings the mean, and that of the saved model."""
-    items = [Fact("test accuracy", f"{found['test_accuracy']:.1%}", shown.span(*found["test_accuracy_interval"]))]
+    items = [Fact("test accuracy", shown.percent(found["test_accuracy"]), shown.span(*found["test_accuracy_interval"]))]
     if repeats := found.get("repeats"):
         held = repeats["interval"] and f"{shown.span(*repeats['interval'])} over seeds"
         items = [
-            Fact("mean test accuracy", f"{repeats['mean']:.1%}", held or f"of {repeats['count']} trainings"),
+            Fact("mean test accuracy", shown.percent(repeats["mean"]), held or f"of {repeats['count']} trainings"),
             Fact("saved model", items[0].value, items[0].note),
         ]
     return items
@@ -117,21 +117,19 @@ def _of_what(about: Mapping[str, Any]) -> str:
     names = [str(name) for name in about.get("class_names", ())]
     if not names or names == [str(digit) for digit in range(10)]:
         return "handwritten digits, 0 to 9"
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"images of {len(names)} classes ({', '.join(names[:10])}{more})"
+    return f"images of {len(names)} classes ({shown.listed(names, 10)})"
 
 
 def network_section(stored: StoredRun) -> Section:
     """The network and its training, from the settings."""
     model, training, optimizer = stored.config.model, stored.config.training, stored.config.optimizer.model_dump()
     name, drops = optimizer.pop("name"), f"Dropout rate {model.dropout:g} during training."
-    values = ", ".join(f"{shown.name(key)} {value:g}" for key, value in optimizer.items())
     return Section(
         "What network was trained, and how?",
         Paragraph(f"{_network(model)} {drops if model.dropout else 'No dropout.'}", "answer"),
         Paragraph(
-            f"Optimizer {name} ({values}), batch size {training.batch_size}; the loss is the cross-entropy, "
-            "-log of the probability of the correct digit."
+            f"Optimizer {name} ({shown.settings(optimizer)}), batch size {training.batch_size}; the loss is the "
+            "cross-entropy, -log of the probability of the correct digit."
         ),
     )
 
@@ -205,13 +203,15 @@ def history_table(history: History, many: str = "") -> Table:
     rows = tuple(
         (
             number(epoch + 1),
-            *(number(values[epoch], ".4f" if name.endswith("loss") else ".1%") for name, values in columns.items()),
+            *(
+                number(values[epoch], ".4f") if name.endswith("loss") else percent(values[epoch])
+                for name, values in columns.items()
+            ),
         )
         for epoch in chosen
     )
-    headings = tuple(name.replace("val_", "validation ") for name in columns)
     more = "" if len(chosen) == history.epochs else "A selection of epochs; history.csv lists them all."
-    return Table(f"The curves in numbers{many}", ("epoch", *headings), rows, folded=True, more=more)
+    return Table(f"The curves in numbers{many}", ("epoch", *map(shown.name, columns)), rows, folded=True, more=more)
 
 
 def epochs_section(found: Mapping[str, Any]) -> Section:

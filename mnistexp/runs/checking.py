@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mnistexp.config.shown import percent
 from mnistexp.errors import BadInput, nearest, show
 from mnistexp.runs import paired
-from mnistexp.runs.conditions import FIELDS, MISSING, malformed, value_of
+from mnistexp.runs.conditions import FIELDS, MISSING, malformed, text_of, value_of
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.summary import compact, flat, is_number
 from mnistexp.runs.where import parse
@@ -122,4 +122,4 @@ def _unexplained(run: StoredRun, baseline: StoredRun) -> tuple[Requirement, floa
 
 
 def _shown(value: object) -> str:
-    return "null" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else text_of(value)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
+from mnistexp.config import shown
 from mnistexp.errors import BadInput
+from mnistexp.runs.status import iso
 from mnistexp.runs.stored_runs import RECORD, StoredRun
 from mnistexp.runs.summary import Value, is_number
 
@@ -55,7 +57,7 @@ class Comparison:
             if self.operator in ("=", "!="):
                 return self.operator == "!="
             malformed(self.text, self.value_at, f"{self.key} is a number, but this value is not")
-        text = _text(found)
+        text = text_of(found)
         if self.operator == "~":
             return self.value.casefold() in text.casefold()
         return (found is not None or self.operator in ("=", "!=")) and _compared(text, self.operator, self.value)
@@ -86,11 +88,16 @@ def value_of(run: StoredRun, key: str) -> Value | datetime | object:
     return run.settings_used.get(key, MISSING)
 
 
+def text_of(value: object) -> str:
+    """A value of a run in full, as a condition compares it."""
+    return iso(value, "auto") if isinstance(value, datetime) else shown.exact(value)
+
+
 def malformed(text: str, at: int, message: str) -> NoReturn:
     """Raise BadInput with the part of `text` around `at`, and a caret below it."""
     start = max(0, at - 60)
-    shown = "".join(letter if letter.isprintable() else " " for letter in text[start : at + 40])
-    below = f"\n  {shown}\n  {' ' * (at - start)}^" if shown.strip() else ""
+    part = "".join(letter if letter.isprintable() else " " for letter in text[start : at + 40])
+    below = f"\n  {part}\n  {' ' * (at - start)}^" if part.strip() else ""
     raise BadInput(f"--where, column {at + 1}: {message}{below}")
 
 
@@ -100,14 +107,6 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def _text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
 
 
 def _compared(found: float | str, operator: str, value: float | str) -> bool:

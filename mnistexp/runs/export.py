@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from mnistexp.config.shown import exact
 from mnistexp.runs import files
 from mnistexp.runs.comparison import differing
 from mnistexp.runs.status import iso
@@ -17,7 +18,6 @@ from mnistexp.runs.summary import Value, nested
 
 # Characters that start a formula in spreadsheets, including full-width forms.
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-MARKUP = re.compile(r"([\\`*_{}\[\]<>|~&])")
 
 
 def runs_document(runs: Sequence[StoredRun]) -> dict[str, Any]:
@@ -33,7 +33,8 @@ def runs_csv(runs: Sequence[StoredRun]) -> str:
 
 def runs_markdown(runs: Sequence[StoredRun]) -> str:
     """A table in Markdown, a line for each run."""
-    header, *rows = ([_escaped(value) for value in row] for row in _table(runs))
+    texts = (["" if value is None else exact(value) for value in row] for row in _table(runs))
+    header, *rows = ([escaped(text) for text in row] for row in texts)
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -65,10 +66,9 @@ def _table(runs: Sequence[StoredRun]) -> list[list[Value]]:
 def _cell(value: Value) -> Value:
     if isinstance(value, str):
         return f"'{value}" if value.lstrip().startswith(FORMULA) else value
-    return str(value).lower() if isinstance(value, bool) else value
+    return exact(value) if isinstance(value, bool) else value
 
 
-def _escaped(value: Value) -> str:
-    """A cell's text escaped for Markdown tables."""
-    text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+def escaped(text: str) -> str:
+    """Text escaped for Markdown, on one line; at the start of a paragraph it may still begin a list or a heading."""
+    return re.sub(r"([\\`*_{}\[\]<>|~&])", r"\\\1", " ".join(text.split()))

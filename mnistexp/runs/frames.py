@@ -9,12 +9,12 @@ from typing import Any
 
 from mnistexp.errors import BadInput
 from mnistexp.runs import files, query, references
+from mnistexp.runs.conditions import TIMES
 from mnistexp.runs.layout import TRIALS
 from mnistexp.runs.results import CURVES, History
 from mnistexp.runs.stored_runs import RECORD, StoredRun, runs_folder
 
 Folder = str | PathLike[str]
-TIMES = ("started", "finished")
 COLUMNS = (*RECORD, "tags", "note", "path")
 
 

@@ -21,8 +21,6 @@ NOT_COMPARED = ("seed", "name")
 class Group:
     """Runs with the same settings, the newest first. `settings`: what tells them from the other groups' runs.
 
-    Of runs of `best` these are the chosen values, which two groups may share, or "several" where a group has several.
-
     `values`: of the metric, one a run, of repeated trainings their mean; `over_runs` sums them up.
     """
 
@@ -50,6 +48,8 @@ class Grouped:
 def group(runs: Sequence[StoredRun], by: Sequence[str] = (SETTINGS,), metric: str = "test_accuracy") -> Grouped:
     """Group runs, given the newest first, by the values of the keys `by`, or by all settings but the seed.
 
+    Settings of a `best` are those that it chose: two that start alike and choose differently do different work.
+
     Mean, standard deviation (ddof 1) and 95% t interval of the metric over the runs of each group, see
     `statistics.over_repeats`. Raises `BadInput` for a key that no run has, or where none has the metric.
     """
@@ -76,13 +76,13 @@ def _group(runs: Sequence[StoredRun], keys: Iterable[str], values: Sequence[obje
     digits = runs[0].numbers.get("test_digits")
     step = 1 / digits if metric == "test_accuracy" and isinstance(digits, int) else 0.0
     floats = tuple(float(value) for value in values if is_number(value))
-    of_key = {key: {_value(run, key) for run in runs} for key in keys}
-    settings = {key: "several" if len(values) > 1 else values.pop() for key, values in of_key.items()}
-    return Group(settings, tuple(runs), floats, over_repeats(floats, resolution=step))
+    return Group(
+        {key: _value(runs[0], key) for key in keys}, tuple(runs), floats, over_repeats(floats, resolution=step)
+    )
 
 
 def _settings(run: StoredRun) -> tuple[tuple[str, Value], ...]:
-    return tuple(sorted((key, value) for key, value in run.settings.items() if key not in NOT_COMPARED))
+    return tuple(sorted((key, value) for key, value in run.settings_used.items() if key not in NOT_COMPARED))
 
 
 def _value(run: StoredRun, key: str) -> Value:

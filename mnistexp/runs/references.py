@@ -32,7 +32,7 @@ MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Candidate(Generic[T]):
+class ReferenceTarget(Generic[T]):
     """A run that a reference may mean.
 
     `ids`: found by the whole id or its beginning; the last one is unique. `labels`: tags and names, which other runs
@@ -61,12 +61,12 @@ def one(runs_dir: Path, reference: str) -> StoredRun:
     return found[0]
 
 
-def started(runs_dir: Path, count: float = inf) -> list[StoredRun]:
-    """The newest runs started by the user (not steps of others), at most `count`, newest first. Raises RunError."""
-    return _started(runs_dir, run_names(runs_dir), count)
+def started(runs_dir: Path) -> list[StoredRun]:
+    """The runs started by the user (not steps of others), newest first. Raises RunError."""
+    return _started(runs_dir, run_names(runs_dir), inf)
 
 
-def choose(reference: str, candidates: Sequence[Candidate[T]], place: str) -> list[T]:
+def meant_by(reference: str, candidates: Sequence[ReferenceTarget[T]], place: str) -> list[T]:
     """The candidates that a reference means, at least one; all are counted, newest first.
 
     `place`: where they are, for messages. Raises BadInput.
@@ -91,7 +91,7 @@ def _resolve(runs_dir: Path, reference: str) -> list[StoredRun]:
     if run := _at_path(reference):
         return [run]
     runs = index.read_all(runs_dir)[::-1]
-    candidates = [Candidate(run, (run.id,), (run.name, *run.tags)) for run in runs]
+    candidates = [ReferenceTarget(run, (run.id,), (run.name, *run.tags)) for run in runs]
     return [_named(reference, candidates, place)]
 
 
@@ -108,7 +108,7 @@ def _span(reference: str, names: Sequence[str]) -> tuple[int, float] | None:
 
 
 def _started(runs_dir: Path, names: Sequence[str], count: float) -> list[StoredRun]:
-    """As `started`. For a few runs, reads only folders without a time in their name, and the newest ones."""
+    """As `started`, at most `count`. For a few, reads only folders without a time in their name, and the newest."""
     known = set(names)
 
     def own(runs: Iterable[StoredRun | None]) -> list[StoredRun]:
@@ -140,7 +140,7 @@ def _counted(reference: str, span: tuple[int, float], items: Sequence[T], place:
     return list(items[first - 1 : None if last == inf else int(last)])
 
 
-def _named(reference: str, candidates: Sequence[Candidate[T]], place: str) -> T:
+def _named(reference: str, candidates: Sequence[ReferenceTarget[T]], place: str) -> T:
     """The newest candidate with that tag or name, or the only one whose id starts with the reference."""
     named = candidates if reference else ()  # a run may have no name
     exact = [candidate for candidate in named if reference in candidate.ids]

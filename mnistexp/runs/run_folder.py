@@ -20,7 +20,7 @@ from mnistexp.runs.layout import CONFIG, ENVIRONMENT, LOG, PATCH, PROGRESS, STAT
 from mnistexp.runs.locks import lock
 from mnistexp.runs.staging import clean_stale_staging, id_of, make_staging, publish, staging_name
 from mnistexp.runs.standard_error import kept_back
-from mnistexp.runs.status import Heartbeat, Owner, State, Status, iso, now, read_status, write_status
+from mnistexp.runs.status import Heartbeat, Owner, RunState, Status, iso, now, read_status, write_status
 
 PARENT: ContextVar[str | None] = ContextVar("PARENT", default=None)
 """The id of the run whose steps are being created here."""
@@ -107,8 +107,8 @@ class Run:
         return self._folder
 
     @property
-    def status(self) -> State:
-        """The status last written by this process; see `status.State`."""
+    def status(self) -> RunState:
+        """The status last written by this process; see `status.RunState`."""
         return self._status.status
 
     @contextmanager
@@ -193,7 +193,7 @@ class Run:
                 self.fail(error)
         self._holds.close()
 
-    def _end(self, state: State, exit_code: int, error: str | None) -> None:
+    def _end(self, state: RunState, exit_code: int, error: str | None) -> None:
         self._status = replace(
             self._status,
             status=state,

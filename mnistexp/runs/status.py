@@ -17,7 +17,7 @@ from mnistexp.runs import files
 from mnistexp.runs.layout import HEARTBEAT, STATUS
 
 T = TypeVar("T")
-State = Literal["running", "done", "failed", "interrupted"]
+RunState = Literal["running", "done", "failed", "interrupted"]
 
 BEAT_SECONDS = 2.0
 # On network file systems, changes of another machine appear up to a minute late.
@@ -102,7 +102,7 @@ class Status:
 
     command: str
     name: str
-    status: State
+    status: RunState
     started: datetime
     owner: Owner
     finished: datetime | None = None
@@ -145,8 +145,8 @@ def read_status(folder: Path) -> Status:
 
 
 def _parse(document: dict[str, Any]) -> Status:
-    if document["status"] not in get_args(State):
-        raise ValueError(f"status is {document['status']!r}, not one of {', '.join(get_args(State))}")
+    if document["status"] not in get_args(RunState):
+        raise ValueError(f"status is {document['status']!r}, not one of {', '.join(get_args(RunState))}")
     owner = Owner(_typed(document["pid"], int), _typed(document["boot"], str), _typed(document["process_started"], int))
     return Status(
         _typed(document["command"], str),

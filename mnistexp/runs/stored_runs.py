@@ -17,8 +17,8 @@ from mnistexp.runs.layout import CONFIG, DATA, ENVIRONMENT, METRICS, STATUS, Kin
 from mnistexp.runs.predictions import Predictions, read_predictions
 from mnistexp.runs.results import History
 from mnistexp.runs.staging import time_of
-from mnistexp.runs.status import State, Status, read_status
-from mnistexp.runs.summary import Summary, Value, over_repeats, summarize
+from mnistexp.runs.status import RunState, Status, read_status
+from mnistexp.runs.summary import Summary, Value, number_over_repeats, summarize
 
 if TYPE_CHECKING:  # it loads pydantic, which listing runs doesn't need
     from mnistexp.config.models import ExperimentConfig
@@ -43,7 +43,7 @@ class StoredRun:
     path: Path
     command: str
     name: str
-    status: State | Literal["damaged"]
+    status: RunState | Literal["damaged"]
     started: datetime
     finished: datetime | None = None
     seconds: float | None = None
@@ -103,7 +103,7 @@ class StoredRun:
 
     def number(self, key: str) -> Value:
         """One of `numbers`, for repeated trainings that over all of them; None if missing."""
-        return over_repeats(self.numbers, key)
+        return number_over_repeats(self.numbers, key)
 
     @cached_property
     def config_text(self) -> str:

@@ -52,14 +52,14 @@ def summarize(folder: Path, damage: str | None) -> Summary:
     annotations = attempt(lambda: read_annotations(folder)) or Annotations()
     config = attempt(lambda: yaml_source.parse_fast(files.read_text(folder / CONFIG), str(folder / CONFIG)))
     numbers = _comparable(metrics or {})
-    score = over_repeats(numbers, "test_accuracy" if "test_accuracy" in numbers else "best_score")
+    score = number_over_repeats(numbers, "test_accuracy" if "test_accuracy" in numbers else "best_score")
     number = float(score) if isinstance(score, int | float) else None
     return Summary(
         annotations.tags, annotations.note, number, tuple(unread), compact(numbers), compact(flat(config or {}))
     )
 
 
-def over_repeats(numbers: Mapping[str, Value], key: str) -> Value:
+def number_over_repeats(numbers: Mapping[str, Value], key: str) -> Value:
     """The value of a key over all trainings of a run: their mean, or the value of the mean curves; None if missing."""
     return numbers.get("repeats.mean" if key == "test_accuracy" else f"repeats.{key}", numbers.get(key))
 

@@ -21,7 +21,7 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files, stored_runs
 from mnistexp.runs.layout import STATUS
 from mnistexp.runs.locks import lock
-from mnistexp.runs.references import Candidate, choose
+from mnistexp.runs.references import ReferenceTarget, meant_by
 from mnistexp.runs.staging import time_of
 from mnistexp.runs.status import now, read_status
 
@@ -79,8 +79,8 @@ def find_trashed(runs_dir: Path, references: Iterable[str]) -> list[Trashed]:
     candidates = []
     for entry in list_trash(runs_dir)[::-1]:
         run = stored_runs.read(entry.path)
-        candidates.append(Candidate(entry, (entry.id, entry.path.name), (run.name, *run.tags) if run else ()))
-    found = (entry for text in references for entry in choose(text, candidates, f"the trash of {runs_dir}"))
+        candidates.append(ReferenceTarget(entry, (entry.id, entry.path.name), (run.name, *run.tags) if run else ()))
+    found = (entry for text in references for entry in meant_by(text, candidates, f"the trash of {runs_dir}"))
     return list(dict.fromkeys(found))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistexp.config.shown import listed, percent
 from mnistexp.errors import BadInput
 
 SPREAD_OF_LOSS = 4.0
@@ -69,8 +70,7 @@ class BestEpochs:
             before = "" if self.diverged_at is None else " before training diverged"
             return f"No validation loss was measured{before}, so the best number of epochs is unknown."
         others = [str(epoch) for epoch in self.ties[1:]]
-        named = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-        same = f", and equally low at epoch {named}" if others else ""
+        same = f", and equally low at epoch {listed(others, 5)}" if others else ""
         return f"The validation loss is lowest, {self.minimum:.4f}, at epoch {self.epoch}{same}."
 
     def _range(self) -> str:
@@ -116,10 +116,10 @@ class BestEpochs:
     def _chance(self) -> str:
         if self.accuracy is not None and self.accuracy <= guessing(self.digits, self.classes):
             return (
-                f"The validation accuracy at epoch {self.epoch}, {self.accuracy:.1%}, is no better than chance, so "
-                "overfitting can't be assessed."
+                f"The validation accuracy at epoch {self.epoch}, {percent(self.accuracy)}, is no better than chance, "
+                "so overfitting can't be assessed."
             )
-        still = "" if self.accuracy is None else f", though the accuracy is {self.accuracy:.1%}"
+        still = "" if self.accuracy is None else f", though the accuracy is {percent(self.accuracy)}"
         return (
             f"This loss is no lower than that of guessing, ln({self.classes}) = {log(self.classes):.4f}{still}, so "
             "overfitting can't be assessed."

@@ -84,7 +84,7 @@ def base_points(config: ExperimentConfig) -> list[Point]:
     Raises `ConfigError` with every key that can't be swept, is swept twice, or makes too many points.
     """
     sweep = config.search
-    refuse(_misplaced(config))
+    raise_problems(_misplaced(config))
     rows = [
         Point(dict(zip(sweep.zip, row, strict=True)), {key: f"sweep.zip.{key}" for key in sweep.zip})
         for row in zip(*sweep.zip.values(), strict=True)
@@ -185,7 +185,7 @@ def resolved(config: ExperimentConfig, points: Sequence[Point], first: int = 0) 
             problems |= {(_place(point, item.key), item.message): None for item in error.problems}
         else:
             found.setdefault(settings, {key: _value(settings, key) for key in point.params})
-    refuse(problems)
+    raise_problems(problems)
     trials = [Trial(first + number, params, settings) for number, (settings, params) in enumerate(found.items())]
     return [_as_submitted(trial, base) for trial in trials] if config.search.as_submitted else trials
 
@@ -212,7 +212,7 @@ def _as_submitted(trial: Trial, base: ExperimentConfig) -> Trial:
     return Trial(trial.index, trial.params, base.model_copy(update=default), trial.index * base.repeats)
 
 
-def refuse(problems: Any) -> None:
+def raise_problems(problems: Any) -> None:
     """Raise `ConfigError` with the problems, pairs of dotted key and message, if there are any."""
     found = [Problem("configuration", key, message) for key, message in problems]
     if found:

@@ -133,8 +133,7 @@ class _Sweep:
         self._notes[LOST_WORKERS] = None
         if self._run is not None:
             assert self._workers is not None  # one of them has died
-            workers = self._workers.workers
-            left = f"{workers} worker{'s' if workers > 1 else ''}"
+            left = shown.counted(self._workers.workers, "worker")
             self._run.log(f"trial {work.trial}, fold {work.fold + 1}: {reason}; will be retried with {left}")
 
     def _finish(self, work: FoldFit, outcome: Fitted | Lost) -> None:
@@ -252,9 +251,7 @@ class _Sweep:
 
 
 def _label(trial: Trial) -> str:
-    return (
-        ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in trial.params.items()) or "as configured"
-    )
+    return shown.settings(trial.params) or "as configured"
 
 
 def cost(config: ExperimentConfig) -> float:

@@ -13,14 +13,14 @@ from mnistexp.runs import references
 from mnistexp.runs.layout import DATA, SWEEP, Kind, is_sweep
 from mnistexp.runs.results import SweepResult
 from mnistexp.runs.stored_runs import StoredRun, list_runs
-from mnistexp.sweeps.space import refuse
+from mnistexp.sweeps.space import raise_problems
 from mnistexp.sweeps.sweep_files import read_sweep
 
 DROPOUT = "dropout"
 
 
 @dataclass(frozen=True)
-class Part:
+class FamilySweep:
     """One sweep of the choice: an optimizer's family, or `dropout`, with the command and the settings that run it."""
 
     family: str
@@ -47,13 +47,13 @@ class LeftAside:
     why: str
 
 
-def parts_of(config: ExperimentConfig) -> list[Part]:
+def family_sweeps(config: ExperimentConfig) -> list[FamilySweep]:
     """The sweeps that `config.sweep.grid` lists: one for each optimizer named in it, and one for the dropout rate.
 
     Raises `ConfigError` with every grid and setting that `best` doesn't support.
     """
     problems = list(_misfits(config))
-    parts: dict[str, Part] = {}
+    parts: dict[str, FamilySweep] = {}
     for number, grid in enumerate(config.sweep.grids if config.sweep else ()):
         families = _families(grid, config.optimizer.name)
         if not families:
@@ -65,7 +65,7 @@ def parts_of(config: ExperimentConfig) -> list[Part]:
             parts[family] = _part(config, family, grid)
     if not problems and not parts:
         problems.append(("sweep.grid", "is empty, allowed: a grid for each optimizer, and one of model.dropout"))
-    refuse(problems)
+    raise_problems(problems)
     return list(parts.values())
 
 
@@ -83,11 +83,11 @@ def _misfits(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
         yield "training.share", "is below 1, allowed: 1 for the final model"
 
 
-def _part(config: ExperimentConfig, family: str, grid: Grid) -> Part:
+def _part(config: ExperimentConfig, family: str, grid: Grid) -> FamilySweep:
     sweep = config.search
     own = dict(grid) if family == DROPOUT else {**grid, "optimizer.name": (family,)}
     changed = config.model_copy(update={"sweep": sweep.model_copy(update={"grid": own}), "name": None, "repeats": 1})
-    return Part(family, kind_of(changed), changed)
+    return FamilySweep(family, kind_of(changed), changed)
 
 
 def _families(grid: Mapping[str, Any], optimizer: str) -> tuple[str, ...]:

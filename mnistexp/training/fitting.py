@@ -17,7 +17,7 @@ from mnistexp.runs.results import History
 from mnistexp.training import kernels
 from mnistexp.training.model import DROPOUT, Seed, initial_weights
 from mnistexp.training.predicting import compiled_loop, evaluated, parts_of
-from mnistexp.training.state import EpochRow, State
+from mnistexp.training.state import EpochRow, TrainingState
 
 Digits = tuple[NDArray[np.uint8], NDArray[Any]]
 """Images (n, 28, 28) and labels (n,), of any integer dtype."""
@@ -39,7 +39,7 @@ class Fit:
     history: History
     weights: tuple[NDArray[np.float32], ...]
     probabilities: NDArray[np.float32] | None
-    state: State = field(repr=False)
+    state: TrainingState = field(repr=False)
     seconds: tuple[float, ...] = ()
     diverged_at: int | None = None
     stopped_at: int | None = None
@@ -61,9 +61,9 @@ def fit(
     *,
     on_epoch: Callable[[int, EpochRow], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
-    checkpoint: Callable[[State], None] | None = None,
+    checkpoint: Callable[[TrainingState], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    resume_from: State | None = None,
+    resume_from: TrainingState | None = None,
 ) -> Fit:
     """Train on images uint8 (n, 28, 28) and labels (n,), as `config.model`, `.optimizer` and `.training` say.
 
@@ -115,10 +115,10 @@ class _Run:
         self.seen: tuple[int, NDArray[np.float32]] | None = None
         """The last epoch, from 1, that was validated here, and the probabilities of its weights."""
 
-    def start(self) -> State:
-        return State(self.loop.start(initial_weights(self.config.model, self.seed)))
+    def start(self) -> TrainingState:
+        return TrainingState(self.loop.start(initial_weights(self.config.model, self.seed)))
 
-    def resumed(self, state: State) -> State:
+    def resumed(self, state: TrainingState) -> TrainingState:
         """A state of a training that may have been shorter, whose last epoch was validated because it was the last."""
         training, nothing = self.config.training, dict.fromkeys(("val_loss", "val_accuracy", "val_loss_se"), math.nan)
         rows = (
@@ -127,15 +127,15 @@ class _Run:
         )
         return replace(state, rows=tuple(rows))
 
-    def finished(self, state: State) -> bool:
+    def finished(self, state: TrainingState) -> bool:
         training, done = self.config.training, len(state.rows)
         if done >= training.epochs or (done and not math.isfinite(state.rows[-1].loss)):
             return True
         return bool(training.early_stopping and state.best and done - state.best[0] >= training.early_stopping.patience)
 
     def epoch(
-        self, state: State, on_progress: Callable[[float], None] | None, should_stop: Callable[[], bool] | None
-    ) -> State | None:
+        self, state: TrainingState, on_progress: Callable[[float], None] | None, should_stop: Callable[[], bool] | None
+    ) -> TrainingState | None:
         """The state after one more epoch, or None if it was stopped before the end."""
         began, training, number = perf_counter(), self.config.training, len(state.rows)
         order = self.seed.order(number, self.size) if training.shuffle else np.arange(self.size, dtype=np.int32)
@@ -159,9 +159,9 @@ class _Run:
             validation, probabilities = evaluated(self.loop, tensors, self.validation)
             self.seen = number + 1, probabilities
         row = EpochRow(loss, accuracy, *validation, perf_counter() - began)
-        return State(tensors, (*state.rows, row), self._best(state, row, tensors[: self.loop.weights]))
+        return TrainingState(tensors, (*state.rows, row), self._best(state, row, tensors[: self.loop.weights]))
 
-    def result(self, state: State, interrupted: bool) -> Fit:
+    def result(self, state: TrainingState, interrupted: bool) -> Fit:
         rows, training = state.rows, self.config.training
         stopping, diverged = training.early_stopping, bool(rows) and not math.isfinite(rows[-1].loss)
         weights, kept = state.tensors[: self.loop.weights], len(rows)
@@ -190,7 +190,7 @@ class _Run:
         pieces = max(1, int(PIECE_SECONDS / self.pace)) if self.pace else 1
         return min(self.batches, done + pieces)
 
-    def _best(self, state: State, row: EpochRow, weights: tuple[Any, ...]) -> tuple[int, float, Any] | None:
+    def _best(self, state: TrainingState, row: EpochRow, weights: tuple[Any, ...]) -> tuple[int, float, Any] | None:
         stopping = self.config.training.early_stopping
         if not stopping:
             return None

@@ -10,7 +10,7 @@ from mnistexp.runs.results import EpochDone, Watch, Working
 from mnistexp.training.fitting import Fit, fit
 from mnistexp.training.model import Seed
 from mnistexp.training.predicting import evaluate, predict
-from mnistexp.training.state import EpochRow, State
+from mnistexp.training.state import EpochRow, TrainingState
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ def fit_repeat(
     repeat: int,
     watch: Watch,
     *,
-    checkpoint: Callable[[State], None] | None = None,
-    resume_from: State | None = None,
+    checkpoint: Callable[[TrainingState], None] | None = None,
+    resume_from: TrainingState | None = None,
 ) -> Fit:
     """Train repeat `repeat`, from 0, on the training digits; see `fit`, whose Ctrl-C ends it with `interrupted` set.
 

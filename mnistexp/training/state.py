@@ -22,7 +22,7 @@ class EpochRow(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class TrainingState:
     """The full state of a training after an epoch, for resuming with bit-identical results.
 
     `tensors`: float32, the weights and then the optimizer's slots. `best`: epoch, validation loss and weights of the
@@ -43,7 +43,7 @@ class State:
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "State":
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "TrainingState":
         """The inverse of `arrays`, to the same shapes and dtypes."""
 
         def family(prefix: str) -> tuple[NDArray[Any], ...]:

@@ -19,7 +19,7 @@ def test_a_failed_trial_has_no_score_and_the_mean_curves_of_its_other_fits(
     broken = replace(first.folds[0], error="it broke", score=math.nan)
     changed = replace(sweep, trials=(replace(first, folds=(broken, *first.folds[1:])), *others))
     monkeypatch.setattr(exported, "read_sweep", lambda _: changed)
-    whole, failed, *fine = exported.parts(load(finished["sweep"]))
+    whole, failed, *fine = exported.exported_runs(load(finished["sweep"]))
     assert (whole.place, whole.series) == ("", None)
     assert (failed.status, failed.numbers) == ("failed", {})
     assert failed.series

@@ -192,7 +192,7 @@ def test_a_validation_part_keeps_the_test_digits_out_of_the_curves(tmp_path: Pat
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_divergence_is_reported_with_its_epoch_and_a_hint(tmp_path: Path) -> None:
-    rate = ["--opt", "adamw", "--set", "optimizer.learning_rate=1000", "--set", "optimizer.weight_decay=0.9"]
+    rate = ["--dropout=0.25", "--opt=adamw", *options({"optimizer.learning_rate": 1000, "optimizer.weight_decay": 0.9})]
     done = call("train", "--epochs", "3", *TINY, *rate, "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     assert done.returncode == 1

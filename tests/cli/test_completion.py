@@ -32,7 +32,7 @@ def tab(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> T
         monkeypatch.setenv("COMP_CWORD", str(len(words)))
         monkeypatch.setattr(sys, "argv", ["mnistexp"])
         with pytest.raises(SystemExit) as stop:
-            completion.answer(app)
+            completion.complete(app)
         said, complained = capfd.readouterr()
         assert (stop.value.code, complained) == (0, "")
         return [line for line in said.splitlines() if line]
@@ -143,7 +143,7 @@ def test_a_malformed_completion_request_prints_nothing(
     for name, value in request.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as stop:
-        completion.answer(app)
+        completion.complete(app)
     assert stop.value.code == 1
     assert capfd.readouterr() == ("", "")
 

@@ -19,7 +19,7 @@ from tiny_best import GRIDS, tiny
 from mnistexp import data, statistics
 from mnistexp.commands.assignment.reported import NOTEBOOK, reported_curves, reported_rows
 from mnistexp.commands.best.choosing import Candidate, Choice, Winners, candidates_of, choose_setting, pooled
-from mnistexp.commands.best.ledger import Ledger, Reading, read_ledger
+from mnistexp.commands.best.ledger import Ledger, LedgerEntry, read_ledger
 from mnistexp.commands.best.nested import nested_score, plan_nested
 from mnistexp.commands.best.plan import plan_best
 from mnistexp.commands.best.story import run_best
@@ -36,7 +36,7 @@ from mnistexp.runs.stored_runs import list_runs, load
 from mnistexp.sweeps import sweeping
 from mnistexp.sweeps.ranking import correct_matrix
 from mnistexp.sweeps.sweep_files import read_sweep
-from mnistexp.sweeps.swept import find_sweeps, parts_of
+from mnistexp.sweeps.swept import family_sweeps, find_sweeps
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
 
@@ -313,7 +313,7 @@ def test_every_comparable_finished_sweep_is_used_and_others_are_named_with_the_r
     tmp_path: Path,
 ) -> None:
     config = tiny({"grid": GRIDS[:1]}, epochs=1)
-    [part] = parts_of(config)
+    [part] = family_sweeps(config)
     asked = Dataset.load(part.config)
 
     def found() -> tuple[list[str], dict[str, str]]:
@@ -584,7 +584,7 @@ def test_the_prediction_is_a_cross_validation_of_the_chosen_setting_with_folds_a
 def test_nested_cross_validation_never_sees_the_fold_it_scores(tmp_path: Path) -> None:
     """Spoil the digits of the first outer fold: what is chosen without that fold stays, to the bit."""
     config = tiny({"grid": GRIDS[:1]})
-    sweeps = [(part.config, (part.family,)) for part in parts_of(config)]
+    sweeps = [(part.config, (part.family,)) for part in family_sweeps(config)]
     dataset = Dataset.load(config)
     held = data.folds(dataset.training[1], SweepConfig(), 0)[0][1]
     planted = spoiled(data.load, dataset.split.train[held])(config.data)
@@ -610,11 +610,11 @@ def predictions(choice: Choice) -> list[bytes]:
 def test_the_ledger_counts_every_use_of_the_test_digits(tmp_path: Path) -> None:
     base = tiny().model_copy(update={"sweep": None})
     dataset = Dataset.load(base)
-    now = Reading("now", "best", 2, False)
+    now = LedgerEntry("now", "best", 2, False)
 
     def times() -> list[tuple[str, int, bool]]:
         ledger = read_ledger(tmp_path, dataset, now)
-        return [(reading.command, reading.times, reading.watched) for reading in ledger.readings[:-1]]
+        return [(reading.command, reading.times, reading.watched) for reading in ledger.entries[:-1]]
 
     assert times() == []
     run_training(override(base, {"training.epochs": 2, "repeats": 2}), tmp_path)
@@ -642,9 +642,9 @@ def test_the_ledger_counts_every_use_of_the_test_digits(tmp_path: Path) -> None:
 
 
 def test_the_ledger_says_which_trainings_validate_on_the_test_digits() -> None:
-    final = Reading("b", "best", 1, False)
+    final = LedgerEntry("b", "best", 1, False)
     assert "used once in this runs folder, by 1 run, each time by a finished network" in Ledger((final,)).sentence
-    watched = Ledger((Reading("a", "train", 150, True), final)).sentence
+    watched = Ledger((LedgerEntry("a", "train", 150, True), final)).sentence
     assert "used 151 times in this runs folder, by 2 runs; 150 of these uses are the epochs of 1 training" in watched
 
 

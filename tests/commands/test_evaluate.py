@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from mnistexp import api, data
 from mnistexp.commands import prediction
-from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.ledger import LedgerEntry, read_ledger
 from mnistexp.commands.evaluate.measured import measured
 from mnistexp.report.reports import read_page
 from mnistexp.runs import stored_runs
@@ -92,8 +92,8 @@ def test_evaluating_the_own_test_digits_counts_as_one_more_use(finished: dict[st
     assert readings[outcome.run_dir.name] == 1
     assert readings[finished["train"].name] == 5
     dataset = data.Dataset.load(stored_runs.load(finished["train"]).config)
-    again = read_ledger(runs, dataset, Reading("now", "best", 1, False))
-    assert outcome.run_dir.name in [reading.run for reading in again.readings]
+    again = read_ledger(runs, dataset, LedgerEntry("now", "best", 1, False))
+    assert outcome.run_dir.name in [reading.run for reading in again.entries]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -22,7 +22,7 @@ from programs import answer
 from mnistexp import api, data
 from mnistexp.commands import prediction
 from mnistexp.data import pictures as images
-from mnistexp.data.reading import Picture, read_pictures
+from mnistexp.data.reading import DigitPicture, read_pictures
 from mnistexp.data.ready import Ready, make_ready
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import stored_runs
@@ -391,7 +391,7 @@ def test_pictures_are_drawn_for_a_terminal() -> None:
 
     from mnistexp.cli import model_commands
 
-    picture = Picture(Path("five.png"), None, DIGIT, False, False)
+    picture = DigitPicture(Path("five.png"), None, DIGIT, False, False)
     row = prediction.row(picture, np.linspace(0, 0.2, 10, dtype=np.float32), 3)
     terminal = Console(force_terminal=True, width=100, file=io.StringIO(), color_system=None)
     terminal.print(model_commands.predictions_table([row], [picture], drawn=True))

@@ -21,7 +21,7 @@ from mnistexp import data
 from mnistexp.cli import console_report
 from mnistexp.commands.assignment import story
 from mnistexp.commands.assignment.assignment import FULL, LONG, QUICK, tasks_of
-from mnistexp.commands.assignment.comparison_row import Row, finite
+from mnistexp.commands.assignment.comparison_row import ComparisonRow, finite
 from mnistexp.commands.assignment.curves import band_row, curve_rows, seeds_row
 from mnistexp.commands.assignment.figures import curves_over_band
 from mnistexp.commands.assignment.grids import best_of, row_scores, seed_scores
@@ -225,7 +225,7 @@ def test_a_page_gives_the_known_cause_of_each_figure_that_disagrees(outcome: Out
 
 
 def test_a_row_with_a_number_that_is_not_finite_reports_it_and_compares_nothing() -> None:
-    whole = Row("curves", "x", 0.5, 0.4, (0.3, 0.6), True, "how")
+    whole = ComparisonRow("curves", "x", 0.5, 0.4, (0.3, 0.6), True, "how")
     assert finite(whole) is whole
     for changes in ({"ours": math.nan}, {"interval": (math.nan, 1.0)}, {"ours": [1, math.inf]}):
         row = finite(replace(whole, **changes))

@@ -143,7 +143,7 @@ def test_changes_since_the_run_are_listed(copied: Callable[[str], Path]) -> None
     now = dict(environment["packages"])
     edit(
         run / "environment.json",
-        packages={**now, "numpy": "1.0", "vanished": "2.0"},
+        packages={**now, "numpy": "1.0", "vanished": "2.0", "statsmodels": "0.14.4"},  # the last is recorded no more
         cpu="an abacus",
         instructions=["beads"],
         git_commit="0" * 40,

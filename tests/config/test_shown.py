@@ -1,9 +1,14 @@
 """Accuracies and differences as text: equal ones read the same, and a difference fits the two numbers beside it."""
 
+import re
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mnistexp
 from mnistexp.config import shown
 
 SHARES = st.floats(0, 1)
@@ -28,3 +33,22 @@ def test_rounding_errors_do_not_show() -> None:
 def test_a_setting_lists_what_differs_from_zero() -> None:
     params = {"optimizer.name": "adam", "optimizer.learning_rate": 0.01, "optimizer.decay": 0.0, "model.dropout": 0.0}
     assert shown.setting(params) == "adam, learning rate 0.01, dropout 0"
+
+
+def test_a_curve_is_named_by_its_column() -> None:
+    names = [shown.name(column) for column in ("loss", "val_loss", "val_accuracy", "optimizer.learning_rate", "beta_1")]
+    assert names == ["loss", "validation loss", "validation accuracy", "learning rate", "beta_1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("adam", "adam"), (None, "null"), (True, "true"), (3, "3"), (0.1 + 0.2, "0.30000000000000004")]
+)
+def test_a_value_in_full_is_written_as_a_condition_is(value: object, text: str) -> None:
+    assert shown.exact(value) == text
+
+
+def test_an_accuracy_is_rounded_in_one_place() -> None:
+    # Python's own `.1%` rounds 14 of 4,000 to 0.4%, and an accuracy that is told twice would be two numbers.
+    package = Path(mnistexp.__file__).parent
+    others = [path.name for path in package.rglob("*.py") if re.search(r":\.[1-9]%", path.read_text(encoding="utf-8"))]
+    assert others == []

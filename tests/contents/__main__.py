@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from .printed import commands_faults
-from .reader import KINDS, OTHERS, show, show_together
+from .reader import KINDS, show, show_together
 from .records import Record
 
 
@@ -17,7 +17,7 @@ def main(given: list[Path]) -> int:
     runs: list[Path] = []
     for folder in (path for path in given if path.is_dir()):
         runs += [folder] if (folder / "status.json").exists() else sorted(folder.glob("2*Z-*"))
-    runs = [run for run in runs if (run / "metrics.json").exists() and Record(run).command in (*KINDS, *OTHERS)]
+    runs = [run for run in runs if (run / "metrics.json").exists() and Record(run).command in KINDS]
     found = [fault for run in runs for fault in show(run, said.pop(run.name, ""))]
     for _, some in groupby(runs, key=lambda run: run.parent):
         records = [Record(run) for run in some]

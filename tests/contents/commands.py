@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from .claims import flat, four_digits, is_rounded, near
+from .claims import flat, four_digits, near
 from .records import Record, leaves
 
 STORED = {
@@ -107,45 +106,21 @@ def shown_faults(record: Record, text: str) -> list[str]:
     return found
 
 
-def listed_faults(runs_dir: Path, text: str) -> list[str]:
-    """Scores of `runs list`, a line for each run with tabs between, that are not those of the runs."""
+def listed_faults(runs_dir: Path, text: str, *keys: str) -> list[str]:
+    """Scores and values of keys in `runs list`, a line for each run with tabs between, that its files don't have."""
     found = []
     for line in text.splitlines():
-        run, status, _, _, score = line.split("\t")[:5]
+        run, status, _, _, score, *values = line.split("\t")
         record = Record(runs_dir / run)
+        for key, told in zip(keys, values, strict=False):
+            value = value_of(record, key)
+            if (told == "-") != (value is None) or (value is not None and not near(float(told), value)):
+                found.append(f"runs list: {key} of {run} is {told}, by its files {value}")
         scored = status == "done" or (status == "interrupted" and (runs_dir / run / "metrics.json").exists())
         own = score_of(record) if scored else None
         if (score == "-") != (own is None) or (own is not None and abs(float(score) - own) > 1e-9):
             found.append(f"runs list: {run} scores {score}, but its files say {own}")
     return found
-
-
-def grouped_faults(runs_dir: Path, document: Mapping[str, Any], text: str) -> list[str]:
-    """Numbers of `runs list --group` that are not those of the groups' runs: the mean of each run's trainings."""
-    found, rows = [], [re.split(r"\s{2,}", line) for line in text.splitlines() if line[:1].isdecimal()]
-    for row, group in zip(rows, document["groups"], strict=True):
-        records = [Record(runs_dir / run) for run in group["runs"]]
-        values = np.array([score_of(record) for record in records], float)
-        own: dict[str, Any] = {"values": values, "count": len(values), "mean": values.mean()}
-        if len(values) > 1:
-            own["std"] = values.std(ddof=1)
-        if len(values) > 2:
-            half = stats.t.ppf(0.975, len(values) - 1) * own["std"] / len(values) ** 0.5
-            half = max(half, 0.5 / records[0].metrics["test_digits"])
-            own["interval"] = [values.mean() - half, values.mean() + half]
-        for key in ("values", "count", "mean", "std", "interval"):
-            told, value = flat(group[key]), flat(own.get(key))
-            if len(told) != len(value) or not all(map(near, told, value)):
-                found.append(f"runs list --group --json: {key} is {group[key]}, of the runs {value}")
-        printed = [token for cell in row[1:4] for token in cell.split(" to ") if token != "-"]
-        of_runs = [value for key in ("mean", "std", "interval") for value in flat(own.get(key))]
-        if row[0] != str(len(values)) or len(printed) != len(of_runs) or not all(map(_percent, printed, of_runs)):
-            found.append(f"runs list --group: {row[:4]}, of the runs {of_runs}")
-    return found
-
-
-def _percent(token: str, value: float) -> bool:
-    return token.endswith("%") and is_rounded(token, value, 100)
 
 
 def score_of(record: Record) -> float | None:
@@ -155,3 +130,17 @@ def score_of(record: Record) -> float | None:
     if record.command not in ("train", "best"):
         return None
     return float(np.mean([np.trace(one) / one.sum() for one in record.confusions]))
+
+
+def value_of(record: Record, key: str) -> float | None:
+    """A number of a run, accuracy, lowest and last values over all its trainings, by its files; None if it has none."""
+    if not record.metrics:
+        return None  # it has no results yet
+    if key == "test_accuracy":
+        return None if record.command.startswith("sweep") else score_of(record)
+    if key == "min_val_loss" or (field := key.removeprefix("final_")) in CURVES.values():
+        mean = record.mean("val_loss" if key == "min_val_loss" else field)
+        finite = mean[np.isfinite(mean)]
+        return (float(finite.min()) if key == "min_val_loss" else float(mean[-1])) if len(finite) else None
+    value = {**leaves(record.config), **leaves(record.metrics)}.get(key)
+    return float(value) if isinstance(value, int | float) else None

@@ -27,19 +27,19 @@ def parts_of(record: Record) -> Parts:
     about = {key: status.get(key) or "" for key in ("command", "name", "status")}
     parts = {
         "run": about | {"tags": ", ".join(marks.get("tags", ())), "note": marks.get("note", "")},
-        "config": _flat(_used(record)), "environment": _flat(environment) | changes, "data": _flat(rows),
+        "config": settings_of(record), "environment": _flat(environment) | changes, "data": _flat(rows),
         "metrics": metrics,
     }  # fmt: skip
     return {part: {key: value for key, value in own.items() if key != "schema_version"} for part, own in parts.items()}
 
 
-def _used(record: Record) -> dict[str, Any]:
-    """Its settings; of a `best` with the network, optimizer and training that it chose."""
+def settings_of(record: Record) -> dict[str, Any]:
+    """Its settings by dotted key; of a `best` with the network, optimizer and training that it chose."""
     final = record.path / "final.yaml"
     if not final.exists():
-        return record.config
+        return _flat(record.config)
     chosen = yaml.safe_load(final.read_text("utf-8"))
-    return record.config | {section: chosen[section] for section in ("model", "optimizer", "training")}
+    return _flat(record.config | {section: chosen[section] for section in ("model", "optimizer", "training")})
 
 
 def _flat(document: dict[str, Any]) -> dict[str, Any]:

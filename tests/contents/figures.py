@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import chosen, reproduce_rows, sweep_figures
+from . import chosen, explored, reproduce_rows, sweep_figures
 from .claims import About, flat
 from .curves import all_in, follows, mean_and_range, unlike
 from .drawings import BLACK, BLUE, NEAR, VERMILLION, WHITE, Drawn, Panel, number
@@ -175,5 +175,5 @@ FIGURES: Mapping[str, Callable[[Drawn, Known], Iterator[str]]] = {
     "reported_sgd_150_epochs": _reported_curves("sgd_150_epochs"),
     "reported_adam_dropout_50_epochs": _reported_curves("adam_dropout_50_epochs"),
     "reported_rows": _reported_rows, "examples": _examples,
-    "reliability": _reliability,
+    "reliability": _reliability, "network": explored.drawn_network,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from . import best, commands, compare, evaluate, reproduce, sweep, training
+from . import best, commands, compare, evaluate, explored, reproduce, sweep, training
 from .claims import Rule, difference_faults, faults_of, word_faults
 from .drawings import drawn, number
 from .figures import FIGURES
@@ -25,10 +25,10 @@ KINDS: Mapping[str, Kind] = {
     "best": (best.quantities, best.RULES),
     "evaluate": (evaluate.quantities, evaluate.RULES),
     "reproduce": (reproduce.quantities, reproduce.RULES),
+    "summary": (explored.network, explored.NETWORK),
+    "show-examples": (explored.examples, explored.EXAMPLES),
     **dict.fromkeys(("sweep", "sweep-optimizer", "sweep-dropout"), (sweep.quantities, sweep.RULES)),
 }
-OTHERS = ("show-examples", "summary")
-"""Runs of which figures, differences, words and Markdown are read, but whose numbers no rule claims yet."""
 
 TITLES = {
     "Loss over the epochs": "loss_curves", "Accuracy over the epochs": "accuracy_curves",

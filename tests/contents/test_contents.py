@@ -33,7 +33,7 @@ def page_of(folder: Path) -> str:
         return write_report([stored_runs.load(folder)], "html", Path(made) / "page.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "best", "summary"])
+@pytest.mark.parametrize("kind", ["train", "repeats", "sweep", "best", "summary", "show-examples"])
 def test_every_number_reported_of_a_run_is_that_of_its_files(finished: dict[str, Path], kind: str) -> None:
     assert show(finished[kind]) == []
 
@@ -46,6 +46,25 @@ def test_a_sweep_of_one_trial_compares_it_with_no_other(finished: dict[str, Path
         lead = next(text for place, text in Page(page_of(run)).passages if place == "lead")
         assert lead.startswith("The only trial in 2-fold cross-validation")
         assert "No other trial has a score to compare it with." in lead
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "others"),
+    [
+        ("summary", "4,640", ("4,641", "160", "nan", "4640%")),
+        ("summary", "26 \u00d7 26 \u00d7 16", ("13 \u00d7 13 \u00d7 16",)),
+        ("summary", "108,618", ("108,619", "nan")),
+        ("show-examples", "86", ("83", "nan", "86%")),
+        ("show-examples", "(800, 28, 28)", ("(1000, 28, 28)",)),
+    ],
+)
+def test_another_number_of_the_network_or_of_the_digits_is_found(
+    finished: dict[str, Path], kind: str, cell: str, others: tuple[str, ...]
+) -> None:
+    page = page_of(finished[kind])
+    assert page.count(f">{cell}<")
+    for other in others:
+        assert faults(finished[kind], page.replace(f">{cell}<", f">{other}<", 1)), other
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])

@@ -3,10 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,57 +11,17 @@ from programs import call
 
 from contents import checked, commands, compare, predicted, printed
 from contents.passages import Page
+from contents.planted import more, negated, plus, replaced, spoilt, told
 from contents.reader import together_faults
 from contents.records import Record
 from mnistexp.report.reports import write_report
 from mnistexp.runs import stored_runs
-
-Spoil = Callable[[Any], Any]
 
 
 @pytest.fixture(scope="module")
 def trained(finished: dict[str, Path]) -> list[Record]:
     """A training, a best model and a training with repeats, of the same test digits."""
     return [Record(finished[kind]) for kind in ("train", "best", "repeats")]
-
-
-def told(records: list[Record], *words: object) -> tuple[Any, str]:
-    """What a command says of runs: its JSON, and its text."""
-    paths = [record.path for record in records]
-    command = ("runs", words[0], *paths, *words[1:])
-    return json.loads(call(*command, "--json", cwd=paths[0]).stdout), call(*command, cwd=paths[0]).stdout
-
-
-def spoilt(document: Any, *path: str | int, by: Spoil) -> Any:
-    """A copy of a document in which the value at a path is another one."""
-    copied = deepcopy(document)
-    above = copied
-    for key in path[:-1]:
-        above = above[key]
-    before = above[path[-1]]
-    above[path[-1]] = by(before)
-    assert above[path[-1]] != before
-    return copied
-
-
-def plus(step: float) -> Spoil:
-    return lambda number: number + step
-
-
-def negated(value: bool) -> bool:
-    return not value
-
-
-def replaced(text: str, pattern: str, by: str | Callable[[re.Match[str]], str]) -> str:
-    """A text with something else in place of the first match of a pattern."""
-    other = re.sub(pattern, by, text, count=1, flags=re.M)
-    assert other != text
-    return other
-
-
-def more(found: re.Match[str]) -> str:
-    """The number at the end of a match, one more."""
-    return re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 1) % 10), found[0])
 
 
 def test_what_list_and_show_print_is_that_of_the_files(finished: dict[str, Path]) -> None:
@@ -90,14 +47,6 @@ def test_a_wrong_score_in_a_list_and_another_curve_are_found(trained: list[Recor
     assert commands.shown_faults(record, ends) == []
     assert commands.shown_faults(record, ends.replace(f"{losses.min():.4g}", "0.001"))
     assert commands.shown_faults(record, f"test_accuracy  {accuracy + 0.025}")
-
-
-def test_another_mean_of_a_group_is_found(trained: list[Record]) -> None:
-    folder = trained[0].path.parent
-    document, text = told(trained, "list", "--group")
-    assert commands.grouped_faults(folder, document, text) == []
-    assert commands.grouped_faults(folder, spoilt(document, "groups", 0, "mean", by=plus(0.01)), text)
-    assert commands.grouped_faults(folder, document, replaced(text, r"^1 +[\d.]+%", more))
 
 
 def test_faults_in_the_json_of_a_comparison_are_found(trained: list[Record]) -> None:

@@ -35,7 +35,7 @@ from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import choose_setting
 from mnistexp.commands.best.document import choice_document, warnings_of
-from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.ledger import LedgerEntry, read_ledger
 from mnistexp.commands.best.predicted import Predicted
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Work
@@ -53,7 +53,7 @@ from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import LeftAside
 from mnistexp.training.fitting import Fit
 from mnistexp.training.repeats import TrainingResult
-from mnistexp.training.state import State
+from mnistexp.training.state import TrainingState
 
 HERE = Path(__file__).parent
 WIDTH = 140
@@ -182,9 +182,9 @@ def trainings(run: StoredRun) -> list[TrainingResult]:
     found = []
     for repeat, (history, test) in enumerate(zip(run.histories, run.predictions, strict=True)):
         if run.has(place := in_repeat(repeat, STATE)):
-            rows = State.from_arrays(files.arrays(run.read_bytes(place))).rows
+            rows = TrainingState.from_arrays(files.arrays(run.read_bytes(place))).rows
             history = replace(history, val_loss_se=tuple(row.val_loss_se for row in rows))
-        fit = Fit(history, (), None, State(()), seconds=history.seconds, kept_epoch=history.epochs)
+        fit = Fit(history, (), None, TrainingState(()), seconds=history.seconds, kept_epoch=history.epochs)
         found.append(TrainingResult(fit, test, run.metrics["test_loss"], repeat))
     return found
 
@@ -203,7 +203,7 @@ def of_best(run: StoredRun) -> dict[str, Any]:
     results, final = trainings(run), run.config_in(FINAL)
     used = work.sources([sweep["run"] for sweep in run.metrics["choice"]["sweeps"]], listed_only=False).used
     choice = choose_setting(work.winners(used), lambda _: combination(run))
-    ledger = read_ledger(work.runs_dir, work.dataset, Reading(run.id, Kind.BEST, len(results), False))
+    ledger = read_ledger(work.runs_dir, work.dataset, LedgerEntry(run.id, Kind.BEST, len(results), False))
     shares = (was["seeds"] or {"unseen_accuracies": [was["unseen"]["accuracy"]]})["unseen_accuracies"]
     unseen = [np.arange(was["unseen"]["digits"]) < round(was["unseen"]["digits"] * share) for share in shares]
     scores = was["prediction"] and was["prediction"]["scores"]
@@ -235,7 +235,7 @@ def of_evaluation(run: StoredRun) -> dict[str, Any]:
     """Evaluated again, on the recorded probabilities."""
     assert run.metrics is not None
     with np.load(run.path.parents[1] / "judged.npz") as judged, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction.Network, "probabilities", lambda *_: judged["probabilities"])
+        patch.setattr(prediction.TrainedNetwork, "probabilities", lambda *_: judged["probabilities"])
         judged_run = load(run.path.parent / run.metrics["run"])
         return evaluate(judged_run, run.path.parents[1] / "scratch", run.metrics["source"]).metrics
 

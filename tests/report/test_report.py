@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
-from mnistexp.commands.assignment.comparison_row import Row
+from mnistexp.commands.assignment.comparison_row import ComparisonRow
 from mnistexp.config.shown import percent, signed_points
 from mnistexp.errors import BadInput, RunError
 from mnistexp.figures import plots
@@ -192,7 +192,9 @@ def test_the_report_of_best_says_how_it_was_chosen_and_how_accurate_it_is(finish
 
 
 def test_a_reproduction_shows_each_reported_figure_beside_ours(finished: dict[str, Path], tmp_path: Path) -> None:
-    row = Row("curves", "lowest validation loss", 0.3083, 0.3172, (0.28, 0.35), True, "by 3 seeds", "a fault", "run-1")
+    row = ComparisonRow(
+        "curves", "lowest validation loss", 0.3083, 0.3172, (0.28, 0.35), True, "by 3 seeds", "a fault", "run-1"
+    )
     rows = [
         row,
         replace(row, part="data", what="parameters", reported=108618, ours=108617, interval=None, agrees=False),

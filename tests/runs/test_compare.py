@@ -185,6 +185,19 @@ def test_only_runs_with_the_metric_are_grouped(finished: dict[str, Path]) -> Non
     assert {run.command for each in found.groups for run in each.runs} == {"train", "best"}
 
 
+def test_runs_of_best_that_start_alike_and_choose_differently_are_groups_of_their_own(
+    finished: dict[str, Path], tmp_path: Path
+) -> None:
+    for name, dropout in (("a", 0.7), ("b", 0.3), ("c", 0.3)):
+        run = shutil.copytree(finished["best"], tmp_path / f"{finished['best'].name[:-4]}000{name}")
+        metrics = json.loads((run / METRICS).read_text())
+        metrics["best_params"]["model.dropout"] = dropout
+        (run / METRICS).write_text(json.dumps(metrics))
+    found = groups.group(query.select(tmp_path))
+    assert {one.settings["model.dropout"]: len(one.runs) for one in found.groups} == {0.7: 1, 0.3: 1}
+    assert found.again == 1
+
+
 def test_settings_of_best_are_the_chosen_ones(finished: dict[str, Path], tmp_path: Path) -> None:
     """By condition, in groups and side by side: the configuration of `best` has those that its sweeps start from."""
     for name, dropout in (("a", 0.7), ("b", 0.3)):

@@ -13,7 +13,7 @@ from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import files, query
 from mnistexp.runs.annotations import annotate
 from mnistexp.runs.references import one
-from mnistexp.runs.status import Owner, State, Status, write_status
+from mnistexp.runs.status import Owner, RunState, Status, write_status
 from mnistexp.runs.stored_runs import StoredRun
 from mnistexp.runs.where import parse
 
@@ -22,7 +22,7 @@ CONFIG = "seed: {seed}\nmodel: {{filters: [16, 32], dropout: 0.5}}\noptimizer: {
 
 
 def store(
-    runs: Path, started: datetime, state: State = "done", optimizer: str = "adam", seed: int = 2, **metrics: object
+    runs: Path, started: datetime, state: RunState = "done", optimizer: str = "adam", seed: int = 2, **metrics: object
 ) -> str:
     folder = runs / f"{started:%Y%m%dT%H%M%SZ}-train-{optimizer}-{seed:04x}"
     folder.mkdir(parents=True)

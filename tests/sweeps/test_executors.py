@@ -19,26 +19,26 @@ from programs import is_alive
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.sweeps.executors.cores import cpu_quota, usable_cores
-from mnistexp.sweeps.executors.executors import Kind, Lost, open_executor, outcomes
+from mnistexp.sweeps.executors.executors import ExecutorKind, Lost, open_executor, outcomes
 
 TESTS = Path(__file__).parents[1]
-KINDS: list[Kind] = ["serial", "processes", "dask"]
-WITH_WORKERS: list[Kind] = ["processes", "dask"]
+KINDS: list[ExecutorKind] = ["serial", "processes", "dask"]
+WITH_WORKERS: list[ExecutorKind] = ["processes", "dask"]
 
 
-def open_plain(kind: Kind, workers: int = 2):
+def open_plain(kind: ExecutorKind, workers: int = 2):
     return open_executor(kind, workers, None, worker_tasks.initialize_nothing, ())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_task_is_returned_once_with_its_result(kind: Kind) -> None:
+def test_each_task_is_returned_once_with_its_result(kind: ExecutorKind) -> None:
     with open_plain(kind) as executor:
         found = list(outcomes(executor, worker_tasks.square, range(50), retries=0))
     assert sorted(found) == [(number, number**2) for number in range(50)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_worker_receives_what_it_needs_once(kind: Kind, tmp_path: Path) -> None:
+def test_each_worker_receives_what_it_needs_once(kind: ExecutorKind, tmp_path: Path) -> None:
     with open_executor(kind, 2, None, worker_tasks.receive, (tmp_path, 3)) as executor:
         found = dict(outcomes(executor, worker_tasks.times_received, range(40), retries=0))
     assert found == {number: 3 * number for number in range(40)}
@@ -48,7 +48,7 @@ def test_each_worker_receives_what_it_needs_once(kind: Kind, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["processes", pytest.param("dask", marks=pytest.mark.slow)])
-def test_a_task_whose_worker_dies_is_retried_on_another(kind: Kind, tmp_path: Path) -> None:
+def test_a_task_whose_worker_dies_is_retried_on_another(kind: ExecutorKind, tmp_path: Path) -> None:
     tasks = [(tmp_path, number) for number in range(12)]
     with open_plain(kind) as executor:
         found = dict(outcomes(executor, worker_tasks.die_once, tasks, retries=2))
@@ -57,7 +57,7 @@ def test_a_task_whose_worker_dies_is_retried_on_another(kind: Kind, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", WITH_WORKERS)
-def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Kind) -> None:
+def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: ExecutorKind) -> None:
     # However long a new worker takes to start: on a busy machine longer than Dask by itself would wait.
     with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}), open_plain(kind) as executor:
         found = dict(outcomes(executor, worker_tasks.die_at_seven, range(12), retries=2))
@@ -148,7 +148,7 @@ def test_a_worker_that_dies_idle_costs_at_most_one_attempt() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_few_tasks_are_in_flight_however_many_there_are(kind: Kind) -> None:
+def test_few_tasks_are_in_flight_however_many_there_are(kind: ExecutorKind) -> None:
     taken = 0
 
     def tasks() -> Iterator[int]:
@@ -166,7 +166,7 @@ def test_few_tasks_are_in_flight_however_many_there_are(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_at_the_time_limit_only_the_tasks_in_flight_are_finished(kind: Kind) -> None:
+def test_at_the_time_limit_only_the_tasks_in_flight_are_finished(kind: ExecutorKind) -> None:
     done: list[int] = []
     with open_plain(kind) as executor:
         for task, _ in outcomes(executor, worker_tasks.square, range(50), retries=0, more=lambda: len(done) < 3):
@@ -216,13 +216,13 @@ with open_executor(sys.argv[1], 2, None, worker_tasks.initialize_nothing, ()) as
 
 
 @pytest.fixture
-def stuck(tmp_path: Path) -> Iterator[Callable[[Kind], tuple[subprocess.Popen[str], list[int]]]]:
+def stuck(tmp_path: Path) -> Iterator[Callable[[ExecutorKind], tuple[subprocess.Popen[str], list[int]]]]:
     """Starts a program whose two workers are in the middle of something, and tells their process ids."""
     script = tmp_path / "stuck.py"
     script.write_text(STUCK)
     programs = []
 
-    def start(kind: Kind) -> tuple[subprocess.Popen[str], list[int]]:
+    def start(kind: ExecutorKind) -> tuple[subprocess.Popen[str], list[int]]:
         program = subprocess.Popen(
             [sys.executable, script, kind, tmp_path],
             env=os.environ | {"PYTHONPATH": str(TESTS)},
@@ -244,7 +244,7 @@ def stuck(tmp_path: Path) -> Iterator[Callable[[Kind], tuple[subprocess.Popen[st
 
 
 @pytest.mark.parametrize("kind", WITH_WORKERS)
-def test_workers_end_with_a_parent_that_is_killed(kind: Kind, stuck) -> None:
+def test_workers_end_with_a_parent_that_is_killed(kind: ExecutorKind, stuck) -> None:
     program, workers = stuck(kind)
     program.kill()
     program.wait()
@@ -252,7 +252,7 @@ def test_workers_end_with_a_parent_that_is_killed(kind: Kind, stuck) -> None:
 
 
 @pytest.mark.parametrize("kind", WITH_WORKERS)
-def test_ctrl_c_ends_everything_quietly(kind: Kind, stuck) -> None:
+def test_ctrl_c_ends_everything_quietly(kind: ExecutorKind, stuck) -> None:
     program, workers = stuck(kind)
     for worker in workers:  # which leave it to their parent
         os.kill(worker, signal.SIGINT)

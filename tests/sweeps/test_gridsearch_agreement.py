@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from tiny_sweep import run_tiny
 
 from mnistexp import data
-from mnistexp.config.models import DataConfig, ExperimentConfig, SweepConfig, TrainingConfig
+from mnistexp.config.models import DataConfig, ExperimentConfig, ModelConfig, SweepConfig, TrainingConfig
 from mnistexp.config.optimizers import Adam
 from mnistexp.data import as_input
 from mnistexp.sweeps.ranking import ranks
@@ -16,7 +16,8 @@ from mnistexp.training.model import Seed, build_model, build_optimizer
 
 CONFIG = ExperimentConfig(
     data=DataConfig(digits=400),
-    training=TrainingConfig(epochs=3, shuffle=False),
+    model=ModelConfig(filters=(4, 8), dense_units=16),
+    training=TrainingConfig(epochs=3, batch_size=16, shuffle=False),
     optimizer=Adam(name="adam"),
     sweep=SweepConfig(grid={"optimizer.learning_rate": [0.0005, 0.002]}, folds=2, executor="serial"),
 )
@@ -35,7 +36,7 @@ class KerasCnn(ClassifierMixin, BaseEstimator):
         optimizer = build_optimizer(Adam(name="adam", learning_rate=self.learning_rate))
         loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
         self.model_.compile(optimizer, loss, metrics=metrics, jit_compile=False)  # each model would be compiled anew
-        self.model_.fit(IMAGES[rows.ravel()], labels, batch_size=32, epochs=3, shuffle=False, verbose=0)
+        self.model_.fit(IMAGES[rows.ravel()], labels, batch_size=16, epochs=3, shuffle=False, verbose=0)
         return self
 
     def predict(self, rows: Any) -> Any:

@@ -28,7 +28,7 @@ from mnistexp.sweeps.shares import more_digits_of
 from mnistexp.sweeps.sweep_files import read_sweep, sweep_documents
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
-from mnistexp.training.state import State
+from mnistexp.training.state import TrainingState
 
 SECONDS = 2.0
 """What each fit says that it took."""
@@ -43,7 +43,9 @@ def nearest_mean(config: ExperimentConfig, x: Any, y: Any, validation: Any, seed
     distances = ((validation[0][:, None, rows] - means) ** 2).mean(axis=(2, 3))
     probabilities = np.eye(10, dtype=np.float32)[distances.argmin(axis=1)]
     diverged = 1 if config.model.dropout == 0.7 else None
-    return fitting.Fit(History((1.0,), (1.0,)), (), probabilities, State(()), seconds=(SECONDS,), diverged_at=diverged)
+    return fitting.Fit(
+        History((1.0,), (1.0,)), (), probabilities, TrainingState(()), seconds=(SECONDS,), diverged_at=diverged
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,8 @@ Process = Callable[..., list[Path]]
 @pytest.fixture
 def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
     """Starts a process of this TensorFlow, or of another, that compiles one kernel; the kernels that it found."""
-    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    for variable in ("TF_XLA_FLAGS", "COMPILED"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MNISTEXP_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

@@ -15,12 +15,12 @@ from programs import untouched
 
 from mnistexp import data
 from mnistexp.config.models import DataConfig, EarlyStopping, ExperimentConfig, ModelConfig, TrainingConfig
-from mnistexp.config.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer, Sgd
+from mnistexp.config.optimizers import OPTIMIZERS, Adam, AdamW, Nadam, Optimizer, Sgd
 from mnistexp.training import fitting
 from mnistexp.training.fitting import Fit, fit
 from mnistexp.training.model import Seed, initial_weights
 from mnistexp.training.predicting import compiled_loop, evaluate, keras_model, predict
-from mnistexp.training.state import EpochRow, State
+from mnistexp.training.state import EpochRow, TrainingState
 
 DIGITS = data.load(DataConfig())
 X, Y = DIGITS.images[:200], DIGITS.labels[:200]
@@ -88,7 +88,7 @@ def test_curves_are_those_of_keras(name: str) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"kind": "mlp"}, {"kind": "logistic"}, {"kernel_size": 5}, {"batch_size": 7}, {"batch_size": 200}],
+    [{"kind": "mlp"}, {"kind": "logistic"}, {"kernel_size": 5, "batch_size": 7}, {"batch_size": 200}],
 )
 def test_curves_are_those_of_keras_for_other_networks_and_batches(settings: dict[str, Any]) -> None:
     compare(experiment(Sgd(learning_rate=0.05), shuffle=False, **settings))
@@ -209,17 +209,18 @@ def test_splitting_an_epoch_into_pieces_changes_nothing(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("config", [
-    experiment(Nadam(), dropout=0.3, epochs=4),
+    experiment(Nadam(), epochs=4),
+    experiment(dropout=0.3),
     experiment(Adam(learning_rate=0.003), epochs=8, early_stopping=EarlyStopping(patience=2)),
-], ids=["nadam", "early stopping"])  # fmt: skip
+], ids=["nadam", "dropout", "early stopping"])  # fmt: skip
 def test_a_resumed_training_is_the_uninterrupted_one(config: ExperimentConfig, tmp_path: Path) -> None:
-    def save(state: State) -> None:
+    def save(state: TrainingState) -> None:
         np.savez(tmp_path / f"{len(state.rows)}.npz", **state.arrays())  # type: ignore[arg-type]
 
     whole = trained(config, checkpoint=save)
     for epochs in range(1, whole.history.epochs + 1):
         with np.load(tmp_path / f"{epochs}.npz") as arrays:
-            resumed = trained(config, resume_from=State.from_arrays(arrays))
+            resumed = trained(config, resume_from=TrainingState.from_arrays(arrays))
         assert bits(resumed) == bits(whole), epochs
         assert (resumed.stopped_at, resumed.kept_epoch) == (whole.stopped_at, whole.kept_epoch)
 
@@ -275,7 +276,7 @@ def test_without_validation_digits_nothing_is_validated() -> None:
 
 
 def test_divergence_ends_the_training_and_says_when() -> None:
-    result = trained(experiment(OPTIMIZERS["nesterov"](learning_rate=1000.0), epochs=6, batch_size=32))
+    result = trained(experiment(AdamW(learning_rate=1000.0, weight_decay=0.9), epochs=6))
     assert result.diverged_at == len(result.seconds) == 1
     curves = np.array([result.history.loss, result.history.accuracy, result.history.val_loss])
     assert curves.shape == (3, 6)

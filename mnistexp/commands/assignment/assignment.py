@@ -7,8 +7,8 @@ from typing import Any
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.config.optimizers import Nesterov
 from mnistexp.runs.layout import Kind
-from mnistexp.sweeps.space import refuse
-from mnistexp.sweeps.swept import DROPOUT, Part, parts_of
+from mnistexp.sweeps.space import raise_problems
+from mnistexp.sweeps.swept import DROPOUT, FamilySweep, family_sweeps
 
 BEST = "best model"
 SHORT, LONG, WITH_DROPOUT = "sgd_60_epochs", "sgd_150_epochs", "adam_dropout_50_epochs"
@@ -59,7 +59,7 @@ class Task:
 
 def assignment(config: ExperimentConfig, size: Size) -> ExperimentConfig:
     """The settings of `best` reduced to the size: its epochs, and the first values of the first keys of each grid."""
-    parts_of(config)
+    family_sweeps(config)
     sweep, training = config.search, config.training
     if size.values is not None:
         grids = [
@@ -84,9 +84,9 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
     sgd = curves.model_copy(update={"optimizer": Nesterov(decay=1e-6)})
     dropped = plain.model.model_copy(update={"dropout": DROPOUT_OF_THE_FINAL_MODEL})
     seeds = {"repeats": size.curve_seeds}
-    parts = {part.family: part for part in parts_of(cut)}
+    parts = {part.family: part for part in family_sweeps(cut)}
     if DROPOUT not in parts:
-        refuse([("sweep.grid", "has no grid of model.dropout, which the assignment needs")])
+        raise_problems([("sweep.grid", "has no grid of model.dropout, which the assignment needs")])
     tasks = [
         Task("example digits", "data", Kind.EXAMPLES, _epochs(sgd, size.short)),
         Task("network", "data", Kind.SUMMARY, _epochs(sgd, size.short)),
@@ -94,7 +94,7 @@ def tasks_of(config: ExperimentConfig, size: Size) -> list[Task]:
         Task(LONG, "curves", Kind.TRAIN, _epochs(sgd, size.long).model_copy(update=seeds)),
         Task(WITH_DROPOUT, "curves", Kind.TRAIN, curves.model_copy(update={"model": dropped, **seeds})),
     ]
-    tasks += [_as_submitted(parts[whole.family], whole, size) for whole in parts_of(config)]
+    tasks += [_as_submitted(parts[whole.family], whole, size) for whole in family_sweeps(config)]
     tasks.append(_fixed(parts[DROPOUT], size))
     tasks += [Task(part.family, "as intended", part.command, part.config) for part in parts.values()]
     return [*tasks, Task(BEST, "as intended", Kind.BEST, cut.model_copy(update={"name": None}))]
@@ -104,14 +104,14 @@ def _epochs(config: ExperimentConfig, epochs: int) -> ExperimentConfig:
     return config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
 
 
-def _as_submitted(part: Part, whole: Part, size: Size) -> Task:
+def _as_submitted(part: FamilySweep, whole: FamilySweep, size: Size) -> Task:
     """A sweep that repeats the notebook's bug, on the first `keys` keys of the whole grid."""
     [own] = whole.config.search.grids
     grid = dict(list(own.items())[: size.keys])
     return Task(part.family, "as submitted", part.command, _swept(part.config, {"grid": grid, "as_submitted": True}))
 
 
-def _fixed(part: Part, size: Size) -> Task:
+def _fixed(part: FamilySweep, size: Size) -> Task:
     """The dropout sweep's optimizer without dropout, over seeds: its rows if only the optimizer settings applied."""
     config = _swept(part.config, {"grid": {"model.dropout": (0.0,)}})
     return Task(FIXED, "as submitted", part.command, config.model_copy(update={"repeats": size.row_seeds}))

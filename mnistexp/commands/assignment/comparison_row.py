@@ -19,7 +19,7 @@ ROUNDED = 0.005
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One reported number beside ours.
 
     `interval`: where the reported number should fall if it came from our training. `agrees`: whether it does; None if
@@ -48,16 +48,16 @@ def compared(
     run: str = "",
     fault: str = "",
     tolerance: float = 0.0,
-) -> Row:
+) -> ComparisonRow:
     """A row that agrees if the reported number is in the interval or as near to it as `tolerance`; None without one.
 
     `fault`: the name of the notebook's bug, "" for none.
     """
     agrees = None if interval is None else bool(interval[0] - tolerance <= reported <= interval[1] + tolerance)
-    return Row(part, what, reported, ours, interval, agrees, how, FAULTS.get(fault), run)
+    return ComparisonRow(part, what, reported, ours, interval, agrees, how, FAULTS.get(fault), run)
 
 
-def finite(row: Row) -> Row:
+def finite(row: ComparisonRow) -> ComparisonRow:
     """The row; if one of its numbers is not finite, the row without these numbers, as not comparable.
 
     The last of several checks: no table shows nan, and no interval of nan decides.
@@ -71,6 +71,6 @@ def finite(row: Row) -> Row:
     return shown_only(replace(row, reported=reported, ours=ours), why)
 
 
-def shown_only(row: Row, why: str) -> Row:
+def shown_only(row: ComparisonRow, why: str) -> ComparisonRow:
     """The row with both numbers but without a comparison, and the reason."""
     return replace(row, interval=None, agrees=None, how=why)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from mnistexp import statistics
 from mnistexp.commands.assignment.assignment import LONG, SHORT, WITH_DROPOUT
-from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Floats, Row, compared
+from mnistexp.commands.assignment.comparison_row import ROUNDED, ComparisonRow, Done, Floats, compared
 from mnistexp.commands.assignment.reported import ACCURACIES, reported_curves
 from mnistexp.runs.history_csv import read_histories
 from mnistexp.runs.results import Outcome, over_all
@@ -18,7 +18,7 @@ RECORDED_AS = {LONG: 0.0, WITH_DROPOUT: ROUNDED}
 """The trainings whose validation loss and accuracy were reported, and the tolerance of the accuracy."""
 
 
-def curve_rows(done: Done) -> Iterator[Row]:
+def curve_rows(done: Done) -> Iterator[ComparisonRow]:
     """The rows of the three trainings. Raises RunError."""
     yield from _training_loss_rows(done["curves", LONG], done["curves", SHORT])
     for name, tolerance in RECORDED_AS.items():
@@ -26,7 +26,7 @@ def curve_rows(done: Done) -> Iterator[Row]:
         yield _accuracy_row(name, tolerance, done["curves", name])
 
 
-def _training_loss_rows(seeds: Outcome, own: Outcome) -> Iterator[Row]:
+def _training_loss_rows(seeds: Outcome, own: Outcome) -> Iterator[ComparisonRow]:
     """Only the training loss of the 60 epochs was recorded; our longer training has the same first epochs."""
     reported, run = np.array(reported_curves()[SHORT].loss), own.run_dir.name
     curves = _curves(seeds, "loss", len(reported))
@@ -38,7 +38,7 @@ def _training_loss_rows(seeds: Outcome, own: Outcome) -> Iterator[Row]:
     yield seeds_row(SHORT, f"training loss of epoch {epochs}", *last, run, logarithmic=True)
 
 
-def _validation_rows(name: str, outcome: Outcome) -> Iterator[Row]:
+def _validation_rows(name: str, outcome: Outcome) -> Iterator[ComparisonRow]:
     theirs = np.array(reported_curves()[name].val_loss)
     curves, row = _curves(outcome, "val_loss", len(theirs)), partial(seeds_row, name, run=outcome.run_dir.name)
     epochs = min(curves.shape[1], len(theirs))
@@ -51,7 +51,7 @@ def _validation_rows(name: str, outcome: Outcome) -> Iterator[Row]:
     yield band_row(name, "validation loss", theirs[:epochs], curves[:, :epochs], outcome.run_dir.name)
 
 
-def _accuracy_row(name: str, tolerance: float, outcome: Outcome) -> Row:
+def _accuracy_row(name: str, tolerance: float, outcome: Outcome) -> ComparisonRow:
     found, reported = outcome.metrics, ACCURACIES[name]
     accuracies = over_all(found).get("test_accuracies", [found["test_accuracy"]])
     about = f'; reported as "about {reported}", taken as within {tolerance}' * bool(tolerance)
@@ -73,7 +73,7 @@ def seeds_row(
     tolerance: float = 0.0,
     about: str = "",
     least: float = 0.0,
-) -> Row:
+) -> ComparisonRow:
     """Is the reported value in the prediction interval of one more of our seeds? `ours`: a value per seed, (seeds,).
 
     `about`: what to add about the `tolerance`. `least`: the lowest value possible, where the interval ends.
@@ -96,7 +96,7 @@ def seeds_row(
     return row(middle, ends, how + about, run=run, fault=fault, tolerance=tolerance)
 
 
-def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault: str = "") -> Row:
+def band_row(name: str, what: str, theirs: Floats, ours: Floats, run: str, fault: str = "") -> ComparisonRow:
     """The share of epochs in our band, compared with that of each of our seeds in the band of the others."""
     row = partial(compared, "curves", f"{name}: share of {len(theirs)} epochs whose {what} is in our band", run=run)
     if len(ours) < 4:

@@ -9,13 +9,13 @@ import numpy as np
 
 from mnistexp import statistics
 from mnistexp.commands.assignment.assignment import FIXED
-from mnistexp.commands.assignment.comparison_row import Done, Floats, Row, compared
+from mnistexp.commands.assignment.comparison_row import ComparisonRow, Done, Floats, compared
 from mnistexp.commands.assignment.reported import NOTEBOOK, reported_rows
 from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import DROPOUT
 
 
-def submitted_rows(done: Done) -> Iterator[Row]:
+def submitted_rows(done: Done) -> Iterator[ComparisonRow]:
     """The rows of the grids as the notebook ran them. Raises RunError."""
     reported = {family: [row.mean for row in rows] for family, rows in reported_rows().items()}
     runs = {name: outcome.run_dir for (part, name), outcome in done.items() if part == "as submitted"}
@@ -31,7 +31,7 @@ def submitted_rows(done: Done) -> Iterator[Row]:
     yield from _arithmetic_rows({family: len(means) for family, means in reported.items()}, ours)
 
 
-def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str) -> Row:
+def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str) -> ComparisonRow:
     row = partial(compared, "as submitted", what, float(np.mean(reported)), fault="settings", run=run)
     if (odd := int((~np.isfinite(ours)).sum())) > 0:
         return row(None, None, f"not comparable: {odd} of our rows have no score")
@@ -42,7 +42,7 @@ def _compatible_row(what: str, reported: Sequence[float], ours: Floats, run: str
     return replace(told, agrees=found.agrees)
 
 
-def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Iterator[Row]:
+def _arithmetic_rows(rows: Mapping[str, int], ours: Mapping[str, Floats]) -> Iterator[ComparisonRow]:
     """The notebook's best, worst and average, with their prediction intervals for other seeds."""
     if not set(rows) <= set(ours) or not all(len(own) >= 3 and np.isfinite(own).all() for own in ours.values()):
         return

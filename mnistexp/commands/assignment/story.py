@@ -8,17 +8,16 @@ from typing import Any
 
 from mnistexp.commands import examples
 from mnistexp.commands.assignment.assignment import BEST, FULL, QUICK, TITLES, Size, Task, assignment, tasks_of
-from mnistexp.commands.assignment.comparison_row import Row, shown_only
+from mnistexp.commands.assignment.comparison_row import ComparisonRow, shown_only
 from mnistexp.commands.assignment.figures import of_reproduction
 from mnistexp.commands.assignment.table import table_of
 from mnistexp.commands.best.story import STOPPED, run_best, unseen_digits
-from mnistexp.commands.job import continued_run, run_job, unwatched
+from mnistexp.commands.job import add_figures, continued_run, run_job, unwatched
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import begin_trainings, resume_training, run_training
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Dataset
 from mnistexp.errors import Interrupted, TrialsFailed
-from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import METRICS, PLAN, Kind
 from mnistexp.runs.results import Event, Outcome, Step, Watch
@@ -73,8 +72,7 @@ def run_reproduce(config: ExperimentConfig, runs_dir: Path, size: Size = FULL, w
             rows = [row if row.part == UNTRAINED else shown_only(row, NOT_COMPARED) for row in rows]
         document = _document(cut, size, rows, steps, time.perf_counter() - began)
         run.add("table.csv", _csv(rows))
-        for name, content in style.rendered(of_reproduction(done)):
-            run.add(name, content)
+        add_figures(run, of_reproduction(done))
         run.add(METRICS, document)
     return Outcome(run.path, document)
 
@@ -160,7 +158,7 @@ def _without_steps(watch: Watch) -> Watch:
 
 
 def _document(
-    config: ExperimentConfig, size: Size, rows: Sequence[Row], steps: Sequence[dict[str, Any]], seconds: float
+    config: ExperimentConfig, size: Size, rows: Sequence[ComparisonRow], steps: Sequence[dict[str, Any]], seconds: float
 ) -> dict[str, Any]:
     counts = {name: sum(row.agrees is value for row in rows) for name, value in AGREES.items()}
     return {
@@ -187,7 +185,7 @@ def _sentence(counts: dict[str, int], *, quick: bool) -> str:
 AGREES = {"yes": True, "no": False, "not_comparable": None}
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Sequence[ComparisonRow]) -> str:
     table: list[list[Any]] = [["part", "what", "reported", "ours", "low", "high", "agrees", "how", "fault", "run"]]
     for row in rows:
         ends = row.interval or ("", "")

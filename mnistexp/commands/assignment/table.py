@@ -1,13 +1,12 @@
 """Each number that the notebook reported beside ours: value, interval, and whether the two agree."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from mnistexp import data, statistics
 from mnistexp.commands.assignment.assignment import BEST, WITH_DROPOUT
-from mnistexp.commands.assignment.comparison_row import ROUNDED, Done, Row, compared, finite
+from mnistexp.commands.assignment.comparison_row import ROUNDED, ComparisonRow, Done, compared, finite
 from mnistexp.commands.assignment.curves import curve_rows
 from mnistexp.commands.assignment.grids import submitted_rows
 from mnistexp.commands.assignment.reported import ACCURACIES, CLASS_COUNTS, FAULTS, PARAMETERS, reported_rows
@@ -15,14 +14,14 @@ from mnistexp.config import shown
 from mnistexp.runs.results import Outcome
 
 
-def table_of(done: Done, digits: data.Digits) -> list[Row]:
+def table_of(done: Done, digits: data.Digits) -> list[ComparisonRow]:
     """The rows in the order of the assignment. Raises RunError if a run can't be read."""
     first = len(digits) == sum(CLASS_COUNTS)
     parts = _data_rows(done, digits, comparable=first), curve_rows(done), submitted_rows(done), _intended_rows(done)
     return [finite(row) for rows in parts for row in rows]
 
 
-def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator[Row]:
+def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator[ComparisonRow]:
     examples, network = done["data", "example digits"], done["data", "network"]
     other = "not comparable: other digits than the notebook's 1,000"
     shown = examples.metrics["examples"]
@@ -36,27 +35,24 @@ def _data_rows(done: Done, digits: data.Digits, *, comparable: bool) -> Iterator
         ("parameters of the network", PARAMETERS, network.metrics["parameters"], network, "equal", ""),
     ):  # fmt: skip
         agrees = reported == ours if comparable or outcome is network else None
-        yield Row("data", what, reported, ours, None, agrees, how, FAULTS.get(fault), outcome.run_dir.name)
+        yield ComparisonRow("data", what, reported, ours, None, agrees, how, FAULTS.get(fault), outcome.run_dir.name)
 
 
-def _intended_rows(done: Done) -> Iterator[Row]:
+def _intended_rows(done: Done) -> Iterator[ComparisonRow]:
     reported = reported_rows()
     for (part, family), outcome in done.items():
         if part != "as intended" or family not in reported:
             continue
         best = max(reported[family], key=lambda row: row.mean)
         found = outcome.metrics
-        how = f"settings applied: {_words(found['best_params'])}; the notebook's best: {_words(best.params)}"
+        own, theirs = map(shown.settings, (found["best_params"], best.params))
         row = partial(compared, "as intended", f"{family}: best score of the grid", best.mean, found["best_score"])
+        how = f"settings applied: {own}; the notebook's best: {theirs}"
         yield row(None, how, fault="settings", run=outcome.run_dir.name)
     yield from _best_rows(done["as intended", BEST])
 
 
-def _words(params: Mapping[str, Any]) -> str:
-    return ", ".join(f"{shown.name(key)} {shown.value(value)}" for key, value in params.items())
-
-
-def _best_rows(outcome: Outcome) -> Iterator[Row]:
+def _best_rows(outcome: Outcome) -> Iterator[ComparisonRow]:
     found, row = outcome.metrics, partial(compared, "as intended", run=outcome.run_dir.name)
     selection, notebook = found["representative"]["selection"], found["better"]["notebook"]
     for name in ("best", "worst", "average"):

@@ -25,7 +25,7 @@ def choice_document(used: Used, choice: Choice) -> dict[str, Any]:
     including the best.
     """
     sweeps: list[dict[str, Any]] = [
-        {"family": family, "run": swept.run, "command": swept.command, "trials": trials_of(family, swept)}
+        {"family": family, "run": swept.run, "command": swept.command, "trials": candidate_count(family, swept)}
         for family, swept in used
     ]
     winners = choice.winners
@@ -53,7 +53,7 @@ def _scored(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def trials_of(family: str, swept: Swept) -> int:
+def candidate_count(family: str, swept: Swept) -> int:
     """How many trials of a sweep are candidates of one family."""
     return len(candidates_of((family,), swept.config, swept.result))
 

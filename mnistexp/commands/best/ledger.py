@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mnistexp.config.shown import counted
 from mnistexp.data import Dataset
 from mnistexp.errors import MnistexpError, RunError
 from mnistexp.runs import files, stored_runs
@@ -14,7 +15,7 @@ from mnistexp.runs.stored_runs import StoredRun
 
 
 @dataclass(frozen=True)
-class Reading:
+class LedgerEntry:
     """A run, and how many `times` it read the test digits; `watched`: after each epoch, for its curves."""
 
     run: str
@@ -25,27 +26,27 @@ class Reading:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Every reading of the same test digits, oldest run first; `unreadable` runs may have read them too."""
+    """Every use of the same test digits, oldest run first; `unreadable` runs may have used them too."""
 
-    readings: tuple[Reading, ...]
+    entries: tuple[LedgerEntry, ...]
     unreadable: int = 0
 
     @property
     def times(self) -> int:
         """How often all runs together read the test digits."""
-        return sum(reading.times for reading in self.readings)
+        return sum(entry.times for entry in self.entries)
 
     @property
     def sentence(self) -> str:
         """How often they were read, and whether learning curves were validated on them; without `unreadable`."""
-        watching = [reading for reading in self.readings if reading.watched]
-        runs, often = len(self.readings), self.times
-        said = f"The test digits were used {_often(often)} in this runs folder, by {runs} run{'s' * (runs != 1)}"
+        watching = [entry for entry in self.entries if entry.watched]
+        runs, often = len(self.entries), self.times
+        said = f"The test digits were used {_often(often)} in this runs folder, by {counted(runs, 'run')}"
         if not watching:
             return f"{said}, each time by a finished network, so no learning curve was validated on them."
-        times = sum(reading.times for reading in watching)
+        times = sum(entry.times for entry in watching)
         return (
-            f"{said}; {times} of these uses are the epochs of {len(watching)} training{'s' * (len(watching) != 1)} "
+            f"{said}; {times} of these uses are the epochs of {counted(len(watching), 'training')} "
             "whose curves are validated on them. Choosing anything from such curves makes the test accuracy "
             "optimistic; this command chose nothing from them."
         )
@@ -54,7 +55,7 @@ class Ledger:
         """`times`, `runs` (run, command, times, watched each), `unreadable` and `sentence`."""
         return {
             "times": self.times,
-            "runs": [vars(reading) for reading in self.readings],
+            "runs": [vars(entry) for entry in self.entries],
             "unreadable": self.unreadable,
             "sentence": self.sentence,
         }
@@ -64,8 +65,8 @@ def _often(times: int) -> str:
     return {1: "once", 2: "twice"}.get(times, f"{times} times")
 
 
-def read_ledger(runs_dir: Path, dataset: Dataset, now: Reading) -> Ledger:
-    """The readings of the test digits of `dataset` by all runs in `runs_dir`, and by the current run, `now`.
+def read_ledger(runs_dir: Path, dataset: Dataset, now: LedgerEntry) -> Ledger:
+    """The uses of the test digits of `dataset` by all runs in `runs_dir`, and by the current run, `now`.
 
     A training whose curves are validated on the test digits reads them in each epoch, even if it failed or was
     interrupted; one with its own validation part, or the final training of `best`, reads them once per finished
@@ -76,8 +77,8 @@ def read_ledger(runs_dir: Path, dataset: Dataset, now: Reading) -> Ledger:
         if info.id == now.run or not (info.path / DATA).exists():
             continue
         try:
-            if _same_test_digits(info, dataset) and (reading := _reading(info)):
-                found.append(reading)
+            if _same_test_digits(info, dataset) and (entry := _entry(info)):
+                found.append(entry)
         except (MnistexpError, KeyError, TypeError, ValueError):
             unreadable += 1
     return Ledger((*found, now), unreadable)
@@ -90,11 +91,11 @@ def _same_test_digits(info: StoredRun, dataset: Dataset) -> bool:
     return dataset.digits.match(about) and sorted(about["test"]) == sorted(test)
 
 
-def _reading(info: StoredRun) -> Reading | None:
+def _entry(info: StoredRun) -> LedgerEntry | None:
     if is_sweep(info.command):
         return None
     if info.command == Kind.EVALUATE:
-        return Reading(info.id, info.command, 1, False)
+        return LedgerEntry(info.id, info.command, 1, False)
     config = info.config
     watched = info.command == Kind.TRAIN and not config.training.validation_fraction
     if watched:
@@ -105,7 +106,7 @@ def _reading(info: StoredRun) -> Reading | None:
         )
     else:
         times = len(of_repeats(info.path, MODEL))
-    return Reading(info.id, info.command, times, watched) if times else None
+    return LedgerEntry(info.id, info.command, times, watched) if times else None
 
 
 def _epochs(checkpoint: Path) -> int:

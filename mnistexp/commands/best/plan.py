@@ -7,7 +7,7 @@ from typing import Any
 
 from mnistexp.commands.best import nested
 from mnistexp.commands.best.choosing import Candidate, choose_setting
-from mnistexp.commands.best.document import trials_of
+from mnistexp.commands.best.document import candidate_count
 from mnistexp.commands.best.predicted import predicting
 from mnistexp.commands.best.work import Sources, Work
 from mnistexp.config import shown
@@ -59,7 +59,9 @@ def plan_best(
 
 def _sweeps(work: Work, sources: Sources) -> tuple[list[Row], list[Row]]:
     """The finished sweeps and the missing ones."""
-    there = [Row({"part": family, "trials": trials_of(family, swept)}, swept.run) for family, swept in sources.used]
+    there = [
+        Row({"part": family, "trials": candidate_count(family, swept)}, swept.run) for family, swept in sources.used
+    ]
     plans = [(part.family, work.plan(part.config)) for part in sources.missing]
     return there, [plan.row({"part": family, "trials": len(plan.rows)}) for family, plan in plans]
 

@@ -18,12 +18,12 @@ from mnistexp.commands.best import best_figures
 from mnistexp.commands.best.better import how_much_better
 from mnistexp.commands.best.choosing import Choice, choose_setting
 from mnistexp.commands.best.document import choice_document, warnings_of
-from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.ledger import LedgerEntry, read_ledger
 from mnistexp.commands.best.nested import Nested, nested_score
 from mnistexp.commands.best.predicted import FITS, Predicted, predict_final
 from mnistexp.commands.best.representative import representative
 from mnistexp.commands.best.work import Sources, Work
-from mnistexp.commands.job import continued_run, note_digits, run_job, unwatched
+from mnistexp.commands.job import add_figures, continued_run, note_digits, run_job, unwatched
 from mnistexp.commands.stored_repeats import train_repeats
 from mnistexp.commands.sweep import run_sweep
 from mnistexp.commands.train import finish_training
@@ -31,7 +31,6 @@ from mnistexp.config import settings
 from mnistexp.config.models import ExperimentConfig
 from mnistexp.data import Digits
 from mnistexp.errors import BadInput, Interrupted, TrialsFailed
-from mnistexp.figures import style
 from mnistexp.runs import files
 from mnistexp.runs.layout import CHOICE, COMBINED, FINAL, Kind
 from mnistexp.runs.results import Outcome, Step, Watch
@@ -171,7 +170,7 @@ def _finish(
         run.add(FINAL, settings.to_yaml(final, "The chosen setting: mnistexp train --config final.yaml"))
         train_beside(repeats_of(run.path, dataset, None), work.sweep, watch)
         results = train_repeats(run, dataset, None, watch)
-        ledger = read_ledger(work.runs_dir, dataset, Reading(run.id, Kind.BEST, len(results), False))
+        ledger = read_ledger(work.runs_dir, dataset, LedgerEntry(run.id, Kind.BEST, len(results), False))
         right = None if others is None else [_correct(final, result, others) for result in results]
         trained = metrics.training_metrics(final, results)
         found = representative(choice, results[0], trained.get("repeats"), ledger, right, evidence.nested, predicted)
@@ -193,8 +192,7 @@ def _finish(
             *evidence.failed.values(),
         ]
         note_digits(document, dataset.digits)
-        for name, content in style.rendered(best_figures.of_best(choice, document["representative"])):
-            run.add(name, content)
+        add_figures(run, best_figures.of_best(choice, document["representative"]))
         return finish_training(run, final, results, document, watch, exit_code=TrialsFailed.exit_code if failed else 0)
 
 

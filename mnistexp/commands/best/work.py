@@ -14,7 +14,7 @@ from mnistexp.runs.results import TrialResult, Watch
 from mnistexp.sweeps import reuse
 from mnistexp.sweeps.plan import Plan, plan_sweep
 from mnistexp.sweeps.sweeping import cross_validated
-from mnistexp.sweeps.swept import DROPOUT, LeftAside, Part, Swept, find_sweeps, parts_of, read_swept
+from mnistexp.sweeps.swept import DROPOUT, FamilySweep, LeftAside, Swept, family_sweeps, find_sweeps, read_swept
 from mnistexp.sweeps.trial_cache import cache_of
 
 Used = Sequence[tuple[str, Swept]]
@@ -26,7 +26,7 @@ class Sources:
     """The finished sweeps to choose from, the missing ones, and those that are not used."""
 
     used: Used
-    missing: Sequence[Part] = ()
+    missing: Sequence[FamilySweep] = ()
     left_aside: Sequence[LeftAside] = ()
 
 
@@ -58,7 +58,7 @@ class Work:
             swept = [read_swept(reference, self.dataset, self.runs_dir) for reference in dict.fromkeys(references)]
             _check_alike(swept)
             return Sources([(family, one) for one in swept for family in one.families])
-        parts = parts_of(self.config)
+        parts = family_sweeps(self.config)
         swept, left = find_sweeps(self.dataset.under(parts[0].config), self.runs_dir)
         listed = [part.family for part in parts]
         others = [] if listed_only else [family for one in swept for family in one.families]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistexp import statistics
-from mnistexp.commands.best.ledger import Reading, read_ledger
+from mnistexp.commands.best.ledger import LedgerEntry, read_ledger
 from mnistexp.commands.evaluate.measured import measured
-from mnistexp.commands.job import NOTHING_KEPT, as_sentence, read_same_digits, run_job, unwatched
-from mnistexp.commands.prediction import Network, network_of
+from mnistexp.commands.job import NOTHING_KEPT, add_figures, as_sentence, read_same_digits, run_job, unwatched
+from mnistexp.commands.prediction import TrainedNetwork, network_of
 from mnistexp.config import settings
 from mnistexp.config.models import DataConfig
 from mnistexp.config.shown import percent, span
@@ -21,11 +21,10 @@ from mnistexp.data.dataset import find, read_labelled, suspicions
 from mnistexp.data.forms import Classes
 from mnistexp.data.part import opened
 from mnistexp.errors import BadInput, MnistexpError
-from mnistexp.figures import drawings, plots, style
+from mnistexp.figures import drawings, plots
 from mnistexp.runs.layout import DATA, METRICS, Kind
 from mnistexp.runs.predictions import Mistake
-from mnistexp.runs.results import Noted, Outcome, Watch
-from mnistexp.runs.results import Reading as ReadingDone
+from mnistexp.runs.results import Noted, Outcome, Reading, Watch
 from mnistexp.runs.run_folder import Run
 from mnistexp.runs.stored_runs import StoredRun
 
@@ -75,19 +74,18 @@ def evaluate(
     with run_job(new, NOTHING_KEPT) as run:
         run.add(DATA, judged.document())
         if judged is known:
-            ledger = read_ledger(runs_dir, judged, Reading(run.id, Kind.EVALUATE, 1, False))
+            ledger = read_ledger(runs_dir, judged, LedgerEntry(run.id, Kind.EVALUATE, 1, False))
             document["ledger"] = ledger.document()
         run.add(METRICS, document)
-        for file, content in style.rendered(_drawn(document, judged, network.classes)):
-            run.add(file, content)
+        add_figures(run, _drawn(document, judged, network.classes))
     return Outcome(run.path, document)
 
 
-def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
+def _other(data: DataConfig, network: TrainedNetwork, part: PartChoice, transpose: bool | None, watch: Watch) -> Digits:
     """All digits of a source, or of a part of it, converted like the training digits."""
 
     def tick(done: float) -> None:
-        watch(ReadingDone(done))
+        watch(Reading(done))
 
     found = find(data)
     turned = found.form == network.transposed if transpose is None else transpose
@@ -106,7 +104,7 @@ def _other(data: DataConfig, network: Network, part: PartChoice, transpose: bool
     return digits
 
 
-def _document(stored: StoredRun, judged: Dataset, network: Network, known: Dataset | None) -> dict[str, Any]:
+def _document(stored: StoredRun, judged: Dataset, network: TrainedNetwork, known: Dataset | None) -> dict[str, Any]:
     images, labels = judged.digits.at(judged.split.test)
     probabilities = network.probabilities(images)
     found = measured(probabilities, labels)

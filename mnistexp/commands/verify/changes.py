@@ -18,6 +18,8 @@ from mnistexp.runs.stored_runs import StoredRun
 PLAIN = ("python", "implementation", "system", "machine", "cpu", "instructions", "git_commit", "training_code")
 """Keys of `environment.json` to compare; cores, memory and the kernel's release don't change results."""
 KEYED = ("packages", "variables")
+NOT_ANY_MORE = ("TF_CPP_MIN_LOG_LEVEL", "statsmodels")
+"""A variable and a package that earlier versions recorded; neither changes results."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def changed_surroundings(stored: StoredRun) -> Iterator[Change]:
     for key in KEYED:
         before, after = (each if isinstance(each, Mapping) else {} for each in (then.get(key), now[key]))
         for name in sorted(before.keys() | after.keys(), key=str.lower):
-            if name != "TF_CPP_MIN_LOG_LEVEL" and before.get(name) != after.get(name):  # earlier versions recorded it
+            if name not in NOT_ANY_MORE and before.get(name) != after.get(name):
                 yield Change(f"{key}.{name}", before.get(name), after.get(name))
     patch = stored.read_text(PATCH) if (stored.path / PATCH).exists() else ""
     if patch != dirty_diff():

@@ -14,7 +14,7 @@ from mnistexp.errors import BadInput
 from mnistexp.sweeps.executors.cores import usable_cores
 from mnistexp.sweeps.executors.processes import Processes
 
-Kind = Literal["serial", "processes", "dask"]
+ExecutorKind = Literal["serial", "processes", "dask"]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 def open_executor(
-    kind: Kind,
+    kind: ExecutorKind,
     workers: int | None,
     scheduler: str | None,
     initializer: Callable[..., None],
