@@ -117,11 +117,11 @@ class CommandGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command of that name, or an error that suggests others."""
+        unknown = args[0]  # which the parser of options takes away
         try:
             return super().resolve_command(ctx, args)
         except typer.TyperException as error:
-            names = self._meant(args[0])
-            if names:
+            if names := self._meant(unknown):
                 error.message = f"{error.message.rstrip('.')}. Did you mean {' or '.join(map(repr, names))}?"
             raise
 

@@ -131,7 +131,7 @@ def _load(text: str, where: str, kind: type[_Loader | _FastLoader] = _Loader) ->
     if len(text) > MAX_BYTES:
         raise ConfigError([Problem(where, "", f"is too large, allowed: at most {MAX_BYTES:,} bytes")])
     try:
-        loader = kind(text)
+        loader = kind(text.lstrip("\ufeff"))  # byte order marks, of which one parser skips one and the other two
         node = loader.get_single_node()
         if node is None:
             return None, None

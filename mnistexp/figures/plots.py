@@ -141,8 +141,10 @@ def learning_curves(named: Mapping[str, Sequence[History]], title: str = "Learni
 def confusion_matrix(matrix: NDArray[np.int64], names: Sequence[str] | None = None) -> "Figure":
     """Counts int64 (classes, classes): rows are the correct classes, columns the predicted ones.
 
-    `names`: of the classes, if they are others than the digits 0 to 9.
+    `names`: of the classes, if they are others than the digits 0 to 9. Raises ValueError for a negative count.
     """
+    if matrix.min() < 0:
+        raise ValueError(f"a confusion matrix holds the count {matrix.min()}")
     digits = [str(digit) for digit in range(len(matrix))]
     what, levels = ("digit", digits) if list(names or digits) == digits else ("class", list(names or ()))
     total, right = int(matrix.sum()), int(np.trace(matrix))

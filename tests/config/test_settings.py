@@ -162,6 +162,12 @@ def test_hostile_yaml_is_refused(text: str, expected: str) -> None:
     assert expected in problems(text)
 
 
+@pytest.mark.parametrize("marks", range(4))
+def test_byte_order_marks_at_the_beginning_belong_to_no_key(marks: int) -> None:
+    text = "\ufeff" * marks + "seed: 1"
+    assert yaml_source.parse(text, "file.yaml").values == yaml_source.parse_fast(text, "file.yaml") == {"seed": 1}
+
+
 def test_plain_scalars_mean_what_they_look_like() -> None:
     values = yaml_source.parse(
         "a: 1e-3\nb: 1E5\nc: no\nd: 2020-01-01\ne: 010\nf: .5\ng: 1:30\nh: ~\ni: 1_0\nj: 1_000", "x"

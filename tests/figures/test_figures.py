@@ -164,6 +164,8 @@ def test_confusion_matrix_writes_every_count_at_its_place() -> None:
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted digit", "correct digit")
     assert axes.get_title(loc="left") == f"{np.trace(matrix)} of {matrix.sum()} digits classified correctly (97.7%)"
     plots.confusion_matrix(np.zeros((10, 10), dtype=np.int64))
+    with pytest.raises(ValueError, match="-1"):
+        plots.confusion_matrix(np.full((10, 10), -1))
 
 
 def test_a_training_with_repeats_has_the_figures_of_all_of_them() -> None:
