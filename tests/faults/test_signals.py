@@ -14,6 +14,9 @@ import sound
 from conftest import Tried
 from program import TINY, Forks, begin, environment, processes_of, program, wait_until
 
+from mnistexp.runs import stored_runs
+from mnistexp.runs.status import read_record
+
 LONG_SWEEP = [
     *("sweep-optimizer", "--opt", "adam", "--epochs", "3000", "--workers", "2", "--executor", "processes"),
     *("--grid", "learning_rate=0.001,0.002,0.003,0.004", *TINY),
@@ -133,6 +136,12 @@ def ended(process: "subprocess.Popen[bytes]", session: int, seconds: float = 30)
     wait_until(lambda: not processes_of(session), seconds)
 
 
+def recorded_as_interrupted(runs_dir: Path) -> None:
+    """Raises AssertionError unless each run is interrupted by its own record, not only as its process is dead."""
+    assert set(sound.check(runs_dir).values()) == {"interrupted"}
+    assert {read_record(run.path).status for run in stored_runs.list_runs(runs_dir)} == {"interrupted"}
+
+
 SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"]
 
 
@@ -162,7 +171,7 @@ def test_a_signal_ends_a_command_quietly(
     assert b"Traceback" not in said, said.decode()
     assert process.returncode == (0 if name == "serve" else STOPPED), said.decode()
     if name in ("train", "sweep"):
-        assert set(sound.check(tmp_path / "runs").values()) == {"interrupted"}
+        recorded_as_interrupted(tmp_path / "runs")
         assert said.count(b"mnistexp: error: ") == 1
     tried(f"{sign} to {name}", 1, "quiet, exit code " + ("0" if name == "serve" else "130") + ", no process left")
 
@@ -219,7 +228,7 @@ def test_a_closed_terminal_ends_a_command(
     one.close()
     ended(one.process, one.process.pid)
     if name in ("train", "sweep"):
-        assert set(sound.check(tmp_path / "runs").values()) == {"interrupted"}
+        recorded_as_interrupted(tmp_path / "runs")
     tried(f"terminal closed under {name}", 1, "ended, run marked interrupted, no process left")
 
 
