@@ -92,6 +92,13 @@ FAULTS = {
         "        os.dup(0)\n        temporary.write_bytes(content)",
         "test_load.py::test_repeated_work_leaks_nothing[runs]",
     ),
+    "each run reads the earlier ones": Planted(
+        "runs/run_folder.py", "        self._ended = True\n        self._holds.close()\n\n    def _publish",
+        "        self._ended = True\n        self._holds.close()\n"
+        "        for other in self.path.parent.glob(\"2*/status.json\"):\n            other.read_bytes()\n\n"
+        "    def _publish",
+        "test_load.py::test_repeated_work_leaks_nothing[runs]",
+    ),
     "each run stays in memory": Planted(
         "runs/run_folder.py", "        self._ended = True\n        self._holds.close()\n\n    def _publish",
         "        self._ended = True\n        self._holds.close()\n        KEPT.append(bytes(range(256)) * 256)\n\n"
