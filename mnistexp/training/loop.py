@@ -28,8 +28,8 @@ Part = tuple[Tensor, Tensor, Tensor]
 PHILOX = 1
 HALVES = 2**16
 """Dropout compares 16 random bits per unit: its rate is exact to 1 in 65,536."""
-AT_ONCE = 288
-"""Digits that one call of the compiled steps trains on at most, unless a batch is larger: 9 batches of 32."""
+AT_ONCE = 800
+"""Digits that one call of the compiled steps trains on at most, unless a batch is larger: 25 batches of 32."""
 
 
 class Network(Protocol):
