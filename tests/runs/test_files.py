@@ -291,6 +291,7 @@ def test_content_and_name_are_flushed_before_the_write_returns(tmp_path: Path) -
     """The order of system calls is the promise: file flushed, renamed, folder flushed."""
     name = str(tmp_path / "a")
     code = f"from pathlib import Path; from mnistexp.runs import files; files.write_text(Path({name!r}), 'x')"
+    end = "; sys.stdout.flush(); os._exit(0)"  # before coverage writes files of its own
     program = (
         "import sys, os\n"
         "def hook(event, arguments):\n"
@@ -301,7 +302,7 @@ def test_content_and_name_are_flushed_before_the_write_returns(tmp_path: Path) -
         "    print('fsync', os.path.isdir(handle)); flush(handle)\n"
         "os.fsync = fsync\n"
     )
-    done = subprocess.run([sys.executable, "-c", program + code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program + code + end], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n") == ["fsync False", "rename", "fsync True", ""]
 
 
