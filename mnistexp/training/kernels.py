@@ -60,6 +60,10 @@ class _Private:
     known: set[str] = field(default_factory=set)
     process: int = field(default_factory=os.getpid)
 
+    def entry_beside(self, name: str) -> Path:
+        """The place of something left beside the kernels under a name."""
+        return self.kept / f"{BESIDE}{name}{SUFFIX}"
+
 
 _private: _Private | None = None
 
@@ -136,19 +140,19 @@ def keep() -> None:
 
 def beside(name: str) -> bytes | None:
     """What was left beside the kernels under a name, by this process or an earlier one."""
-    return None if _private is None else _read(_private.kept / f"{BESIDE}{name}{SUFFIX}")
+    return None if _private is None else _read(_private.entry_beside(name))
 
 
 def is_beside(name: str) -> bool:
     """Whether something was left under a name; `beside` may yet find it damaged, or gone."""
-    return _private is not None and (_private.kept / f"{BESIDE}{name}{SUFFIX}").exists()
+    return _private is not None and _private.entry_beside(name).exists()
 
 
 def leave_beside(name: str, content: bytes) -> None:
     """Leave something beside the kernels, for this process and later ones."""
     if _private is not None:
         with suppress(OSError, RunError):
-            _private.cache.add(_private.kept / f"{BESIDE}{name}{SUFFIX}", _with_checksum(content))
+            _private.cache.add(_private.entry_beside(name), _with_checksum(content))
             _private.cache.shrink(LARGEST)
 
 
