@@ -67,6 +67,12 @@ def test_a_task_that_always_kills_its_worker_is_lost_and_no_other(kind: Executor
     assert found == {number: number for number in range(12) if number != 7}
 
 
+def test_a_result_that_dies_with_its_worker_after_the_task_is_lost_too(tmp_path: Path) -> None:
+    with open_plain("dask") as executor:
+        [(_, lost)] = outcomes(executor, worker_tasks.die_once_done, [tmp_path], retries=0)
+    assert isinstance(lost, Lost)
+
+
 def test_without_any_worker_dask_ends_each_try_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from mnistexp.sweeps.executors import dask_cluster
 

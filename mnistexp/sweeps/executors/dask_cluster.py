@@ -3,6 +3,7 @@
 Importing this module loads Dask, which is an optional extra.
 """
 
+import asyncio
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from uuid import uuid4
 
 import dask
 from distributed import Client, LocalCluster, Nanny, WorkerPlugin
+from distributed import Future as DaskFuture
 
 from mnistexp.errors import BadInput, RunError
 from mnistexp.sweeps.executors.processes import answered_later, spawning
@@ -52,7 +54,6 @@ class Cluster(Executor):
             self._client = opened.enter_context(_connected(target))
             plugin = f"mnistexp-{uuid4().hex}"
             self._client.register_plugin(_Initialize(initializer, initargs), name=plugin)
-            self._executor = self._client.get_executor(pure=False)
             if address:
                 opened.callback(self._leave, plugin)
             self._opened = opened.pop_all()
@@ -69,8 +70,8 @@ class Cluster(Executor):
             raise RunError(
                 f"the Dask scheduler at {self._address or 'this machine'} no longer answers; finished fits are kept"
             )
-        future: Future[Any] = self._executor.submit(function, *args, **kwargs)
-        return future
+        result = _result(self._client.submit(function, *args, pure=False, **kwargs))
+        return asyncio.run_coroutine_threadsafe(result, self._client.loop.asyncio_loop)
 
     def shutdown(self, *_: Any, **__: Any) -> None:
         """Leave the cluster, and stop workers started here at once; no error if the cluster is gone."""
@@ -79,7 +80,6 @@ class Cluster(Executor):
 
     def _leave(self, plugin: str) -> None:
         if self._client.status == "running":
-            self._executor.shutdown(wait=False)
             self._client.unregister_worker_plugin(plugin)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -103,6 +103,11 @@ class _Nanny(Nanny):  # type: ignore[misc]
     async def instantiate(self) -> Any:
         with spawning():
             return await super().instantiate()
+
+
+async def _result(task: DaskFuture) -> Any:
+    """The result of a task. Dask's own executor would wait forever if it was lost with its worker, and then again."""
+    return await task
 
 
 @contextmanager
