@@ -129,9 +129,9 @@ def gradients(path: str, optimizer: str, digits: int, batch: int) -> Epoch:
             _, _, found = network.gradients(weights, tf.gather(x, rows), tf.gather(y, rows), shares)
             for gradient in found:
                 total += tf.reshape(gradient, [-1])[0]
-        for start in tf.range(0, digits // 4, batch):
-            rows = tf.minimum(tf.range(batch) + start, digits // 4 - 1)
-            total += network.logits(weights, tf.gather(validation, rows))[0, 0]
+        for start in tf.range(0, digits // 4, network.at_once):
+            rows = tf.minimum(tf.range(network.at_once) + start, digits // 4 - 1)
+            total += network.logits(weights, tf.gather(validation, rows), digits // 4 - start)[0, 0]
         return total
 
     graph = tf.function(run)

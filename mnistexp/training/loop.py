@@ -36,11 +36,12 @@ class Network(Protocol):
     """The interface of a network for the loop; `Winograd` explains each member."""
 
     one_kernel: bool
+    at_once: int
     mask_sizes: tuple[int, ...]
 
     def prepare(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
 
-    def logits(self, weights: Sequence[Tensor], x: Tensor) -> Tensor: ...
+    def logits(self, weights: Sequence[Tensor], x: Tensor, real: Tensor) -> Tensor: ...
 
     def gradients(
         self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
@@ -51,6 +52,7 @@ class Layers:
     """Any network, by the layers of its Keras model and TensorFlow's automatic gradients."""
 
     one_kernel = False  # XLA's gradients of convolutions are slow
+    at_once = 50
 
     def __init__(self, config: ModelConfig) -> None:
         self.model = build_model(config)
@@ -62,8 +64,12 @@ class Layers:
         """Images uint8 (n, 28, 28), unchanged."""
         return images
 
-    def logits(self, weights: Sequence[Tensor], x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Float32 (n, 10) for images uint8 (n, 28, 28), before the softmax; without `masks` nothing is dropped."""
+    def logits(self, weights: Sequence[Tensor], x: Tensor, real: Tensor) -> Tensor:  # noqa: ARG002 - all are computed
+        """Float32 (n, 10) for images uint8 (n, 28, 28), before the softmax."""
+        return self._outputs(weights, x, ())
+
+    def _outputs(self, weights: Sequence[Tensor], x: Tensor, masks: Sequence[Tensor]) -> Tensor:
+        """The logits; without `masks` nothing is dropped."""
         x = tf.cast(x, tf.float32)[..., tf.newaxis] / 255.0
         weights, masks = list(weights), list(masks)
         for layer in self.model.layers[:-1]:
@@ -81,7 +87,7 @@ class Layers:
         """The losses (n,), the logits (n, 10), and the gradients of the losses' sum weighted by `shares` (n,)."""
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            logits = self.logits(weights, x, masks)
+            logits = self._outputs(weights, x, masks)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_sum(shares * losses)
         return losses, logits, tape.gradient(loss, weights)
@@ -126,7 +132,7 @@ class Loop:
             ],
         )
         weights = tuple(spec(shape, floats) for shape in self.shapes)
-        self.evaluate = Graph(f"evaluation, {batch} a batch: {about}", self._evaluate, [weights, part])
+        self.evaluate = Graph(f"evaluation: {about}", self._evaluate, [weights, part])
 
     def train(self, *arguments: Any) -> tuple[State, Tensor]:
         """The graph of `_train`."""
@@ -258,17 +264,18 @@ class Loop:
 
     def _evaluate(self, weights: State, part: Part) -> tuple[Tensor, Tensor]:
         """Sums of loss, correct predictions and squared loss, float64 (3,), and probabilities (n, 10)."""
-        images, labels, shares = part
-        last = tf.shape(images)[0] - 1
+        images, labels, _ = part
+        digits, at_once = tf.shape(images)[0], self.network.at_once
 
         def see(number: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-            rows = tf.minimum(tf.range(self.batch) + number * self.batch, last)
-            return number + 1, parts.write(number, self.network.logits(weights, tf.gather(images, rows)))
+            first = number * at_once
+            x = tf.gather(images, tf.minimum(tf.range(at_once) + first, digits - 1))
+            return number + 1, parts.write(number, self.network.logits(weights, x, digits - first))
 
-        batches = tf.shape(shares)[0]
-        parts = tf.TensorArray(tf.float32, batches, element_shape=[self.batch, *self.shapes[-1]])
-        _, parts = tf.while_loop(lambda number, _: number < batches, see, (0, parts))
-        logits = parts.concat()[: last + 1]
+        calls = (digits + at_once - 1) // at_once
+        parts = tf.TensorArray(tf.float32, calls, element_shape=[at_once, *self.shapes[-1]])
+        _, parts = tf.while_loop(lambda number, _: number < calls, see, (0, parts))
+        logits = parts.concat()[:digits]
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         squares = tf.reduce_sum(tf.square(tf.cast(losses, tf.float64)), keepdims=True)
         sums = _sums(losses, logits, labels, tf.ones_like(labels, tf.bool))

@@ -26,6 +26,8 @@ tf = start_tensorflow()
 Tensor = Any
 GRID, TILES, PIXELS = 12, 5, 16
 """Pooled positions along a side after the first pooling, and after the second; pixels in a window."""
+SEEN = 16
+"""Digits that are evaluated together, whose intermediate results fit into a core's second-level cache."""
 NONE = 4.0
 """The winner of a window whose maximum ReLU cuts off; else it is 0 to 3. Float, as XLA does not vectorise ints here."""
 SPREAD = np.array([[1, 0], [1, 1], [1, -1], [0, -1]], np.float32)
@@ -58,6 +60,8 @@ class Winograd:
 
     one_kernel = True
     """Whether `gradients` may be compiled as part of a larger kernel."""
+    at_once = 25 * SEEN
+    """How many digits `logits` takes."""
 
     def __init__(self, filters: tuple[int, int], dense_units: int) -> None:
         self.first, self.second = filters
@@ -74,18 +78,25 @@ class Winograd:
         windows = windows[:, : 2 * GRID : 2, : 2 * GRID : 2].reshape(-1, GRID // 2, 2, GRID // 2, 2, 4, 4)
         return np.ascontiguousarray(windows.transpose(0, 2, 4, 1, 3, 5, 6)).reshape(len(images), -1)
 
-    def logits(self, weights: Sequence[Tensor], x: Tensor) -> Tensor:
-        """Logits float32 (n, 10) of prepared digits (n, 2304), n known when traced."""
-        hidden = tf.nn.relu(tf.matmul(self._features(x, *weights[:4]), weights[4]) + weights[5])
+    def logits(self, weights: Sequence[Tensor], x: Tensor, real: Tensor) -> Tensor:
+        """Logits float32 (at_once, 10) of prepared digits (at_once, 2304), of which the first `real` matter."""
+        hidden = tf.nn.relu(tf.matmul(self._features(x, real, *weights[:4]), weights[4]) + weights[5])
         return tf.matmul(hidden, weights[6]) + weights[7]
 
     @compiled
-    def _features(self, x: Tensor, *weights: Tensor) -> Tensor:
-        """What both convolutions give, float32 (n, 25 * filters)."""
-        windows, run = self._windows(x)
-        pooled, _ = run(self._conv_1, windows, *weights[:2])
-        features, _, _ = run(self._conv_2, pooled, *weights[2:])
-        return self._by_digit(features)
+    def _features(self, x: Tensor, real: Tensor, *weights: Tensor) -> Tensor:
+        """What both convolutions give, float32 (at_once, 25 * filters), 0 where there is no real digit."""
+        x = tf.reshape(x, [-1, SEEN, x.shape[1]])
+
+        def see(number: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+            windows, run = self._windows(x[number])
+            pooled, _ = run(self._conv_1, windows, *weights[:2])
+            features, _, _ = run(self._conv_2, pooled, *weights[2:])
+            return number + 1, found.write(number, self._by_digit(features))
+
+        found = tf.TensorArray(tf.float32, x.shape[0], element_shape=[SEEN, TILES**2 * self.second])
+        _, found = tf.while_loop(lambda number, _: number * SEEN < real, see, (0, found))
+        return found.concat()
 
     def gradients(
         self, weights: Sequence[Tensor], x: Tensor, labels: Tensor, shares: Tensor, masks: Sequence[Tensor] = ()
