@@ -191,12 +191,14 @@ def _text(found: "Checked") -> Iterator[str]:
 
 
 def _markdown(found: "Checked") -> Iterator[str]:
+    from mnistexp.runs.export import escaped
+
     yield f"**{found.run}**: {'all requirements are met' if found.met else 'not all requirements are met'}\n"
     yield "| requirement | met | found |"
     yield "|---|---|---|"
     for each in found.requirements:
-        cells = (each.text, "yes" if each.met else "**no**", each.found)
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        cells = (escaped(each.text), "yes" if each.met else "**no**", escaped(each.found))
+        yield f"| {' | '.join(cells)} |"
 
 
 def _junit(found: "Checked") -> Iterator[str]:

@@ -29,7 +29,11 @@ def read_idx(path: Path, tick: Tick) -> NDArray[Any]:
     promised = header + math.prod(shape) * dtype.itemsize
     if promised > LIMIT:
         raise refuse(path, f"its header declares {promised:,} bytes; at most {LIMIT:,} are read", AGAIN)
-    content = b"".join([start, *stream])
-    if len(content) != promised:
-        raise refuse(path, f"{len(content):,} bytes; its header declares {promised:,}: cut off or damaged", AGAIN)
-    return np.ndarray(shape, dtype, content, header)
+    read, parts = len(start), [start]
+    while read <= promised and (part := next(stream, b"")):
+        read += len(part)
+        parts.append(part)
+    if read != promised:
+        more = " or more" * (read > promised)
+        raise refuse(path, f"{read:,} bytes{more}; its header declares {promised:,}: cut off or damaged", AGAIN)
+    return np.ndarray(shape, dtype, b"".join(parts), header)

@@ -26,6 +26,7 @@ from mnistexp.commands.evaluate.story import evaluate
 from mnistexp.config.models import DataConfig
 from mnistexp.data import Digits, archives
 from mnistexp.data import idx as idx_module
+from mnistexp.data.content import PIECE
 from mnistexp.data.polarity import dark_ink, orientation
 from mnistexp.data.reading import read_pictures
 from mnistexp.errors import BadInput
@@ -444,7 +445,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "blank": (wrong(x=lambda x: 0 * x), "all pictures are blank"),
     "wrong magic": (wrong_idx(lambda raw: b"\0\1" + raw[2:]), "begins with magic number"),
     "cut off IDX": (wrong_idx(lambda raw: raw[:-1]), "156,815 bytes; its header declares 156,816: cut off"),
-    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "156,817 bytes; its header declares 156,816"),
+    "overlong IDX": (wrong_idx(lambda raw: raw + b"\0"), "156,817 bytes or more; its header declares 156,816"),
     "a huge promise": (wrong_idx(lambda raw: raw[:4] + b"\xff" * 12), "its header declares 79,"),
     "half an IDX header": (wrong_idx(lambda raw: raw[:9]), "9 bytes; an IDX header alone takes 16"),
     "cut off gzip": (wrong_idx(lambda raw: gzip.compress(raw)[:-9]), "cut off while it was downloaded?"),
@@ -491,6 +492,16 @@ def test_predict_and_evaluate_refuse_what_train_refuses(name: str, finished: dic
         code, out, errors = answer(*command)
         assert (code, out) == (2, "")
         assert message in errors
+
+
+def test_an_idx_file_is_read_no_further_than_just_past_its_end(tmp_path: Path) -> None:
+    path, ticks = tmp_path / "labels", list[float]()
+    path.write_bytes(idx(Y[:9]))
+    with path.open("ab") as file:
+        file.truncate(10 * PIECE)
+    with pytest.raises(BadInput, match=r"or more; its header declares 17:"):
+        idx_module.read_idx(path, ticks.append)
+    assert len(ticks) <= 1
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:

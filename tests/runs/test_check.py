@@ -112,6 +112,7 @@ def test_reports_for_servers_and_pages_are_well_formed(runs: Path) -> None:
     assert [case.find("failure") is not None for case in suite] == [True, False]
     table = invoke(runs, *words, "--format", "md").stdout.splitlines()
     assert [line.split(" | ")[1] for line in table if line.startswith("| ")] == ["met", "**no**", "yes"]
+    assert r"name=\*x\*" in invoke(runs, "worse", "--require", "name=*x*", "--format", "md").stdout
 
 
 def shell(script: str, runs: Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
