@@ -86,7 +86,7 @@ def in_turn(sides: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list
     """Each side once a round, every other round in reverse, so that other load on the machine falls on all of them."""
     found: dict[str, list[T]] = {name: [] for name in sides}
     for number in range(rounds):
-        for name in sorted(sides, reverse=number % 2 == 1):
+        for name in list(sides)[:: -1 if number % 2 else 1]:
             found[name].append(sides[name]())
     return found
 

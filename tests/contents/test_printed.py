@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from programs import call
+from programs import answer, call
 
-from contents import checked, commands, compare, predicted, printed
+from contents import checked, commands, compare, predicted, printed, verified
 from contents.passages import Page
 from contents.planted import more, negated, plus, replaced, spoilt, told
 from contents.reader import together_faults
@@ -143,3 +144,32 @@ def test_the_score_of_a_repeated_best_in_a_list_is_the_mean_of_its_trainings(
     (own / "metrics.json").write_text(json.dumps(metrics))
     listed = call("runs", "list", "--runs-dir", tmp_path, cwd=tmp_path).stdout
     assert listed.split("\t")[4] == "0.125"
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.02], ids=["identical", "within tolerance"])
+def test_what_verify_prints_is_what_differs_in_the_files(trained: list[Record], tmp_path: Path, factor: float) -> None:
+    now = trained[2]
+    then = Record(Path(shutil.copytree(now.path, tmp_path / now.path.name)))
+    (file,) = then.path.glob("repeats/*/history.csv")
+    history, metrics = pd.read_csv(file, dtype=str), then.path / "metrics.json"
+    if factor != 1:
+        history.loc[1, "val_loss"] = repr(float(history.loc[1, "val_loss"]) * factor)
+        file.write_text(history.to_csv(index=False, lineterminator="\n"))
+        document = json.loads(metrics.read_text())
+        document["repeats"]["test_accuracies"][0] *= 0.99
+        metrics.write_text(json.dumps(document))
+    code, out, _ = answer("verify", then.path, "--json")
+    document, text = json.loads(out), answer("verify", then.path)[1]
+    assert document["verdict"] == ("identical" if factor == 1 else "within tolerance")
+    assert verified.document_faults(then, now, document, code) == []
+    assert verified.text_faults(document, text) == []
+    for changed in (
+        spoilt(document, "compared", 4, "difference", by=plus(0.01)),
+        spoilt(document, "compared", 4, "identical", by=negated),
+        spoilt(document, "compared", 3, "detail", by=lambda detail: f"1{detail}"),
+        spoilt(document, "verdict", by=lambda verdict: "differs" if verdict == "identical" else "identical"),
+        spoilt(document, "exit_code", by=plus(1)),
+    ):
+        assert verified.document_faults(then, now, changed, code), changed
+    assert verified.text_faults(document, re.sub(r"same\b", "differs", text, count=1))
+    assert verified.text_faults(document, text.replace("Verdict       ", "Verdict       not "))
