@@ -8,6 +8,7 @@ from mnistexp.cli import console, console_report
 from mnistexp.cli.call import Call
 from mnistexp.cli.options import DATA, RUN, SEARCH, TRAINING, OptimizersOption, option
 from mnistexp.cli.parsing import TRAIN, Commands
+from mnistexp.cli.sweep_commands import not_set_too
 from mnistexp.config import settings
 from mnistexp.config.yaml_source import Source
 from mnistexp.errors import BadInput, TrialsFailed
@@ -120,5 +121,7 @@ def _optimizers(layers: list[Source], opt: list[str]) -> list[Source]:
         return []
     from mnistexp.sweeps.space import default_grid
 
-    others = [grid for grid in settings.resolve(layers).config.search.grids if "model.dropout" in grid]
+    found = settings.resolve(layers)
+    not_set_too(found, "--opt")
+    others = [grid for grid in found.config.search.grids if "model.dropout" in grid]
     return [settings.flag("--opt", "sweep.grid", [*default_grid(opt), *others])]

@@ -127,13 +127,23 @@ def _what_to_try(command: str, layers: list[Source], opt: list[str], grid: list[
     own_grids = default_grid(opt) if opt else ()
     optimizers = [str(own["optimizer.name"][0]) for own in own_grids]
     grids = [_grid_of(grid)] if grid else [{}]
-    if not grid and (configured := settings.resolve(layers).config.sweep):
+    found = settings.resolve(layers)
+    if grid:
+        not_set_too(found, "--grid")
+    elif configured := found.config.sweep:
         if command == Kind.SWEEP_OPTIMIZER and not (configured.zip or configured.random):
+            not_set_too(found, "--opt")
             return [settings.flag("--opt", "sweep.grid", own_grids)]
         grids = [dict(grid) for grid in configured.grids]
     named = [{"optimizer.name": [name]} | one for name in optimizers for one in grids] or grids
     base = [settings.flag("--opt", "optimizer.name", optimizers[0])] if len(optimizers) == 1 else []
     return [*base, settings.flag("--grid" if grid else "--opt", "sweep.grid", named)]
+
+
+def not_set_too(found: Settings, flag: str) -> None:
+    """Raise `BadInput` if `--set` gives the grid that a flag would replace."""
+    if (origin := found.origins.get("sweep.grid", "")).startswith("--set"):
+        raise BadInput(f"{origin} and {flag} both choose the values to try, allowed: one of them")
 
 
 def _grid_of(texts: list[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from programs import answer, call
 
-from contents import checked, commands, compare, predicted, printed, verified
+from contents import checked, commands, compare, planned, predicted, printed, verified
 from contents.passages import Page
 from contents.planted import more, negated, plus, replaced, spoilt, told
 from contents.reader import together_faults
@@ -173,3 +173,16 @@ def test_what_verify_prints_is_what_differs_in_the_files(trained: list[Record], 
         assert verified.document_faults(then, now, changed, code), changed
     assert verified.text_faults(document, re.sub(r"same\b", "differs", text, count=1))
     assert verified.text_faults(document, text.replace("Verdict       ", "Verdict       not "))
+
+
+def test_what_a_plan_announces_is_what_the_sweep_did(finished: dict[str, Path], tmp_path: Path) -> None:
+    record = Record(finished["sweep"])
+    words = (record.command, "--config", record.path / "config.yaml", "--dry-run", "--runs-dir", tmp_path)
+    document, text = json.loads(answer(*words, "--json")[1]), answer(*words)[1]
+    assert planned.document_faults(record, document) == []
+    assert planned.text_faults(record, text) == []
+    assert planned.document_faults(record, spoilt(document, "fits_to_run", by=plus(-1)))
+    assert planned.document_faults(record, spoilt(document, "trials", by=plus(1)))
+    assert planned.text_faults(record, replaced(text, r"\d+ to run", "1 to run"))
+    assert planned.text_faults(record, replaced(text, r"0\.9", "0.8"))
+    assert planned.text_faults(record, text + text.splitlines()[1])
