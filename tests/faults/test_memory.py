@@ -138,7 +138,7 @@ SETS = {
     "npz-header.npz": (npz_header, "1,000,000,000,000 x 28 x 28 of uint8 at 1 bytes = 784,000,000,000,000 bytes"),
     "npz-bomb.npz": (npz_bomb, "images.npy takes 1,097,600,128 bytes; at most 1,073,741,824"),
     "idx-header": (idx_header, "its header declares 3,136,000,000,016 bytes; at most 1,073,741,824 are read"),
-    "idx-sparse": (idx_sparse, "takes more than 1,073,741,824 bytes unpacked"),
+    "idx-sparse": (idx_sparse, "bytes or more; its header declares 800: cut off or damaged"),
 }
 
 
