@@ -109,8 +109,7 @@ def sweep(found: Found) -> Iterator[str]:
     theirs = found[GRID_SEARCH]
     yield row(str(FITS), found[f"{OURS} sweep"], theirs)
     if ours := found.get("assignment"):
-        beside = zip(found[BEFORE], found[AFTER], strict=True)
-        scaled = Cost(*(ASSIGNMENT / FITS * (before + after) / 2 for before, after in beside))
+        scaled = Cost(*(ASSIGNMENT / FITS * value for value in medians([found[BEFORE], found[AFTER]])))
         yield row(f"{ASSIGNMENT}; `GridSearchCV` by its time for {FITS}", ours, scaled)
 
 

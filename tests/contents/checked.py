@@ -79,7 +79,7 @@ def markdown_faults(document: Mapping[str, Any], text: str) -> list[str]:
     heads = [answer, "", "| requirement | met | found |", "|---|---|---|"]
     rows = [f"| {row['text']} | {'yes' if row['met'] else '**no**'} | {row['found']} |"
             for row in document["requirements"]]  # fmt: skip
-    printed = re.sub(r"\\([^\w\s])|\\(_)", r"\1\2", text).splitlines()
+    printed = re.sub(r"\\([^\w\s]|_)", r"\1", text).splitlines()
     return [] if printed == heads + rows else [f"runs check --format md: {printed}, --json has {heads + rows}"]
 
 

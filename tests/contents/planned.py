@@ -8,7 +8,7 @@ from .records import Record
 
 def document_faults(record: Record, document: Mapping[str, Any]) -> list[str]:
     """What `--dry-run --json` counts otherwise than the sweep did."""
-    fits = len(list(record.path.glob("trials/*.json")))
+    fits = _fits(record)
     own = {"trials": len(record.trials), "fits": fits, "fits_cached": 0, "fits_to_run": fits, "seconds": None}
     return [f"--dry-run: {key} is {document[key]}, the sweep had {value}"
             for key, value in own.items() if document[key] != value]  # fmt: skip
@@ -16,16 +16,14 @@ def document_faults(record: Record, document: Mapping[str, Any]) -> list[str]:
 
 def text_faults(record: Record, text: str) -> list[str]:
     """What `--dry-run` prints otherwise than a line for each trial of the sweep, and one for all fits."""
-    swept = [key for grid in _grids(record) for key in grid]
-    fits = len(list(record.path.glob("trials/*.json")))
-    rows = [["trial", *(key.rpartition(".")[2] for key in swept), "fits"]]
+    swept, fits = [name for name in record.trials if name.startswith("param_")], _fits(record)
+    rows = [["trial", *(name.rpartition(".")[2] for name in swept), "fits"]]
     for index, trial in record.trials.sort_index().iterrows():
-        rows.append([str(index), *(f"{trial[f'param_{key}']:g}" for key in swept), str(fits // len(record.trials))])
+        rows.append([str(index), *(f"{trial[name]:g}" for name in swept), str(fits // len(record.trials))])
     rows.append(f"{fits} fits: 0 cached, {fits} to run (time unknown: no fit timed yet)".split())
     lines = [line.split() for line in text.splitlines()]
     return [] if lines == rows else [f"--dry-run: prints {lines}, the sweep had {rows}"]
 
 
-def _grids(record: Record) -> list[dict[str, Any]]:
-    grids = record.config["sweep"]["grid"]
-    return grids if isinstance(grids, list) else [grids]
+def _fits(record: Record) -> int:
+    return len(list(record.path.glob("trials/*.json")))

@@ -57,8 +57,7 @@ def text_faults(document: Mapping[str, Any], text: str) -> list[str]:
 def _expected(then: Record, now: Record) -> Iterator[tuple[str, tuple[bool, float | None, str]]]:
     """Of each comparison its name, whether both are identical, how far they differ, and the words."""
     repeats = len(now.histories)
-    accuracies = [[float((p.argmax(1) == labels).mean()) for labels, p in record.tested] for record in (then, now)]
-    accuracies[0] = then.metrics.get("repeats", {}).get("test_accuracies") or [then.metrics["test_accuracy"]]
+    stored = then.metrics.get("repeats", {}).get("test_accuracies") or [then.metrics["test_accuracy"]]
     for repeat in range(repeats):
         before = f"training {repeat + 1}: " if repeats > 1 else ""
         far = {name: _far(old, new) for name, old, new in _columns(then.histories[repeat], now.histories[repeat])}
@@ -67,7 +66,8 @@ def _expected(then: Record, now: Record) -> Iterator[tuple[str, tuple[bool, floa
         yield f"{before}history.csv", (same, far[curve], "" if same else f"{curve} differs most")
         yield f"{before}weights", (True, None, "")
         yield f"{before}predictions", (True, 0.0, "")
-        old, new = (found[repeat] for found in accuracies)
+        labels, p = now.tested[repeat]
+        old, new = stored[repeat], float((p.argmax(1) == labels).mean())
         said = f"{new:.4f}" if old == new else f"{old:.4f} then, {new:.4f} now"
         yield f"{before}test accuracy", (old == new, abs(old - new) / max(old, new), said)
 
