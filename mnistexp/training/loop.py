@@ -141,8 +141,8 @@ class Loop:
 
     def start(self, weights: Sequence[Any]) -> State:
         """The initial state of a training."""
-        vectors = [tf.fill(shape, value) for value in self.optimizer.slots for shape in self.shapes]
-        return (*map(tf.constant, weights), *vectors, *map(tf.constant, self.optimizer.scalar_slots))
+        vectors = [np.full(shape, value, np.float32) for value in self.optimizer.slots for shape in self.shapes]
+        return (*map(tf.constant, [*weights, *vectors, *self.optimizer.scalar_slots]),)
 
     def part(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> Part:
         """Images uint8 (n, 28, 28) and labels (n,), of any integer dtype, converted for the compiled functions.
