@@ -73,21 +73,27 @@ def new_figure(width: float, height: float) -> "Figure":
 @styled
 def render(figure: "Figure", kind: Literal["png", "svg"]) -> bytes:
     """The figure as a file's contents, without date or versions in it."""
+    return contents(figure, kind, DPI)
+
+
+def contents(figure: "Figure", kind: Literal["png", "svg"], dpi: int) -> bytes:
+    """`render` in the style that holds now, and with other dots per inch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    canvas = FigureCanvasAgg(figure) if kind == "png" else FigureCanvasSVG(figure)
     # `savefig` would repeat the layout for each file, and draw the figure twice to measure it.
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
-    contents, dpi = BytesIO(), figure.dpi
-    figure.dpi = DPI
-    if kind == "png":
-        FigureCanvasAgg(figure).print_png(contents, metadata={"Software": None})
-    else:
-        FigureCanvasSVG(figure).print_svg(contents, metadata={"Date": None})
+    written, usual = BytesIO(), figure.dpi
     figure.dpi = dpi
-    return contents.getvalue()
+    if isinstance(canvas, FigureCanvasAgg):
+        canvas.print_png(written, metadata={"Software": None})
+    else:
+        canvas.print_svg(written, metadata={"Date": None})
+    figure.dpi = usual
+    return written.getvalue()
 
 
 def rendered(figures: Mapping[str, "Figure"]) -> Iterator[tuple[str, bytes]]:

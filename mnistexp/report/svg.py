@@ -5,13 +5,12 @@ The policy forbids `style` attributes, so they become presentation attributes. T
 
 import re
 from collections.abc import Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
 
-from mnistexp.figures.style import HeatCell, Lines, record_of, styled
+from mnistexp.figures.style import HeatCell, Lines, contents, record_of, styled
 from mnistexp.report.page import thinned
 
 if TYPE_CHECKING:
@@ -71,10 +70,10 @@ def _prepare(figure: "Figure") -> None:
 def _saved(figure: "Figure") -> bytes:
     from matplotlib import rc_context
 
-    contents = BytesIO()
+    for background in (figure.patch, *(axes.patch for axes in figure.axes)):
+        background.set_facecolor("none")
     with rc_context({"svg.fonttype": "none"}):
-        figure.savefig(contents, format="svg", transparent=True, dpi=POINTS_PER_INCH, metadata={"Date": None})
-    return contents.getvalue()
+        return contents(figure, "svg", POINTS_PER_INCH)
 
 
 def _plain(name: str) -> str:
