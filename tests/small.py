@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from mnistexp.commands.best import best_figures
+from mnistexp.commands.evaluate import story
 from mnistexp.figures import plots, style, sweeps
 
 NETWORK = {"model.filters": [4, 8], "model.dense_units": 16, "training.batch_size": 16}
@@ -23,5 +24,6 @@ def undrawn() -> Iterator[None]:
         patch.setattr(plots, "of_training", lambda *_: {})
         patch.setattr(sweeps, "of_sweep", lambda *_: {})
         patch.setattr(best_figures, "of_best", lambda *_: {})
+        patch.setattr(story, "of_evaluation", lambda *_: {})
         patch.setattr(style, "rendered", lambda _: ())
         yield

@@ -55,7 +55,7 @@ def test_nested_summary(n: int) -> None:
     folds = np.array([n // 3, n // 3, n - 2 * (n // 3)])
     rng = np.random.default_rng(n)
     for p in (0.9, 0.93, 0.96):
-        right = rng.binomial(folds, p, size=(4000, 3))
+        right = rng.binomial(folds, p, size=(2000, 3))
         covered = [p in statistics.nested_summary(row / folds, folds).interval for row in right]
         assert in_band(np.mean(covered))
 
@@ -92,7 +92,7 @@ def accuracies_over_seeds(n: int, spread: float, repeats: int, draws: int) -> tu
 @pytest.mark.parametrize("repeats", [3, 5, 10])
 @pytest.mark.parametrize("spread", [0.005, 0.01])
 def test_mean_over_repeats(n: int, repeats: int, spread: float) -> None:
-    mean, scores = accuracies_over_seeds(n, spread, repeats, 4000)
+    mean, scores = accuracies_over_seeds(n, spread, repeats, 2000)
     covered = []
     for truth, row in zip(mean, scores, strict=True):
         interval = statistics.over_repeats(row, resolution=1 / n).interval
@@ -102,7 +102,7 @@ def test_mean_over_repeats(n: int, repeats: int, spread: float) -> None:
 
 
 def test_three_seeds_on_200_digits_need_the_resolution() -> None:
-    mean, scores = accuracies_over_seeds(200, 0.005, 3, 4000)
+    mean, scores = accuracies_over_seeds(200, 0.005, 3, 2000)
     covered = []
     for truth, row in zip(mean, scores, strict=True):
         interval = statistics.over_repeats(row).interval
@@ -115,7 +115,7 @@ def test_three_seeds_on_200_digits_need_the_resolution() -> None:
 @pytest.mark.parametrize("repeats", [3, 5, 10])
 @pytest.mark.parametrize("spread", [0.005, 0.01])
 def test_one_more_seed(n: int, repeats: int, spread: float) -> None:
-    _, scores = accuracies_over_seeds(n, spread, repeats + 1, 4000)
+    _, scores = accuracies_over_seeds(n, spread, repeats + 1, 2000)
     covered = []
     for row in scores:
         interval = statistics.prediction_interval(row[:-1], resolution=1 / n)
@@ -126,7 +126,7 @@ def test_one_more_seed(n: int, repeats: int, spread: float) -> None:
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 def test_band_over_seeds(seeds: int) -> None:
-    curves = np.random.default_rng(seeds).normal(0.35, 0.04, (seeds + 1, 4000))
+    curves = np.random.default_rng(seeds).normal(0.35, 0.04, (seeds + 1, 2000))
     assert in_band(statistics.seed_band(curves[:-1]).holds(curves[-1]).mean())
 
 

@@ -212,8 +212,8 @@ def test_a_kernel_that_cannot_be_written_is_told_with_its_folder_and_the_reason(
         from mnistexp import api
         from mnistexp.training.runtime import start_tensorflow
         start_tensorflow()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # as a disk that fills up afterwards
-        api.train({"training.epochs": 1, "data.digits": 200, "model.filters": [2, 4], "model.dense_units": 8})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))  # as a disk that fills up afterwards
+        api.train({"training.epochs": 1, "data.digits": 200, "model.kind": "logistic"})
     """
     # Nor could coverage write its own files.
     variables = {name: value for name, value in untouched().items() if not name.startswith("COVERAGE_")}

@@ -77,7 +77,7 @@ def evaluate(
             ledger = read_ledger(runs_dir, judged, LedgerEntry(run.id, Kind.EVALUATE, 1, False))
             document["ledger"] = ledger.document()
         run.add(METRICS, document)
-        add_figures(run, _drawn(document, judged, network.classes))
+        add_figures(run, of_evaluation(document, judged, network.classes))
     return Outcome(run.path, document)
 
 
@@ -173,7 +173,8 @@ def _expected(stored: StoredRun, trained: dict[str, Any], found: dict[str, Any])
     return {"interval": ahead.ends, "holds": holds, "sentence": told}
 
 
-def _drawn(document: dict[str, Any], judged: Dataset, classes: Classes) -> dict[str, "Figure"]:
+def of_evaluation(document: dict[str, Any], judged: Dataset, classes: Classes) -> dict[str, "Figure"]:
+    """The figures of an evaluation, by name."""
     names = classes.names
     worst = [Mistake(**mistake) for mistake in document["mistakes"]]
     images = judged.digits.images[judged.split.test[[one.index for one in worst]]]
