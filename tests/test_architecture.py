@@ -59,6 +59,18 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert list(TopologicalSorter(graph).static_order())
 
 
+def test_modules_have_300_lines_at_most_and_functions_50() -> None:
+    texts = {name: path.read_text() for name, path in MODULES.items()}
+    functions = [
+        (name, node.name, (node.end_lineno or 0) - node.lineno + 1)
+        for name, text in texts.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert [name for name, text in texts.items() if text.count("\n") > 300] == []
+    assert [function for function in functions if function[-1] > 50] == []
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["config", "show"], ["doctor", "--quick"], ["show-examples"]]
 )

@@ -105,7 +105,7 @@ def random_weights(config: ModelConfig) -> list[Any]:
 @pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(filters=(3, 5), dense_units=7)])
 def test_gradients_with_dropout_are_those_of_the_layers(config: ModelConfig) -> None:
     """The same masks: of the 13x13 pooled units that Keras drops from, no output depends on the last row and column."""
-    from mnistexp.training.loop import Layers, tf
+    from mnistexp.training.layers import Layers, tf
     from mnistexp.training.winograd import Winograd
 
     fast, layers, weights, n = Winograd(config.filters, config.dense_units), Layers(config), random_weights(config), 9
