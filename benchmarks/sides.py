@@ -220,7 +220,7 @@ def main(kind: str, threads: str, path: str) -> None:
     elif threads == "1":
         from mnistexp.training.runtime import start_tensorflow
 
-        start_tensorflow()
+        start_tensorflow().config.optimizer.set_experimental_options({"disable_meta_optimizer": kind == "loop"})
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         import tensorflow as tf
