@@ -15,6 +15,7 @@ from typing import Any
 import dask
 import pytest
 import worker_tasks
+from distributed import Nanny
 from programs import is_alive
 
 from mnistexp.errors import BadInput, RunError
@@ -96,7 +97,7 @@ def test_workers_that_dask_waits_for_forever_are_ended(monkeypatch: pytest.Monke
     monkeypatch.setattr(dask_cluster, "SECONDS_TO_CLOSE", 0.5)
     with open_plain("dask") as executor:
         workers = {found for _, found in outcomes(executor, worker_tasks.process_id, range(20), retries=0)}
-        monkeypatch.setattr("distributed.Nanny.close", never)
+        monkeypatch.setattr(Nanny, "close", never)
     wait_until(lambda: not any(map(is_alive, workers)))
 
 
@@ -270,11 +271,18 @@ def test_ctrl_c_ends_everything_quietly(kind: ExecutorKind, stuck) -> None:
 
 
 INTERRUPTED = """
-import os, signal, distributed, worker_tasks
+import asyncio, logging, os, signal, distributed, worker_tasks
 from mnistexp.sweeps.executors.executors import open_executor
 
+async def say():
+    while True:
+        logging.getLogger("distributed.batched").info("a connection was closed")
+        await asyncio.sleep(0)
+
+saying = set()
 async def instantiate(nanny, instantiate=distributed.Nanny.instantiate):
     os.kill(os.getpid(), signal.SIGINT)
+    saying.add(asyncio.ensure_future(say()))  # until the end, as Dask may of the connections that it closes
     started = await instantiate(nanny)
     print(nanny.pid, flush=True)
     return started
@@ -288,6 +296,7 @@ with open_executor("dask", 2, None, worker_tasks.initialize_nothing, ()):
 def test_ctrl_c_while_dask_starts_its_workers_ends_them_quietly() -> None:
     variables = os.environ | {"PYTHONPATH": str(TESTS)}
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], env=variables, capture_output=True, text=True)
+    assert done.stderr.startswith("Traceback"), done.stderr
     assert done.stderr.count("Traceback") == 1, done.stderr
     assert done.stderr.endswith("KeyboardInterrupt\n")
     workers = [int(line) for line in done.stdout.splitlines()]

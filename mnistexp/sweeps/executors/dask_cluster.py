@@ -145,12 +145,13 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
 
 def _end(cluster: LocalCluster) -> None:
     """Stop the workers first, so that Dask doesn't wait for them; they have no state to save."""
-    _kill_workers(cluster)
-    try:
-        cluster.close(timeout=SECONDS_TO_CLOSE)
-    except (TimeoutError, AssertionError):  # a worker that doesn't close, or one whose process is only being started
-        cluster.shutdown_on_close = False  # otherwise Dask waits again when this process ends
+    with _quiet():
         _kill_workers(cluster)
+        try:
+            cluster.close(timeout=SECONDS_TO_CLOSE)
+        except (TimeoutError, AssertionError):  # a worker doesn't close, or its process is just being started
+            cluster.shutdown_on_close = False  # otherwise Dask waits again when this process ends
+            _kill_workers(cluster)
 
 
 def _kill_workers(cluster: LocalCluster) -> None:
