@@ -7,7 +7,7 @@ with orange and sky blue darkened to a contrast of 3:1 against white.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -81,17 +81,18 @@ def contents(figure: "Figure", kind: Literal["png", "svg"], dpi: int) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    canvas = FigureCanvasAgg(figure) if kind == "png" else FigureCanvasSVG(figure)
+    write: Callable[[BytesIO], None]
+    if kind == "png":
+        write = partial(FigureCanvasAgg(figure).print_png, metadata={"Software": None})
+    else:
+        write = partial(FigureCanvasSVG(figure).print_svg, metadata={"Date": None})
     # `savefig` would repeat the layout for each file, and draw the figure twice to measure it.
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
     written, usual = BytesIO(), figure.dpi
     figure.dpi = dpi
-    if isinstance(canvas, FigureCanvasAgg):
-        canvas.print_png(written, metadata={"Software": None})
-    else:
-        canvas.print_svg(written, metadata={"Date": None})
+    write(written)
     figure.dpi = usual
     return written.getvalue()
 

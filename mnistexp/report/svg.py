@@ -50,11 +50,13 @@ def draw(figure: "Figure", label: str, prefix: str) -> tuple[str, list[dict[str,
 
 
 def _prepare(figure: "Figure") -> None:
-    """Remove titles, which the page shows itself, and protect colours that must not change in the dark theme.
+    """Remove titles and backgrounds, which are the page's, and protect colours that must not change in the dark theme.
 
     The page recolours black and white; text on a coloured cell gets almost these colours, which stay as they are.
     """
+    figure.patch.set_facecolor("none")
     for axes in figure.axes:
+        axes.patch.set_facecolor("none")
         axes.set_title("", loc="left")
         record = record_of(axes)
         if record and not isinstance(record, Lines) and not axes.images:  # text on an image turns with it
@@ -70,8 +72,6 @@ def _prepare(figure: "Figure") -> None:
 def _saved(figure: "Figure") -> bytes:
     from matplotlib import rc_context
 
-    for background in (figure.patch, *(axes.patch for axes in figure.axes)):
-        background.set_facecolor("none")
     with rc_context({"svg.fonttype": "none"}):
         return contents(figure, "svg", POINTS_PER_INCH)
 

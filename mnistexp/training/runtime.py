@@ -42,7 +42,7 @@ def import_tensorflow() -> Any:
 
 @cache
 def start_tensorflow() -> Any:
-    """TensorFlow, on the CPU, with one thread, and without the notices it prints while it loads.
+    """TensorFlow, on the CPU, with one thread, its optimizer of graphs off, and no notices while it loads.
 
     One thread because a training of this size gains nothing from two, and because the results are then the same bits
     whatever else the process does. Raises `MnistexpError` where the program had TensorFlow running with more threads

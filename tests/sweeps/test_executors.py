@@ -15,7 +15,7 @@ from typing import Any
 import dask
 import pytest
 import worker_tasks
-from distributed import Nanny
+from distributed import Nanny  # before a test sets one of its settings: undoing that would remove them all
 from programs import is_alive
 
 from mnistexp.errors import BadInput, RunError

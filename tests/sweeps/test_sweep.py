@@ -168,16 +168,13 @@ SWEPT = [
 ]
 
 OTHER_SHAPES = {"model.filters", "model.dense_units", "training.batch_size"}
-"""Swept with 5x5 kernels: with 3x3, each shape is compiled as one step, for three seconds.
-
-For the same reason, settings of an optimizer are swept on the smallest network.
-"""
+"""Swept with 5x5 kernels: with 3x3, each shape is compiled as one step, for three seconds."""
 
 
 @pytest.mark.parametrize("swept", SWEPT, ids=lambda swept: f"{swept[0]}-{swept[3]}" if len(swept) > 3 else swept[0])
 def test_each_swept_key_changes_the_result(swept: Any) -> None:
     key, low, high, *name = swept
-    fixed = {"optimizer.name": name[0], "model.kind": "logistic"} if name else {}
+    fixed = {"optimizer.name": name[0], "model.kind": "logistic"} if name else {}  # little to compile
     if key in OTHER_SHAPES:
         fixed["model.kernel_size"] = 5
     base = override(tiny({}, epochs=1), fixed)
