@@ -1,6 +1,7 @@
 """Executors: each task once, whatever dies; nothing left behind."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import dask
 import pytest
 import worker_tasks
-from distributed import Nanny  # before a test sets one of its settings: undoing that would remove them all
+from distributed import Client, Nanny  # before a test sets one of its settings: undoing that would remove them all
 from programs import is_alive
 
 from mnistexp.errors import BadInput, RunError
@@ -192,20 +193,25 @@ def test_a_cluster_that_runs_already_is_used_and_left_running(cluster) -> None:
 
 # Dask's client leaves coroutines behind that tried to reach the scheduler again.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_cluster_that_goes_away_is_reported(cluster) -> None:
+def test_a_cluster_that_goes_away_is_reported(cluster, capfd: pytest.CaptureFixture[str]) -> None:
     with open_executor("dask", None, cluster.scheduler_address, worker_tasks.initialize_nothing, ()) as executor:
         done = outcomes(executor, worker_tasks.square, range(10**6), retries=0)
         next(done)
         cluster.close()
         with pytest.raises(RunError, match=r"scheduler at tcp://127\.0\.0\.1:\d+ no longer answers"):
             list(done)
+    assert not capfd.readouterr().err
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "no address at all", "carrier-pigeon://127.0.0.1:8786"])
-def test_a_missing_scheduler_is_bad_input(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_scheduler_is_bad_input(
+    address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("mnistexp.sweeps.executors.dask_cluster.SECONDS_TO_CONNECT", 0.1)
     with pytest.raises(BadInput, match="no Dask scheduler answers"):
         open_executor("dask", None, address, worker_tasks.initialize_nothing, ())
+    assert not capfd.readouterr().err
+    assert {client.status for client in gc.get_objects() if issubclass(type(client), Client)} <= {"closed"}
 
 
 STUCK = """

@@ -50,6 +50,7 @@ class Cluster(Executor):
     ) -> None:
         self._address = address
         with ExitStack() as opened:
+            opened.enter_context(_quiet())
             target = address or opened.enter_context(_local_cluster(workers))
             self._client = opened.enter_context(_connected(target))
             plugin = f"mnistexp-{uuid4().hex}"
@@ -75,7 +76,7 @@ class Cluster(Executor):
 
     def shutdown(self, *_: Any, **__: Any) -> None:
         """Leave the cluster, and stop workers started here at once; no error if the cluster is gone."""
-        with _quiet():
+        with suppress(TimeoutError, OSError):
             self._opened.close()
 
     def _leave(self, plugin: str) -> None:
@@ -97,6 +98,18 @@ class _Initialize(WorkerPlugin):  # type: ignore[misc]
         initializer(*initargs)
 
 
+class _Client(Client):  # type: ignore[misc]
+    """A connection that is closed if it can't be made."""
+
+    def start(self, **options: Any) -> None:
+        try:
+            super().start(**options)
+        except BaseException:
+            # Else Dask does it when it is garbage: if that is while another one starts, both wait for the other.
+            self.close()
+            raise
+
+
 class _Nanny(Nanny):  # type: ignore[misc]
     """Starts a worker process, and a new one if it dies, without importing the main program."""
 
@@ -113,7 +126,7 @@ async def _result(task: DaskFuture) -> Any:
 @contextmanager
 def _connected(target: Any) -> Iterator[Client]:
     try:
-        client = Client(target, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+        client = _Client(target, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"sweep.scheduler: no Dask scheduler answers at {target!r}, expected an address such as tcp://host:8786 "
@@ -145,13 +158,12 @@ def _local_cluster(workers: int) -> Iterator[LocalCluster]:
 
 def _end(cluster: LocalCluster) -> None:
     """Stop the workers first, so that Dask doesn't wait for them; they have no state to save."""
-    with _quiet():
+    _kill_workers(cluster)
+    try:
+        cluster.close(timeout=SECONDS_TO_CLOSE)
+    except (TimeoutError, AssertionError, OSError):  # a worker doesn't close, or its process is just being started
+        cluster.shutdown_on_close = False  # otherwise Dask waits again when this process ends
         _kill_workers(cluster)
-        try:
-            cluster.close(timeout=SECONDS_TO_CLOSE)
-        except (TimeoutError, AssertionError):  # a worker doesn't close, or its process is just being started
-            cluster.shutdown_on_close = False  # otherwise Dask waits again when this process ends
-            _kill_workers(cluster)
 
 
 def _kill_workers(cluster: LocalCluster) -> None:
@@ -164,12 +176,11 @@ def _kill_workers(cluster: LocalCluster) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress Dask's log messages about connections that we close."""
+    """Suppress Dask's log messages: of what goes wrong with a cluster we tell ourselves, and the rest we do to it."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with suppress(TimeoutError, OSError):
-            yield
+        yield
     finally:
         logger.setLevel(before)
