@@ -76,7 +76,7 @@ class Cluster(Executor):
 
     def shutdown(self, *_: Any, **__: Any) -> None:
         """Leave the cluster, and stop workers started here at once; no error if the cluster is gone."""
-        with suppress(TimeoutError, OSError):
+        with suppress(OSError):  # a time limit too
             self._opened.close()
 
     def _leave(self, plugin: str) -> None:
@@ -161,7 +161,7 @@ def _end(cluster: LocalCluster) -> None:
     _kill_workers(cluster)
     try:
         cluster.close(timeout=SECONDS_TO_CLOSE)
-    except (TimeoutError, AssertionError, OSError):  # a worker doesn't close, or its process is just being started
+    except (OSError, AssertionError):  # a worker doesn't close in time, or its process is just being started
         cluster.shutdown_on_close = False  # otherwise Dask waits again when this process ends
         _kill_workers(cluster)
 
@@ -176,7 +176,7 @@ def _kill_workers(cluster: LocalCluster) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress Dask's log messages: of what goes wrong with a cluster we tell ourselves, and the rest we do to it."""
+    """Suppress Dask's log messages: our errors tell what goes wrong, and the rest tells of connections we close."""
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
