@@ -218,6 +218,7 @@ def test_a_kernel_that_cannot_be_written_is_told_with_its_folder_and_the_reason(
     # Nor could coverage write its own files.
     variables = {name: value for name, value in untouched().items() if not name.startswith("COVERAGE_")}
     variables |= {"MNISTEXP_CACHE_DIR": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}
+    variables["PATH"] = str(tmp_path)  # without git, as uncommitted changes would be written, which may be larger
     command = [sys.executable, "-c", dedent(code)]
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     private = re.escape(str(tmp_path / "mnistexp-kernels-"))
