@@ -226,7 +226,7 @@ class Loop:
         def see(number: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
             first = number * at_once
             x = tf.gather(images, tf.minimum(tf.range(at_once) + first, digits - 1))
-            return number + 1, parts.write(number, self.network.logits(weights, x, digits - first))
+            return number + 1, parts.write(number, self.network.logits(weights, x, tf.minimum(digits - first, at_once)))
 
         calls = (digits + at_once - 1) // at_once
         parts = tf.TensorArray(tf.float32, calls, element_shape=[at_once, *self.shapes[-1]])

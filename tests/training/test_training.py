@@ -260,6 +260,20 @@ def test_more_digits_than_are_evaluated_at_once(monkeypatch: pytest.MonkeyPatch)
     assert whole.sum(axis=1) == pytest.approx(1, abs=1e-6)
 
 
+def test_each_digit_is_evaluated_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, seen = compiled_loop(experiment()), list[int]()
+    once = loop.network.at_once
+
+    def logits(_weights: Any, x: Any, real: Any) -> Any:
+        seen.append(int(real))
+        return np.zeros((len(x), 10), np.float32)
+
+    monkeypatch.setattr(loop.network, "logits", logits)
+    count = 2 * once + 5
+    loop._evaluate((), loop.part(np.resize(X, (count, 28, 28)), np.resize(Y, count)))
+    assert seen == [once, once, 5]
+
+
 @pytest.mark.parametrize(("every", "validated"), [(0, [4]), (2, [2, 4]), (3, [3, 4]), (9, [4])])
 def test_validating_less_often_changes_nothing_else(every: int, validated: list[int]) -> None:
     always, rarely = trained(experiment(epochs=4)), trained(experiment(epochs=4, validate_every=every))
