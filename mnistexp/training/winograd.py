@@ -3,10 +3,13 @@
 Optimizations, all exact up to rounding:
 - The second pooling leaves out the last row and column of its input. No output depends on them, nor on what only they
   depend on: both convolutions are computed on 24x24 and 10x10 positions instead of 26x26 and 11x11.
-- The first convolution is one product of matrices with the four positions of each pooling window side by side, on
+- The first convolution is one product of matrices with the four positions of each pooling window below each other, on
   windows of 4x4 pixels that are cut out once for all epochs. The images need no gradient.
 - The second is Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, 2016): its 2x2 tiles are the pooling windows.
 - Pooling comes before bias and ReLU, which commute with a maximum; backward needs only which of the four won.
+
+Between the layers an array has a row for each filter, in which position follows position, and at each the digits of the
+batch: (filters, positions * n). Products of matrices are fastest so, and all else runs along whole rows.
 
 A step is one XLA kernel, whose stages are kept apart from each other: else XLA would recompute shared intermediate
 results for each use, and move layout changes into inner loops.
@@ -32,7 +35,6 @@ NONE = 4.0
 """The winner of a window whose maximum ReLU cuts off; else it is 0 to 3. Float, as XLA does not vectorise ints here."""
 SPREAD = np.array([[1, 0], [1, 1], [1, -1], [0, -1]], np.float32)
 """Lavin and Gray's matrix A: how the two outputs of a tile's row spread over its four products."""
-
 CORNERS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 """Row and column of the four positions in a pooling window, in the order in which the first of equals wins."""
 
@@ -60,8 +62,8 @@ class Winograd:
 
     one_kernel = True
     """Whether `gradients` may be compiled as part of a larger kernel."""
-    at_once = 25 * SEEN
-    """How many digits `logits` takes."""
+    at_once = 13 * SEEN
+    """How many digits `logits` takes: the assignment's 200 to validate on, and some more."""
 
     def __init__(self, filters: tuple[int, int], dense_units: int) -> None:
         self.first, self.second = filters
@@ -79,7 +81,10 @@ class Winograd:
         return np.ascontiguousarray(windows.transpose(0, 2, 4, 1, 3, 5, 6)).reshape(len(images), -1)
 
     def logits(self, weights: Sequence[Tensor], x: Tensor, real: Tensor) -> Tensor:
-        """Logits float32 (at_once, 10) of prepared digits (at_once, 2304), of which the first `real` matter."""
+        """Logits float32 (at_once, 10) of prepared digits (at_once, 2304), of which the first `real` matter.
+
+        `real` is at most `at_once`.
+        """
         hidden = tf.nn.relu(tf.matmul(self._features(x, real, *weights[:4]), weights[4]) + weights[5])
         return tf.matmul(hidden, weights[6]) + weights[7]
 
@@ -92,7 +97,7 @@ class Winograd:
             windows, run = self._windows(x[number])
             pooled, _ = run(self._conv_1, windows, *weights[:2])
             features, _, _ = run(self._conv_2, pooled, *weights[2:])
-            return number + 1, found.write(number, self._by_digit(features))
+            return number + 1, found.write(number, tf.transpose(self._flat(features)))
 
         found = tf.TensorArray(tf.float32, x.shape[0], element_shape=[SEEN, TILES**2 * self.second])
         _, found = tf.while_loop(lambda number, _: number * SEEN < real, see, (0, found))
@@ -108,9 +113,9 @@ class Winograd:
         windows, run = self._windows(x)
         mask_1, mask_2 = masks or (None, None)
         pooled, won_1 = run(self._conv_1, windows, *weights[:2], mask_1)
-        features, won_2, products = run(self._conv_2, pooled, *weights[2:4])
-        losses, logits, back, dense = run(self._dense, self._by_digit(features), *weights[4:], labels, shares, mask_2)
-        back, conv_2 = run(self._conv_2_back, self._by_tile(back), won_2, products, weights[2], mask_1)
+        features, won_2, tiles = run(self._conv_2, pooled, *weights[2:4])
+        losses, logits, back, dense = run(self._dense, self._flat(features), *weights[4:], labels, shares, mask_2)
+        back, conv_2 = run(self._conv_2_back, self._rows(back), won_2, tiles, weights[2], mask_1)
         return losses, logits, [*run(self._conv_1_back, back, won_1, windows), *conv_2, *dense]
 
     def _windows(self, x: Tensor) -> tuple[Tensor, Callable[..., Any]]:
@@ -119,68 +124,76 @@ class Winograd:
         windows = tf.reshape(x, [-1, PIXELS])
         return windows, partial(apart, always=windows[0, 0] >= 0)
 
-    def _by_digit(self, features: Tensor) -> Tensor:
-        features = tf.transpose(tf.reshape(features, [TILES**2, -1, self.second]), [1, 0, 2])
-        return tf.reshape(features, [-1, TILES**2 * self.second])
+    def _flat(self, features: Tensor) -> Tensor:
+        """Rows of filters in the order of Keras' `Flatten`, (25 * filters, n)."""
+        features = tf.transpose(tf.reshape(features, [self.second, TILES**2, -1]), [1, 0, 2])
+        return tf.reshape(features, [TILES**2 * self.second, -1])
 
-    def _by_tile(self, features: Tensor) -> Tensor:
-        features = tf.transpose(tf.reshape(features, [-1, TILES**2, self.second]), [1, 0, 2])
-        return tf.reshape(features, [-1, self.second])
+    def _rows(self, flat: Tensor) -> Tensor:
+        """The inverse of `_flat`: (filters, 25 * n)."""
+        features = tf.transpose(tf.reshape(flat, [TILES**2, self.second, -1]), [1, 0, 2])
+        return tf.reshape(features, [self.second, -1])
 
     @compiled
     def _conv_1(self, windows: Tensor, kernel: Tensor, bias: Tensor, mask: Tensor = None) -> tuple[Tensor, Tensor]:
-        """Pooled activations (2, 2, 6, 6, n * filters) by parity and position, and the winners (144 * n, filters)."""
-        kernel = tf.reshape(kernel, [3, 3, self.first]) / 255.0
-        shifted = [tf.pad(kernel, [[row, 1 - row], [column, 1 - column], [0, 0]]) for row, column in CORNERS]
-        outputs = tf.matmul(windows, tf.concat([tf.reshape(kernel, [PIXELS, self.first]) for kernel in shifted], 1))
-        pooled, won = _pool(tf.split(outputs, 4, 1), bias)
-        return _masked(tf.reshape(pooled, [2, 2, GRID // 2, GRID // 2, -1]), mask), won
+        """Pooled activations (filters, 2, 2, 6, 6 * n) by parity and position, and the winners (filters, 144 * n)."""
+        kernel = tf.reshape(tf.transpose(kernel, [3, 0, 1, 2]), [self.first, 3, 3]) / 255.0
+        shifted = [tf.pad(kernel, [[0, 0], [row, 1 - row], [column, 1 - column]]) for row, column in CORNERS]
+        kernel = tf.reshape(tf.stack(shifted), [4 * self.first, PIXELS])
+        outputs = tf.matmul(kernel, windows, transpose_b=True)
+        pooled, won = _pool(tf.split(outputs, 4), bias)
+        return _masked(tf.reshape(pooled, [self.first, 2, 2, GRID // 2, -1]), mask), won
 
     @compiled
     def _conv_1_back(self, back: Tensor, won: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
-        back = tf.reshape(back, [-1, self.first])
-        spread = tf.where(won[:, None] == tf.range(4.0)[:, None], back[:, None], 0.0)
-        shifted = tf.matmul(windows, tf.reshape(spread, [-1, 4 * self.first]), transpose_a=True)
-        shifted = tf.reshape(shifted, [4, 4, 4, self.first])
-        kernel = sum(shifted[row : row + 3, column : column + 3, 2 * row + column] for row, column in CORNERS)
-        return tf.reshape(kernel / 255.0, [3, 3, 1, self.first]), tf.reduce_sum(tf.where(won < NONE, back, 0.0), 0)
+        back = tf.reshape(back, [self.first, -1])
+        spread = tf.where(won[None] == tf.range(4.0)[:, None, None], back[None], 0.0)
+        shifted = tf.matmul(tf.reshape(spread, [4 * self.first, -1]), windows)
+        shifted = tf.reshape(shifted, [4, self.first, 4, 4])
+        kernel = sum(shifted[2 * row + column, :, row : row + 3, column : column + 3] for row, column in CORNERS)
+        kernel = tf.reshape(tf.transpose(kernel / 255.0, [1, 2, 0]), [3, 3, 1, self.first])
+        return kernel, tf.reduce_sum(tf.where(won < NONE, back, 0.0), 1)
 
     @compiled
-    def _conv_2(self, pooled: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pooled activations and winners (25 * n, filters), and the transformed input, which backward needs too."""
-        even, odd = pooled[:, 0], pooled[:, 1]
-        pooled = tf.stack(_tile(even[:, :, :-1], odd[:, :, :-1], even[:, :, 1:], odd[:, :, 1:]), 1)
-        even, odd = pooled[0], pooled[1]
-        pooled = tf.stack(_tile(even[:, :-1], odd[:, :-1], even[:, 1:], odd[:, 1:]))
-        pooled = tf.reshape(pooled, [16, -1, self.first])
-        products = tf.reshape(tf.matmul(pooled, self._transformed(kernel)), [4, 4, -1, self.second])
+    def _conv_2(self, pooled: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Pooled activations and winners (filters, 25 * n), and the transformed input, which backward needs too.
+
+        That is the four rows of Winograd's products, float32 (4, filters, 25 * n) each: here and in `_conv_2_back` row
+        after row is computed, as one fits into the cache.
+        """
+        column = pooled.shape[-1] // (GRID // 2)
+        pooled = tf.stack(_tile(pooled[:, :, 0], pooled[:, :, 1], column))
+        pooled = tf.reshape(pooled, [4, self.first, 2, -1])
+        tiles = _tile(pooled[:, :, 0], pooled[:, :, 1], TILES * column)
+        kernels = self._transformed(tf.transpose(kernel, [0, 1, 3, 2]))
+        products = [tf.matmul(kernel, row) for kernel, row in zip(kernels, tiles, strict=True)]
         rows = products[0] + products[1] + products[2], products[1] - products[2] - products[3]
         outputs = [output for row in rows for output in (row[0] + row[1] + row[2], row[1] - row[2] - row[3])]
-        return *_pool(outputs, bias), pooled
+        return *_pool(outputs, bias), tiles
 
     @compiled
     def _conv_2_back(
-        self, back: Tensor, won: Tensor, pooled: Tensor, kernel: Tensor, mask: Tensor
+        self, back: Tensor, won: Tensor, tiles: Sequence[Tensor], kernel: Tensor, mask: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         back = tf.where(won < NONE, back, 0.0)
-        weights = [np.outer(SPREAD[:, row], SPREAD[:, column]).reshape(16, 1, 1) for row, column in CORNERS]
-        weight = weights[3]
-        for corner in (2, 1, 0):
-            weight = tf.where(won[None] == float(corner), weights[corner], weight)
-        products = weight * back[None]
-        by_kernel = tf.reshape(tf.matmul(pooled, products, transpose_a=True), [4, 4, self.first, self.second])
-        by_kernel = tf.stack(_kernel_back(tf.unstack(by_kernel)))
+        lower, right = won >= 2.0, (won == 1.0) | (won == 3.0)
+        columns = tf.where(right, *(SPREAD[:, place, np.newaxis, np.newaxis] for place in (1, 0)))
+        products = [tf.where(lower, second, first) * back * columns for first, second in SPREAD]
+        pairs = zip(tiles, products, strict=True)
+        by_kernel = tf.stack(_kernel_back([tf.matmul(row, product, transpose_b=True) for row, product in pairs]))
         by_kernel = tf.stack(_kernel_back(tf.unstack(by_kernel, axis=1)), 1)
-        tiles = tf.matmul(products, self._transformed(kernel), transpose_b=True)
-        tiles = _tile_back(tf.unstack(tf.reshape(tiles, [4, 4, TILES, TILES, -1])))
-        tiles = tf.stack([_overlapped(tiles[0], tiles[2], 1), _overlapped(tiles[1], tiles[3], 1)])
-        tiles = _tile_back(tf.unstack(tiles, axis=1))
-        by_input = tf.stack([_overlapped(tiles[0], tiles[2], 2), _overlapped(tiles[1], tiles[3], 2)], 1)
-        return _masked(by_input, mask), (by_kernel, tf.reduce_sum(back, 0))
+        column = back.shape[-1] // TILES**2
+        pairs = zip(self._transformed(kernel), products, strict=True)
+        by_tiles = _tile_back([tf.matmul(kernel, product) for kernel, product in pairs], TILES * column)
+        by_tiles = tf.reshape(by_tiles, [4, self.first, 2, GRID // 2, -1])
+        by_input = _tile_back(tf.unstack(by_tiles), column)
+        return _masked(by_input, mask), (by_kernel, tf.reduce_sum(back, 1))
 
-    def _transformed(self, kernel: Tensor) -> Tensor:
+    def _transformed(self, kernel: Tensor) -> list[Tensor]:
+        """The four rows of Winograd's 4x4 kernels, of 3x3 each."""
         kernel = tf.stack(_kernel(tf.unstack(kernel)))
-        return tf.reshape(tf.stack(_kernel(tf.unstack(kernel, axis=1)), 1), [16, self.first, self.second])
+        rows: list[Tensor] = tf.unstack(tf.stack(_kernel(tf.unstack(kernel, axis=1)), 1))
+        return rows
 
     @compiled
     def _dense(
@@ -188,7 +201,7 @@ class Winograd:
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Both dense layers and the loss, forward and backward."""
         kernel, bias, last_kernel, last_bias, labels, shares, mask = arguments
-        hidden = tf.nn.relu(tf.matmul(features, kernel) + bias)
+        hidden = tf.nn.relu(tf.matmul(features, kernel, transpose_a=True) + bias)
         kept = hidden if mask is None else hidden * mask
         logits = tf.matmul(kept, last_kernel) + last_bias
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -196,12 +209,12 @@ class Winograd:
         back = tf.matmul(by_logits, last_kernel, transpose_b=True)
         back = tf.where(hidden > 0, back if mask is None else back * mask, 0.0)
         by_weights = (
-            tf.matmul(features, back, transpose_a=True),
+            tf.matmul(features, back),
             tf.reduce_sum(back, 0),
             tf.matmul(kept, by_logits, transpose_a=True),
             tf.reduce_sum(by_logits, 0),
         )
-        return losses, logits, tf.matmul(back, kernel, transpose_b=True), by_weights
+        return losses, logits, tf.matmul(kernel, back, transpose_b=True), by_weights
 
 
 def _masked(units: Tensor, mask: Tensor) -> Tensor:
@@ -212,16 +225,25 @@ def _pool(outputs: Sequence[Tensor], bias: Tensor) -> tuple[Tensor, Tensor]:
     top, bottom = tf.maximum(outputs[0], outputs[1]), tf.maximum(outputs[2], outputs[3])
     upper = tf.where(outputs[0] >= outputs[1], 0.0, 1.0)
     won = tf.where(top >= bottom, upper, tf.where(outputs[2] >= outputs[3], 2.0, 3.0))
-    pooled = tf.nn.relu(tf.maximum(top, bottom) + bias)
+    pooled = tf.nn.relu(tf.maximum(top, bottom) + bias[:, None])
     return pooled, tf.where(pooled > 0, won, NONE)
 
 
-def _tile(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> list[Tensor]:
+def _tile(even: Tensor, odd: Tensor, step: int) -> list[Tensor]:
+    """Winograd's transform along one side of the tiles; `step` is from an even place to the next in a row."""
+    a, b, c, d = even[..., :-step], odd[..., :-step], even[..., step:], odd[..., step:]
     return [a - c, b + c, c - b, b - d]
 
 
-def _tile_back(t: Sequence[Tensor]) -> list[Tensor]:
-    return [t[0], t[1] - t[2] + t[3], t[1] + t[2] - t[0], -t[3]]
+def _tile_back(tiles: Sequence[Tensor], step: int) -> Tensor:
+    """The gradient of `_tile`, even and odd places along axis 2."""
+    a, b, c, d = tiles[0], tiles[1] - tiles[2] + tiles[3], tiles[1] + tiles[2] - tiles[0], -tiles[3]
+    return tf.stack([_overlapped(a, c, step), _overlapped(b, d, step)], 2)
+
+
+def _overlapped(left: Tensor, right: Tensor, step: int) -> Tensor:
+    """The sum of rows and rows that begin a step later."""
+    return tf.concat([left[..., :step], left[..., step:] + right[..., :-step], right[..., -step:]], -1)
 
 
 def _kernel(k: Sequence[Tensor]) -> list[Tensor]:
@@ -230,10 +252,3 @@ def _kernel(k: Sequence[Tensor]) -> list[Tensor]:
 
 def _kernel_back(k: Sequence[Tensor]) -> list[Tensor]:
     return [k[0] + 0.5 * (k[1] + k[2]), 0.5 * (k[1] - k[2]), 0.5 * (k[1] + k[2]) + k[3]]
-
-
-def _overlapped(tiles: Tensor, shifted: Tensor, axis: int) -> Tensor:
-    """The sum of two arrays with `TILES` places along an axis, the second shifted by one place."""
-    first, middle = tf.split(tiles, [1, TILES - 1], axis)
-    shifted_middle, last = tf.split(shifted, [TILES - 1, 1], axis)
-    return tf.concat([first, middle + shifted_middle, last], axis)

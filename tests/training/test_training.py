@@ -114,7 +114,7 @@ def test_gradients_with_dropout_are_those_of_the_layers(config: ModelConfig) -> 
     shares = tf.constant(np.arange(n) / 36, tf.float32)
     dense = np.random.default_rng(1).binomial(1, 0.6, (n, config.dense_units)).astype(np.float32) / 0.6
     grid = np.random.default_rng(2).binomial(1, 0.6, (n, 12, 12, config.filters[0])).astype(np.float32) / 0.6
-    by_parity = grid.reshape(n, 6, 2, 6, 2, -1).transpose(2, 4, 1, 3, 0, 5).reshape(n, -1)
+    by_parity = grid.reshape(n, 6, 2, 6, 2, -1).transpose(5, 2, 4, 1, 3, 0).reshape(n, -1)
     padded = np.pad(grid, ((0, 0), (0, 1), (0, 1), (0, 0))).reshape(n, -1)
     losses, logits, gradients = fast.gradients(
         weights, tf.constant(fast.prepare(images)), labels, shares, [tf.constant(by_parity), tf.constant(dense)]
