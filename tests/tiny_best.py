@@ -8,7 +8,7 @@ from mnistexp.config.optimizers import Adam
 GRIDS = (
     {"optimizer.name": ("adam",), "optimizer.learning_rate": (0.001, 0.01)},
     {"optimizer.name": ("nesterov",), "optimizer.learning_rate": (0.01, 0.1)},
-    {"model.dropout": (0.0, 0.3)},
+    {"model.dropout": (0.1, 0.3)},
 )
 
 
@@ -17,7 +17,7 @@ def tiny(sweep: dict[str, Any] | None = None, epochs: int = 3, **changes: Any) -
     settings: dict[str, Any] = {
         "data": DataConfig(digits=200),
         "model": ModelConfig(filters=(4, 8), dense_units=16),
-        "optimizer": Adam(learning_rate=0.01, beta_1=0.5, beta_2=0.8),
+        "optimizer": Adam(learning_rate=0.02, beta_1=0.5, beta_2=0.8),
         "training": TrainingConfig(epochs=epochs, batch_size=16),
         "sweep": SweepConfig(**{"executor": "serial", "grid": GRIDS} | (sweep or {})),
     }

@@ -492,7 +492,7 @@ def test_the_gap_is_computed_from_the_out_of_fold_predictions(outcome: Outcome, 
     accuracy = np.array([np.mean(folds) for folds in distinct.values()] + [combination["accuracy"]])
     better = outcome.metrics["better"]
     everything = better["families"][0]
-    assert (everything["family"], everything["trials"]) == ("all", 6)
+    assert (everything["family"], everything["trials"]) == ("all", 7)
     assert [row["family"] for row in better["families"]] == ["all", "adam", "nesterov", "dropout", "combination"]
     assert everything["best"]["accuracy"] == pytest.approx(accuracy.max())
     assert everything["worst"]["accuracy"] == pytest.approx(accuracy.min())
