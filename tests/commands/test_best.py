@@ -39,6 +39,7 @@ from mnistexp.sweeps.sweep_files import read_sweep
 from mnistexp.sweeps.swept import family_sweeps, find_sweeps
 from mnistexp.sweeps.trial_cache import TrialCache
 from mnistexp.training import fitting
+from mnistexp.training.runtime import import_keras
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +147,7 @@ def test_neither_test_nor_unseen_digits_influence_the_choice(
 
 
 def weights(outcome: Outcome) -> list[bytes]:
-    import keras
-
+    keras = import_keras()
     return [array.tobytes() for array in keras.saving.load_model(outcome.run_dir / "model.keras").get_weights()]
 
 

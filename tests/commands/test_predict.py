@@ -26,6 +26,7 @@ from mnistexp.data.reading import DigitPicture, read_pictures
 from mnistexp.data.ready import Ready, make_ready
 from mnistexp.errors import BadInput, RunError
 from mnistexp.runs import stored_runs
+from mnistexp.training.runtime import import_keras
 from mnistexp.training.saved_model import read_weights
 
 Digit = NDArray[np.uint8]
@@ -335,8 +336,7 @@ def test_predict_answers_in_the_order_of_the_files(finished: dict[str, Path], tm
 
 @pytest.mark.parametrize("kind", ["train", "best"])
 def test_a_run_says_what_keras_says_of_its_saved_model(kind: str, finished: dict[str, Path]) -> None:
-    import keras
-
+    keras = import_keras()
     model = keras.models.load_model(finished[kind] / "model.keras", compile=False)
     images = UNSEEN.images[:300]
     run = api.load_run(finished[kind])
@@ -346,7 +346,8 @@ def test_a_run_says_what_keras_says_of_its_saved_model(kind: str, finished: dict
 
 def test_damaged_models_are_reported(finished: dict[str, Path], tmp_path: Path) -> None:
     import h5py
-    import keras
+
+    keras = import_keras()
 
     def named(content: h5py.File) -> list[str]:
         places: list[str] = []

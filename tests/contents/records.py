@@ -158,12 +158,9 @@ def leaves(value: Any, place: str = "") -> dict[str, Any]:
 
 
 def _network(model: Path) -> Any:
-    import keras
+    from mnistexp.training.runtime import import_keras  # on one thread, or nothing could be trained in this process
 
-    from mnistexp.training.runtime import start_tensorflow
-
-    start_tensorflow()  # on one thread, or the package could train nothing in this process
-    return keras.models.load_model(model, compile=False)
+    return import_keras().models.load_model(model, compile=False)
 
 
 def _read(network: Any, images: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from mnistexp.config.optimizers import Adam, Nesterov
 from mnistexp.training import saved_model
 from mnistexp.training.model import Seed, build_model, build_optimizer, initial_weights
 from mnistexp.training.predicting import keras_model
+from mnistexp.training.runtime import import_keras
 from mnistexp.training.saved_model import save_model
 
 CONFIGS = [
@@ -96,8 +97,7 @@ def test_a_saved_model_is_made_of_keras_parts_only(tmp_path: Path) -> None:
         modules = re.findall(r'"(?:module|package)": "(.*?)"', archive.read("config.json").decode())
     assert len(modules) > 10
     assert all(module.split(".")[0] in ("keras", "builtins") for module in modules)
-    import keras
-
+    keras = import_keras()
     loaded = keras.models.load_model(tmp_path / "model.keras")
     for ours, theirs in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -131,8 +131,7 @@ def test_later_models_are_saved_without_keras_as_keras_would(
             without_keras.setattr(saved_model, "keras_model", None)
             save_model(config, weights[1], tmp_path / "ours.keras")
         assert contents(tmp_path / "ours.keras") == contents(tmp_path / "keras.keras")
-    import keras
-
+    keras = import_keras()
     for ours, theirs in zip(weights[1], keras.models.load_model(tmp_path / "ours.keras").get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -20,6 +20,7 @@ from mnistexp.training import fitting
 from mnistexp.training.fitting import Fit, fit
 from mnistexp.training.model import Seed, initial_weights
 from mnistexp.training.predicting import compiled_loop, evaluate, keras_model, predict
+from mnistexp.training.runtime import import_keras
 from mnistexp.training.state import EpochRow, TrainingState
 
 DIGITS = data.load(DataConfig())
@@ -226,8 +227,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(config: ExperimentConfig, t
 
 
 def test_the_saved_model_evaluates_to_the_recorded_numbers(tmp_path: Path) -> None:
-    import keras
-
+    keras = import_keras()
     config = experiment(dropout=0.2)
     result = trained(config)
     keras_model(config, result.weights, SEED).save(tmp_path / "model.keras")
@@ -302,8 +302,7 @@ def test_divergence_ends_the_training_and_says_when() -> None:
 
 @pytest.mark.parametrize("min_delta", [0.0, 0.05])
 def test_early_stopping_is_that_of_keras(min_delta: float) -> None:
-    import keras
-
+    keras = import_keras()
     stopping = EarlyStopping(patience=2, min_delta=min_delta)
     config = experiment(Adam(learning_rate=0.003), epochs=25, early_stopping=stopping)
     result = trained(config)
