@@ -158,13 +158,13 @@ class Winograd:
     def _conv_2(self, pooled: Tensor, kernel: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Pooled activations and winners (filters, 25 * n), and the transformed input, which backward needs too.
 
-        That is the four rows of Winograd's products, float32 (4, filters, 25 * n) each: here and in `_conv_2_back` row
-        after row is computed, as one fits into the cache.
+        That is the four rows of Winograd's tiles, float32 (4, filters, 25 * n) each. Here and in `_conv_2_back` each
+        row has products of its own, whose operands fit into the cache.
         """
-        column = pooled.shape[-1] // (GRID // 2)
-        pooled = tf.stack(_tile(pooled[:, :, 0], pooled[:, :, 1], column))
+        n = pooled.shape[-1] // (GRID // 2)
+        pooled = tf.stack(_tile(pooled[:, :, 0], pooled[:, :, 1], n))
         pooled = tf.reshape(pooled, [4, self.first, 2, -1])
-        tiles = _tile(pooled[:, :, 0], pooled[:, :, 1], TILES * column)
+        tiles = _tile(pooled[:, :, 0], pooled[:, :, 1], TILES * n)
         kernels = self._transformed(tf.transpose(kernel, [0, 1, 3, 2]))
         products = [tf.matmul(kernel, row) for kernel, row in zip(kernels, tiles, strict=True)]
         rows = products[0] + products[1] + products[2], products[1] - products[2] - products[3]
@@ -177,16 +177,16 @@ class Winograd:
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         back = tf.where(won < NONE, back, 0.0)
         lower, right = won >= 2.0, (won == 1.0) | (won == 3.0)
-        columns = tf.where(right, *(SPREAD[:, place, np.newaxis, np.newaxis] for place in (1, 0)))
+        columns = tf.where(right, SPREAD[:, 1, None, None], SPREAD[:, 0, None, None])
         products = [tf.where(lower, second, first) * back * columns for first, second in SPREAD]
         pairs = zip(tiles, products, strict=True)
         by_kernel = tf.stack(_kernel_back([tf.matmul(row, product, transpose_b=True) for row, product in pairs]))
         by_kernel = tf.stack(_kernel_back(tf.unstack(by_kernel, axis=1)), 1)
-        column = back.shape[-1] // TILES**2
+        n = back.shape[-1] // TILES**2
         pairs = zip(self._transformed(kernel), products, strict=True)
-        by_tiles = _tile_back([tf.matmul(kernel, product) for kernel, product in pairs], TILES * column)
+        by_tiles = _tile_back([tf.matmul(kernel, product) for kernel, product in pairs], TILES * n)
         by_tiles = tf.reshape(by_tiles, [4, self.first, 2, GRID // 2, -1])
-        by_input = _tile_back(tf.unstack(by_tiles), column)
+        by_input = _tile_back(tf.unstack(by_tiles), n)
         return _masked(by_input, mask), (by_kernel, tf.reduce_sum(back, 1))
 
     def _transformed(self, kernel: Tensor) -> list[Tensor]:
